@@ -1,0 +1,357 @@
+"""What counts as a clip, and how it becomes a waveform.
+
+A clip is a path, a 1-D waveform, a ``(waveform, rate)`` pair, or an audio value of the Hugging
+Face ``datasets`` library. Whatever cannot be used raises one :class:`ClipError` that names the
+clip, the cause and the cure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Clip", "ClipError", "as_clip", "is_numeric_batch"]
+
+Waveform = npt.NDArray[np.float32]
+
+# One step of 16-bit audio: a clip that moves by two steps or fewer holds no speech.
+SILENCE = 2 / 32768
+# Writers that stream into a pipe cannot know the length and put a huge one into the header.
+STREAMED_LENGTH = 0x7FFF_F000
+# A file younger than this may change again without its time stamp showing it.
+SETTLED_NS = 2_000_000_000
+
+_digests: dict[tuple[str, int, int, int, int], str] = {}
+
+
+class ClipError(ValueError):
+    """A clip that cannot be used.
+
+    Parameters
+    ----------
+    position : int
+        Index of the clip in the collection.
+    name : str
+        File name, or what kind of value the clip is.
+    cause, cure : str
+        What is wrong, and what to do about it.
+    """
+
+    def __init__(self, position: int, name: str, cause: str, cure: str) -> None:
+        super().__init__(position, name, cause, cure)
+        self.position, self.name, self.cause, self.cure = position, name, cause, cure
+
+    def __str__(self) -> str:
+        return f"clip {self.position} ({self.name}): {self.cause}. {self.cure}"
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One clip of a collection, not yet read.
+
+    Parameters
+    ----------
+    position : int
+        Index in the collection.
+    name : str
+        File name, or "waveform" or "bytes".
+    source : Path, bytes or ndarray of shape (n_samples,)
+        Where the audio is.
+    rate : float or None
+        Sampling rate of `source` in Hz when it is an ndarray.
+    """
+
+    position: int
+    name: str
+    source: Path | bytes | npt.NDArray[Any]
+    rate: float | None = None
+
+    def error(self, cause: str, cure: str) -> ClipError:
+        """Return the error that names this clip."""
+        return ClipError(self.position, self.name, cause, cure)
+
+    def read(self) -> bytes | npt.NDArray[Any]:
+        """Return the clip's content: an encoded file's bytes, or the samples of a waveform."""
+        if not isinstance(self.source, Path):
+            return self.source
+        try:
+            return self.source.read_bytes()
+        except FileNotFoundError:
+            cure = f"Check the path; a relative one starts at {os.getcwd()}."
+            raise self.error(f"no such file: {self.source}", cure) from None
+        except IsADirectoryError:
+            raise self.error(f"{self.source} is a folder", "Pass the audio files in it.") from None
+        except OSError as error:
+            cause = f"{self.source} cannot be read ({error.strerror or error})"
+            raise self.error(cause, "Check its permissions and its disk.") from None
+
+    def digest(self) -> str:
+        """Return the hash of the clip's content, without reading an unchanged file twice."""
+        if not isinstance(self.source, Path):
+            return content_digest(self.source, self.rate)
+        try:
+            stat = os.stat(self.source)
+        except OSError:
+            stat = None
+        if stat is None:
+            return content_digest(self.read())
+        known = (os.fspath(self.source), stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        digest = _digests.get(known)
+        if digest is None:
+            digest = content_digest(self.read())
+            if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > SETTLED_NS:
+                _digests[known] = digest
+        return digest
+
+    def waveform(
+        self, content: bytes | npt.NDArray[Any], rate: float, min_samples: int = 2
+    ) -> Waveform:
+        """Decode `content`, mix it to mono and resample it.
+
+        Parameters
+        ----------
+        content : bytes or ndarray of shape (n_samples,)
+            What :meth:`read` returned.
+        rate : float
+            Sampling rate wanted, in Hz.
+        min_samples : int
+            Fewest samples at `rate` that the extractor can take.
+
+        Returns
+        -------
+        waveform : ndarray of shape (n_samples,), float32, mono
+            Full scale is ±1; files of floats may exceed it.
+
+        Raises
+        ------
+        ClipError
+            If the content is not a usable clip.
+        """
+        if isinstance(content, bytes):
+            samples, own_rate = self._decode(content)
+            step = 1 / 32768
+        else:
+            samples, own_rate, step = self._scale(content)
+        self._check(samples, step)
+        if own_rate != rate:
+            import soxr
+
+            samples = soxr.resample(samples, own_rate, rate, quality="HQ")
+        min_samples = max(min_samples, 2)
+        if len(samples) < min_samples:
+            raise self.error(
+                f"lasts {len(samples) / rate:.4g} s ({len(samples)} samples at {rate:g} Hz), "
+                f"shorter than the extractor can take ({min_samples} samples)",
+                "Leave it out, or join it to its neighbour.",
+            )
+        return samples
+
+    def _decode(self, content: bytes) -> tuple[Waveform, float]:
+        import soundfile
+
+        if not content:
+            raise self.error("empty, 0 bytes", "Copy or download the file again.")
+        if content.startswith(b"version https://git-lfs.github.com/spec/"):
+            raise self.error(
+                f"not audio, a Git LFS pointer ({len(content)} bytes)",
+                'Run "git lfs pull" in its repository.',
+            )
+        try:
+            with soundfile.SoundFile(io.BytesIO(content)) as file:
+                samples = file.read(dtype="float32", always_2d=True)
+                rate, promised, log = file.samplerate, file.frames, file.extra_info
+        except (soundfile.LibsndfileError, TypeError) as error:
+            reason = str(getattr(error, "error_string", error)).rstrip(".")
+            if re.search(r"[Mm]alformed|lost sync|[Ee]nd of file|decod", reason):
+                raise self._truncated(reason) from None
+            raise self.error(
+                f"not audio that libsndfile can read ({len(content)} bytes: {reason})",
+                "Convert it to wav or flac, for example with ffmpeg.",
+            ) from None
+        if _is_cut_short(content, len(samples), promised, log):
+            raise self._truncated(f"{len(samples)} frames could be decoded")
+        return samples.mean(axis=1, dtype=np.float32), rate
+
+    def _truncated(self, detail: str) -> ClipError:
+        cure = "Copy or download it again, or repair it with ffmpeg if the rest is enough."
+        return self.error(f"truncated or damaged ({detail})", cure)
+
+    def _scale(self, values: npt.NDArray[Any]) -> tuple[Waveform, float, float]:
+        """Return a bare waveform as float32 in ±1, its rate, and the size of one step."""
+        if self.rate is None:
+            raise self.error(
+                "a bare waveform does not tell its sampling rate",
+                "Set waveform_rate (in Hz), or pass (waveform, rate) pairs.",
+            )
+        if values.ndim != 1:
+            raise self.error(
+                f"a waveform must be 1-D, got shape {values.shape}",
+                "Average its channels, or split a batch into a list of clips.",
+            )
+        if values.dtype.kind == "f":
+            return values.astype(np.float32), self.rate, 1 / 32768
+        if values.dtype.kind not in "iu":
+            raise self.error(
+                f"samples must be floats or integers, got dtype {values.dtype}",
+                "Convert the waveform to float32.",
+            )
+        limits = np.iinfo(values.dtype)
+        middle = 0 if values.dtype.kind == "i" else (limits.max + 1) // 2
+        step = 1.0 / ((limits.max + 1) // (1 if middle == 0 else 2))
+        return ((values.astype(np.float64) - middle) * step).astype(np.float32), self.rate, step
+
+    def _check(self, samples: Waveform, step: float) -> None:
+        if len(samples) == 0:
+            raise self.error("holds no samples", "Record or export it again.")
+        if not np.isfinite(samples).all():
+            bad = np.flatnonzero(~np.isfinite(samples))
+            raise self.error(
+                f"{len(bad)} of its {len(samples)} samples are NaN or infinite, "
+                f"the first at {bad[0]}",
+                "Repair or leave out the recording.",
+            )
+        if len(samples) == 1:
+            raise self.error("one sample long", "Pass whole waveforms, one clip an element.")
+        if np.ptp(samples) <= 2 * step:
+            raise self.error(
+                f"silent, its {len(samples)} samples are constant to within 16 bits"
+                if step == 1 / 32768
+                else f"silent, its {len(samples)} samples are constant",
+                "Leave it out, or check the recording.",
+            )
+
+
+def content_digest(content: bytes | npt.NDArray[Any], rate: float | None = None) -> str:
+    """Return a 128-bit hash of a clip's content; a waveform's includes its rate and dtype."""
+    if isinstance(content, bytes):
+        return hashlib.sha256(content).hexdigest()[:32]
+    digest = hashlib.sha256(f"{content.dtype.str} {content.shape} {rate}".encode())
+    digest.update(np.ascontiguousarray(content).data)
+    return digest.hexdigest()[:32]
+
+
+def _is_cut_short(content: bytes, n_read: int, promised: int, log: str) -> bool:
+    """Tell whether a container promises more than it holds; libsndfile itself is lenient."""
+    if n_read < promised:
+        return True
+    if content.startswith(b"OggS"):  # the last page of a complete stream says so
+        page = content.rfind(b"OggS")
+        return len(content) < page + 27 or not content[page + 5] & 4
+    lengths = re.findall(r"(?:data|SSND|riff|Data Size)\s*:\s*(\d+) \(should be (\d+)\)", log)
+    return any(int(actual) < int(claimed) < STREAMED_LENGTH for claimed, actual in lengths)
+
+
+def as_clip(value: Any, position: int, waveform_rate: float | None = None) -> Clip:
+    """Return the :class:`Clip` that `value` describes.
+
+    Parameters
+    ----------
+    value : str, Path, ndarray, (ndarray, rate) pair or dict
+        A path; a 1-D waveform; a waveform with its sampling rate in Hz; or a dict with
+        ``array`` and ``sampling_rate``, with ``bytes``, or with ``path``.
+    position : int
+        Index of the clip in its collection.
+    waveform_rate : float or None
+        Sampling rate of a bare waveform, in Hz.
+
+    Raises
+    ------
+    ClipError
+        If `value` is none of these.
+    """
+    if isinstance(value, (str, os.PathLike)) and os.fspath(value):
+        path = Path(os.fspath(value)).expanduser()
+        return Clip(position, path.name or str(path), path)
+    if isinstance(value, (bytes, bytearray)):
+        return Clip(position, "bytes", bytes(value))
+    if isinstance(value, Mapping):
+        return _from_mapping(value, position)
+    if (
+        isinstance(value, Sequence)
+        and len(value) == 2
+        and np.ndim(value[1]) == 0
+        and _is_waveform(value[0])
+    ):
+        return _from_samples(value[0], value[1], position)
+    if _is_waveform(value):
+        return _from_samples(value, waveform_rate, position)
+    raise ClipError(
+        position,
+        type(value).__name__,
+        f"not a clip: {value!r:.60}",
+        "Pass a path, a 1-D waveform, a (waveform, rate) pair, or a dict with array and "
+        "sampling_rate, path or bytes.",
+    )
+
+
+def _is_waveform(value: Any) -> bool:
+    return not isinstance(value, (str, bytes)) and (
+        hasattr(value, "__array__") or isinstance(value, Sequence)
+    )
+
+
+def _from_samples(values: Any, rate: Any, position: int, name: str = "waveform") -> Clip:
+    if rate is not None and (
+        isinstance(rate, bool) or not isinstance(rate, Real) or not 0 < rate < float("inf")
+    ):
+        raise ClipError(
+            position, name, f"its sampling rate is {rate!r}", "Give a positive number of Hz."
+        )
+    try:
+        samples = np.asarray(values)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ClipError(
+            position, name, f"its samples cannot be read ({error})", "Pass a 1-D NumPy array."
+        ) from None
+    return Clip(position, name, samples, None if rate is None else float(rate))
+
+
+def _from_mapping(value: Mapping[str, Any], position: int) -> Clip:
+    path = value.get("path")
+    name = Path(path).name if path else "audio value"
+    if value.get("array") is not None:
+        if value.get("sampling_rate") is None:
+            raise ClipError(position, name, "its dict has no sampling_rate", "Add it, in Hz.")
+        return _from_samples(value["array"], value["sampling_rate"], position, name)
+    if value.get("bytes") is not None:
+        return Clip(position, name, bytes(value["bytes"]))
+    if path:
+        return as_clip(path, position)
+    raise ClipError(
+        position,
+        name,
+        f"its dict has none of array, bytes and path, only {sorted(map(str, value))}",
+        'Pass {"array": …, "sampling_rate": …}, {"bytes": …} or {"path": …}.',
+    )
+
+
+def is_numeric_batch(X: Any) -> bool:
+    """Tell whether `X` is what scikit-learn calls 2-D data, and not a collection of clips.
+
+    A collection is a list, tuple, object array, Series or one-column frame of clips. Anything
+    else is left to scikit-learn's own validation, with its own messages.
+    """
+    if hasattr(X, "columns") and hasattr(X, "shape"):
+        return X.shape[1] != 1 or np.asarray(X).dtype.kind in "biufc"
+    if hasattr(X, "to_list") and hasattr(X, "dtype"):
+        return False
+    if isinstance(X, np.ndarray):
+        return X.dtype.kind not in "OUS" or (X.ndim == 2 and X.shape[1] != 1) or X.ndim not in (1, 2)
+    if isinstance(X, (str, bytes, os.PathLike, Mapping)):
+        raise ValueError(f"X is one clip, {X!r:.60}. Wrap it in a list: a collection is expected.")
+    if isinstance(X, Sequence) and len(X) == 2 and np.ndim(X[1]) == 0 and np.ndim(X[0]) == 1:
+        raise ValueError("X is one (waveform, rate) pair. Wrap it in a list.")
+    if isinstance(X, Sequence):
+        return len(X) == 0 or all(isinstance(x, Real) for x in X)
+    return not (hasattr(X, "__getitem__") and hasattr(X, "__len__")) or hasattr(X, "__array__")

@@ -1,0 +1,9 @@
+"""Transformers that turn clips of speech into rows of features."""
+
+from sklearn_ser.embedders._base import BaseEmbedder
+from sklearn_ser.embedders._egemaps import EGeMAPSEmbedder
+from sklearn_ser.embedders._mfcc import MFCCEmbedder
+from sklearn_ser.embedders._records import ClipWarning
+from sklearn_ser.embedders._ssl import SSLEmbedder
+
+__all__ = ["BaseEmbedder", "ClipWarning", "EGeMAPSEmbedder", "MFCCEmbedder", "SSLEmbedder"]

@@ -1,0 +1,226 @@
+"""The scikit-learn contract of an embedder, once."""
+
+from __future__ import annotations
+
+import os
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import validate_data
+
+from sklearn_ser.audio import Clip, as_clip, is_numeric_batch
+from sklearn_ser.embedders._records import rows_of_records
+from sklearn_ser.pooling import STATISTICS, pool
+from sklearn_ser.store import Records, Store
+
+__all__ = ["BaseEmbedder"]
+
+Array = npt.NDArray[np.float32]
+POSITIVE = Interval(Real, 0, None, closed="neither")
+COUNT = Interval(Integral, 1, None, closed="left")
+POOLING = [StrOptions(set(STATISTICS)), list, tuple, None]
+
+
+class BaseEmbedder(TransformerMixin, BaseEstimator):
+    """Base of every embedder: clips in, one row of features each out.
+
+    A subclass says what it computes (`_settings`, `_frames`) and how its groups of frames
+    and their dimensions are called (`_groups`, `_dims`). A group is a sequence of frames that
+    comes out of the same pass: a layer of a network, the deltas of a coefficient. All groups ×
+    statistics of a clip make its record; `transform` selects from it.
+
+    Subclasses have the parameters `pooling`, `waveform_rate`, `n_jobs`, `cache`, `on_error`
+    and `verbose`, and either a parameter or a property `rate`.
+    """
+
+    short_name: ClassVar[str]  # names the features in tables, in the store, on the command line
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "pooling": POOLING,
+        "waveform_rate": [POSITIVE, None],
+        "n_jobs": [Integral, None],
+        "cache": [str, os.PathLike, None],
+        "on_error": [StrOptions({"raise", "warn", "nan"})],
+        "verbose": ["verbose"],
+    }
+    _doc_link_module = "sklearn_ser"
+    _doc_link_template = (
+        "https://sklearn-ser.readthedocs.io/en/stable/generated/"
+        "{estimator_module}.{estimator_name}.html"
+    )
+
+    def _settings(self) -> dict[str, Any]:
+        """Return everything that changes a computed value, as plain JSON values."""
+        raise NotImplementedError
+
+    def _frames(self, waveform: Array) -> Array:
+        """Return all frames, of shape (n_groups, n_frames, n_dims), of a waveform at `rate`."""
+        raise NotImplementedError
+
+    def _groups(self) -> list[tuple[int, str]]:
+        """Return the index and the name of each group selected."""
+        raise NotImplementedError
+
+    def _dims(self) -> list[str]:
+        """Return the names of the dimensions selected, a prefix of those computed."""
+        raise NotImplementedError
+
+    def _min_samples(self) -> int:
+        """Return the fewest samples, at `rate`, that `_frames` can take."""
+        return 2
+
+    def _feature_name(self, group: str, statistic: str, dim: str) -> str:
+        return "_".join(part for part in (group, statistic, dim) if part)
+
+    def _statistics(self) -> list[str]:
+        pooling = [self.pooling] if isinstance(self.pooling, str) else list(self.pooling)
+        unknown = [statistic for statistic in pooling if statistic not in STATISTICS]
+        if unknown or not pooling:
+            raise ValueError(
+                f"The 'pooling' parameter of {type(self).__name__} must be one or several of "
+                f"{list(STATISTICS)}, or None. Got {self.pooling!r} instead."
+            )
+        return pooling
+
+    def _gives_sequences(self) -> bool:
+        """Tell whether records are frames, and `transform` gives sequences of them."""
+        return self.pooling is None
+
+    def _rows(self) -> list[int]:
+        """Return the rows of the record that are selected, group by group."""
+        statistics = [STATISTICS.index(statistic) for statistic in self._statistics()]
+        return [len(STATISTICS) * i + k for i, _ in self._groups() for k in statistics]
+
+    def _names(self) -> list[str]:
+        statistics = [""] if self._gives_sequences() else self._statistics()
+        return [
+            self._feature_name(group, statistic, dim)
+            for _, group in self._groups()
+            for statistic in statistics
+            for dim in self._dims()
+        ]
+
+    def _record(self, clip: Clip, content: Any) -> Array:
+        frames = self._frames(clip.waveform(content, self.rate, self._min_samples()))
+        if self._gives_sequences():
+            groups = frames[[i for i, _ in self._groups()]]
+            return np.concatenate([group[:, : len(self._dims())] for group in groups], axis=1)
+        return pool(frames).reshape(-1, frames.shape[-1])
+
+    def _records(self) -> Records | None:
+        if self.cache is None:
+            return None
+        settings = self._settings()
+        if self._gives_sequences():
+            # Frames of every group would fill a disk, so only those selected are kept.
+            frames = {"groups": [i for i, _ in self._groups()], "n_dims": len(self._dims())}
+            settings = {**settings, "frames": frames}
+        return Store(self.cache).records(self.short_name, settings)
+
+    def _clips(self, X: Any, reset: bool) -> list[Clip]:
+        if is_numeric_batch(X):
+            finite = self.on_error == "raise"
+            values = validate_data(self, X, reset=reset, ensure_all_finite=finite)
+            if values.shape[1] < 2:
+                raise ValueError(
+                    f"X has {values.shape[0]} row(s) with 1 feature(s): a 2-D array is a batch of "
+                    "waveforms, one a row, and a waveform needs more than one sample."
+                )
+            return [as_clip(row, i, self.waveform_rate) for i, row in enumerate(values)]
+        if reset:
+            for attribute in ("n_features_in_", "feature_names_in_"):
+                self.__dict__.pop(attribute, None)
+        if hasattr(X, "columns"):
+            X = X[X.columns[0]]
+        items = np.ravel(X) if isinstance(X, np.ndarray) else X
+        items = items.to_list() if hasattr(items, "to_list") else list(items)
+        return [as_clip(item, i, self.waveform_rate) for i, item in enumerate(items)]
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None) -> BaseEmbedder:
+        """Check the parameters and the kind of input; nothing is learnt from `X`.
+
+        Parameters
+        ----------
+        X : sequence of n_clips clips, or ndarray of shape (n_clips, n_samples)
+            Paths, waveforms, (waveform, rate) pairs or dicts; see the user guide.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+        """
+        self._clips(X, reset=True)
+        if not self._gives_sequences():
+            self._statistics()
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """Embed each clip.
+
+        Parameters
+        ----------
+        X : sequence of n_clips clips, or ndarray of shape (n_clips, n_samples)
+            Paths, waveforms, (waveform, rate) pairs or dicts; see the user guide.
+
+        Returns
+        -------
+        X_out : ndarray of shape (n_clips, n_features), float32
+            With ``pooling=None``, an object array of shape (n_clips,) that holds arrays of
+            shape (n_frames, n_features).
+
+        Raises
+        ------
+        ClipError
+            If a clip cannot be used and ``on_error="raise"``.
+        """
+        self._validate_params()
+        clips = self._clips(X, reset=False)
+        rows = None if self._gives_sequences() else self._rows()
+        n_dims, n_features = len(self._dims()), len(self._names())
+        parts = rows_of_records(
+            clips,
+            self._record,
+            self._records(),
+            rows,
+            on_error=self.on_error,
+            n_jobs=self.n_jobs,
+            verbose=bool(self.verbose),
+            description=self.short_name,
+        )
+        if self._gives_sequences():
+            sequences = np.empty(len(clips), dtype=object)
+            for i, part in enumerate(parts):
+                sequences[i] = np.full((1, n_features), np.nan, "f4") if part is None else part
+            return sequences
+        embedded = np.full((len(clips), n_features), np.nan, dtype=np.float32)
+        for i, part in enumerate(parts):
+            if part is not None:
+                embedded[i] = part[:, :n_dims].ravel()
+        return embedded
+
+    def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
+        """Return the name of each column that `transform` gives.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        names : ndarray of shape (n_features,), dtype object
+        """
+        return np.asarray(self._names(), dtype=object)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.two_d_array = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags

@@ -1,0 +1,162 @@
+"""openSMILE's standard feature sets."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from sklearn.utils._param_validation import StrOptions
+
+from sklearn_ser.audio import Clip
+from sklearn_ser.embedders._base import POSITIVE, Array, BaseEmbedder
+
+__all__ = ["EGeMAPSEmbedder"]
+
+FEATURE_SETS = (
+    "GeMAPSv01a",
+    "GeMAPSv01b",
+    "eGeMAPSv01a",
+    "eGeMAPSv01b",
+    "eGeMAPSv02",
+    "ComParE_2016",
+)
+LEVELS = {"functionals": "Functionals", "lld": "LowLevelDescriptors"}
+SHORTEST = 0.06  # seconds: openSMILE's pitch window; a shorter clip has no frame
+_threads = threading.local()
+
+
+class EGeMAPSEmbedder(BaseEmbedder):
+    """openSMILE's standard acoustic feature sets: GeMAPS, eGeMAPS and ComParE 2016.
+
+    openSMILE is free for research; other uses need a licence from audEERING.
+
+    Parameters
+    ----------
+    feature_set : str, default="eGeMAPSv02"
+        One of "GeMAPSv01a", "GeMAPSv01b", "eGeMAPSv01a", "eGeMAPSv01b", "eGeMAPSv02" and
+        "ComParE_2016".
+    level : {"functionals", "lld"}, default="functionals"
+        The set's own functionals, or its low-level descriptors, pooled over frames.
+    pooling : str, list of str, or None, default=("mean", "std")
+        For ``level="lld"``, statistics over frames: "mean", "std", "min", "max", "median";
+        None returns the frames. Not used for functionals.
+    rate : float, default=16000
+        Sampling rate, in Hz, that clips are resampled to.
+    waveform_rate : float, default=None
+        Sampling rate, in Hz, of clips given as bare waveforms; needed for those.
+    n_jobs : int, default=None
+        Number of threads.
+    cache : str, path-like or None, default="auto"
+        Where records are kept. "auto" is the environment variable ``SKLEARN_SER_CACHE`` or
+        the platform's cache folder; None keeps nothing.
+    on_error : {"raise", "warn", "nan"}, default="raise"
+        What a clip that cannot be used does: raise, give a row of NaN and a warning, or give
+        a row of NaN.
+    verbose : bool, default=False
+        Whether to show a progress bar.
+
+    References
+    ----------
+    F. Eyben et al., "The Geneva Minimalistic Acoustic Parameter Set (GeMAPS) for Voice Research
+    and Affective Computing", IEEE TAC 7(2), 2016.
+
+    B. Schuller et al., "The INTERSPEECH 2016 Computational Paralinguistics Challenge",
+    Interspeech 2016.
+
+    Examples
+    --------
+    >>> from sklearn_ser import EGeMAPSEmbedder
+    >>> from sklearn_ser.datasets import make_emotional_speech
+    >>> corpus = make_emotional_speech(n_speakers=2, n_sentences=1, random_state=0)
+    >>> embedder = EGeMAPSEmbedder(cache=None)
+    >>> embedder.fit_transform(corpus.X).shape
+    (8, 88)
+    >>> embedder.get_feature_names_out()[0]
+    'F0semitoneFrom27.5Hz_sma3nz_amean'
+    """
+
+    short_name = "egemaps"
+    _parameter_constraints = {
+        **BaseEmbedder._parameter_constraints,
+        "feature_set": [StrOptions(set(FEATURE_SETS))],
+        "level": [StrOptions(set(LEVELS))],
+        "rate": [POSITIVE],
+    }
+
+    def __init__(
+        self,
+        feature_set: str = "eGeMAPSv02",
+        level: str = "functionals",
+        pooling: str | Sequence[str] | None = ("mean", "std"),
+        *,
+        rate: float = 16000,
+        waveform_rate: float | None = None,
+        n_jobs: int | None = None,
+        cache: str | os.PathLike[str] | None = "auto",
+        on_error: str = "raise",
+        verbose: bool = False,
+    ) -> None:
+        self.feature_set = feature_set
+        self.level = level
+        self.pooling = pooling
+        self.rate = rate
+        self.waveform_rate = waveform_rate
+        self.n_jobs = n_jobs
+        self.cache = cache
+        self.on_error = on_error
+        self.verbose = verbose
+
+    def _settings(self) -> dict[str, Any]:
+        compute = {"feature_set": self.feature_set, "level": self.level, "rate": self.rate}
+        return {**compute, "opensmile": version("opensmile")}
+
+    def _min_samples(self) -> int:
+        return int(SHORTEST * self.rate)
+
+    def _frames(self, waveform: Array) -> Array:
+        smile = _smile(self.feature_set, self.level)
+        # openSMILE reads 16-bit integers, in which +1.0 would wrap round to -1.0.
+        frames = smile.process_signal(np.clip(waveform, -1, 32767 / 32768), self.rate)
+        return frames.to_numpy(np.float32)[np.newaxis]
+
+    def _groups(self) -> list[tuple[int, str]]:
+        return [(0, "")]
+
+    def _dims(self) -> list[str]:
+        return list(_smile(self.feature_set, self.level).feature_names)
+
+    def _feature_name(self, group: str, statistic: str, dim: str) -> str:
+        return f"{dim}_{statistic}" if statistic else dim
+
+    # A functional is a statistic already: the record of functionals is their one frame.
+
+    def _gives_sequences(self) -> bool:
+        return self.level == "lld" and super()._gives_sequences()
+
+    def _statistics(self) -> list[str]:
+        return super()._statistics() if self.level == "lld" else [""]
+
+    def _rows(self) -> list[int]:
+        return super()._rows() if self.level == "lld" else [0]
+
+    def _record(self, clip: Clip, content: Any) -> Array:
+        if self.level == "lld":
+            return super()._record(clip, content)
+        return self._frames(clip.waveform(content, self.rate, self._min_samples()))[0]
+
+
+def _smile(feature_set: str, level: str) -> Any:
+    """Return this thread's openSMILE instance: one costs 5 ms to make and is not shared."""
+    import opensmile
+
+    made = _threads.__dict__.setdefault("smiles", {})
+    if (feature_set, level) not in made:
+        made[feature_set, level] = opensmile.Smile(
+            getattr(opensmile.FeatureSet, feature_set),
+            getattr(opensmile.FeatureLevel, LEVELS[level]),
+        )
+    return made[feature_set, level]

@@ -1,0 +1,137 @@
+"""Mel-frequency cepstral coefficients."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from importlib.metadata import version
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.utils._param_validation import Interval
+
+from sklearn_ser.embedders._base import COUNT, POSITIVE, Array, BaseEmbedder
+
+__all__ = ["MFCCEmbedder"]
+
+ORDERS = ("mfcc", "delta", "delta2")
+DELTA_WIDTH = 9  # frames, librosa's own default
+
+
+class MFCCEmbedder(BaseEmbedder):
+    """Statistics over frames of mel-frequency cepstral coefficients, by librosa.
+
+    Parameters
+    ----------
+    n_mfcc : int, default=40
+        Number of coefficients, at most `n_mels`. Any number is selected from one stored
+        record, so that a grid over it computes nothing again.
+    deltas : {0, 1, 2}, default=0
+        Whether first (1) and second (2) differences over time are added.
+    pooling : str, list of str, or None, default=("mean", "std")
+        Statistics over frames: "mean", "std", "min", "max", "median". None returns the frames.
+    rate : float, default=16000
+        Sampling rate, in Hz, that clips are resampled to.
+    n_fft, hop_length : int, default=2048 and 512
+        Length of the window and the step between frames, in samples at `rate`.
+    n_mels : int, default=128
+        Number of mel bands.
+    waveform_rate : float, default=None
+        Sampling rate, in Hz, of clips given as bare waveforms; needed for those.
+    n_jobs : int, default=None
+        Number of threads.
+    cache : str, path-like or None, default="auto"
+        Where records are kept. "auto" is the environment variable ``SKLEARN_SER_CACHE`` or
+        the platform's cache folder; None keeps nothing.
+    on_error : {"raise", "warn", "nan"}, default="raise"
+        What a clip that cannot be used does: raise, give a row of NaN and a warning, or give
+        a row of NaN.
+    verbose : bool, default=False
+        Whether to show a progress bar.
+
+    References
+    ----------
+    S. Davis, P. Mermelstein, "Comparison of parametric representations for monosyllabic word
+    recognition in continuously spoken sentences", IEEE TASSP 28(4), 1980.
+
+    Examples
+    --------
+    >>> from sklearn_ser import MFCCEmbedder
+    >>> from sklearn_ser.datasets import make_emotional_speech
+    >>> corpus = make_emotional_speech(n_speakers=2, n_sentences=1, random_state=0)
+    >>> MFCCEmbedder(n_mfcc=13, cache=None).fit_transform(corpus.X).shape
+    (8, 26)
+    """
+
+    short_name = "mfcc"
+    _parameter_constraints = {
+        **BaseEmbedder._parameter_constraints,
+        "n_mfcc": [COUNT],
+        "deltas": [Interval(Integral, 0, 2, closed="both")],
+        "rate": [POSITIVE],
+        "n_fft": [Interval(Integral, 2, None, closed="left")],
+        "hop_length": [COUNT],
+        "n_mels": [COUNT],
+    }
+
+    def __init__(
+        self,
+        n_mfcc: int = 40,
+        deltas: int = 0,
+        pooling: str | Sequence[str] | None = ("mean", "std"),
+        *,
+        rate: float = 16000,
+        n_fft: int = 2048,
+        hop_length: int = 512,
+        n_mels: int = 128,
+        waveform_rate: float | None = None,
+        n_jobs: int | None = None,
+        cache: str | os.PathLike[str] | None = "auto",
+        on_error: str = "raise",
+        verbose: bool = False,
+    ) -> None:
+        self.n_mfcc = n_mfcc
+        self.deltas = deltas
+        self.pooling = pooling
+        self.rate = rate
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        self.n_mels = n_mels
+        self.waveform_rate = waveform_rate
+        self.n_jobs = n_jobs
+        self.cache = cache
+        self.on_error = on_error
+        self.verbose = verbose
+
+    def _settings(self) -> dict[str, Any]:
+        compute = {k: getattr(self, k) for k in ("rate", "n_fft", "hop_length", "n_mels")}
+        return {**compute, "librosa": version("librosa")}
+
+    def _min_samples(self) -> int:
+        return self.n_fft
+
+    def _frames(self, waveform: Array) -> Array:
+        import librosa
+
+        mfcc = librosa.feature.mfcc(
+            y=waveform,
+            sr=self.rate,
+            n_mfcc=self.n_mels,
+            n_fft=self.n_fft,
+            hop_length=self.hop_length,
+            n_mels=self.n_mels,
+        )
+        deltas = [
+            librosa.feature.delta(mfcc, width=DELTA_WIDTH, order=order, mode="nearest")
+            for order in (1, 2)
+        ]
+        return np.stack([mfcc, *deltas]).swapaxes(1, 2)
+
+    def _groups(self) -> list[tuple[int, str]]:
+        return list(enumerate(ORDERS))[: self.deltas + 1]
+
+    def _dims(self) -> list[str]:
+        if self.n_mfcc > self.n_mels:
+            raise ValueError(f"n_mfcc={self.n_mfcc} exceeds the {self.n_mels} mel bands (n_mels).")
+        return [f"{i:02d}" for i in range(self.n_mfcc)]

@@ -1,0 +1,195 @@
+"""Embeddings of pretrained, mostly self-supervised, speech models."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.utils._param_validation import StrOptions
+
+from sklearn_ser.embedders._base import Array, BaseEmbedder
+
+__all__ = ["SSLEmbedder"]
+
+# Raise it when the same model and waveform would give other values; it is part of the key.
+MEANING = "layers before final norm, Whisper after; own frames only; 1"
+SHORTEST = 0.025  # seconds: one frame of the convolutional front end
+
+
+class SSLEmbedder(BaseEmbedder):
+    """Layers of a pretrained speech model, pooled over the clip's frames.
+
+    Any speech model that transformers' ``AutoModel`` loads: wav2vec 2.0, HuBERT, WavLM,
+    data2vec-audio, UniSpeech-SAT, SEW, Wav2Vec2-Conformer, Wav2Vec2-BERT, MMS, XLS-R, and
+    Whisper's encoder. One pass over a clip yields every layer and every statistic, which are
+    kept: `layer` and `pooling` only choose among them, so a grid over both runs the model once
+    a clip. Inputs go through the checkpoint's own feature extractor.
+
+    Parameters
+    ----------
+    model : str, default="microsoft/wavlm-base-plus"
+        A folder that `save_pretrained` wrote, or the id of a model on the Hugging Face hub.
+    layer : int, "middle", "mean", "all", or list of int, default="middle"
+        0 is what enters the first transformer layer, k the output of layer k; negative numbers
+        count from the end. "middle" is half the number of layers, which carries most emotion
+        across published studies; "mean" averages the frames of all layers, 0 among them. A list
+        or "all" concatenates.
+    pooling : str, list of str, or None, default="mean"
+        Statistics over frames: "mean", "std", "min", "max", "median"; a list concatenates. None
+        returns the frames.
+    revision : str, default=None
+        Branch, tag or commit of a model on the hub.
+    device : str, default="auto"
+        Where the model runs: "cpu", "cuda", "cuda:1", …; "auto" takes a GPU if there is one.
+    waveform_rate : float, default=None
+        Sampling rate, in Hz, of clips given as bare waveforms; needed for those.
+    n_jobs : int, default=None
+        Number of threads that decode clips while the model runs.
+    cache : str, path-like or None, default="auto"
+        Where records are kept. "auto" is the environment variable ``SKLEARN_SER_CACHE`` or
+        the platform's cache folder; None keeps nothing.
+    on_error : {"raise", "warn", "nan"}, default="raise"
+        What a clip that cannot be used does: raise, give a row of NaN and a warning, or give
+        a row of NaN.
+    verbose : bool, default=False
+        Whether to show a progress bar.
+
+    Notes
+    -----
+    The last layer is taken before any final normalisation, in Whisper after it, whatever the
+    version of transformers. Whisper's encoder always hears 30 s; only the clip's own frames are
+    pooled, and a longer clip is cut into pieces of 30 s.
+
+    References
+    ----------
+    S. Chen et al., "WavLM: Large-Scale Self-Supervised Pre-Training for Full Stack Speech
+    Processing", IEEE JSTSP 16(6), 2022.
+
+    L. Pepino, P. Riera, L. Ferrer, "Emotion Recognition from Speech Using wav2vec 2.0
+    Embeddings", Interspeech 2021.
+
+    Examples
+    --------
+    A tiny model with random weights, so that the example needs no download:
+
+    >>> import tempfile
+    >>> from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
+    >>> folder = tempfile.mkdtemp()
+    >>> config = Wav2Vec2Config(
+    ...     hidden_size=16, num_hidden_layers=4, num_attention_heads=2, intermediate_size=32,
+    ...     conv_dim=(16,) * 7, num_conv_pos_embeddings=16, num_conv_pos_embedding_groups=2)
+    >>> Wav2Vec2Model(config).save_pretrained(folder)
+    >>> _ = Wav2Vec2FeatureExtractor().save_pretrained(folder)
+    >>> from sklearn_ser import SSLEmbedder
+    >>> from sklearn_ser.datasets import make_emotional_speech
+    >>> corpus = make_emotional_speech(n_speakers=2, n_sentences=1, random_state=0)
+    >>> embedder = SSLEmbedder(folder, layer=[1, 2], pooling=["mean", "std"], cache=None)
+    >>> embedder.fit_transform(corpus.X).shape
+    (8, 64)
+    >>> embedder.get_feature_names_out()[-1]
+    'layer2_std_0015'
+    """
+
+    short_name = "ssl"
+    _parameter_constraints = {
+        **BaseEmbedder._parameter_constraints,
+        "model": [str],
+        "layer": [Integral, StrOptions({"middle", "mean", "all"}), "array-like"],
+        "revision": [str, None],
+        "device": [str],
+    }
+
+    def __init__(
+        self,
+        model: str = "microsoft/wavlm-base-plus",
+        layer: int | str | Sequence[int] = "middle",
+        pooling: str | Sequence[str] | None = "mean",
+        *,
+        revision: str | None = None,
+        device: str = "auto",
+        waveform_rate: float | None = None,
+        n_jobs: int | None = None,
+        cache: str | os.PathLike[str] | None = "auto",
+        on_error: str = "raise",
+        verbose: bool = False,
+    ) -> None:
+        self.model = model
+        self.layer = layer
+        self.pooling = pooling
+        self.revision = revision
+        self.device = device
+        self.waveform_rate = waveform_rate
+        self.n_jobs = n_jobs
+        self.cache = cache
+        self.on_error = on_error
+        self.verbose = verbose
+
+    @property
+    def n_layers(self) -> int:
+        """Number of the model's transformer layers."""
+        return int(self._config().num_hidden_layers)
+
+    @property
+    def rate(self) -> int:
+        """Sampling rate, in Hz, that the model was trained at."""
+        return self._loaded().rate
+
+    def _folder(self) -> Any:
+        from sklearn_ser.speech_models import find_model
+
+        return find_model(self.model, self.revision)
+
+    def _config(self) -> Any:
+        from sklearn_ser.speech_models._model import read_config
+
+        return read_config(self._folder())
+
+    def _loaded(self) -> Any:
+        from sklearn_ser.speech_models import load_model
+
+        device = self.device
+        if device == "auto":
+            import torch
+
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        return load_model(self._folder(), device)
+
+    def _settings(self) -> dict[str, Any]:
+        from sklearn_ser.speech_models import model_digest
+
+        return {
+            "weights": model_digest(self._folder()),
+            "revision": self.revision,
+            "meaning": MEANING,
+        }
+
+    def _min_samples(self) -> int:
+        return int(SHORTEST * self.rate)
+
+    def _frames(self, waveform: Array) -> Array:
+        layers = self._loaded().layers(waveform)
+        return np.concatenate([layers, layers.mean(axis=0, keepdims=True)])
+
+    def _groups(self) -> list[tuple[int, str]]:
+        n_layers = self.n_layers
+        if self.layer == "mean":
+            return [(n_layers + 1, "layermean")]
+        if self.layer == "middle":
+            return [(n_layers // 2, f"layer{n_layers // 2}")]
+        if isinstance(self.layer, str):
+            layers: list[int] = list(range(n_layers + 1))
+        else:
+            layers = [int(layer) for layer in np.ravel(self.layer)]
+        if not layers or not all(-n_layers - 1 <= layer <= n_layers for layer in layers):
+            raise ValueError(
+                f"layer={self.layer!r}, but {self.model} has layers 0 to {n_layers} (or "
+                f"{-n_layers - 1} to -1, from the end)."
+            )
+        layers = [layer % (n_layers + 1) for layer in layers]
+        return [(layer, f"layer{layer}") for layer in layers]
+
+    def _dims(self) -> list[str]:
+        return [f"{i:04d}" for i in range(self._config().hidden_size)]

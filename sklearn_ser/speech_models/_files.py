@@ -1,0 +1,107 @@
+"""Where a model's files are, and the digest of what they hold."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+__all__ = ["find_model", "model_digest"]
+
+CONFIGS = ("config.json", "preprocessor_config.json")
+WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
+
+_digests: dict[tuple[str, int, int, int], str] = {}
+
+
+def find_model(model: str, revision: str | None = None) -> Path:
+    """Return the folder that holds a model's files, downloading them if need be.
+
+    Parameters
+    ----------
+    model : str
+        A local folder as `save_pretrained` writes it, or the id of a model on the Hugging Face
+        hub. What the hub's cache holds already is used without asking the hub.
+    revision : str or None
+        Branch, tag or commit on the hub.
+
+    Returns
+    -------
+    folder : Path
+
+    Raises
+    ------
+    OSError
+        If the model is neither here nor to be had; it says what was tried and what would work.
+    """
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file() or not _weights(folder):
+            raise OSError(
+                f"{folder} is not a model's folder: it needs config.json, "
+                f"preprocessor_config.json and one of {', '.join(WEIGHTS)}. Write it with "
+                "save_pretrained of the model and of its feature extractor."
+            )
+        return folder
+    return _from_hub(model, revision)
+
+
+def _from_hub(model: str, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    tried = []
+    for local in (True, False):
+        for weights in WEIGHTS:  # the safe format first; the other only where it is missing
+            try:
+                folder = Path(
+                    snapshot_download(
+                        model,
+                        revision=revision,
+                        allow_patterns=[*CONFIGS, weights, f"{weights}.index.json"],
+                        local_files_only=local,
+                    )
+                )
+            except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+                where = "the hub's cache" if local else "the hub"
+                tried.append(f"{where} ({str(error).splitlines()[0] if str(error) else error!r})")
+                break
+            if (folder / "config.json").is_file() and _weights(folder):
+                return folder
+    raise OSError(
+        f"model {model!r} is not a folder here, and not to be had from {' nor '.join(tried)}. "
+        "Give a folder that save_pretrained wrote, or the right id, or go online once: what is "
+        "downloaded then is used offline afterwards."
+    )
+
+
+def _weights(folder: Path) -> list[Path]:
+    for pattern in WEIGHTS:
+        found = sorted(folder.glob(pattern))
+        if found:
+            return found
+    return []
+
+
+def model_digest(folder: Path) -> str:
+    """Return a 128-bit hash of a model's configuration and weights.
+
+    A file is read once in a process for as long as its size and dates stay the same.
+    """
+    digest = hashlib.sha256()
+    for path in [*(folder / name for name in CONFIGS), *_weights(folder)]:
+        if path.is_file():
+            digest.update(f"{path.name} {_file_digest(path)}\n".encode())
+    return digest.hexdigest()[:32]
+
+
+def _file_digest(path: Path) -> str:
+    stat = path.stat()
+    known = (os.fspath(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    if known not in _digests:
+        digest = hashlib.sha256()
+        with open(path, "rb") as file:
+            while block := file.read(1 << 22):
+                digest.update(block)
+        _digests[known] = digest.hexdigest()
+    return _digests[known]

@@ -1,0 +1,223 @@
+"""The on-disk store of clip records.
+
+A record is one file: a NumPy ``.npy`` of rows, each with the CRC-32 of its values, so that one
+row can be read and checked without the rest. Files were chosen over a database or a chunked
+array store because a rename is atomic on every file system (a record is complete or absent),
+processes on several machines need nothing but a shared folder, and damage stays in one clip.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import json
+import os
+import shutil
+import uuid
+import warnings
+import zlib
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+import numpy.typing as npt
+import platformdirs
+
+__all__ = ["Records", "Store", "StoreWarning"]
+
+ENVIRONMENT_VARIABLE = "SKLEARN_SER_CACHE"
+_HEAD = 512  # more than any header of ours
+
+Record = npt.NDArray[np.float32]
+
+
+class StoreWarning(UserWarning):
+    """A stored record was damaged, or could not be written; only time is lost."""
+
+
+class Store:
+    """All records under one folder.
+
+    Parameters
+    ----------
+    location : str or path-like, default="auto"
+        A folder, or "auto": the environment variable ``SKLEARN_SER_CACHE`` if set, else the
+        platform's cache folder.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> store = Store(tempfile.mkdtemp())
+    >>> store.size()
+    (0, 0)
+    """
+
+    def __init__(self, location: str | os.PathLike[str] = "auto") -> None:
+        if location == "auto":
+            location = os.environ.get(ENVIRONMENT_VARIABLE) or platformdirs.user_cache_path(
+                "sklearn-ser"
+            )
+        self.folder = Path(location).expanduser()
+
+    def records(self, name: str, settings: dict[str, Any]) -> Records:
+        """Return the records that `settings` (everything that changes a value) lead to."""
+        text = json.dumps(settings, sort_keys=True)
+        key = hashlib.sha256(text.encode()).hexdigest()[:16]
+        return Records(self.folder / f"{name}-{key}", settings)
+
+    def list(self) -> list[Records]:
+        """Return what the store holds, one entry a set of settings."""
+        found = []
+        for described in sorted(self.folder.glob("*/settings.json")):
+            with suppress(OSError, ValueError):
+                found.append(Records(described.parent, json.loads(described.read_text())))
+        return found
+
+    def size(self) -> tuple[int, int]:
+        """Return the number of records and of bytes."""
+        sizes = [records.size() for records in self.list()]
+        return sum(n for n, _ in sizes), sum(size for _, size in sizes)
+
+    def clear(self) -> None:
+        """Delete every record. Other files in the folder are left alone."""
+        for records in self.list():
+            records.clear()
+
+
+class Records:
+    """The records of one extractor, one file a clip.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they are.
+    settings : dict
+        The compute settings that led to them.
+    """
+
+    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+        self.folder = folder
+        self.settings = settings
+        self._root = os.fspath(folder)
+
+    def path(self, key: str) -> str:
+        """Return the file of the record `key`."""
+        return f"{self._root}{os.sep}{key[:2]}{os.sep}{key[2:]}.npy"
+
+    def read(self, key: str, rows: Sequence[int] | None = None) -> Record | None:
+        """Return some rows of a record, or None if there is no sound one.
+
+        Parameters
+        ----------
+        key : str
+            The clip's content digest.
+        rows : sequence of int or None
+            Which rows; None means all of them.
+
+        Returns
+        -------
+        record : ndarray of shape (n_rows, n_columns), float32, or None
+        """
+        try:
+            with open(self.path(key), "rb", buffering=0) as file:
+                return _read_rows(file, key, rows)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, IndexError) as error:
+            message = f"record {self.path(key)} is damaged ({error}); it is computed again"
+            warnings.warn(message, StoreWarning, stacklevel=2)
+            with suppress(OSError):
+                os.unlink(self.path(key))
+            return None
+
+    def write(self, key: str, record: Record) -> None:
+        """Write a record aside, then rename it: readers see all of it or nothing."""
+        path = self.path(key)
+        aside = f"{path}.{uuid.uuid4().hex}.tmp"
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            self._describe()
+            with open(aside, "wb") as file:
+                file.write(_to_bytes(record, key))
+            os.replace(aside, path)
+        except OSError as error:
+            with suppress(OSError):
+                os.unlink(aside)
+            message = f"record {path} cannot be stored ({error}); the embedding itself is fine"
+            warnings.warn(message, StoreWarning, stacklevel=2)
+
+    def claim(self, key: str) -> filelock.BaseFileLock:
+        """Return the lock that keeps two processes from computing the same record."""
+        path = self.path(key)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return filelock.FileLock(f"{path}.lock", is_singleton=False)
+
+    def forget_claim(self, key: str) -> None:
+        """Remove the lock's file; whoever still waits for it will find the record."""
+        with suppress(OSError):
+            os.unlink(f"{self.path(key)}.lock")
+
+    def size(self) -> tuple[int, int]:
+        """Return the number of records and of bytes."""
+        sizes = [entry.stat().st_size for entry in self.folder.glob("*/*.npy")]
+        return len(sizes), sum(sizes)
+
+    def clear(self) -> None:
+        """Delete these records."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _describe(self) -> None:
+        described = self.folder / "settings.json"
+        if not described.exists():
+            aside = described.with_name(f"{uuid.uuid4().hex}.tmp")
+            aside.write_text(json.dumps(self.settings, indent=1, sort_keys=True))
+            os.replace(aside, described)
+
+
+def _to_bytes(record: Record, key: str) -> bytes:
+    rows = np.empty(
+        len(record), [("values", "<f4", (record.shape[1],)), ("crc32", "<u4")]
+    )
+    rows["values"] = record
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(head, np.lib.format.header_data_from_array_1_0(rows))
+    seed = zlib.crc32(head.getvalue() + key.encode())
+    rows["crc32"] = [zlib.crc32(row, seed) for row in np.ascontiguousarray(rows["values"])]
+    return head.getvalue() + rows.tobytes()
+
+
+def _read_rows(file: io.FileIO, key: str, rows: Sequence[int] | None) -> Record:
+    head = file.read(_HEAD)
+    start, dtype, n_rows = _parse_header(head[: 10 + int.from_bytes(head[8:10], "little")])
+    size = os.fstat(file.fileno()).st_size
+    if size != start + n_rows * dtype.itemsize:
+        raise ValueError(f"{size} bytes long instead of {start + n_rows * dtype.itemsize}")
+    seed = zlib.crc32(head[:start] + key.encode())
+    if rows is None or size <= _HEAD:
+        everything = head[start:] if size <= _HEAD else head[start:] + file.read(size - _HEAD)
+        wanted = range(n_rows) if rows is None else rows
+        parts = [everything[i * dtype.itemsize : (i + 1) * dtype.itemsize] for i in wanted]
+    else:
+        parts = []
+        for row in rows:
+            file.seek(start + row * dtype.itemsize)
+            parts.append(file.read(dtype.itemsize))
+    for part in parts:
+        if zlib.crc32(part[:-4], seed) != int.from_bytes(part[-4:], "little"):
+            raise ValueError("its checksum does not match")
+    return np.frombuffer(b"".join(parts), dtype)["values"]
+
+
+@functools.lru_cache(maxsize=64)
+def _parse_header(head: bytes) -> tuple[int, np.dtype[Any], int]:
+    file = io.BytesIO(head)
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("not a record")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    if dtype.names != ("values", "crc32") or len(shape) != 1:
+        raise ValueError("not a record")
+    return len(head), dtype, shape[0]

@@ -20,13 +20,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import issparse
 
 __all__ = ["Clip", "ClipError", "as_clip", "is_numeric_batch"]
 
 Waveform = npt.NDArray[np.float32]
 
 # One step of 16-bit audio: a clip that moves by two steps or fewer holds no speech.
-SILENCE = 2 / 32768
+STEP = 1 / 32768
+# Floats beyond this are not ±1 audio that overshoots, but integers that lost their type.
+OVERSHOOT = 256
 # Writers that stream into a pipe cannot know the length and put a huge one into the header.
 STREAMED_LENGTH = 0x7FFF_F000
 # A file younger than this may change again without its time stamp showing it.
@@ -66,15 +69,15 @@ class Clip:
         Index in the collection.
     name : str
         File name, or "waveform" or "bytes".
-    source : Path, bytes or ndarray of shape (n_samples,)
-        Where the audio is.
+    source : Path, bytes, ndarray of shape (n_samples,) or ClipError
+        Where the audio is; or why the value is no clip, which whoever reads it is told.
     rate : float or None
         Sampling rate of `source` in Hz when it is an ndarray.
     """
 
     position: int
     name: str
-    source: Path | bytes | npt.NDArray[Any]
+    source: Path | bytes | npt.NDArray[Any] | ClipError
     rate: float | None = None
 
     def error(self, cause: str, cure: str) -> ClipError:
@@ -83,6 +86,8 @@ class Clip:
 
     def read(self) -> bytes | npt.NDArray[Any]:
         """Return the clip's content: an encoded file's bytes, or the samples of a waveform."""
+        if isinstance(self.source, ClipError):
+            raise self.source
         if not isinstance(self.source, Path):
             return self.source
         try:
@@ -92,21 +97,26 @@ class Clip:
             raise self.error(f"no such file: {self.source}", cure) from None
         except IsADirectoryError:
             raise self.error(f"{self.source} is a folder", "Pass the audio files in it.") from None
-        except OSError as error:
-            cause = f"{self.source} cannot be read ({error.strerror or error})"
+        except (OSError, ValueError) as error:  # a ValueError: the path holds a null character
+            reason = getattr(error, "strerror", None) or error
+            cause = f"{self.source} cannot be read ({reason})"
             raise self.error(cause, "Check its permissions and its disk.") from None
 
     def digest(self) -> str:
         """Return the hash of the clip's content, without reading an unchanged file twice."""
         if not isinstance(self.source, Path):
-            return content_digest(self.source, self.rate)
+            return content_digest(self.read(), self.rate)
         try:
             stat = os.stat(self.source)
-        except OSError:
-            stat = None
-        if stat is None:
+        except (OSError, ValueError):
             return content_digest(self.read())
-        known = (os.fspath(self.source), stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        known = (
+            os.fspath(self.source),
+            stat.st_ino,
+            stat.st_size,
+            stat.st_mtime_ns,
+            stat.st_ctime_ns,
+        )
         digest = _digests.get(known)
         if digest is None:
             digest = content_digest(self.read())
@@ -138,12 +148,12 @@ class Clip:
         ClipError
             If the content is not a usable clip.
         """
+        own_rate: float | None
         if isinstance(content, bytes):
             samples, own_rate = self._decode(content)
-            step = 1 / 32768
         else:
-            samples, own_rate, step = self._scale(content)
-        self._check(samples, step)
+            samples, own_rate = _scale(content), self.rate
+        self._check(samples)
         if own_rate != rate:
             import soxr
 
@@ -168,11 +178,13 @@ class Clip:
                 'Run "git lfs pull" in its repository.',
             )
         try:
-            with soundfile.SoundFile(io.BytesIO(content)) as file:
+            with soundfile.SoundFile(_File(content)) as file:
                 samples = file.read(dtype="float32", always_2d=True)
                 rate, promised, log = file.samplerate, file.frames, file.extra_info
         except (soundfile.LibsndfileError, TypeError) as error:
             reason = str(getattr(error, "error_string", error)).rstrip(".")
+            if "does not exist" in reason:  # libsndfile's word for MPEG without a whole frame
+                reason = "no frame can be decoded"
             if re.search(r"[Mm]alformed|lost sync|[Ee]nd of file|decod", reason):
                 raise self._truncated(reason) from None
             raise self.error(
@@ -187,31 +199,7 @@ class Clip:
         cure = "Copy or download it again, or repair it with ffmpeg if the rest is enough."
         return self.error(f"truncated or damaged ({detail})", cure)
 
-    def _scale(self, values: npt.NDArray[Any]) -> tuple[Waveform, float, float]:
-        """Return a bare waveform as float32 in ±1, its rate, and the size of one step."""
-        if self.rate is None:
-            raise self.error(
-                "a bare waveform does not tell its sampling rate",
-                "Set waveform_rate (in Hz), or pass (waveform, rate) pairs.",
-            )
-        if values.ndim != 1:
-            raise self.error(
-                f"a waveform must be 1-D, got shape {values.shape}",
-                "Average its channels, or split a batch into a list of clips.",
-            )
-        if values.dtype.kind == "f":
-            return values.astype(np.float32), self.rate, 1 / 32768
-        if values.dtype.kind not in "iu":
-            raise self.error(
-                f"samples must be floats or integers, got dtype {values.dtype}",
-                "Convert the waveform to float32.",
-            )
-        limits = np.iinfo(values.dtype)
-        middle = 0 if values.dtype.kind == "i" else (limits.max + 1) // 2
-        step = 1.0 / ((limits.max + 1) // (1 if middle == 0 else 2))
-        return ((values.astype(np.float64) - middle) * step).astype(np.float32), self.rate, step
-
-    def _check(self, samples: Waveform, step: float) -> None:
+    def _check(self, samples: Waveform) -> None:
         if len(samples) == 0:
             raise self.error("holds no samples", "Record or export it again.")
         if not np.isfinite(samples).all():
@@ -223,13 +211,37 @@ class Clip:
             )
         if len(samples) == 1:
             raise self.error("one sample long", "Pass whole waveforms, one clip an element.")
-        if np.ptp(samples) <= 2 * step:
+        if np.ptp(samples) <= 2 * STEP:
             raise self.error(
-                f"silent, its {len(samples)} samples are constant to within 16 bits"
-                if step == 1 / 32768
-                else f"silent, its {len(samples)} samples are constant",
+                f"silent, its {len(samples)} samples are constant to within 16 bits",
                 "Leave it out, or check the recording.",
             )
+        peak = np.abs(samples).max()
+        if peak > OVERSHOOT:
+            raise self.error(
+                f"its samples reach {peak:g}, but floats are ±1 at full scale",
+                "Divide 16-bit samples by 32768, or pass them as int16.",
+            )
+
+
+class _File(io.BytesIO):
+    """Bytes for libsndfile, which seeks to before the start of a damaged file."""
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        try:
+            return super().seek(offset, whence)
+        except ValueError:
+            return self.tell()
+
+
+def _scale(samples: npt.NDArray[Any]) -> Waveform:
+    """Return samples as float32, integers from the full scale of their type to ±1."""
+    if samples.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            return samples.astype(np.float32)
+    limits = np.iinfo(samples.dtype)
+    half = (limits.max - limits.min + 1) // 2
+    return ((samples.astype(np.float64) - (limits.min + half)) / half).astype(np.float32)
 
 
 def content_digest(content: bytes | npt.NDArray[Any], rate: float | None = None) -> str:
@@ -246,10 +258,18 @@ def _is_cut_short(content: bytes, n_read: int, promised: int, log: str) -> bool:
     if n_read < promised:
         return True
     if content.startswith(b"OggS"):  # the last page of a complete stream says so
-        page = content.rfind(b"OggS")
-        return len(content) < page + 27 or not content[page + 5] & 4
-    lengths = re.findall(r"(?:data|SSND|riff|Data Size)\s*:\s*(\d+) \(should be (\d+)\)", log)
-    return any(int(actual) < int(claimed) < STREAMED_LENGTH for claimed, actual in lengths)
+        page = content[content.rfind(b"OggS") :]
+        segments = page[27 : 27 + page[26]] if len(page) > 26 else b""
+        return not segments or not page[5] & 4 or len(page) < 27 + len(segments) + sum(segments)
+    block = re.search(r"Block Align\s*:\s*([1-9]\d*)", log)
+    size = int(block[1]) if block else 1
+    lengths = re.findall(
+        r"(?:data|SSND|[Rr]iff(?: size)?|Data Size)\s*:\s*(\d+) \(should be (\d+)\)", log
+    )
+    return any(
+        int(actual) // size < int(claimed) // size and int(claimed) < STREAMED_LENGTH
+        for claimed, actual in lengths
+    )
 
 
 def as_clip(value: Any, position: int, waveform_rate: float | None = None) -> Clip:
@@ -265,15 +285,15 @@ def as_clip(value: Any, position: int, waveform_rate: float | None = None) -> Cl
     waveform_rate : float or None
         Sampling rate of a bare waveform, in Hz.
 
-    Raises
-    ------
-    ClipError
-        If `value` is none of these.
+    Returns
+    -------
+    clip : Clip
+        If `value` is none of these, reading the clip raises the ClipError that says so.
     """
     if isinstance(value, (str, os.PathLike)) and os.fspath(value):
-        path = Path(os.fspath(value)).expanduser()
+        path = Path(os.path.expanduser(value))
         return Clip(position, path.name or str(path), path)
-    if isinstance(value, (bytes, bytearray)):
+    if isinstance(value, (bytes, bytearray, memoryview)):
         return Clip(position, "bytes", bytes(value))
     if isinstance(value, Mapping):
         return _from_mapping(value, position)
@@ -286,13 +306,17 @@ def as_clip(value: Any, position: int, waveform_rate: float | None = None) -> Cl
         return _from_samples(value[0], value[1], position)
     if _is_waveform(value):
         return _from_samples(value, waveform_rate, position)
-    raise ClipError(
+    return _no_clip(
         position,
         type(value).__name__,
         f"not a clip: {value!r:.60}",
         "Pass a path, a 1-D waveform, a (waveform, rate) pair, or a dict with array and "
         "sampling_rate, path or bytes.",
     )
+
+
+def _no_clip(position: int, name: str, cause: str, cure: str) -> Clip:
+    return Clip(position, name, ClipError(position, name, cause, cure))
 
 
 def _is_waveform(value: Any) -> bool:
@@ -302,33 +326,43 @@ def _is_waveform(value: Any) -> bool:
 
 
 def _from_samples(values: Any, rate: Any, position: int, name: str = "waveform") -> Clip:
-    if rate is not None and (
-        isinstance(rate, bool) or not isinstance(rate, Real) or not 0 < rate < float("inf")
-    ):
-        raise ClipError(
-            position, name, f"its sampling rate is {rate!r}", "Give a positive number of Hz."
-        )
     try:
         samples = np.asarray(values)
     except (ValueError, TypeError, RuntimeError) as error:
-        raise ClipError(
-            position, name, f"its samples cannot be read ({error})", "Pass a 1-D NumPy array."
-        ) from None
-    return Clip(position, name, samples, None if rate is None else float(rate))
+        cause = f"its samples cannot be read ({error})"
+        return _no_clip(position, name, cause, "Pass a 1-D NumPy array.")
+    if samples.ndim != 1:
+        cause = f"a waveform must be 1-D, got shape {samples.shape}"
+        cure = "Average its channels, or split a batch into a list of clips."
+    elif samples.dtype.kind not in "fiu":
+        cause = f"samples must be floats or integers, got dtype {samples.dtype}"
+        cure = "Convert the waveform to float32."
+    elif rate is None:
+        cause = "a bare waveform does not tell its sampling rate"
+        cure = "Set waveform_rate (in Hz), or pass (waveform, rate) pairs."
+    elif isinstance(rate, bool) or not isinstance(rate, Real) or not 0 < float(rate) < float("inf"):
+        cause, cure = f"its sampling rate is {rate!r}", "Give a positive number of Hz."
+    else:
+        return Clip(position, name, samples, float(rate))
+    return _no_clip(position, name, cause, cure)
 
 
 def _from_mapping(value: Mapping[str, Any], position: int) -> Clip:
-    path = value.get("path")
-    name = Path(path).name if path else "audio value"
+    path, encoded = value.get("path"), value.get("bytes")
+    name = os.path.basename(path) if isinstance(path, (str, os.PathLike)) else ""
+    name = name or "audio value"
     if value.get("array") is not None:
         if value.get("sampling_rate") is None:
-            raise ClipError(position, name, "its dict has no sampling_rate", "Add it, in Hz.")
+            return _no_clip(position, name, "its dict has no sampling_rate", "Add it, in Hz.")
         return _from_samples(value["array"], value["sampling_rate"], position, name)
-    if value.get("bytes") is not None:
-        return Clip(position, name, bytes(value["bytes"]))
-    if path:
+    if isinstance(encoded, (bytes, bytearray, memoryview)):
+        return Clip(position, name, bytes(encoded))
+    if encoded is not None:
+        cause = f"its bytes are of type {type(encoded).__name__}"
+        return _no_clip(position, name, cause, "Pass the content of an audio file as bytes.")
+    if path is not None:
         return as_clip(path, position)
-    raise ClipError(
+    return _no_clip(
         position,
         name,
         f"its dict has none of array, bytes and path, only {sorted(map(str, value))}",
@@ -342,15 +376,19 @@ def is_numeric_batch(X: Any) -> bool:
     A collection is a list, tuple, object array, Series or one-column frame of clips. Anything
     else is left to scikit-learn's own validation, with its own messages.
     """
+    if issparse(X):
+        return True
     if hasattr(X, "columns") and hasattr(X, "shape"):
         return X.shape[1] != 1 or np.asarray(X).dtype.kind in "biufc"
     if hasattr(X, "to_list") and hasattr(X, "dtype"):
         return False
     if isinstance(X, np.ndarray):
-        return X.dtype.kind not in "OUS" or (X.ndim == 2 and X.shape[1] != 1) or X.ndim not in (1, 2)
+        return (
+            X.dtype.kind not in "OUS" or (X.ndim == 2 and X.shape[1] != 1) or X.ndim not in (1, 2)
+        )
     if isinstance(X, (str, bytes, os.PathLike, Mapping)):
         raise ValueError(f"X is one clip, {X!r:.60}. Wrap it in a list: a collection is expected.")
-    if isinstance(X, Sequence) and len(X) == 2 and np.ndim(X[1]) == 0 and np.ndim(X[0]) == 1:
+    if isinstance(X, Sequence) and len(X) == 2 and isinstance(X[1], Real) and np.ndim(X[0]) == 1:
         raise ValueError("X is one (waveform, rate) pair. Wrap it in a list.")
     if isinstance(X, Sequence):
         return len(X) == 0 or all(isinstance(x, Real) for x in X)

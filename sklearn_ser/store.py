@@ -125,9 +125,13 @@ class Records:
         try:
             with open(self.path(key), "rb", buffering=0) as file:
                 return _read_rows(file, key, rows)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, ValueError, IndexError) as error:
+        except OSError as error:
+            message = f"record {self.path(key)} cannot be read ({error}); it is computed again"
+            warnings.warn(message, StoreWarning, stacklevel=2)
+            return None
+        except ValueError as error:
             message = f"record {self.path(key)} is damaged ({error}); it is computed again"
             warnings.warn(message, StoreWarning, stacklevel=2)
             with suppress(OSError):
@@ -179,9 +183,7 @@ class Records:
 
 
 def _to_bytes(record: Record, key: str) -> bytes:
-    rows = np.empty(
-        len(record), [("values", "<f4", (record.shape[1],)), ("crc32", "<u4")]
-    )
+    rows = np.empty(len(record), [("values", "<f4", (record.shape[1],)), ("crc32", "<u4")])
     rows["values"] = record
     head = io.BytesIO()
     np.lib.format.write_array_header_1_0(head, np.lib.format.header_data_from_array_1_0(rows))
@@ -215,9 +217,12 @@ def _read_rows(file: io.FileIO, key: str, rows: Sequence[int] | None) -> Record:
 @functools.lru_cache(maxsize=64)
 def _parse_header(head: bytes) -> tuple[int, np.dtype[Any], int]:
     file = io.BytesIO(head)
-    if np.lib.format.read_magic(file) != (1, 0):
-        raise ValueError("not a record")
-    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    try:
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError("not a record")
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    except Exception as error:  # the parser lets through whatever a damaged header leads it to
+        raise ValueError(f"its header cannot be read: {error}") from None
     if dtype.names != ("values", "crc32") or len(shape) != 1:
         raise ValueError("not a record")
     return len(head), dtype, shape[0]

@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import _check_feature_names_in, validate_data
 
 from sklearn_ser.audio import Clip, as_clip, is_numeric_batch
 from sklearn_ser.embedders._records import rows_of_records
@@ -154,10 +155,10 @@ class BaseEmbedder(TransformerMixin, BaseEstimator):
         Returns
         -------
         self : object
+            With ``n_features_out_``, the number of columns that `transform` gives.
         """
         self._clips(X, reset=True)
-        if not self._gives_sequences():
-            self._statistics()
+        self.n_features_out_ = len(self._names())
         return self
 
     def transform(self, X: Any) -> Any:
@@ -209,13 +210,16 @@ class BaseEmbedder(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        input_features : None
-            Ignored.
+        input_features : array-like of str or None
+            Only checked: the names do not depend on what columns of a frame are called.
 
         Returns
         -------
         names : ndarray of shape (n_features,), dtype object
         """
+        if not hasattr(self, "n_features_out_"):
+            raise NotFittedError(f"This {type(self).__name__} is not fitted yet; call fit first.")
+        _check_feature_names_in(self, input_features, generate_names=False)
         return np.asarray(self._names(), dtype=object)
 
     def __sklearn_tags__(self) -> Any:

@@ -59,37 +59,39 @@ def rows_of_records(
     parts : list of (ndarray of shape (n_rows, n_columns) or None)
         None stands for a clip that could not be used.
     """
-    keys: list[str | None] = []
-    results: dict[str, Array] = {}
-    errors: dict[str, ClipError] = {}
+    keys: list[str | ClipError] = []
+    outcomes: dict[str, Array | ClipError] = {}
     pending: dict[str, Clip] = {}
     for clip in clips:
-        key = None
         try:
             key = clip.digest()
         except ClipError as error:
-            _report(error, on_error)
+            if on_error == "raise":
+                raise
+            keys.append(error)
+            continue
         keys.append(key)
-        if key is not None and key not in results and key not in pending:
+        if key not in outcomes and key not in pending:
             stored = None if records is None else records.read(key, rows)
             if stored is None:
                 pending[key] = clip
             else:
-                results[key] = stored
-    for key, outcome in _compute_all(pending, extract, records, rows, n_jobs, verbose, description):
-        if isinstance(outcome, ClipError):
-            _report(outcome, on_error)
-            errors[key] = outcome
-        else:
-            results[key] = outcome
-    return [None if key is None else results.get(key) for key in keys]
-
-
-def _report(error: ClipError, on_error: str) -> None:
-    if on_error == "raise":
-        raise error
-    if on_error == "warn":
-        warnings.warn(f"{error} Its row is NaN.", ClipWarning, stacklevel=4)
+                outcomes[key] = stored
+    for key, outcome in _compute_all(
+        pending, extract, records, rows, on_error, n_jobs, verbose, description
+    ):
+        outcomes[key] = outcome
+    parts: list[Array | None] = []
+    for clip, known in zip(clips, keys, strict=True):
+        outcome = outcomes[known] if isinstance(known, str) else known
+        if not isinstance(outcome, ClipError):
+            parts.append(outcome)
+            continue
+        parts.append(None)
+        if on_error == "warn":  # equal clips share an outcome, but each is named
+            named = clip.error(outcome.cause, outcome.cure)
+            warnings.warn(f"{named} Its row is NaN.", ClipWarning, stacklevel=4)
+    return parts
 
 
 def _compute_all(
@@ -97,6 +99,7 @@ def _compute_all(
     extract: Callable[[Clip, Any], Array],
     records: Records | None,
     rows: Sequence[int] | None,
+    on_error: str,
     n_jobs: int | None,
     verbose: bool,
     description: str,
@@ -107,9 +110,9 @@ def _compute_all(
     from tqdm.auto import tqdm
 
     def compute(items: Iterable[tuple[str, Clip]], wait: bool) -> Any:
-        call = joblib.delayed(_compute_one)
+        call = joblib.delayed(_try_one)
         return joblib.Parallel(n_jobs, prefer="threads", return_as="generator_unordered")(
-            call(key, clip, extract, records, rows, wait) for key, clip in items
+            call(on_error, key, clip, extract, records, rows, wait) for key, clip in items
         )
 
     busy = []
@@ -125,6 +128,15 @@ def _compute_all(
             yield key, outcome
 
 
+def _try_one(on_error: str, key: str, *args: Any) -> tuple[str, Outcome]:
+    try:
+        return _compute_one(key, *args)
+    except ClipError as error:
+        if on_error == "raise":  # here, so that joblib stops the other threads
+            raise
+        return key, error
+
+
 def _compute_one(
     key: str,
     clip: Clip,
@@ -132,7 +144,7 @@ def _compute_one(
     records: Records | None,
     rows: Sequence[int] | None,
     wait: bool,
-) -> tuple[str, Outcome]:
+) -> tuple[str, Array | None]:
     if records is None:
         return key, _extract(clip, extract, None, rows)
     try:
@@ -157,17 +169,14 @@ def _extract(
     extract: Callable[[Clip, Any], Array],
     records: Records | None,
     rows: Sequence[int] | None,
-) -> Array | ClipError:
-    try:
-        content = clip.read()
-        record = extract(clip, content)
-        if not np.isfinite(record).all():
-            raise clip.error(
-                f"{np.count_nonzero(~np.isfinite(record))} of its features are NaN or infinite",
-                "It is most likely too short or too quiet for these features; leave it out.",
-            )
-    except ClipError as error:
-        return error
+) -> Array:
+    content = clip.read()
+    record = extract(clip, content)
+    if not np.isfinite(record).all():
+        raise clip.error(
+            f"{np.count_nonzero(~np.isfinite(record))} of its features are NaN or infinite",
+            "It is most likely too short or too quiet for these features; leave it out.",
+        )
     if records is not None:
         # The digest of what was decoded, not of what was looked up: the file may have changed.
         records.write(content_digest(content, clip.rate), record)

@@ -8,7 +8,9 @@ from pathlib import Path
 
 __all__ = ["find_model", "model_digest"]
 
-CONFIGS = ("config.json", "preprocessor_config.json")
+# The feature extractor's settings; which of the two depends on what saved them.
+EXTRACTORS = ("preprocessor_config.json", "processor_config.json")
+CONFIGS = ("config.json", *EXTRACTORS)
 WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
 
 _digests: dict[tuple[str, int, int, int], str] = {}
@@ -36,10 +38,9 @@ def find_model(model: str, revision: str | None = None) -> Path:
     """
     folder = Path(model).expanduser()
     if folder.is_dir():
-        if not (folder / "config.json").is_file() or not _weights(folder):
+        if missing := _missing(folder):
             raise OSError(
-                f"{folder} is not a model's folder: it needs config.json, "
-                f"preprocessor_config.json and one of {', '.join(WEIGHTS)}. Write it with "
+                f"{folder} is not a model's folder: it lacks {missing}. Write it with "
                 "save_pretrained of the model and of its feature extractor."
             )
         return folder
@@ -48,10 +49,9 @@ def find_model(model: str, revision: str | None = None) -> Path:
 
 def _from_hub(model: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     tried = []
-    for local in (True, False):
+    for local, where in ((True, "the hub's cache"), (False, "the hub")):
         for weights in WEIGHTS:  # the safe format first; the other only where it is missing
             try:
                 folder = Path(
@@ -62,17 +62,23 @@ def _from_hub(model: str, revision: str | None) -> Path:
                         local_files_only=local,
                     )
                 )
-            except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-                where = "the hub's cache" if local else "the hub"
+            except Exception as error:  # whatever its network library raises comes through
                 tried.append(f"{where} ({str(error).splitlines()[0] if str(error) else error!r})")
                 break
-            if (folder / "config.json").is_file() and _weights(folder):
+            if not (missing := _missing(folder)):
                 return folder
+        else:
+            tried.append(f"{where} (it lacks {missing})")
     raise OSError(
         f"model {model!r} is not a folder here, and not to be had from {' nor '.join(tried)}. "
         "Give a folder that save_pretrained wrote, or the right id, or go online once: what is "
         "downloaded then is used offline afterwards."
     )
+
+
+def _missing(folder: Path) -> str:
+    parts = (("config.json",), EXTRACTORS, WEIGHTS)
+    return ", ".join(" or ".join(p) for p in parts if not any(any(folder.glob(n)) for n in p))
 
 
 def _weights(folder: Path) -> list[Path]:

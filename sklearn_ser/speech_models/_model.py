@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ Array = npt.NDArray[np.float32]
 
 # Weights that only training uses; fine-tuned checkpoints leave them out.
 UNUSED_WEIGHTS = ("masked_spec_embed",)
+# Those of which it is known what they pad, and so which frames are the clip's own.
+EXTRACTORS = ("Wav2Vec2FeatureExtractor", "SeamlessM4TFeatureExtractor", "WhisperFeatureExtractor")
 _loading = threading.Lock()
 
 
@@ -37,9 +41,29 @@ def read_config(folder: Path) -> Any:
     from transformers import AutoConfig
 
     try:
-        return AutoConfig.from_pretrained(folder, local_files_only=True)
+        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (ValueError, KeyError) as error:
         raise OSError(f"{folder / 'config.json'} is of no known model ({error})") from None
+
+
+@contextlib.contextmanager
+def quiet_loading() -> Iterator[None]:
+    """Keep transformers' progress bar, and its table of weights left unused, off the screen."""
+    from huggingface_hub import constants
+    from transformers.utils import logging
+
+    verbosity = logging.get_verbosity()
+    # Whoever sets the environment variable has chosen, either way.
+    shows = logging.is_progress_bar_enabled() and constants.HF_HUB_DISABLE_PROGRESS_BARS is None
+    logging.set_verbosity_error()
+    if shows:
+        logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if shows:
+            logging.enable_progress_bar()
 
 
 class SpeechModel:
@@ -68,14 +92,17 @@ class SpeechModel:
         self.config = read_config(folder)
         try:
             self.feature_extractor = AutoFeatureExtractor.from_pretrained(
-                folder, local_files_only=True
+                folder, local_files_only=True, trust_remote_code=False
             )
-            model, report = AutoModel.from_pretrained(
-                folder,
-                local_files_only=True,
-                dtype=getattr(torch, dtype),
-                output_loading_info=True,
-            )
+            with quiet_loading():
+                model, report = AutoModel.from_pretrained(
+                    folder,
+                    local_files_only=True,
+                    trust_remote_code=False,
+                    dtype=getattr(torch, dtype),
+                    ignore_mismatched_sizes=True,  # reported below, with those that are missing
+                    output_loading_info=True,
+                )
         except Exception as error:
             raise OSError(
                 f"the model in {folder} cannot be loaded ({type(error).__name__}: {error}). "
@@ -85,10 +112,9 @@ class SpeechModel:
             model, prefix = model.get_encoder(), "encoder."
         else:
             prefix = ""
+        absent = {*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])}
         missing = [
-            name
-            for name in report["missing_keys"]
-            if name.startswith(prefix) and not name.endswith(UNUSED_WEIGHTS)
+            name for name in absent if name.startswith(prefix) and not name.endswith(UNUSED_WEIGHTS)
         ]
         if missing:
             raise OSError(
@@ -98,6 +124,12 @@ class SpeechModel:
             )
         if model.main_input_name not in ("input_values", "input_features"):
             raise OSError(f"the model in {folder} takes {model.main_input_name}, not speech.")
+        extractor = type(self.feature_extractor).__name__
+        if extractor not in EXTRACTORS:
+            raise OSError(
+                f"the model in {folder} hears through a {extractor}; known are "
+                f"{', '.join(EXTRACTORS)}."
+            )
         self.model = model.to(device).eval().requires_grad_(False)
         self.device = device
         self.is_whisper = model.config.model_type == "whisper"
@@ -180,15 +212,17 @@ class Captured(list[Any]):
 
 
 def transformer_layers(model: Any) -> Any:
-    """Return the list of a model's transformer layers, found by its name and length."""
+    """Return the list of a model's transformer layers, found by its name, length and content."""
     import torch
+    from transformers.modeling_layers import GradientCheckpointingLayer
 
     found = [
         module
         for name, module in model.named_modules()
         if isinstance(module, torch.nn.ModuleList)
-        and name.rpartition(".")[2] == "layers"
+        and name.rpartition(".")[2] in ("layers", "layer")
         and len(module) == model.config.num_hidden_layers
+        and isinstance(module[0], GradientCheckpointingLayer)  # no adapter, no convolution
     ]
     if len(found) != 1:
         raise OSError(

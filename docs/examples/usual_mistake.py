@@ -1,0 +1,59 @@
+"""The usual mistake, with figures: a padded waveform is not an embedding.
+
+    python docs/examples/usual_mistake.py EMODB MODEL
+
+prints the UAR of one and the same SVC on what a feature extractor returns (the normalised
+waveform, padded with zeros), on MFCCs and on embeddings, for random folds and for speakers
+never heard before.
+"""
+
+import sys
+
+import numpy as np
+from sklearn.metrics import make_scorer
+from sklearn.model_selection import LeaveOneGroupOut, StratifiedKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from sklearn_ser import MFCCEmbedder, SSLEmbedder
+from sklearn_ser.datasets import load_emodb
+from sklearn_ser.evaluation import uar_score
+
+
+def padded_waveforms(paths):
+    """Return what Wav2Vec2FeatureExtractor gives: a waveform a row, padded to the longest."""
+    import soundfile
+    from transformers import Wav2Vec2FeatureExtractor
+
+    extractor = Wav2Vec2FeatureExtractor()
+    waveforms = [soundfile.read(path, dtype="float32")[0] for path in paths]
+    return extractor(waveforms, sampling_rate=16000, padding=True, return_tensors="np").input_values
+
+
+def main(data, model):
+    """Print the table."""
+    corpus = load_emodb(data)
+    inputs = {
+        "padded waveform (the mistake)": padded_waveforms(corpus.X),
+        "MFCC, mean and std": MFCCEmbedder().fit_transform(corpus.X),
+        "embedding, last layer": SSLEmbedder(model, layer=-1).fit_transform(corpus.X),
+        "embedding, middle layer": SSLEmbedder(model).fit_transform(corpus.X),
+    }
+    random = StratifiedKFold(5, shuffle=True, random_state=0)
+    print("| input of the SVC | columns | random 5-fold | leave one speaker out |")
+    print("|---|---:|---:|---:|")
+    for name, X in inputs.items():
+        svc = make_pipeline(StandardScaler(), SVC(C=10))
+        cells = []
+        for cv in (random, LeaveOneGroupOut()):
+            uar = make_scorer(uar_score)
+            scores = cross_val_score(svc, X, corpus.y, groups=corpus.groups, cv=cv, scoring=uar)
+            cells.append(f"{np.mean(scores):.3f} ± {np.std(scores):.3f}")
+        print(f"| {name} | {X.shape[1]} | {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    main(*sys.argv[1:])

@@ -1,0 +1,230 @@
+"""The command line: ``sklearn-ser compare``, ``embed`` and ``cache``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sklearn_ser import __version__
+from sklearn_ser.datasets._corpus import AUDIO_SUFFIXES
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status.
+
+    Parameters
+    ----------
+    arguments : sequence of str, default=None
+        What follows ``sklearn-ser``; by default the process's own arguments.
+
+    Returns
+    -------
+    status : int
+        0 if all went well, 2 if the arguments or the data were not usable.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        print(f"sklearn-ser: error: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sklearn-ser", description="Speech emotion recognition for scikit-learn."
+    )
+    parser.add_argument("--version", action="version", version=f"sklearn-ser {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_compare(commands)
+    _add_embed(commands)
+    _add_cache(commands)
+    return parser
+
+
+def _add_compare(commands: Any) -> None:
+    command = commands.add_parser(
+        "compare",
+        help="which features recognise emotion best, for speakers never heard before",
+        description="Compare features on a corpus, with folds that share no speaker. Without "
+        "arguments: a synthetic corpus, and all features that need no pretrained model.",
+    )
+    command.add_argument(
+        "--corpus", default="synthetic", choices=["synthetic", "emodb", "folder", "table"]
+    )
+    command.add_argument("--data", metavar="PATH", help="the corpus's folder, or its CSV file")
+    command.add_argument(
+        "--speaker",
+        metavar="REGEX",
+        help="with --corpus folder: finds the speaker in a clip's path",
+    )
+    command.add_argument(
+        "--features",
+        nargs="+",
+        metavar="NAME",
+        help='mfcc, egemaps, ssl, or your own as "module:Class" or "file.py:Class"',
+    )
+    _add_embedding(command)
+    command.add_argument("--cv", default="loso", choices=["loso", "group5"])
+    command.add_argument("--classifier", default="logistic", choices=["logistic", "lda", "svm"])
+    command.add_argument("--out", default="comparison", metavar="DIR", help="default: comparison")
+    command.set_defaults(run=_compare)
+
+
+def _add_embedding(command: Any) -> None:
+    command.add_argument("--model", metavar="ID", help="for ssl: a hub id or a folder")
+    command.add_argument(
+        "--layer",
+        default="middle",
+        type=_layer,
+        metavar="LAYER",
+        help='for ssl: a number, several as "3,4", middle, mean or all; default: middle',
+    )
+    command.add_argument("--pooling", nargs="+", metavar="STATISTIC", help="mean, std, min, …")
+    command.add_argument("--waveform-rate", type=float, help=argparse.SUPPRESS)
+    command.add_argument(
+        "--cache", default="auto", metavar="DIR", help='where records are kept, or "none"'
+    )
+    command.add_argument("--on-error", default="raise", choices=["raise", "warn", "nan"])
+    command.add_argument("--jobs", type=int, metavar="N", help="threads and processes at once")
+    command.add_argument("--quiet", action="store_true", help="no progress bars")
+
+
+def _add_embed(commands: Any) -> None:
+    command = commands.add_parser("embed", help="write a matrix of features for a list of clips")
+    command.add_argument("clips", nargs="+", metavar="CLIP", help="audio files, or folders of them")
+    command.add_argument("--features", required=True, metavar="NAME")
+    _add_embedding(command)
+    command.add_argument(
+        "--out", required=True, metavar="FILE", help="ends in .parquet, .csv or .npz"
+    )
+    command.set_defaults(run=_embed)
+
+
+def _add_cache(commands: Any) -> None:
+    command = commands.add_parser("cache", help="show or clear the store of clip records")
+    command.add_argument("--cache", default="auto", metavar="DIR")
+    command.add_argument("--clear", action="store_true", help="delete every record")
+    command.set_defaults(run=_cache)
+
+
+def _layer(text: str) -> int | str | list[int]:
+    if text in ("middle", "mean", "all"):
+        return text
+    try:
+        layers = [int(part) for part in text.split(",")]
+    except ValueError:
+        message = f'{text!r} is not a number, several as "3,4", middle, mean or all'
+        raise argparse.ArgumentTypeError(message) from None
+    return layers if len(layers) > 1 else layers[0]
+
+
+def _embedding_parameters(options: argparse.Namespace) -> dict[str, Any]:
+    parameters = {
+        "cache": None if options.cache == "none" else options.cache,
+        "on_error": options.on_error,
+    }
+    if options.model is not None:
+        parameters["model"] = options.model
+    if options.pooling is not None:
+        parameters["pooling"] = options.pooling
+    return parameters
+
+
+def _load_corpus(options: argparse.Namespace) -> Any:
+    from sklearn_ser import datasets
+
+    if options.corpus == "synthetic":
+        corpus = datasets.make_emotional_speech(random_state=0)
+        corpus.name = "synthetic speech"
+        return corpus
+    if options.data is None:
+        raise ValueError(f"--corpus {options.corpus} needs --data, the corpus's folder or file")
+    if options.corpus == "emodb":
+        return datasets.load_emodb(options.data)
+    if options.corpus == "table":
+        return datasets.load_table(options.data)
+    return datasets.load_folder(options.data, speaker=options.speaker)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from sklearn_ser.evaluation import compare
+    from sklearn_ser.evaluation._report import print_table, save_figures
+
+    comparison = compare(
+        _load_corpus(options),
+        options.features,
+        layer=options.layer,
+        cv=options.cv,
+        classifier=options.classifier,
+        n_jobs=options.jobs,
+        verbose=not options.quiet,
+        **_embedding_parameters(options),
+    )
+    comparison.save(options.out)
+    print_table(comparison)
+    written = ["results.json", "predictions.csv", *save_figures(comparison, options.out)]
+    print(f"Written to {options.out}: {', '.join(written)}")
+    return 0
+
+
+def _embed(options: argparse.Namespace) -> int:
+    from sklearn_ser.evaluation._features import as_embedders
+
+    out = Path(options.out)
+    if out.suffix not in (".parquet", ".csv", ".npz"):
+        raise ValueError(f"--out {out} must end in .parquet, .csv or .npz")
+    (embedder,) = as_embedders(
+        [options.features],
+        layer=options.layer,
+        n_jobs=options.jobs,
+        verbose=not options.quiet,
+        **_embedding_parameters(options),
+    ).values()
+    clips = [path for clip in options.clips for path in _audio_files(Path(clip))]
+    matrix = embedder.fit_transform(clips)
+    names = embedder.get_feature_names_out()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.suffix == ".npz":
+        np.savez_compressed(out, X=matrix, clips=np.array(clips), features=names.astype(str))
+    else:
+        import pandas as pd
+
+        frame = pd.DataFrame(matrix, columns=names)
+        frame.insert(0, "clip", clips)
+        frame.to_parquet(out) if out.suffix == ".parquet" else frame.to_csv(out, index=False)
+    print(f"Written to {out}: {matrix.shape[0]} clips × {matrix.shape[1]} features")
+    return 0
+
+
+def _audio_files(path: Path) -> list[str]:
+    """Return the path itself, or the audio files of a folder; a bad file is named later."""
+    if not path.is_dir():
+        return [str(path)]
+    found = [p for p in sorted(path.rglob("*")) if p.suffix.lower() in AUDIO_SUFFIXES]
+    if not found:
+        raise FileNotFoundError(f"no audio files in {path}")
+    return [str(p) for p in found]
+
+
+def _cache(options: argparse.Namespace) -> int:
+    from sklearn_ser.evaluation._report import print_store
+    from sklearn_ser.store import Store
+
+    store = Store(options.cache)
+    print_store(store)
+    if options.clear:
+        store.clear()
+        print("Cleared.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""The picture of a comparison: UAR by layer, with handcrafted features as levels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["ComparisonDisplay"]
+
+
+class ComparisonDisplay:
+    """UAR of every feature set of a comparison: a curve over layers, a level for the others.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Rows of a comparison, with features, model, layer, uar and uar_ci.
+    title : str
+        What is written above.
+    n_emotions : int
+        Number of emotions, for the line of chance.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> from sklearn_ser.datasets import make_emotional_speech
+    >>> from sklearn_ser.evaluation import compare
+    >>> from sklearn_ser.plotting import ComparisonDisplay
+    >>> corpus = make_emotional_speech(n_speakers=4, n_sentences=2, random_state=0)
+    >>> comparison = compare(corpus, ["mfcc"], classifier="lda", cache=None)
+    >>> display = ComparisonDisplay.from_comparison(comparison)
+    >>> display.ax_.get_ylabel()
+    'UAR'
+    """
+
+    def __init__(self, rows: list[dict[str, Any]], title: str, n_emotions: int) -> None:
+        self.rows = rows
+        self.title = title
+        self.n_emotions = n_emotions
+
+    @classmethod
+    def from_comparison(cls, comparison: Any, *, ax: Any = None) -> ComparisonDisplay:
+        """Draw a comparison.
+
+        Parameters
+        ----------
+        comparison : Comparison
+            What `compare` returned.
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        display : ComparisonDisplay
+        """
+        results = comparison.results
+        title = (
+            f"{results['corpus']}: {results['n_clips']} clips, {results['n_speakers']} speakers, "
+            f"{results['cv']}, {results['classifier']}"
+        )
+        return cls(results["rows"], title, len(results["emotions"])).plot(ax=ax)
+
+    def plot(self, *, ax: Any = None) -> ComparisonDisplay:
+        """Draw into `ax`, or into a new figure that is not shown by itself."""
+        if ax is None:
+            from matplotlib.figure import Figure
+
+            ax = Figure(figsize=(7.5, 4.5), layout="constrained").add_subplot()
+        curves: dict[str, list[dict[str, Any]]] = {}
+        levels = []
+        for row in self.rows:
+            if isinstance(row["layer"], int):
+                curves.setdefault(_label(row), []).append(row)
+            else:
+                levels.append(row)
+        for color, (label, rows) in enumerate(curves.items()):
+            rows = sorted(rows, key=lambda row: row["layer"])
+            layers = [row["layer"] for row in rows]
+            uars = [row["uar"] for row in rows]
+            ax.plot(layers, uars, marker="o", color=f"C{color}", label=f"{label}, by layer")
+            ax.fill_between(layers, *_intervals(rows), color=f"C{color}", alpha=0.15, linewidth=0)
+        for color, row in enumerate(levels, start=len(curves)):
+            style = {"color": f"C{color}", "label": _label(row)}
+            if curves:
+                ax.axhline(row["uar"], linestyle="--", **style)
+            else:
+                ends = np.abs(_intervals([row]) - row["uar"])
+                ax.errorbar([_label(row)], [row["uar"]], yerr=ends, fmt="o", capsize=4, **style)
+        ax.axhline(1 / self.n_emotions, color="grey", linestyle=":", label="chance")
+        if curves:
+            ax.set_xlabel("layer")
+            ax.xaxis.get_major_locator().set_params(integer=True)
+        else:
+            ax.margins(x=0.5)
+        ax.set_ylabel("UAR")
+        ax.set_ylim(0, 1)
+        ax.set_title(self.title, fontsize="medium")
+        ax.legend(loc="lower right")
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+def _label(row: dict[str, Any]) -> str:
+    model = f" ({Path(row['model']).name})" if row["model"] else ""
+    layer = f", layer {row['layer']}" if isinstance(row["layer"], str) else ""
+    return f"{row['features']}{model}{layer}"
+
+
+def _intervals(rows: list[dict[str, Any]]) -> npt.NDArray[np.float64]:
+    """Return the lower and upper ends, (2, n_rows); where there is no interval it has no width."""
+    return np.array([row["uar_ci"] or [row["uar"]] * 2 for row in rows], dtype=float).T

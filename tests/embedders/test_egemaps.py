@@ -1,0 +1,140 @@
+import numpy as np
+import opensmile
+import pytest
+
+from sklearn_ser import EGeMAPSEmbedder
+from sklearn_ser.audio import ClipError
+from sklearn_ser.embedders._egemaps import FEATURE_SETS
+
+RATE = 16000
+LEVELS = {
+    "functionals": opensmile.FeatureLevel.Functionals,
+    "lld": opensmile.FeatureLevel.LowLevelDescriptors,
+}
+# openSMILE calls its first versions deprecated; they are offered to repeat published results.
+pytestmark = pytest.mark.filterwarnings("ignore:Feature set .* is deprecated:UserWarning")
+
+
+def by_opensmile(waveform, rate=RATE, feature_set="eGeMAPSv02", level="functionals"):
+    smile = opensmile.Smile(opensmile.FeatureSet[feature_set], LEVELS[level])
+    return smile.process_signal(waveform, rate)
+
+
+@pytest.fixture
+def counting_egemaps():
+    class CountingEGeMAPS(EGeMAPSEmbedder):
+        n_extractions = 0
+
+        def _frames(self, waveform):
+            type(self).n_extractions += 1
+            return super()._frames(waveform)
+
+    return CountingEGeMAPS
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("feature_set", FEATURE_SETS)
+def test_every_set_and_level_equals_opensmile(feature_set, level, speech):
+    waveforms = [speech(seed, seconds=0.5 + 0.1 * seed) for seed in range(2)]
+    embedder = EGeMAPSEmbedder(feature_set, level, pooling=None)
+    embedded = embedder.fit_transform([(waveform, RATE) for waveform in waveforms])
+    for row, waveform in zip(embedded, waveforms, strict=True):
+        expected = by_opensmile(waveform, feature_set=feature_set, level=level)
+        assert row.dtype == np.float32
+        assert np.atleast_2d(row).shape == expected.shape
+        assert (expected.to_numpy() != 0).any()
+        np.testing.assert_array_equal(np.atleast_2d(row), expected.to_numpy())
+        assert list(embedder.get_feature_names_out()) == list(expected.columns)
+
+
+@pytest.mark.parametrize(
+    ("feature_set", "n_functionals", "n_descriptors"),
+    [
+        ("GeMAPSv01b", 62, 18),
+        ("eGeMAPSv01b", 88, 23),
+        ("eGeMAPSv02", 88, 25),
+        ("ComParE_2016", 6373, 65),
+    ],
+)
+def test_number_of_features_is_the_published_one(feature_set, n_functionals, n_descriptors, speech):
+    X = [(speech(), RATE)]
+    assert EGeMAPSEmbedder(feature_set).fit_transform(X).shape == (1, n_functionals)
+    descriptors = EGeMAPSEmbedder(feature_set, "lld", pooling=["max", "std", "mean"])
+    assert descriptors.fit_transform(X).shape == (1, 3 * n_descriptors)
+    assert len(descriptors.get_feature_names_out()) == 3 * n_descriptors
+
+
+@pytest.mark.parametrize("pooling", ["mean", ("mean", "std"), ["median", "max", "min"]])
+def test_pooled_descriptors_equal_numpy(pooling, speech):
+    waveform = speech(seconds=0.6)
+    embedder = EGeMAPSEmbedder(level="lld", pooling=pooling)
+    embedded = embedder.fit_transform([(waveform, RATE)])
+    frames = by_opensmile(waveform, level="lld")
+    statistics = [pooling] if isinstance(pooling, str) else pooling
+    values = frames.to_numpy(np.float64)
+    expected = np.concatenate([getattr(np, name)(values, axis=0) for name in statistics])
+    np.testing.assert_allclose(embedded, [expected], rtol=1e-5, atol=1e-6)
+    assert list(embedder.get_feature_names_out()) == [
+        f"{column}_{statistic}" for statistic in statistics for column in frames.columns
+    ]
+
+
+@pytest.mark.parametrize("rate", [8000, 22050, 44100])
+def test_rate_is_the_one_opensmile_is_told(rate, speech):
+    waveform = speech(rate=rate, seconds=0.6)
+    embedded = EGeMAPSEmbedder(rate=rate).fit_transform([(waveform, rate)])
+    np.testing.assert_array_equal(embedded, by_opensmile(waveform, rate))
+    resampled = EGeMAPSEmbedder().fit_transform([(waveform, rate)])
+    assert (resampled != embedded).any()
+
+
+def test_full_scale_does_not_wrap(speech):
+    waveform = speech(seconds=0.6)
+    waveform /= np.abs(waveform).max()
+    if waveform.max() < 1:
+        waveform = -waveform
+    assert waveform.max() == 1
+    embedded = EGeMAPSEmbedder().fit_transform([(waveform, RATE)])
+    scaled = by_opensmile(waveform * np.float32(0.9999)).to_numpy()
+    # A hair below full scale is the same sound; a sample that wraps to -1 is another one.
+    np.testing.assert_allclose(embedded, scaled, rtol=0.01, atol=0.02)
+    assert np.abs(by_opensmile(waveform).to_numpy() - scaled).max() > 0.05
+
+
+def test_selections_are_read_from_one_record(speech, counting_egemaps):
+    X = [(speech(seconds=0.5), RATE)]
+    for pooling in ("mean", ["std", "max"], "mean"):
+        counting_egemaps(level="lld", pooling=pooling).fit_transform(X)
+    assert counting_egemaps.n_extractions == 1
+    for pooling in ("mean", ["std", "max"], None):  # functionals are statistics already
+        assert counting_egemaps(pooling=pooling).fit_transform(X).shape == (1, 88)
+    assert counting_egemaps.n_extractions == 2
+    counting_egemaps("GeMAPSv01b").fit_transform(X)
+    counting_egemaps(rate=8000).fit_transform(X)
+    assert counting_egemaps.n_extractions == 4
+
+
+@pytest.mark.parametrize("rate", [8000, 16000])
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("feature_set", ["GeMAPSv01b", "eGeMAPSv02", "ComParE_2016"])
+def test_shortest_clip(feature_set, level, rate, speech):
+    waveform = speech(rate=rate)[: round(0.06 * rate)]
+    embedder = EGeMAPSEmbedder(feature_set, level, rate=rate, cache=None)
+    assert np.isfinite(embedder.transform([(waveform, rate)])).all()
+    with pytest.raises(ClipError, match="shorter than the extractor can take"):
+        embedder.transform([(waveform[:-1], rate)])
+    with pytest.warns(UserWarning, match="Segment too short"):
+        assert by_opensmile(waveform[:-1], rate, feature_set, level).isna().all(axis=None)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("n_jobs", [2, 4])
+def test_threads_and_order_change_nothing(n_jobs, level, speech):
+    X = [(speech(seed, seconds=0.3 + 0.05 * seed), RATE) for seed in range(6)]
+    alone = np.concatenate([EGeMAPSEmbedder(level=level, cache=None).transform([x]) for x in X])
+    embedder = EGeMAPSEmbedder(level=level, n_jobs=n_jobs, cache=None)
+    np.testing.assert_array_equal(embedder.fit_transform(X), alone)
+    np.testing.assert_array_equal(embedder.fit_transform(X[::-1]), alone[::-1])
+    stored = EGeMAPSEmbedder(level=level, n_jobs=n_jobs)
+    for _ in range(2):
+        np.testing.assert_array_equal(stored.fit_transform(X), alone)

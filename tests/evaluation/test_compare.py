@@ -1,0 +1,128 @@
+import json
+
+import numpy as np
+import pytest
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, LeaveOneGroupOut
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import Bunch
+
+from sklearn_ser import MFCCEmbedder
+from sklearn_ser.datasets import make_emotional_speech
+from sklearn_ser.evaluation import Comparison, LeakageWarning, compare
+from sklearn_ser.evaluation._features import feature_names, offline_feature_names
+from sklearn_ser.plotting import ComparisonDisplay
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return make_emotional_speech(n_speakers=5, n_sentences=2, random_state=0)
+
+
+def test_scores_equal_plain_scikit_learn(corpus):
+    embedder = MFCCEmbedder(13)
+    X = embedder.fit_transform(corpus.X).astype(float)
+    expected = []
+    for train, test in LeaveOneGroupOut().split(X, corpus.y, corpus.groups):
+        search = GridSearchCV(
+            make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000)),
+            {"logisticregression__C": 10.0 ** np.arange(-4, 2)},
+            scoring="balanced_accuracy",
+            cv=GroupKFold(4),
+        ).fit(X[train], corpus.y[train], groups=corpus.groups[train])
+        expected.append(balanced_accuracy_score(corpus.y[test], search.predict(X[test])))
+    (row,) = compare(corpus, [embedder]).results["rows"]
+    assert row["fold_uar"] == pytest.approx(expected)
+    assert row["uar"] == pytest.approx(np.mean(expected))
+    assert row["uar_ci"][0] <= row["uar"] <= row["uar_ci"][1]
+
+
+def test_no_classifier_sees_a_test_speaker(corpus):
+    seen = []
+
+    class Recorder(DummyClassifier):
+        def fit(self, X, y):
+            seen.append(len(y))
+            return super().fit(X, y)
+
+    comparison = compare(corpus, ["mfcc"], cv="group5", classifier=Recorder())
+    predictions = comparison.predictions
+    assert predictions.groupby("speaker")["fold"].nunique().max() == 1
+    assert sorted(predictions["clip"]) == list(range(len(corpus.y)))
+    assert seen == [len(corpus.y) - n for n in predictions.groupby("fold").size()]
+
+
+@pytest.mark.parametrize("classifier", ["lda", "svm"])
+def test_parallel_equals_serial(corpus, classifier):
+    serial = compare(corpus, ["mfcc"], classifier=classifier)
+    parallel = compare(corpus, ["mfcc"], classifier=classifier, n_jobs=2)
+    assert serial.predictions.equals(parallel.predictions)
+
+
+def test_default_features_need_no_model(corpus):
+    assert set(offline_feature_names()) == set(feature_names()) - {"ssl"}
+    results = compare(corpus, classifier="lda").results
+    assert [row["features"] for row in results["rows"]] == offline_feature_names()
+
+
+def test_saved_results_are_strict_json(corpus, tmp_path):
+    comparison = compare(corpus, {"thirteen": MFCCEmbedder(13)}, classifier="lda")
+    comparison.save(tmp_path)
+    text = (tmp_path / "results.json").read_text()
+    results = json.loads(text, parse_constant=pytest.fail)
+    assert results == comparison.results
+    assert {"corpus", "n_clips", "n_speakers", "cv", "classifier", "versions", "rows"} <= set(
+        results
+    )
+    assert {
+        "features", "model", "layer", "pooling", "uar", "uar_ci", "accuracy", "macro_f1",
+        "fold_uar", "seconds_extract", "seconds_fit",
+    } <= set(results["rows"][0])  # fmt: skip
+    assert results["rows"][0]["pooling"] == "mean+std"
+
+
+def test_splits_that_share_speakers_are_named(corpus):
+    splitter = KFold(3, shuffle=True, random_state=0)
+    with pytest.warns(LeakageWarning, match="3 of the 3 folds"):
+        compare(corpus, ["mfcc"], cv=splitter, classifier="lda")
+
+
+def test_unusable_clips_are_left_out_of_every_row(corpus):
+    broken = Bunch(**{**corpus, "X": [*corpus.X[:-1], "missing.wav"]})
+    comparison = compare(broken, classifier="lda", on_error="nan")
+    assert comparison.results["n_clips"] == len(corpus.X) - 1
+    assert comparison.results["n_clips_left_out"] == 1
+    assert not (comparison.predictions["clip"] == len(corpus.X) - 1).any()
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "message"),
+    [
+        ({"groups": None}, {}, "does not say who speaks"),
+        ({}, {"cv": "random"}, "cv='random'"),
+        ({}, {"classifier": "forest"}, "classifier='forest'"),
+        ({}, {"features": ["wav2vec"]}, "unknown features 'wav2vec'"),
+        ({}, {"features": ["mfcc", "mfcc"]}, "two feature sets"),
+    ],
+)
+def test_unusable_arguments(corpus, change, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        compare(Bunch(**{**corpus, **change}), **{"features": ["mfcc"], **arguments})
+
+
+def test_display_shows_every_row():
+    def row(features, layer, uar):
+        return {"features": features, "model": None, "layer": layer, "uar": uar,
+                "uar_ci": [uar - 0.1, uar + 0.1]}  # fmt: skip
+
+    rows = [row("ssl", 1, 0.5), row("ssl", 0, 0.4), row("mfcc", None, 0.3)]
+    results = {"corpus": "c", "n_clips": 9, "n_speakers": 3, "cv": "loso", "rows": rows,
+               "classifier": "lda", "emotions": ["a", "b"]}  # fmt: skip
+    ax = ComparisonDisplay.from_comparison(Comparison(results, None)).ax_
+    drawn = {line.get_label(): line.get_ydata() for line in ax.get_lines()}
+    assert list(drawn["ssl, by layer"]) == [0.4, 0.5]
+    assert set(drawn["mfcc"]) == {0.3}
+    assert set(drawn["chance"]) == {0.5}

@@ -1,0 +1,109 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from sklearn_ser import MFCCEmbedder
+from sklearn_ser.cli import main
+from sklearn_ser.datasets import make_emotional_speech
+
+
+@pytest.fixture
+def clips(tmp_path):
+    folder = tmp_path / "clips"
+    corpus = make_emotional_speech(n_speakers=4, n_sentences=2, random_state=0)
+    for i, ((waveform, rate), emotion, speaker) in enumerate(
+        zip(corpus.X, corpus.y, corpus.groups, strict=True)
+    ):
+        (folder / emotion).mkdir(parents=True, exist_ok=True)
+        soundfile.write(folder / emotion / f"{speaker}_{i:02d}.flac", waveform, rate)
+    return folder
+
+
+def test_compare_writes_table_json_and_figures(clips, tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = f"compare --corpus folder --data {clips} --features mfcc egemaps --out {out} "
+    assert main([*arguments.split(), "--speaker", "^(s[0-9]+)_", "--classifier", "lda"]) == 0
+    results = json.loads((out / "results.json").read_text())
+    assert [row["features"] for row in results["rows"]] == ["mfcc", "egemaps"]
+    assert results["n_speakers"] == 4
+    printed = capsys.readouterr().out
+    assert f"{results['rows'][0]['uar']:.3f}" in printed
+    for name in ("uar.png", "confusion_matrix.png"):
+        assert (out / name).read_bytes().startswith(b"\x89PNG")
+        assert name in printed
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".npz"])
+def test_embed_writes_the_matrix(clips, tmp_path, suffix):
+    out = tmp_path / f"matrix{suffix}"
+    assert main(["embed", str(clips), "--features", "mfcc", "--out", str(out), "--quiet"]) == 0
+    paths = sorted(str(path) for path in clips.rglob("*.flac"))
+    embedder = MFCCEmbedder()
+    expected = embedder.fit_transform(paths)
+    if suffix == ".npz":
+        with np.load(out) as written:
+            assert written["clips"].tolist() == paths
+            matrix, names = written["X"], written["features"].tolist()
+    else:
+        frame = pd.read_csv(out) if suffix == ".csv" else pd.read_parquet(out)
+        assert frame.pop("clip").tolist() == paths
+        matrix, names = frame.to_numpy(), frame.columns.tolist()
+    np.testing.assert_allclose(matrix, expected, rtol=1e-6)
+    assert names == embedder.get_feature_names_out().tolist()
+
+
+def test_cache_is_shown_and_cleared(clips, tmp_path, capsys):
+    main(["embed", str(clips), "--features", "mfcc", "--out", str(tmp_path / "m.csv"), "--quiet"])
+    capsys.readouterr()
+    assert main(["cache"]) == 0
+    assert "mfcc-" in capsys.readouterr().out
+    assert main(["cache", "--clear"]) == 0
+    capsys.readouterr()
+    main(["cache"])
+    assert "mfcc-" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("compare --corpus emodb", "needs --data"),
+        ("compare --corpus emodb --data nowhere", "no such folder: nowhere"),
+        ("embed nowhere.wav --features mfcc --out m.csv", "clip 0 (nowhere.wav): no such file"),
+        ("embed nowhere.wav --features mfcc --out m.txt", "must end in .parquet, .csv or .npz"),
+        ("embed nowhere.wav --features mine --out m.csv", "unknown features 'mine'"),
+    ],
+)
+def test_errors_are_one_line(arguments, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main([*arguments.split(), "--quiet"]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_bad_layer_is_a_usage_error(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["compare", "--layer", "last"])
+    assert "'last' is not a number" in capsys.readouterr().err
+
+
+def test_progress_goes_to_standard_error(clips, tmp_path, capfd):
+    out = tmp_path / "m.csv"
+    main(["embed", str(clips), "--features", "mfcc", "--out", str(out)])
+    captured = capfd.readouterr()
+    assert "mfcc: 100%" in captured.err
+    assert "mfcc: " not in captured.out
+
+
+def test_import_is_light():
+    heavy = ("torch", "transformers", "librosa", "opensmile", "matplotlib", "rich", "soundfile")
+    code = f"import sys, sklearn_ser; print([m for m in {heavy} if m in sys.modules])"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"

@@ -1,0 +1,127 @@
+"""The promises that only real speech and a real pretrained model can show."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, GroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_ser import SSLEmbedder
+from sklearn_ser.cli import main
+from sklearn_ser.datasets import load_emodb
+
+pytestmark = pytest.mark.slow
+POOLINGS = ["mean", "std", "max"]
+
+
+class CountedEmbedder(SSLEmbedder):
+    """Notes every forward pass in a file, from any process."""
+
+    def _frames(self, waveform):
+        with open(os.environ["FORWARD_PASSES"], "ab") as file:
+            file.write(b".")
+        return super()._frames(waveform)
+
+
+@pytest.fixture(scope="module")
+def whisper_base(shared, tmp_path_factory):
+    build = shared / "tools" / "build_whisper_base.py"
+    if not build.is_file():
+        pytest.skip("the script that builds Whisper base is not in ../shared/tools")
+    folder = tmp_path_factory.mktemp("models") / "whisper-base"
+    done = subprocess.run(
+        [sys.executable, str(build), str(folder)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        pytest.skip(f"Whisper base cannot be built here: {done.stderr.splitlines()[-1:]}")
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    """The records of this module's tests, so that the corpus is embedded once."""
+    return str(tmp_path_factory.mktemp("whisper-records"))
+
+
+@pytest.fixture
+def forward_passes(tmp_path, monkeypatch):
+    """Return a function that tells how many forward passes were made since it was last asked."""
+    file = tmp_path / "forward-passes"
+    file.touch()
+    monkeypatch.setenv("FORWARD_PASSES", str(file))
+
+    def count():
+        n_passes = file.stat().st_size
+        file.write_bytes(b"")
+        return n_passes
+
+    return count
+
+
+def grid(whisper_base, cache, **arguments):
+    pipeline = make_pipeline(
+        CountedEmbedder(whisper_base, cache=cache),
+        StandardScaler(),
+        LogisticRegression(C=0.01, max_iter=1000),
+    )
+    choices = {"countedembedder__layer": range(7), "countedembedder__pooling": POOLINGS}
+    return GridSearchCV(pipeline, choices, cv=GroupKFold(5), **arguments)
+
+
+def test_grid_search_makes_one_forward_pass_per_clip(emodb, whisper_base, records, forward_passes):
+    corpus = load_emodb(emodb)
+    search = grid(whisper_base, records)
+    search.fit(corpus.X, corpus.y, groups=corpus.groups)
+    assert forward_passes() == len(corpus.X)
+    scores = search.cv_results_["mean_test_score"]
+
+    again = grid(whisper_base, records).fit(corpus.X, corpus.y, groups=corpus.groups)
+    assert forward_passes() == 0
+    np.testing.assert_array_equal(again.cv_results_["mean_test_score"], scores)
+
+    for train, test in GroupKFold(5).split(corpus.X, corpus.y, corpus.groups):
+        inner = grid(whisper_base, records)
+        clips = [corpus.X[i] for i in train]
+        inner.fit(clips, corpus.y[train], groups=corpus.groups[train])
+        assert inner.score([corpus.X[i] for i in test], corpus.y[test]) > 0.5
+    assert forward_passes() == 0
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_two_processes_share_the_forward_passes(
+    emodb, whisper_base, tmp_path, forward_passes, nested
+):
+    """A quarter of the corpus, cold; nested, each outer fold searches its own training clips."""
+    corpus = load_emodb(emodb)
+    chosen = np.flatnonzero(np.arange(len(corpus.X)) % 4 == 0)
+    clips = [corpus.X[i] for i in chosen]
+    y, groups = corpus.y[chosen], corpus.groups[chosen]
+    search = grid(whisper_base, str(tmp_path / "records"), n_jobs=2)
+    if nested:
+        for train, test in GroupKFold(5).split(clips, y, groups):
+            search.fit([clips[i] for i in train], y[train], groups=groups[train])
+            search.score([clips[i] for i in test], y[test])
+    else:
+        search.fit(clips, y, groups=groups)
+    assert len(clips) <= forward_passes() <= 1.05 * len(clips)
+
+
+def test_compare_on_emodb(emodb, whisper_base, records, tmp_path):
+    """Layer 3 beats the handcrafted features and the last layer, and .92."""
+    arguments = ["compare", "--corpus", "emodb", "--data", str(emodb), "--model", whisper_base]
+    arguments += ["--features", "mfcc", "egemaps", "ssl", "--layer", "all", "--cv", "loso"]
+    arguments += ["--cache", records, "--out", str(tmp_path), "--quiet", "--jobs", "2"]
+    assert main(arguments) == 0
+    results = json.loads(Path(tmp_path, "results.json").read_text())
+    uar = {(row["features"], row["layer"]): row["uar"] for row in results["rows"]}
+    assert results["n_clips"] == 339
+    assert results["n_speakers"] == 10
+    assert uar["ssl", 3] >= 0.92
+    assert uar["ssl", 3] > max(uar["mfcc", None], uar["egemaps", None], uar["ssl", 6])

@@ -28,8 +28,8 @@ HOP = 128
 WINDOW = 2 * HOP
 N_FFT = 6 * HOP  # room behind the window for formants to ring out
 TAPER = hann(WINDOW, sym=False).astype(np.float32)
-FREQUENCIES = rfftfreq(N_FFT, 1 / RATE)
-FREQUENCIES32 = FREQUENCIES.astype(np.float32)
+FREQUENCIES = rfftfreq(N_FFT, 1 / RATE).astype(np.float32)
+OCTAVES = np.log2(np.maximum(FREQUENCIES, 500) / 500)
 
 
 class Prosody(NamedTuple):
@@ -106,9 +106,9 @@ Synthetic emotional speech: made by a source-filter synthesiser whose prosody fo
 the literature. It has no words and nobody felt anything. It is for examples and tests; a score on
 it says nothing about real speech."""
 
-_Z = np.exp(-2j * np.pi * FREQUENCIES / RATE)
+DELAY = np.exp(-2j * np.pi * rfftfreq(N_FFT))  # of one sample, at every frequency
 # Two poles fall by 12 dB an octave; the lips radiate with a rise of 6.
-GLOTTIS = (1 - _Z) / (1 - np.exp(-2 * np.pi * 120 / RATE) * _Z) ** 2
+GLOTTIS = (1 - DELAY) / (1 - np.exp(-2 * np.pi * 120 / RATE) * DELAY) ** 2
 GLOTTIS = (GLOTTIS / np.abs(GLOTTIS).max()).astype(np.complex64)
 
 
@@ -118,9 +118,10 @@ class Speaker(NamedTuple):
     gender: str
     f0: float  # mean in neutral speech, Hz
     formants: float  # factor on their frequencies, 1 for an average man
-    prosody: dict[str, Array]  # the fields of Prosody for every emotion
+    upper_tract: Complex64  # response of the formants from the fourth up, which do not move
     colour: Array32  # gain of the microphone at FREQUENCIES
     noise_floor: float  # root mean square of the background noise
+    prosody: dict[str, Array]  # the fields of Prosody for every emotion
 
 
 class Sentence(NamedTuple):
@@ -130,29 +131,43 @@ class Sentence(NamedTuple):
     accents: Array
 
 
+class Contours(NamedTuple):
+    """What moves during a clip, each of shape (n_frames,) but for formants."""
+
+    f0: Array  # Hz
+    effort: Array  # spectral tilt, dB per octave
+    voice: Array  # gain of what the vocal tract shapes
+    hiss: Array  # gain of friction
+    formants: Array  # shape (n_frames, 3), Hz
+    centre: Array  # of friction, Hz
+    width: Array  # of friction, Hz
+
+
 def _rng(entropy: int, *key: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=key))
 
 
 def _draw_speaker(rng: np.random.Generator, gender: str) -> Speaker:
     male = gender == "male"
-    habit = rng.normal(size=len(HABIT)) * HABIT
-    prosody = {
-        emotion: habit
-        + rng.uniform(0.7, 1.3) * np.array(rule)
-        + rng.normal(size=len(rule)) * MANNER
-        for emotion, rule in EMOTIONS.items()
-    }
+    formants = (1.0 if male else 1.16) * 2 ** rng.normal(0, 0.05)
+    upper = formants * np.arange(3500, 0.47 * RATE / formants, 1000)
     mel = np.log1p(FREQUENCIES / 700) / np.log1p(RATE / 2 / 700)
-    ripple = np.cos(np.pi * np.outer(np.arange(1, 6), mel))
+    ripple = rng.normal(0, 2.5, size=5) @ np.cos(np.pi * np.outer(np.arange(1, 6), mel))
+    habit = rng.normal(size=len(HABIT)) * HABIT
     return Speaker(
         gender=gender,
         f0=(115 if male else 205) * 2 ** rng.normal(0, 0.12),
-        formants=(1.0 if male else 1.16) * 2 ** rng.normal(0, 0.05),
-        prosody=prosody,
-        colour=(10 ** (rng.normal(0, 2.5, size=5) @ ripple / 20)).astype(np.float32),
+        formants=formants,
+        upper_tract=_vocal_tract(upper[None])[0],
+        colour=(10 ** (ripple / 20)).astype(np.float32),
         noise_floor=10 ** (rng.normal(-66, 4) / 20),
+        # Last, so that an emotion appended to the table leaves the rest of a speaker alone.
+        prosody={name: habit + _draw_manner(rng, rule) for name, rule in EMOTIONS.items()},
     )
+
+
+def _draw_manner(rng: np.random.Generator, rule: Prosody) -> Array:
+    return rng.uniform(0.7, 1.3) * np.array(rule) + rng.normal(size=len(rule)) * MANNER
 
 
 def _draw_sentence(rng: np.random.Generator) -> Sentence:
@@ -181,7 +196,7 @@ def _smooth(contours: Array, seconds: float) -> Array:
     return windows @ (kernel / kernel.sum())
 
 
-def _pulses(f0: Array, perturbation: float, rng: np.random.Generator) -> Array:
+def _pulses(f0: Array, perturbation: float, rng: np.random.Generator) -> Array32:
     """Return glottal pulses of unit power for an f0 in Hz per sample, with jitter and shimmer."""
     phase = np.cumsum(f0) / RATE
     at = np.interp(np.arange(1, int(phase[-1])), phase, np.arange(len(phase)))
@@ -190,9 +205,9 @@ def _pulses(f0: Array, perturbation: float, rng: np.random.Generator) -> Array:
     heights = np.sqrt(period) * (1 + 0.05 * 2**perturbation * rng.normal(size=len(at)))
     at = np.clip(at, 0, len(f0) - 2)
     whole, part = at.astype(int), at % 1
-    return np.bincount(whole, heights * (1 - part), len(f0)) + np.bincount(
-        whole + 1, heights * part, len(f0)
-    )
+    pulses = np.bincount(whole, heights * (1 - part), len(f0))
+    pulses += np.bincount(whole + 1, heights * part, len(f0))
+    return pulses.astype(np.float32)
 
 
 def _frames(signal: Array32) -> Complex64:
@@ -202,26 +217,19 @@ def _frames(signal: Array32) -> Complex64:
 
 
 def _overlap_add(spectra: Complex64) -> Array32:
-    # Zero-phase gains reach before the window; the roll keeps that part ahead of it.
-    blocks = np.roll(irfft(spectra, N_FFT), HOP, axis=1).reshape(len(spectra), -1, HOP)
-    signal = np.zeros((len(spectra) + blocks.shape[1], HOP), np.float32)
-    for i in range(blocks.shape[1]):
-        signal[i : i + len(blocks)] += blocks[:, i]
+    blocks = irfft(spectra, N_FFT).reshape(len(spectra), -1, HOP)
+    n_blocks = blocks.shape[1]
+    signal = np.zeros((len(spectra) + n_blocks, HOP), np.float32)
+    for i in range(n_blocks):
+        # What zero-phase gains put before the window has wrapped around into the last block.
+        signal[i : i + len(blocks)] += blocks[:, i - 1]
     return signal.ravel()
 
 
 def _vocal_tract(formants: Array) -> Complex64:
-    """Return the response of a cascade of resonators (Klatt 1980) for every frame.
+    """Return the response of a cascade of resonators [1] for every frame, 1 at 0 Hz.
 
-    Parameters
-    ----------
-    formants : ndarray of shape (n_frames, n_formants)
-        Hz; bandwidths follow from them.
-
-    Returns
-    -------
-    response : ndarray of shape (n_frames, n_frequencies), complex
-        1 at 0 Hz.
+    `formants` has shape (n_frames, n_formants), in Hz; bandwidths follow from them.
     """
     radius = np.exp(-np.pi * (50 + 0.04 * formants) / RATE)
     first = -2 * radius * np.cos(2 * np.pi * formants / RATE)
@@ -229,8 +237,9 @@ def _vocal_tract(formants: Array) -> Complex64:
     poles[:, 0] = 1
     for b, c in zip(first.T, radius.T**2, strict=True):
         poles[:, 2:] += b[:, None] * poles[:, 1:-1] + c[:, None] * poles[:, :-2]
-        poles[:, 1] += b * poles[:, 0]
-    response = poles.sum(axis=1, keepdims=True) / rfft(poles, N_FFT)
+        poles[:, 1] += b
+    delays = DELAY ** np.arange(poles.shape[1])[:, None]
+    response = poles.sum(axis=1, keepdims=True) / (poles @ delays)
     return response.astype(np.complex64)
 
 
@@ -240,13 +249,12 @@ def _column(values: Array) -> Array32:
 
 def _brightness(effort: Array) -> Array32:
     """Return the gain of a spectral tilt in dB per octave above 500 Hz, for every frame."""
-    octaves = np.log2(np.maximum(FREQUENCIES, 500) / 500).astype(np.float32)
-    return np.exp2(_column(effort / 6.02) * octaves)
+    return np.exp2(_column(effort / 6.02) * OCTAVES)
 
 
 def _band(centre: Array, width: Array) -> Array32:
     """Return the gain of a band around `centre`, in Hz, for every frame."""
-    return np.exp(-0.5 * ((FREQUENCIES32 - _column(centre)) / _column(width)) ** 2)
+    return np.exp(-0.5 * ((FREQUENCIES - _column(centre)) / _column(width)) ** 2)
 
 
 def _f0(speaker: Speaker, prosody: Prosody, accents: Array, final: Array, phase: float) -> Array:
@@ -263,44 +271,61 @@ def _f0(speaker: Speaker, prosody: Prosody, accents: Array, final: Array, phase:
     return np.clip(speaker.f0 * 2 ** (semitones / 12), 50, 600)
 
 
-def _speak(speaker: Speaker, sentence: Sentence, emotion: str, rng: np.random.Generator) -> Array:
-    """Return one clip at `RATE`."""
-    drawn = speaker.prosody[emotion] + rng.normal(size=len(CLIP)) * CLIP
-    prosody = Prosody(*drawn.tolist())
+def _articulate(
+    sentence: Sentence, speaker: Speaker, prosody: Prosody, rng: np.random.Generator
+) -> Contours:
+    """Put the phones on a time line and let one glide into the next."""
     durations = sentence.phones[:, 0] * np.exp(rng.normal(0, 0.08, len(sentence.phones)))
     ends = np.cumsum(durations) / 2 ** np.clip(prosody.rate, -0.45, 0.4)
     n_frames = int(ends[-1] * RATE / HOP)
     phone = np.searchsorted(ends[:-1], np.arange(n_frames) * HOP / RATE, side="right")
 
+    last_vowel = (phone == len(ends) - 2).astype(float)
+    accents, final = _smooth(np.stack([sentence.accents[phone], last_vowel], axis=1), 0.12).T
     voice, noise = _smooth(sentence.phones[phone, 1:3], 0.05).T
-    accents, final = _smooth(
-        np.stack([sentence.accents[phone], phone == len(ends) - 2], axis=1).astype(float), 0.12
-    ).T
     shape = sentence.phones[:, 3:].copy()
     shape[:, :3] = SCHWA + (shape[:, :3] - SCHWA) * 2**prosody.precision
     shape[:, :3] *= 2**prosody.lips * np.exp(rng.normal(0, 0.03, (len(shape), 3)))
-    targets = _smooth(shape[phone], 0.05)
-    higher = np.arange(3500, 0.47 * RATE / speaker.formants, 1000)
-    formants = np.hstack([targets[:, :3], np.tile(higher, (n_frames, 1))]) * speaker.formants
+    shape = _smooth(shape[phone], 0.05)
 
-    f0 = _f0(speaker, prosody, accents, final, rng.uniform(0, 2 * np.pi))
+    effort = prosody.tilt - 1.5 + (accents - 0.5)
+    return Contours(
+        f0=_f0(speaker, prosody, accents, final, rng.uniform(0, 2 * np.pi)),
+        effort=effort,
+        voice=voice * 10 ** (2 * accents / 20),
+        hiss=0.5 * noise * 2 ** (prosody.precision + effort / 6),
+        formants=shape[:, :3] * speaker.formants,
+        centre=shape[:, 3],
+        width=shape[:, 4],
+    )
+
+
+def _synthesise(
+    contours: Contours, speaker: Speaker, prosody: Prosody, rng: np.random.Generator
+) -> Complex64:
+    """Return the spectra of source times filter, of shape (n_frames, n_frequencies)."""
+    n_frames = len(contours.f0)
     n_samples = (n_frames + 1) * HOP
-    samples = np.arange(n_samples) / HOP - 0.5
-    f0_at = np.interp(samples, np.arange(n_frames), f0)
-    pulses = _frames(_pulses(f0_at, prosody.perturbation, rng).astype(np.float32))
+    f0 = np.interp(np.arange(n_samples) / HOP - 0.5, np.arange(n_frames), contours.f0)
+    pulses = _frames(_pulses(f0, prosody.perturbation, rng))
     turbulence = _frames(rng.standard_normal(n_samples, dtype=np.float32))
+    breath = 10 ** ((prosody.breath - 38) / 20) * speaker.upper_tract
+    voiced = pulses * (GLOTTIS * speaker.upper_tract) + turbulence * breath
+    voiced *= _vocal_tract(contours.formants)
+    voiced *= _brightness(contours.effort) * _column(contours.voice)
+    friction = _band(contours.centre, contours.width) * _column(contours.hiss)
+    return (voiced + friction * turbulence) * speaker.colour
 
-    effort = prosody.tilt - 1.5 + 1.0 * (accents - 0.5)
-    loudness = voice * 10 ** (2.0 * accents / 20)
-    hiss = 0.5 * noise * 2 ** (prosody.precision + effort / 6)
-    aspiration = 10 ** ((prosody.breath - 42) / 20)
-    tract = _vocal_tract(formants) * _brightness(effort) * _column(loudness)
-    mouth = _band(targets[:, 3], targets[:, 4]) * _column(hiss)
-    spectra = tract * (pulses * GLOTTIS + aspiration * turbulence) + mouth * turbulence
-    signal = _overlap_add(spectra * speaker.colour)
-    signal *= 10 ** ((prosody.level - 32) / 20) / np.sqrt(np.mean(signal**2))
-    signal += speaker.noise_floor * rng.standard_normal(len(signal), dtype=np.float32)
-    return signal
+
+def _speak(speaker: Speaker, sentence: Sentence, emotion: str, rng: np.random.Generator) -> Array32:
+    """Return one clip at `RATE`, as the speaker's microphone hears it."""
+    drawn = speaker.prosody[emotion] + rng.normal(size=len(CLIP)) * CLIP
+    prosody = Prosody(*drawn.tolist())
+    contours = _articulate(sentence, speaker, prosody, rng)
+    waveform = _overlap_add(_synthesise(contours, speaker, prosody, rng))
+    waveform *= 10 ** ((prosody.level - 32) / 20) / np.sqrt(np.mean(waveform**2))
+    noise = rng.standard_normal(len(waveform), dtype=np.float32)
+    return waveform + np.float32(speaker.noise_floor) * noise
 
 
 @validate_params(
@@ -420,8 +445,8 @@ def make_emotional_speech(
         rng = _rng(entropy, 2, i, j, number[emotion], k)
         waveform = _speak(speakers[i], sentences[j], emotion, rng)
         if rate != RATE:
-            waveform = resample_poly(waveform, rate, RATE)
-        X.append((waveform / max(1.0, np.abs(waveform).max() / PEAK), rate))
+            waveform = resample_poly(waveform, rate, RATE).astype(np.float32)
+        X.append((waveform / np.float32(max(1.0, np.abs(waveform).max() / PEAK)), int(rate)))
         speaker, sentence = f"s{i + 1:02d}", f"t{j + 1:02d}"
         name = f"{speaker}_{sentence}_{emotion}_{k + 1}"
         rows.append((name, speaker, speakers[i].gender, sentence, emotion, k + 1))

@@ -77,8 +77,14 @@ def _from_hub(model: str, revision: str | None) -> Path:
 
 
 def _missing(folder: Path) -> str:
-    parts = (("config.json",), EXTRACTORS, WEIGHTS)
-    return ", ".join(" or ".join(p) for p in parts if not any(any(folder.glob(n)) for n in p))
+    """Name what a model's folder lacks."""
+    needed = (("config.json",), EXTRACTORS, WEIGHTS)  # one of each
+    lacking = [
+        " or ".join(names)
+        for names in needed
+        if not any(path for name in names for path in folder.glob(name))
+    ]
+    return ", ".join(lacking)
 
 
 def _weights(folder: Path) -> list[Path]:
@@ -90,18 +96,16 @@ def _weights(folder: Path) -> list[Path]:
 
 
 def model_digest(folder: Path) -> str:
-    """Return a 128-bit hash of a model's configuration and weights.
-
-    A file is read once in a process for as long as its size and dates stay the same.
-    """
+    """Return a 128-bit hash of a model's configuration and weights."""
     digest = hashlib.sha256()
     for path in [*(folder / name for name in CONFIGS), *_weights(folder)]:
         if path.is_file():
-            digest.update(f"{path.name} {_file_digest(path)}\n".encode())
+            digest.update(f"{path.name} {file_digest(path)}\n".encode())
     return digest.hexdigest()[:32]
 
 
-def _file_digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, read once for as long as its size and dates stay the same."""
     stat = path.stat()
     known = (os.fspath(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
     if known not in _digests:

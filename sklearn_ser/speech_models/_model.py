@@ -37,7 +37,14 @@ def _load(folder: Path, digest: str, device: str, dtype: str) -> SpeechModel:
 
 
 def read_config(folder: Path) -> Any:
-    """Return a model's configuration; an encoder-decoder's is that of its encoder."""
+    """Return a model's configuration, to be left as it is."""
+    from sklearn_ser.speech_models._files import file_digest
+
+    return _read_config(folder, file_digest(folder / "config.json"))
+
+
+@functools.lru_cache(maxsize=16)
+def _read_config(folder: Path, digest: str) -> Any:
     from transformers import AutoConfig
 
     try:

@@ -157,3 +157,16 @@ def test_clone_gives_the_same_features(speech):
     X = [(speech(), RATE)]
     embedder = MFCCEmbedder(20, 1, ["min", "mean"], n_fft=1024, cache=None)
     np.testing.assert_array_equal(clone(embedder).transform(X), embedder.transform(X))
+
+
+def test_features_that_are_not_finite_are_an_error_and_not_kept(speech, cache_folder):
+    class NaNMFCC(MFCCEmbedder):
+        def _frames(self, waveform):
+            frames = super()._frames(waveform)
+            frames[0, 1, 2] = np.nan
+            return frames
+
+    # One frame's coefficient makes each of the five statistics of it NaN.
+    with pytest.raises(ClipError, match=r"clip 0 \(waveform\): 5 of its features are NaN"):
+        NaNMFCC().transform([(speech(), RATE)])
+    assert not list(cache_folder.rglob("*.npy"))

@@ -185,7 +185,7 @@ class Clip:
             reason = str(getattr(error, "error_string", error)).rstrip(".")
             if "does not exist" in reason:  # libsndfile's word for MPEG without a whole frame
                 reason = "no frame can be decoded"
-            if re.search(r"[Mm]alformed|lost sync|[Ee]nd of file|decod", reason):
+            if re.search(r"[Mm]alformed|psf_fseek|lost sync|[Ee]nd of file|decod", reason):
                 raise self._truncated(reason) from None
             raise self.error(
                 f"not audio that libsndfile can read ({len(content)} bytes: {reason})",

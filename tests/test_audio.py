@@ -466,7 +466,7 @@ BAD_VALUES = {
     "null character": (
         lambda w: "a\0.wav",
         "a\0.wav",
-        "cannot be read (embedded null byte)",
+        "cannot be read (embedded null",
         "Check its permissions",
     ),
     "too long a name": (

@@ -22,9 +22,9 @@ from sklearn.utils.estimator_checks import (
 from sklearn_ser import EGeMAPSEmbedder, MFCCEmbedder, SSLEmbedder, embedders
 from sklearn_ser.embedders import BaseEmbedder
 
-# scikit-learn's checks pass rows of 2 to 30 numbers. At 10 samples a second these are real clips
-# of 0.2 to 3 s, which are resampled like any other.
-RATE = 10
+# scikit-learn's checks pass rows of 2 to 30 numbers. At 30 samples a second these are real clips
+# of 0.07 to 1 s, which are resampled like any other.
+RATE = 30
 EXPECTED_FAILURES = {
     "check_estimators_dtypes": "one row of its integers is all zeros, and a silent clip is an error"
 }
@@ -82,8 +82,9 @@ def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
-# Some of them fit a frame and transform an array on purpose.
+# Some of them fit a frame and transform an array, or the reverse, on purpose.
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names:UserWarning")
+@pytest.mark.filterwarnings("ignore:X has feature names, but:UserWarning")
 @pytest.mark.parametrize("check", FURTHER_CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("estimator", EMBEDDERS, ids=lambda estimator: type(estimator).__name__)
 def test_further_scikit_learn_checks(estimator, check):

@@ -2,9 +2,9 @@
 
     python docs/examples/usual_mistake.py EMODB MODEL
 
-prints the UAR of one and the same SVC on what a feature extractor returns (the normalised
-waveform, padded with zeros), on MFCCs and on embeddings, for random folds and for speakers
-never heard before.
+prints the UAR, mean and standard deviation over folds, of one and the same SVC on what a feature
+extractor returns (the normalised waveform, padded with zeros), on MFCCs and on embeddings: for
+random folds and for speakers never heard before, as it comes and with scaled columns and C=10.
 """
 
 import sys
@@ -32,6 +32,11 @@ def padded_waveforms(paths):
     return extractor(waveforms, sampling_rate=16000, padding=True, return_tensors="np").input_values
 
 
+def kernel(X, Y):
+    """Return SVC's default kernel; libsvm's own takes minutes for 140,000 columns."""
+    return rbf_kernel(X, Y, gamma=1 / (Y.shape[1] * Y.var()))
+
+
 def main(data, model):
     """Print the table."""
     corpus = load_emodb(data)
@@ -42,17 +47,17 @@ def main(data, model):
         "embedding, middle layer": SSLEmbedder(model).fit_transform(corpus.X),
     }
     random = StratifiedKFold(5, shuffle=True, random_state=0)
-    print("| input of the SVC | columns | random 5-fold | leave one speaker out |")
-    print("|---|---:|---:|---:|")
+    svcs = [SVC(kernel=kernel), make_pipeline(StandardScaler(), SVC(C=10, kernel=kernel))]
+    columns = ["SVC, random", "SVC, new speakers", "scaled, random", "scaled, new speakers"]
+    print(f"| input | columns | {' | '.join(columns)} |")
+    print("|---|---:|---:|---:|---:|---:|")
     for name, X in inputs.items():
-        # The kernel as a function: libsvm's own takes minutes for 140,000 columns.
-        svc = make_pipeline(StandardScaler(), SVC(C=10, kernel=rbf_kernel))
         cells = []
-        for cv in (random, LeaveOneGroupOut()):
-            uar = make_scorer(uar_score)
-            groups = corpus.groups if isinstance(cv, LeaveOneGroupOut) else None
-            scores = cross_val_score(svc, X, corpus.y, groups=groups, cv=cv, scoring=uar)
-            cells.append(f"{np.mean(scores):.3f} ± {np.std(scores):.3f}")
+        for svc in svcs:
+            for cv, groups in ((random, None), (LeaveOneGroupOut(), corpus.groups)):
+                scorer = make_scorer(uar_score)
+                scores = cross_val_score(svc, X, corpus.y, groups=groups, cv=cv, scoring=scorer)
+                cells.append(f"{np.mean(scores):.3f} ± {np.std(scores):.3f}")
         print(f"| {name} | {X.shape[1]} | {' | '.join(cells)} |", flush=True)
 
 

@@ -175,21 +175,20 @@ class SSLEmbedder(BaseEmbedder):
 
     def _groups(self) -> list[tuple[int, str]]:
         n_layers = self.n_layers
-        if self.layer == "mean":
+        if not isinstance(self.layer, str):
+            layers = list(np.atleast_1d(self.layer))
+        elif self.layer == "mean":
             return [(n_layers + 1, "layermean")]
-        if self.layer == "middle":
-            return [(n_layers // 2, f"layer{n_layers // 2}")]
-        if isinstance(self.layer, str):
-            layers: list[int] = list(range(n_layers + 1))
         else:
-            layers = [int(layer) for layer in np.ravel(self.layer)]
-        if not layers or not all(-n_layers - 1 <= layer <= n_layers for layer in layers):
+            layers = [n_layers // 2] if self.layer == "middle" else list(range(n_layers + 1))
+        there = range(-n_layers - 1, n_layers + 1)
+        if not layers or not all(isinstance(k, Integral) and k in there for k in layers):
             raise ValueError(
                 f"layer={self.layer!r}, but {self.model} has layers 0 to {n_layers} (or "
                 f"{-n_layers - 1} to -1, from the end)."
             )
-        layers = [layer % (n_layers + 1) for layer in layers]
-        return [(layer, f"layer{layer}") for layer in layers]
+        layers = [int(k) % (n_layers + 1) for k in layers]
+        return [(k, f"layer{k}") for k in layers]
 
     def _dims(self) -> list[str]:
         return [f"{i:04d}" for i in range(self._config().hidden_size)]

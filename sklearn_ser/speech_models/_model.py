@@ -49,8 +49,8 @@ def _read_config(folder: Path, digest: str) -> Any:
 
     try:
         return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (ValueError, KeyError) as error:
-        raise OSError(f"{folder / 'config.json'} is of no known model ({error})") from None
+    except Exception as error:
+        raise OSError(f"{folder / 'config.json'} is of no known speech model ({error})") from error
 
 
 @contextlib.contextmanager
@@ -119,15 +119,19 @@ class SpeechModel:
             model, prefix = model.get_encoder(), "encoder."
         else:
             prefix = ""
-        absent = {*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])}
+        misshapen = [  # transformers 5 tells the shapes too
+            key if isinstance(key, str) else key[0] for key in report["mismatched_keys"]
+        ]
         missing = [
-            name for name in absent if name.startswith(prefix) and not name.endswith(UNUSED_WEIGHTS)
+            name
+            for name in {*report["missing_keys"], *misshapen}
+            if name.startswith(prefix) and not name.endswith(UNUSED_WEIGHTS)
         ]
         if missing:
             raise OSError(
-                f"the files in {folder} lack {len(missing)} of the model's weights "
-                f"({', '.join(sorted(missing)[:3])}, …); they would be random. Use the checkpoint "
-                "that belongs to its config.json."
+                f"the files in {folder} lack {len(missing)} of the model's weights, or have them "
+                f"in another shape ({', '.join(sorted(missing)[:3])}, …); they would be random. "
+                "Use the checkpoint that belongs to its config.json."
             )
         if model.main_input_name not in ("input_values", "input_features"):
             raise OSError(f"the model in {folder} takes {model.main_input_name}, not speech.")

@@ -1,5 +1,6 @@
 """Tiny models with random weights, one of each family that SSLEmbedder knows."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -100,12 +101,23 @@ def build(family: str, folder: Path, seed: int = 0, head: str = "Model", **chang
     """Save a tiny model of a family, with its feature extractor, as save_pretrained does."""
     start, config, extractor = FAMILIES[family]
     config = getattr(transformers, f"{start}Config")(**{**config, **changes})
-    model = getattr(transformers, f"{start}{head}")(config)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # SEW-D's import, in transformers 4
+        model = getattr(transformers, f"{start}{head}")(config)
     randomise(model, seed)
     model.save_pretrained(folder)
     kind = EXTRACTORS.get(start, "Wav2Vec2")
     getattr(transformers, f"{kind}FeatureExtractor")(**extractor).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_torch_thread():
+    """Run torch on one thread; models so small only wait for more of them."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)
 
 
 @pytest.fixture(scope="session")

@@ -36,6 +36,34 @@ class BaseEmbedder(TransformerMixin, BaseEstimator):
 
     Subclasses have the parameters `pooling`, `waveform_rate`, `n_jobs`, `cache`, `on_error`
     and `verbose`, and either a parameter or a property `rate`.
+
+    Examples
+    --------
+    The root mean square of 20 ms frames:
+
+    >>> import numpy as np
+    >>> from sklearn_ser.embedders import BaseEmbedder
+    >>> class LevelEmbedder(BaseEmbedder):
+    ...     short_name = "level"
+    ...     rate = 16000
+    ...     def __init__(self, pooling="mean", *, waveform_rate=None, n_jobs=None, cache="auto",
+    ...                  on_error="raise", verbose=False):
+    ...         self.pooling, self.waveform_rate, self.n_jobs = pooling, waveform_rate, n_jobs
+    ...         self.cache, self.on_error, self.verbose = cache, on_error, verbose
+    ...     def _settings(self):
+    ...         return {"frame": 320}
+    ...     def _min_samples(self):
+    ...         return 320
+    ...     def _frames(self, waveform):
+    ...         frames = waveform[: len(waveform) // 320 * 320].reshape(1, -1, 320)
+    ...         return np.sqrt((frames**2).mean(axis=2, keepdims=True))
+    ...     def _groups(self):
+    ...         return [(0, "level")]
+    ...     def _dims(self):
+    ...         return ["rms"]
+    >>> waveform = np.sin(np.arange(16000) * 0.1)
+    >>> LevelEmbedder(cache=None).fit_transform([(waveform, 16000)]).round(2)
+    array([[0.71]], dtype=float32)
     """
 
     short_name: ClassVar[str]  # names the features in tables, in the store, on the command line

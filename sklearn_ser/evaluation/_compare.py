@@ -46,6 +46,17 @@ class Comparison:
     predictions : DataFrame
         One line a row of the results and a tested clip: row, fold, clip (its position),
         speaker, emotion, predicted.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sklearn_ser.datasets import make_emotional_speech
+    >>> from sklearn_ser.evaluation import compare
+    >>> corpus = make_emotional_speech(n_speakers=4, n_sentences=1, random_state=0)
+    >>> comparison = compare(corpus, ["mfcc"], classifier="lda", cache=None)
+    >>> comparison.results["rows"][comparison.best]["features"]
+    'mfcc'
+    >>> comparison.save(tempfile.mkdtemp())
     """
 
     results: dict[str, Any]

@@ -52,6 +52,7 @@ def main():
     parser.add_argument("model")
     parser.add_argument("--n-jobs", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--cache", help="a folder of records to start from; by default none")
     parser.add_argument("--nested", action="store_true", help="also nested 5×5, cold")
     options = parser.parse_args()
     corpus = load_emodb(options.data)
@@ -85,10 +86,10 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         os.environ[COUNTER] = os.path.join(folder, "forwards")
         open(os.environ[COUNTER], "wb").close()
-        cache = os.path.join(folder, "records")
+        cache = options.cache or os.path.join(folder, "records")
         rows = []
         cold, _ = timed(lambda: grid(cache).fit(corpus.X, corpus.y, groups=corpus.groups))
-        rows.append(("cold grid", cold, forwards()))
+        rows.append(("first grid", cold, forwards()))
         embedder = Counted(options.model, cache=cache)
         matrices = {
             (layer, pooling): embedder.set_params(layer=layer, pooling=pooling).transform(corpus.X)

@@ -50,19 +50,23 @@ def records(tmp_path_factory):
     return str(tmp_path_factory.mktemp("whisper-records"))
 
 
-@pytest.fixture
-def forward_passes(tmp_path, monkeypatch):
-    """Return a function that tells how many forward passes were made since it was last asked."""
-    file = tmp_path / "forward-passes"
+@pytest.fixture(scope="module")
+def forward_passes(tmp_path_factory):
+    """Return a function that tells how many forward passes were made since it was last asked.
+
+    It is one file for the whole module, since joblib keeps its processes and their environment.
+    """
+    file = tmp_path_factory.mktemp("counter") / "forward-passes"
     file.touch()
-    monkeypatch.setenv("FORWARD_PASSES", str(file))
 
     def count():
         n_passes = file.stat().st_size
         file.write_bytes(b"")
         return n_passes
 
-    return count
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FORWARD_PASSES", str(file))
+        yield count
 
 
 def grid(whisper_base, cache, **arguments):

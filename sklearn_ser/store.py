@@ -13,7 +13,6 @@ import hashlib
 import io
 import json
 import os
-import shutil
 import uuid
 import warnings
 import zlib
@@ -65,16 +64,17 @@ class Store:
 
     def records(self, name: str, settings: dict[str, Any]) -> Records:
         """Return the records that `settings` (everything that changes a value) lead to."""
-        text = json.dumps(settings, sort_keys=True)
-        key = hashlib.sha256(text.encode()).hexdigest()[:16]
-        return Records(self.folder / f"{name}-{key}", settings)
+        return Records(self.folder / f"{name}-{_settings_key(settings)}", settings)
 
     def list(self) -> list[Records]:
         """Return what the store holds, one entry a set of settings."""
         found = []
         for described in sorted(self.folder.glob("*/settings.json")):
             with suppress(OSError, ValueError):
-                found.append(Records(described.parent, json.loads(described.read_text())))
+                settings = json.loads(described.read_text())
+                # The name proves that the folder is ours: others have a settings.json too.
+                if described.parent.name.endswith(f"-{_settings_key(settings)}"):
+                    found.append(Records(described.parent, settings))
         return found
 
     def size(self) -> tuple[int, int]:
@@ -171,15 +171,30 @@ class Records:
         return len(sizes), sum(sizes)
 
     def clear(self) -> None:
-        """Delete these records."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Delete these records, and the folder if nothing else is in it."""
+        for pattern in ("*/*.npy", "*/*.npy.*", "*.tmp", "settings.json"):
+            for path in self.folder.glob(pattern):
+                with suppress(OSError):
+                    path.unlink()
+        for folder in [*self.folder.glob("*"), self.folder]:
+            with suppress(OSError):
+                folder.rmdir()
 
     def _describe(self) -> None:
         described = self.folder / "settings.json"
         if not described.exists():
             aside = described.with_name(f"{uuid.uuid4().hex}.tmp")
-            aside.write_text(json.dumps(self.settings, indent=1, sort_keys=True))
+            aside.write_text(_as_json(self.settings))
             os.replace(aside, described)
+
+
+def _settings_key(settings: Any) -> str:
+    return hashlib.sha256(_as_json(settings).encode()).hexdigest()[:16]
+
+
+def _as_json(settings: Any) -> str:
+    """Return settings as text; numbers of NumPy, as grids hold them, become plain ones."""
+    return json.dumps(settings, sort_keys=True, default=lambda number: number.item())
 
 
 def _to_bytes(record: Record, key: str) -> bytes:

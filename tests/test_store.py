@@ -447,3 +447,27 @@ def test_a_killed_extraction_goes_on_where_it_was(speech, tmp_path, cache_folder
     assert counting_mfcc.n_extractions == n_clips - len(kept)
     np.testing.assert_array_equal(embedded, MFCCEmbedder(cache=None).transform(X))
     assert Store().size()[0] == n_clips
+
+
+def test_clear_leaves_other_peoples_files_alone(tmp_path, speech):
+    """A folder with a settings.json that is not ours, and a file of others among records."""
+    other = tmp_path / ".vscode" / "settings.json"
+    other.parent.mkdir()
+    other.write_text("{}")
+    MFCCEmbedder(cache=tmp_path).fit_transform([(speech(), 16000)])
+    (folder,) = tmp_path.glob("mfcc-*")
+    (folder / "notes.txt").write_text("mine")
+    assert Store(tmp_path).size()[0] == 1
+    Store(tmp_path).clear()
+    assert Store(tmp_path).size() == (0, 0)
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [
+        "notes.txt",
+        "settings.json",
+    ]
+
+
+def test_numbers_of_a_grid_share_records_with_plain_ones(tmp_path, speech):
+    clips = [(speech(), 16000)]
+    for hop_length in (256, np.int64(256)):
+        MFCCEmbedder(hop_length=hop_length, cache=tmp_path).fit_transform(clips)
+    assert len(Store(tmp_path).list()) == 1

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
+from threadpoolctl import threadpool_limits
 
 from sklearn_ser.evaluation._classifiers import fit_classifier
 from sklearn_ser.evaluation._features import as_embedders, offline_feature_names
@@ -264,8 +265,10 @@ def _fit_all(
 def _fit_one(task: Any, classifier: Any, y: Any, groups: Any) -> pd.DataFrame:
     row, fold, X, train, test = task
     started = time.perf_counter()
-    fitted = fit_classifier(classifier, X[train], y[train], groups[train])
-    predicted = fitted.predict(X[test])
+    # Problems this small are many times slower when BLAS splits them; folds are what runs at once.
+    with threadpool_limits(1):
+        fitted = fit_classifier(classifier, X[train], y[train], groups[train])
+        predicted = fitted.predict(X[test])
     return pd.DataFrame(
         {
             "row": row,

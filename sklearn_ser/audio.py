@@ -7,6 +7,7 @@ clip, the cause and the cure.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import os
@@ -291,7 +292,7 @@ def as_clip(value: Any, position: int, waveform_rate: float | None = None) -> Cl
         If `value` is none of these, reading the clip raises the ClipError that says so.
     """
     if isinstance(value, (str, os.PathLike)) and os.fspath(value):
-        path = Path(os.path.expanduser(value))
+        path = _as_path(os.fspath(value))
         return Clip(position, path.name or str(path), path)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return Clip(position, "bytes", bytes(value))
@@ -313,6 +314,11 @@ def as_clip(value: Any, position: int, waveform_rate: float | None = None) -> Cl
         "Pass a path, a 1-D waveform, a (waveform, rate) pair, or a dict with array and "
         "sampling_rate, path or bytes.",
     )
+
+
+@functools.lru_cache(maxsize=1 << 16)  # a search asks for the same clips hundreds of times
+def _as_path(text: str) -> Path:
+    return Path(os.path.expanduser(text))
 
 
 def _no_clip(position: int, name: str, cause: str, cure: str) -> Clip:

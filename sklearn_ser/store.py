@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import os
+import time
 import uuid
 import warnings
 import zlib
@@ -28,10 +29,16 @@ import platformdirs
 
 __all__ = ["Records", "Store", "StoreWarning"]
 
+Record = npt.NDArray[np.float32]
+
 ENVIRONMENT_VARIABLE = "SKLEARN_SER_CACHE"
 _HEAD = 512  # more than any header of ours
-
-Record = npt.NDArray[np.float32]
+# Rows checked already, by file and rows, while the file stays as it was; a search reads each of
+# them in every fold. A file younger than SETTLED_NS may change without its dates showing it.
+_recent: dict[tuple[str, tuple[int, ...] | None], tuple[tuple[int, ...], Record]] = {}
+_RECENT_ROWS = 1 << 15
+SETTLED_NS = 2_000_000_000
+_LARGEST = 1 << 14  # bytes; larger records are left on disk
 
 
 class StoreWarning(UserWarning):
@@ -123,8 +130,18 @@ class Records:
         record : ndarray of shape (n_rows, n_columns), float32, or None
         """
         try:
-            with open(self.path(key), "rb", buffering=0) as file:
-                return _read_rows(file, key, rows)
+            path = self.path(key)
+            stat = os.stat(path)
+            wanted = (path, None if rows is None else tuple(rows))
+            state = (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+            known = _recent.get(wanted)
+            if known is not None and known[0] == state:
+                return known[1]
+            with io.FileIO(path) as file:
+                record = _read_rows(file, key, rows)
+            if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > SETTLED_NS:
+                _remember(wanted, state, record)
+            return record
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -186,6 +203,15 @@ class Records:
             aside = described.with_name(f"{uuid.uuid4().hex}.tmp")
             aside.write_text(_as_json(self.settings))
             os.replace(aside, described)
+
+
+def _remember(wanted: Any, state: tuple[int, ...], record: Record) -> None:
+    if record.nbytes > _LARGEST:
+        return
+    if len(_recent) >= _RECENT_ROWS:
+        _recent.clear()
+    record.flags.writeable = False
+    _recent[wanted] = (state, record)
 
 
 def _settings_key(settings: Any) -> str:

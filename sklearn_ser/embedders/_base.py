@@ -133,6 +133,10 @@ class BaseEmbedder(TransformerMixin, BaseEstimator):
             for dim in self._dims()
         ]
 
+    def _n_features(self) -> int:
+        n_statistics = 1 if self._gives_sequences() else len(self._statistics())
+        return len(self._groups()) * n_statistics * len(self._dims())
+
     def _record(self, clip: Clip, content: Any) -> Array:
         frames = self._frames(clip.waveform(content, self.rate, self._min_samples()))
         if self._gives_sequences():
@@ -150,7 +154,8 @@ class BaseEmbedder(TransformerMixin, BaseEstimator):
             settings = {**settings, "frames": frames}
         return Store(self.cache).records(self.short_name, settings)
 
-    def _clips(self, X: Any, reset: bool) -> list[Clip]:
+    def _items(self, X: Any, reset: bool) -> list[Any]:
+        """Return the elements of the collection `X`, one a clip."""
         if is_numeric_batch(X):
             finite = self.on_error == "raise"
             values = validate_data(self, X, reset=reset, ensure_all_finite=finite)
@@ -159,15 +164,14 @@ class BaseEmbedder(TransformerMixin, BaseEstimator):
                     f"X has {values.shape[0]} row(s) with 1 feature(s): a 2-D array is a batch of "
                     "waveforms, one a row, and a waveform needs more than one sample."
                 )
-            return [as_clip(row, i, self.waveform_rate) for i, row in enumerate(values)]
+            return list(values)
         if reset:
             for attribute in ("n_features_in_", "feature_names_in_"):
                 self.__dict__.pop(attribute, None)
         if hasattr(X, "columns"):
             X = X[X.columns[0]]
         items = np.ravel(X) if isinstance(X, np.ndarray) else X
-        items = items.to_list() if hasattr(items, "to_list") else list(items)
-        return [as_clip(item, i, self.waveform_rate) for i, item in enumerate(items)]
+        return items.to_list() if hasattr(items, "to_list") else list(items)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> BaseEmbedder:
@@ -185,8 +189,8 @@ class BaseEmbedder(TransformerMixin, BaseEstimator):
         self : object
             With ``n_features_out_``, the number of columns that `transform` gives.
         """
-        self._clips(X, reset=True)
-        self.n_features_out_ = len(self._names())
+        self._items(X, reset=True)
+        self.n_features_out_ = self._n_features()
         return self
 
     def transform(self, X: Any) -> Any:
@@ -209,9 +213,10 @@ class BaseEmbedder(TransformerMixin, BaseEstimator):
             If a clip cannot be used and ``on_error="raise"``.
         """
         self._validate_params()
-        clips = self._clips(X, reset=False)
+        items = self._items(X, reset=False)
+        clips = [as_clip(item, i, self.waveform_rate) for i, item in enumerate(items)]
         rows = None if self._gives_sequences() else self._rows()
-        n_dims, n_features = len(self._dims()), len(self._names())
+        n_dims, n_features = len(self._dims()), self._n_features()
         parts = rows_of_records(
             clips,
             self._record,

@@ -85,6 +85,10 @@ class Clip:
         """Return the error that names this clip."""
         return ClipError(self.position, self.name, cause, cure)
 
+    def note(self, what: str) -> str:
+        """Return a sentence that names this clip."""
+        return f"clip {self.position} ({self.name}) {what}"
+
     def read(self) -> bytes | npt.NDArray[Any]:
         """Return the clip's content: an encoded file's bytes, or the samples of a waveform."""
         if isinstance(self.source, ClipError):
@@ -102,6 +106,18 @@ class Clip:
             reason = getattr(error, "strerror", None) or error
             cause = f"{self.source} cannot be read ({reason})"
             raise self.error(cause, "Check its permissions and its disk.") from None
+
+    def seconds(self) -> float:
+        """Return how long the clip is, by its header; 0 if that cannot be told."""
+        if isinstance(self.source, np.ndarray):
+            return len(self.source) / self.rate if self.rate else 0.0
+        import soundfile
+
+        try:
+            content = io.BytesIO(self.source) if isinstance(self.source, bytes) else self.source
+            return float(soundfile.info(content).duration)
+        except Exception:  # it is only told on the way; what is wrong is said by who reads it
+            return 0.0
 
     def digest(self) -> str:
         """Return the hash of the clip's content, without reading an unchanged file twice."""

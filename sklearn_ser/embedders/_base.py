@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, validate_data
 
 from sklearn_ser.audio import Clip, as_clip, is_numeric_batch
+from sklearn_ser.embedders._batches import Batched
 from sklearn_ser.embedders._records import rows_of_records
 from sklearn_ser.pooling import STATISTICS, pool
 from sklearn_ser.store import Records, Store
@@ -144,6 +145,10 @@ class BaseEmbedder(TransformerMixin, BaseEstimator):
             return np.concatenate([group[:, : len(self._dims())] for group in groups], axis=1)
         return pool(frames).reshape(-1, frames.shape[-1])
 
+    def _batched(self) -> Batched | None:
+        """Return how to extract several clips at once, or None: one by one, in threads."""
+        return None
+
     def _records(self) -> Records | None:
         if self.cache is None:
             return None
@@ -222,6 +227,7 @@ class BaseEmbedder(TransformerMixin, BaseEstimator):
             self._record,
             self._records(),
             rows,
+            batched=self._batched(),
             on_error=self.on_error,
             n_jobs=self.n_jobs,
             verbose=bool(self.verbose),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -112,21 +113,8 @@ class MFCCEmbedder(BaseEmbedder):
         return self.n_fft
 
     def _frames(self, waveform: Array) -> Array:
-        import librosa
-
-        mfcc = librosa.feature.mfcc(
-            y=waveform,
-            sr=self.rate,
-            n_mfcc=self.n_mels,
-            n_fft=self.n_fft,
-            hop_length=self.hop_length,
-            n_mels=self.n_mels,
-        )
-        deltas = [
-            librosa.feature.delta(mfcc, width=DELTA_WIDTH, order=order, mode="nearest")
-            for order in (1, 2)
-        ]
-        return np.stack([mfcc, *deltas]).swapaxes(1, 2)
+        mfcc = _Analysis.kept(self.rate, self.n_fft, self.hop_length, self.n_mels)(waveform)
+        return np.stack([mfcc, *_deltas(mfcc)])
 
     def _groups(self) -> list[tuple[int, str]]:
         return list(enumerate(ORDERS))[: self.deltas + 1]
@@ -135,3 +123,53 @@ class MFCCEmbedder(BaseEmbedder):
         if self.n_mfcc > self.n_mels:
             raise ValueError(f"n_mfcc={self.n_mfcc} exceeds the {self.n_mels} mel bands (n_mels).")
         return [f"{i:02d}" for i in range(self.n_mfcc)]
+
+
+class _Analysis:
+    """What `librosa.feature.mfcc` computes, with its window and filters made once."""
+
+    def __init__(self, rate: float, n_fft: int, hop_length: int, n_mels: int) -> None:
+        import librosa
+        import scipy.signal
+        import scipy.sparse
+
+        self._n_fft, self._hop_length = n_fft, hop_length
+        self._window = scipy.signal.get_window("hann", n_fft).astype(np.float32)
+        # Triangles, which are zero nearly everywhere.
+        filters = librosa.filters.mel(sr=rate, n_fft=n_fft, n_mels=n_mels)
+        self._filters = scipy.sparse.csr_array(filters)
+
+    @staticmethod
+    @functools.lru_cache(maxsize=4)
+    def kept(rate: float, n_fft: int, hop_length: int, n_mels: int) -> _Analysis:
+        """Return the analysis with these settings."""
+        return _Analysis(rate, n_fft, hop_length, n_mels)
+
+    def __call__(self, waveform: Array) -> Array:
+        """Return coefficients of shape (n_frames, n_mels)."""
+        import librosa
+        import scipy.fft
+
+        padded = np.pad(waveform, self._n_fft // 2)
+        frames = np.lib.stride_tricks.sliding_window_view(padded, self._n_fft)
+        spectra = scipy.fft.rfft(frames[:: self._hop_length] * self._window)
+        power = spectra.real**2 + spectra.imag**2
+        # At most 80 dB below the loudest, as librosa has it.
+        decibels = librosa.power_to_db(self._filters @ power.T)
+        mfcc: Array = scipy.fft.dct(decibels, axis=0, norm="ortho").T
+        return mfcc
+
+
+@functools.cache
+def _slopes(order: int) -> Array:
+    from scipy.signal import savgol_coeffs
+
+    slopes: Array = savgol_coeffs(DELTA_WIDTH, order, deriv=order)
+    return slopes
+
+
+def _deltas(mfcc: Array) -> list[Array]:
+    """Return what `librosa.feature.delta` computes, of orders 1 and 2."""
+    from scipy.ndimage import convolve1d
+
+    return [convolve1d(mfcc, _slopes(order), axis=0, mode="nearest") for order in (1, 2)]

@@ -6,18 +6,19 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-import filelock
 import joblib
 import numpy as np
 import numpy.typing as npt
 
-from sklearn_ser.audio import Clip, ClipError, content_digest
-from sklearn_ser.store import Records, StoreWarning
+from sklearn_ser.audio import Clip, ClipError
+from sklearn_ser.embedders._batches import Batched, compute_in_batches
+from sklearn_ser.embedders._claim import UNKNOWN, Claim, Done
+from sklearn_ser.embedders._progress import Progress
+from sklearn_ser.store import Records
 
 __all__ = ["ClipWarning", "rows_of_records"]
 
 Array = npt.NDArray[np.float32]
-Outcome = Array | ClipError | None  # None: another process is computing it
 
 
 class ClipWarning(UserWarning):
@@ -30,6 +31,7 @@ def rows_of_records(
     records: Records | None,
     rows: Sequence[int] | None,
     *,
+    batched: Batched | None = None,
     on_error: str = "raise",
     n_jobs: int | None = None,
     verbose: bool = False,
@@ -47,6 +49,8 @@ def rows_of_records(
         Where records are kept; each is written as soon as it is computed. None keeps nothing.
     rows : sequence of int or None
         The rows wanted; None means all.
+    batched : Batched or None
+        Extracts several clips at once instead.
     on_error : {"raise", "warn", "nan"}
         What a clip that cannot be used does.
     n_jobs : int or None
@@ -78,7 +82,7 @@ def rows_of_records(
             else:
                 outcomes[key] = stored
     for key, outcome in _compute_all(
-        pending, extract, records, rows, on_error, n_jobs, verbose, description
+        pending, extract, batched, records, rows, on_error, n_jobs, verbose, description
     ):
         outcomes[key] = outcome
     parts: list[Array | None] = []
@@ -97,6 +101,7 @@ def rows_of_records(
 def _compute_all(
     pending: dict[str, Clip],
     extract: Callable[[Clip, Any], Array],
+    batched: Batched | None,
     records: Records | None,
     rows: Sequence[int] | None,
     on_error: str,
@@ -107,77 +112,40 @@ def _compute_all(
     """Yield (key, record or error); what another process is computing is waited for last."""
     if not pending:
         return
-    from tqdm.auto import tqdm
 
-    def compute(items: Iterable[tuple[str, Clip]], wait: bool) -> Any:
-        call = joblib.delayed(_try_one)
-        return joblib.Parallel(n_jobs, prefer="threads", return_as="generator_unordered")(
-            call(on_error, key, clip, extract, records, rows, wait) for key, clip in items
-        )
+    def compute(keys: Iterable[str], wait: bool) -> Iterator[Done]:
+        items = [(key, pending[key]) for key in keys]
+        if batched is not None:
+            threads = joblib.effective_n_jobs(n_jobs) if n_jobs else None
+            claims = [Claim(key, clip, records, rows, on_error, wait) for key, clip in items]
+            return compute_in_batches(claims, batched, threads)
+        call = joblib.delayed(_compute_one)
+        done: Iterator[Done] = joblib.Parallel(
+            n_jobs, prefer="threads", return_as="generator_unordered"
+        )(call(Claim(key, clip, records, rows, on_error, wait), extract) for key, clip in items)
+        return done
 
     busy = []
-    with tqdm(total=len(pending), desc=description, unit="clip", disable=not verbose) as progress:
-        for key, outcome in compute(pending.items(), wait=False):
+    with Progress(len(pending), description, verbose) as progress:
+        for key, outcome in compute(pending, wait=False):
             if outcome is None:
                 busy.append(key)
             else:
-                progress.update()
+                progress.update(pending[key])
                 yield key, outcome
-        for key, outcome in compute([(key, pending[key]) for key in busy], wait=True):
-            progress.update()
+        for key, outcome in compute(busy, wait=True):
+            assert outcome is not None
+            progress.update(pending[key])
             yield key, outcome
 
 
-def _try_one(on_error: str, key: str, *args: Any) -> tuple[str, Outcome]:
-    try:
-        return _compute_one(key, *args)
-    except ClipError as error:
-        if on_error == "raise":  # here, so that joblib stops the other threads
-            raise
-        return key, error
-
-
-def _compute_one(
-    key: str,
-    clip: Clip,
-    extract: Callable[[Clip, Any], Array],
-    records: Records | None,
-    rows: Sequence[int] | None,
-    wait: bool,
-) -> tuple[str, Array | None]:
-    if records is None:
-        return key, _extract(clip, extract, None, rows)
-    try:
-        lock = records.claim(key)
-        lock.acquire(blocking=wait)
-    except filelock.Timeout:
-        return key, None
-    except (OSError, NotImplementedError) as error:
-        message = f"no lock in {records.folder} ({error}); processes may repeat each other's work"
-        warnings.warn(message, StoreWarning, stacklevel=2)
-        return key, _extract(clip, extract, records, rows)
-    try:
-        stored = records.read(key, rows)
-        return key, _extract(clip, extract, records, rows) if stored is None else stored
-    finally:
-        lock.release()
-        records.forget_claim(key)
-
-
-def _extract(
-    clip: Clip,
-    extract: Callable[[Clip, Any], Array],
-    records: Records | None,
-    rows: Sequence[int] | None,
-) -> Array:
-    content = clip.read()
-    record = extract(clip, content)
-    if not np.isfinite(record).all():
-        raise clip.error(
-            f"{np.count_nonzero(~np.isfinite(record))} of its features are NaN or infinite",
-            "It is most likely too short or too quiet for these features; leave it out.",
-        )
-    if records is not None:
-        # The digest of what was decoded, not of what was looked up: the file may have changed.
-        records.write(content_digest(content, clip.rate), record)
-    return record if rows is None else record[list(rows)]
+def _compute_one(claim: Claim, extract: Callable[[Clip, Any], Array]) -> Done:
+    """Compute one record, here and now."""
+    with claim as known:
+        if known is not UNKNOWN:
+            return claim.key, known
+        try:
+            content = claim.clip.read()
+            return claim.key, claim.keep(content, extract(claim.clip, content))
+        except ClipError as error:
+            return claim.key, claim.failed(error)

@@ -1,0 +1,156 @@
+"""Several clips in one pass: for a GPU, which one clip cannot keep busy."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from sklearn_ser.audio import Clip, ClipError
+from sklearn_ser.embedders._claim import UNKNOWN, Claim, Done
+
+__all__ = ["Batched", "compute_in_batches"]
+
+Array = npt.NDArray[np.float32]
+
+LOOK_AHEAD = 8  # batches' worth of clips, to find such as are about equally long
+MOST_AHEAD = 256  # clips; each holds a lock
+MOST_THREADS = 8
+
+
+class Batched(Protocol):
+    """What an embedder says about extracting several clips at once."""
+
+    seconds: float  # of audio, padding included, in one batch
+
+    def prepare(self, clip: Clip, content: Any) -> tuple[Any, float, bool]:
+        """Return a clip ready to be computed, its seconds, and whether it may share a batch."""
+        ...
+
+    def start(self, items: Sequence[Any]) -> Any:
+        """Begin to compute a batch; the ``result()`` of what it returns gives the records."""
+        ...
+
+
+@dataclass
+class _Ready:
+    claim: Claim
+    content: Any
+    item: Any
+    seconds: float
+    shares: bool
+
+
+def compute_in_batches(
+    claims: Sequence[Claim], batched: Batched, n_threads: int | None = None
+) -> Iterator[Done]:
+    """Yield (key, outcome) as batches are done; threads read and decode ahead of the device.
+
+    Clips are sorted by length within a look-ahead, so that little is padding; while the device
+    runs a batch, the records of the one before are stored.
+    """
+    n_threads = n_threads or min(MOST_THREADS, os.cpu_count() or 1)
+    held: dict[str, Claim] = {}
+    running: tuple[list[_Ready], Any] | None = None
+    try:
+        with ThreadPoolExecutor(n_threads) as threads:
+            ahead = _Ahead(claims, batched, threads, held)
+            try:
+                while batch := ahead.next_batch():
+                    pending = batched.start([ready.item for ready in batch])
+                    yield from ahead.known()
+                    if running is not None:
+                        yield from _collect(*running, held)
+                    running = batch, pending
+                if running is not None:
+                    yield from _collect(*running, held)
+                yield from ahead.known()
+            finally:
+                threads.shutdown(cancel_futures=True)
+    finally:
+        for claim in list(held.values()):
+            claim.__exit__()
+
+
+class _Ahead:
+    """Clips read and decoded before they are needed."""
+
+    def __init__(
+        self,
+        claims: Sequence[Claim],
+        batched: Batched,
+        threads: ThreadPoolExecutor,
+        held: dict[str, Claim],
+    ) -> None:
+        self._waiting = deque(claims)
+        self._batched, self._threads, self._held = batched, threads, held
+        self._reading: deque[Future[_Ready | Done]] = deque()
+        self._ready: list[_Ready] = []
+        self._known: list[Done] = []
+
+    def known(self) -> list[Done]:
+        """Return outcomes that needed no computing, once."""
+        known, self._known = self._known, []
+        return known
+
+    def next_batch(self) -> list[_Ready]:
+        """Return clips of about one length whose batch, padded, is within the budget."""
+        budget = self._batched.seconds
+        while True:
+            self._read_on()
+            enough = sum(ready.seconds for ready in self._ready) >= LOOK_AHEAD * budget
+            if not self._reading or (enough and self._ready):
+                break
+            found = self._reading.popleft().result()
+            if isinstance(found, _Ready):
+                self._ready.append(found)
+            else:
+                self._known.append(found)
+        self._ready.sort(key=lambda ready: ready.seconds)
+        if not self._ready:
+            return []
+        batch = [self._ready.pop()]
+        while self._ready and batch[0].shares and self._ready[-1].shares:
+            if (len(batch) + 1) * batch[0].seconds > budget:
+                break
+            batch.append(self._ready.pop())
+        return batch
+
+    def _read_on(self) -> None:
+        while self._waiting and len(self._reading) + len(self._ready) < MOST_AHEAD:
+            claim = self._waiting.popleft()
+            self._reading.append(self._threads.submit(self._read, claim))
+
+    def _read(self, claim: Claim) -> _Ready | Done:
+        known = claim.__enter__()
+        self._held[claim.key] = claim
+        if known is UNKNOWN:
+            try:
+                content = claim.clip.read()
+                return _Ready(claim, content, *self._batched.prepare(claim.clip, content))
+            except ClipError as error:
+                known = claim.failed(error)
+        _release(claim, self._held)
+        return claim.key, known
+
+
+def _collect(batch: list[_Ready], pending: Any, held: dict[str, Claim]) -> Iterator[Done]:
+    for ready, record in zip(batch, pending.result(), strict=True):
+        claim = ready.claim
+        try:
+            outcome: Array | ClipError = claim.keep(ready.content, record)
+        except ClipError as error:
+            outcome = claim.failed(error)
+        _release(claim, held)
+        yield claim.key, outcome
+
+
+def _release(claim: Claim, held: dict[str, Claim]) -> None:
+    held.pop(claim.key, None)
+    claim.__exit__()

@@ -1,0 +1,188 @@
+"""The fastest exact way that this processor has to run linear layers and convolutions.
+
+Which library multiplies matrices fastest differs between processors by more than a factor of
+two. So the candidates are run for a moment, on a model's own shapes and weights, when it is first
+loaded: whichever is right to rounding and fastest is taken, torch's own being one of them.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from sklearn_ser.speech_models._front_end import (
+    FrontEnd,
+    Layer,
+    by_convolution,
+    by_matmul,
+    distance,
+)
+from sklearn_ser.speech_models._spectral import SpectralConvolution
+
+__all__ = ["fast_front_end", "speed_up"]
+
+N_FRAMES = 150  # of three seconds
+EXACT = 1e-5
+MARGIN = 0.97  # what replaces torch's own way must be clearly faster
+LONG_KERNEL = 16
+N_RUNS = 5
+N_WEIGHTS = 4  # as many as keep weights out of the caches, as they are in a model
+
+
+def onednn_ops() -> Any:
+    """Return torch's operators for weights packed once for oneDNN, or None.
+
+    They are what torch's own compiler emits, but no public interface: everything that is private
+    stays behind this function, and whatever it leads to is only used if it proves right.
+    """
+    ops = torch.ops.mkldnn
+    names = ("_reorder_linear_weight", "_linear_pointwise", "_reorder_convolution_weight")
+    if not torch.backends.mkldnn.is_available():
+        return None
+    return ops if all(hasattr(ops, name) for name in (*names, "_convolution_pointwise")) else None
+
+
+class PackedLinear(torch.nn.Module):
+    """A linear layer whose weight is packed once for oneDNN."""
+
+    def __init__(self, linear: Any) -> None:
+        super().__init__()
+        self._ops = onednn_ops()
+        self._packed = self._ops._reorder_linear_weight(linear.weight, N_FRAMES)
+        self.bias = linear.bias
+        self.in_features, self.out_features = linear.in_features, linear.out_features
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the product, of shape (..., out_features)."""
+        y: torch.Tensor = self._ops._linear_pointwise(x, self._packed, self.bias, "none", [], "")
+        return y
+
+
+def by_packed_convolution(conv: Any, norm: Any, activation: Any) -> Layer:
+    """Return a layer whose convolution, and activation if it can, run in oneDNN."""
+    ops = onednn_ops()
+    stride = [1, conv.stride[0]]
+    weight = ops._reorder_convolution_weight(
+        conv.weight[:, :, None].contiguous(), [0, 0], stride, [1, 1], 1, []
+    )
+    # GELU by the error function, as the convolution leaves its registers.
+    exact_gelu = type(activation).__name__ in ("GELUActivation", "GELU") and norm is None
+    fused = "gelu" if exact_gelu else "none"
+
+    def layer(x: torch.Tensor) -> torch.Tensor:
+        image = x.transpose(1, 2)[:, :, None]  # channels last already
+        y = ops._convolution_pointwise(
+            image, weight, conv.bias, [0, 0], stride, [1, 1], 1, fused, [], "none"
+        )
+        y = y[:, :, 0].transpose(1, 2)
+        if exact_gelu:
+            return y
+        return activation(y if norm is None else norm(y))
+
+    return layer
+
+
+def ways_of(module: Any) -> dict[str, Callable[[Any], Any]]:
+    """Return the ways to run a layer, torch's own first; none if it is best left alone."""
+    ways: dict[str, Callable[[Any], Any]] = {"torch": lambda layer: layer}
+    if type(module) is torch.nn.Linear and onednn_ops() is not None:
+        ways["packed"] = PackedLinear
+    if type(module) is torch.nn.Conv1d and module.kernel_size[0] >= LONG_KERNEL:
+        ways["spectral"] = SpectralConvolution
+    return ways if len(ways) > 1 else {}
+
+
+@torch.inference_mode()
+def speed_up(model: Any) -> dict[str, str]:
+    """Replace a model's linear layers and long convolutions by the fastest exact ones.
+
+    Returns
+    -------
+    chosen : dict
+        What was chosen for each kind of layer.
+    """
+    kinds: dict[str, list[tuple[Any, str, Any]]] = {}
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if ways_of(child) and child.weight.dtype == torch.float32:
+                kind = f"{type(child).__name__} {'x'.join(map(str, child.weight.shape))}"
+                kinds.setdefault(kind, []).append((parent, name, child))
+    chosen = {}
+    for kind, places in kinds.items():
+        layers = [layer for _, _, layer in places[:N_WEIGHTS]]
+        ways = ways_of(layers[0])
+        name = fastest({way: _each(build, layers) for way, build in ways.items()})
+        chosen[kind] = name
+        if name != "torch":
+            for parent, attribute, layer in places:
+                setattr(parent, attribute, ways[name](layer))
+    return chosen
+
+
+def _each(build: Callable[[Any], Any], layers: Sequence[Any]) -> Any:
+    if type(layers[0]) is torch.nn.Linear:
+        shape: tuple[int, ...] = (1, N_FRAMES, layers[0].in_features)
+    else:
+        shape = (1, layers[0].in_channels, N_FRAMES)
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+    def prepare() -> Callable[[], list[torch.Tensor]]:
+        built = [build(layer) for layer in layers]
+        return lambda: [layer(x) for layer in built]
+
+    return prepare
+
+
+@torch.inference_mode()
+def fast_front_end(module: Any) -> tuple[FrontEnd, str]:
+    """Return the fastest exact front end, and its name; NotImplementedError if there is none."""
+    ways = {"matmul": by_matmul, "convolution": by_convolution}
+    if onednn_ops() is not None:
+        ways["packed"] = by_packed_convolution
+    device = next(module.parameters()).device
+    dtype = next(module.parameters()).dtype
+    if device.type != "cpu" or dtype != torch.float32:
+        return FrontEnd(module, by_matmul), "matmul"
+    noise = torch.randn(24000, generator=torch.Generator().manual_seed(0))
+
+    def build(way: Any) -> Any:
+        def prepared() -> Callable[[], list[torch.Tensor]]:
+            front_end = FrontEnd(module, way)
+            return lambda: [front_end([front_end.prepare(noise)], device)[0]]
+
+        return prepared
+
+    FrontEnd(module, by_matmul)  # tells whether it is one at all
+    name = fastest({name: build(way) for name, way in ways.items()})
+    return FrontEnd(module, ways[name]), name
+
+
+def fastest(ways: dict[str, Callable[[], Callable[[], list[torch.Tensor]]]]) -> str:
+    """Return the name of the fastest way whose results are those of the first, to rounding."""
+    (first, *_) = ways
+    calls: dict[str, Callable[[], list[torch.Tensor]]] = {}
+    expected: list[torch.Tensor] = []
+    for name, build in ways.items():
+        try:
+            call = build()
+            found = call()
+        except Exception:  # private or not: a way that fails here is no way
+            if name == first:
+                raise
+            continue
+        expected = expected or found
+        if all(distance(a, b) <= EXACT for a, b in zip(found, expected, strict=True)):
+            calls[name] = call
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(N_RUNS):  # in turn, so that a busy moment hits all of them
+        for name, call in calls.items():
+            started = time.perf_counter()
+            call()
+            seconds[name].append(time.perf_counter() - started)
+    medians = {name: statistics.median(taken) for name, taken in seconds.items()}
+    best = min(medians, key=medians.__getitem__)
+    return best if medians[best] < MARGIN * medians[first] else first

@@ -1,0 +1,245 @@
+"""The transformer layers in OpenVINO or ONNX Runtime, exported once and kept.
+
+Both compile a model for the processor it runs on and can be faster than torch. They are extras:
+``pip install sklearn-ser[openvino]`` or ``[onnxruntime]``. What they give is compared with torch
+before anything is computed with them, on clips of several lengths.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import time
+import uuid
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sklearn_ser.speech_models._encoder import Encoder, TorchEncoder
+from sklearn_ser.speech_models._files import model_digest
+from sklearn_ser.speech_models._front_end import distance
+from sklearn_ser.speech_models._states import Captured, transformer_layers
+from sklearn_ser.store import Store
+
+__all__ = ["BACKENDS", "ExportedEncoder", "exports", "fastest"]
+
+EXACT = 1e-5
+N_RUNS = 3
+
+
+class ExportedEncoder:
+    """Layers that another library runs; padded batches and early stops are left to torch.
+
+    Parameters
+    ----------
+    name : str
+        Of the backend.
+    run : callable
+        Maps an array of features, of one clip or of several equally long, to all states.
+    fallback : TorchEncoder
+    shape : tuple of int
+        Of the features that the export was made with; -1 for what may differ.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        run: Callable[[Any], Sequence[Any]],
+        fallback: TorchEncoder,
+        shape: tuple[int, ...],
+    ) -> None:
+        self.name, self.fallback = name, fallback
+        self._run, self._shape = run, shape
+
+    def __call__(
+        self, features: torch.Tensor, n_frames: Sequence[int], upto: int
+    ) -> list[torch.Tensor]:
+        """Return the states of layers 0 to `upto`; see `Encoder`."""
+        fits = all(n in (-1, m) for n, m in zip(self._shape, features.shape, strict=True))
+        if not fits or len(features) > 1 or upto < self.n_layers:
+            return self.fallback(features, n_frames, upto)
+        return [torch.from_numpy(np.array(s)) for s in self._run(features.contiguous().numpy())]
+
+    @property
+    def n_layers(self) -> int:
+        """Number of transformer layers."""
+        return len(transformer_layers(self.fallback.model))
+
+
+class _States(torch.nn.Module):
+    """The layers as a function of features, for tracing."""
+
+    def __init__(self, encoder: TorchEncoder) -> None:
+        super().__init__()
+        self._encoder = encoder
+        self.model = encoder.model
+
+    def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        n_layers = len(transformer_layers(self.model))
+        with Captured(self.model, n_layers, stop=False) as states:
+            self._encoder.run(features)
+        return tuple(states)
+
+
+def _openvino(encoder: TorchEncoder, example: torch.Tensor, shape: Any, folder: Path) -> Any:
+    import openvino
+
+    path = folder / "states.xml"
+    if not path.exists():
+        with _aside(folder) as aside:
+            model = openvino.convert_model(
+                _States(encoder).eval(), example_input=example, input=[openvino.PartialShape(shape)]
+            )
+            openvino.save_model(model, aside / path.name, compress_to_fp16=False)
+    compiled = openvino.Core().compile_model(
+        path,
+        "CPU",
+        {
+            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "PERFORMANCE_HINT": "LATENCY",
+        },
+    )
+    return lambda features: list(compiled([features]).values())
+
+
+def _onnxruntime(encoder: TorchEncoder, example: torch.Tensor, shape: Any, folder: Path) -> Any:
+    import onnxruntime
+
+    path = folder / "states.onnx"
+    if not path.exists():
+        with _aside(folder) as aside:
+            axes = {i: f"n{i}" for i, n in enumerate(shape) if n == -1}
+            torch.onnx.export(
+                _States(encoder).eval(),  # or the exporter leaves the model in training mode
+                (example,),
+                aside / path.name,
+                input_names=["features"],
+                dynamic_axes={"features": axes} if axes else None,
+                dynamo=False,
+            )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return lambda features: session.run(None, {"features": features})
+
+
+# Name → the modules that it needs, and what exports and compiles.
+BACKENDS: dict[str, tuple[tuple[str, ...], Callable[..., Any]]] = {
+    "openvino": (("openvino",), _openvino),
+    "onnxruntime": (("onnxruntime", "onnx"), _onnxruntime),
+}
+
+
+def exports(
+    folder: Path, encoder: TorchEncoder, features: Sequence[torch.Tensor], backend: str
+) -> dict[str, Encoder]:
+    """Return the encoders of a backend, or for "auto" of all that are installed, if exact.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the model.
+    encoder : TorchEncoder
+        With torch's own layers, which can be traced.
+    features : sequence of tensor, each of shape (1, n_frames, n_channels)
+        Of several clips, to compare with torch.
+    backend : str
+
+    Raises
+    ------
+    ImportError
+        If a backend that was asked for is not installed.
+    OSError
+        If it cannot run this model exactly.
+    """
+    names = [backend] if backend != "auto" else [name for name in BACKENDS if installed(name)]
+    found: dict[str, Encoder] = {}
+    for name in names:
+        if not installed(name):
+            raise ImportError(
+                f"backend={name!r} needs {' and '.join(BACKENDS[name][0])}: "
+                f"pip install sklearn-ser[{name}]"
+            )
+        try:
+            found[name] = _exact(name, folder, encoder, features)
+        except Exception as error:  # what another library raises about a model that it cannot run
+            if backend != "auto":
+                raise OSError(
+                    f"{name} does not run the model in {folder} as torch does ({error}). "
+                    "Use backend='torch'."
+                ) from error
+    return found
+
+
+def installed(name: str) -> bool:
+    """Tell whether everything is there that a backend needs."""
+    return all(find_spec(module) is not None for module in BACKENDS[name][0])
+
+
+def _exact(
+    name: str, folder: Path, encoder: TorchEncoder, features: Sequence[torch.Tensor]
+) -> ExportedEncoder:
+    model = encoder.model
+    fixed = model.config.model_type == "whisper"
+    shape = tuple(features[0].shape) if fixed else (1, -1, *features[0].shape[2:])
+    modules, compile_states = BACKENDS[name]
+    versions = "-".join(
+        f"{module}{version(module)}" for module in ("torch", "transformers", *modules)
+    )
+    kept = Store().folder / "exports" / f"{model_digest(folder)}-{versions}"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tracing warns of every shape that it reads
+        run = compile_states(encoder, features[0], shape, kept)
+    candidate = ExportedEncoder(name, run, encoder, shape)
+    n_layers = candidate.n_layers
+    for example in features:
+        expected = encoder(example, [example.shape[1]], n_layers)
+        for found, state in zip(
+            candidate(example, [example.shape[1]], n_layers), expected, strict=True
+        ):
+            if found.shape != state.shape or distance(found, state) > EXACT:
+                raise ValueError("its states differ")
+    return candidate
+
+
+def fastest(
+    encoders: Sequence[Encoder], features: Sequence[torch.Tensor], n_layers: int
+) -> Encoder:
+    """Return the encoder that takes the least time, run in turn."""
+    seconds: list[list[float]] = [[] for _ in encoders]
+    for _ in range(N_RUNS):
+        for encoder, taken in zip(encoders, seconds, strict=True):
+            started = time.perf_counter()
+            for example in features:
+                encoder(example, [example.shape[1]], n_layers)
+            taken.append(time.perf_counter() - started)
+    medians = [statistics.median(taken) for taken in seconds]
+    return encoders[medians.index(min(medians))]
+
+
+class _aside:
+    """A folder that takes its name only once it is complete."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._aside = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}.tmp")
+
+    def __enter__(self) -> Path:
+        self._aside.mkdir(parents=True)
+        return self._aside
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        if kind is None:
+            with suppress(OSError):  # another process was faster
+                os.replace(self._aside, self._folder)
+        shutil.rmtree(self._aside, ignore_errors=True)

@@ -1,0 +1,240 @@
+"""The convolutional front end that most speech models share: samples in, frames out.
+
+A stack of strided convolutions without padding, each followed by a norm and an activation. As
+nothing in it looks past its own few samples, a padded batch and a waveform cut in blocks give
+every frame exactly what it has alone. The one exception is the group norm that base models have
+after their first convolution: it averages over the whole clip. That convolution is linear, so
+the mean and variance of its output follow from those of the samples under its kernel; they are
+taken over the clip's own samples, once, and folded into weights of its own for each clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+__all__ = ["FrontEnd", "Waveform"]
+
+Layer = Callable[[torch.Tensor], torch.Tensor]  # (n_clips, n_steps, n_channels) in and out
+Build = Callable[[Any, Any, Any], Layer]
+
+BLOCK = 500  # frames computed at once, of 20 ms each: 160 MB of activations
+MOMENTS_BLOCK = 1 << 20
+TOLERANCE = 1e-5
+
+
+@dataclass
+class Waveform:
+    """A waveform ready for the front end, with the first convolution's weights for this clip."""
+
+    samples: torch.Tensor  # (n_samples,)
+    weight: torch.Tensor  # (kernel, n_channels)
+    bias: torch.Tensor | None  # (n_channels,)
+
+
+class FrontEnd:
+    """Runs the convolutions of a model's feature encoder, in blocks, over one or more waveforms.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The feature encoder of wav2vec 2.0 or of a model built like it.
+    build : callable
+        ``build(conv, norm, activation)`` returns a function of one layer after the first.
+
+    Raises
+    ------
+    NotImplementedError
+        If the module is built otherwise, or gives other values than we do.
+    """
+
+    def __init__(self, module: Any, build: Build | None = None) -> None:
+        try:
+            layers = list(module.conv_layers)
+            self.convs = [layer.conv for layer in layers]
+            self.activation = layers[0].activation
+        except AttributeError:
+            raise NotImplementedError("no stack of convolutions") from None
+        for conv in self.convs:
+            if conv.padding != (0,) or conv.dilation != (1,) or conv.groups != 1:
+                raise NotImplementedError(f"{conv} is no plain strided convolution")
+        norms = [getattr(layer, "layer_norm", None) for layer in layers]
+        self.group_norm = norms[0] if isinstance(norms[0], torch.nn.GroupNorm) else None
+        if any(isinstance(norm, torch.nn.GroupNorm) for norm in norms[1:]):
+            raise NotImplementedError("a group norm beyond the first layer")
+        if self.group_norm is not None and self.group_norm.num_groups != self.convs[0].out_channels:
+            raise NotImplementedError("a group norm over several channels")
+        self.first_norm = None if self.group_norm is not None else norms[0]
+        build = build or by_matmul
+        self.others = [
+            build(layer.conv, norm, layer.activation)
+            for layer, norm in zip(layers[1:], norms[1:], strict=True)
+        ]
+        self.hop, self.reach = 1, 1
+        for conv in self.convs:
+            self.reach += (conv.kernel_size[0] - 1) * self.hop
+            self.hop *= conv.stride[0]
+        self._check(module)
+
+    def n_frames(self, n_samples: int) -> int:
+        """Return how many frames a waveform gives."""
+        return max(0, (n_samples - self.reach) // self.hop + 1)
+
+    def n_samples(self, n_frames: int) -> int:
+        """Return how many samples so many frames look at."""
+        return (n_frames - 1) * self.hop + self.reach
+
+    def prepare(self, samples: torch.Tensor) -> Waveform:
+        """Return a waveform with the first convolution's weights, its group norm folded in."""
+        conv = self.convs[0]
+        weight, bias = conv.weight[:, 0].T, conv.bias
+        if self.group_norm is not None:
+            weight, bias = self._fold(samples.cpu(), weight.cpu(), bias)
+        return Waveform(samples, weight, bias)
+
+    def _fold(self, samples: torch.Tensor, weight: Any, bias: Any) -> Any:
+        assert self.group_norm is not None
+        conv, norm = self.convs[0], self.group_norm
+        kernel, stride = conv.kernel_size[0], conv.stride[0]
+        total = torch.zeros(kernel, dtype=torch.float64)
+        products = torch.zeros(kernel, kernel, dtype=torch.float64)
+        n_windows = (len(samples) - kernel) // stride + 1
+        for start in range(0, n_windows, MOMENTS_BLOCK):
+            stop = min(n_windows, start + MOMENTS_BLOCK)
+            windows = samples[start * stride : (stop - 1) * stride + kernel]
+            windows = windows.to(torch.float64).unfold(0, kernel, stride)
+            total += windows.sum(0)
+            products += windows.T @ windows
+        mean = total / n_windows
+        covariance = products / n_windows - torch.outer(mean, mean)
+        exact = weight.to(torch.float64)  # (kernel, n_channels)
+        variance = (exact * (covariance @ exact)).sum(0).clamp(min=0)
+        scale = norm.weight.cpu().to(torch.float64) / (variance + norm.eps).sqrt()
+        # A bias of the convolution moves its mean, so it cancels.
+        shift = norm.bias.cpu().to(torch.float64) - scale * (mean @ exact)
+        return (exact * scale).to(conv.weight.dtype), shift.to(conv.weight.dtype)
+
+    def __call__(self, waveforms: Sequence[Waveform], device: Any) -> torch.Tensor:
+        """Return frames of shape (n_waveforms, n_frames, n_channels).
+
+        Those beyond a waveform's own `n_frames` hold nothing meaningful.
+        """
+        dtype = self.convs[0].weight.dtype
+        samples = torch.nn.utils.rnn.pad_sequence([w.samples for w in waveforms], batch_first=True)
+        samples = to_device(samples, device).to(dtype)
+        if self.group_norm is None:
+            weight, bias = waveforms[0].weight, waveforms[0].bias
+            bias = None if bias is None else bias.to(device)
+        else:
+            weight = torch.stack([waveform.weight for waveform in waveforms])
+            bias = torch.stack([w.bias for w in waveforms if w.bias is not None])[:, None]
+            bias = to_device(bias, device)
+        weight = to_device(weight, device)
+        n_frames = self.n_frames(samples.shape[1])
+        blocks = [
+            self._block(
+                samples[:, start * self.hop : (stop - 1) * self.hop + self.reach], weight, bias
+            )
+            for start, stop in blocks_of(n_frames, BLOCK)
+        ]
+        return blocks[0] if len(blocks) == 1 else torch.cat(blocks, dim=1)
+
+    def _block(self, samples: Any, weight: Any, bias: Any) -> torch.Tensor:
+        first = self.convs[0]
+        x = samples.unfold(1, first.kernel_size[0], first.stride[0])
+        if weight.ndim == 2:
+            x = functional.linear(x, weight.T, bias)
+        elif len(x) == 1:
+            x = torch.addmm(bias[0, 0], x[0], weight[0])[None]
+        else:
+            x = torch.baddbmm(bias, x, weight)
+        x = x if self.first_norm is None else self.first_norm(x)
+        x = self.activation(x)
+        for layer in self.others:
+            x = layer(x)
+        return x
+
+    @torch.inference_mode()
+    def _check(self, module: Any) -> None:
+        """Compare with the module itself, in more than one block."""
+        weight = self.convs[0].weight
+        noise = torch.randn(8000, generator=torch.Generator().manual_seed(0)) * 0.1
+        expected = module(noise[None].to(weight.device, weight.dtype))[0].T
+        found = self([self.prepare(noise)], weight.device)[0]
+        if found.shape != expected.shape or distance(found, expected) > tolerance(weight.dtype):
+            raise NotImplementedError("other values than the model's own")
+
+
+def blocks_of(n_frames: int, size: int) -> list[tuple[int, int]]:
+    """Cut a number of frames into blocks."""
+    return [(i, min(n_frames, i + size)) for i in range(0, n_frames, size)]
+
+
+def to_device(tensor: torch.Tensor, device: Any) -> torch.Tensor:
+    """Move a tensor without waiting for the GPU."""
+    if torch.device(device).type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
+def distance(found: torch.Tensor, expected: torch.Tensor) -> float:
+    """Return the relative L2 error."""
+    found, expected = found.double().cpu(), expected.double().cpu()
+    norm = torch.linalg.norm(expected)
+    return float(torch.linalg.norm(found - expected) / norm.clamp(min=1e-30))
+
+
+def tolerance(dtype: torch.dtype) -> float:
+    """Return the largest error that rounding explains."""
+    return TOLERANCE if dtype == torch.float32 else 0.03
+
+
+def by_matmul(conv: Any, norm: Any, activation: Any) -> Layer:
+    """Return a layer whose convolution is a product of matrices, without copying windows.
+
+    As the stride is `s`, `s` taps of the kernel see `s` consecutive steps, which lie side by side
+    in memory: one product does them all. Taps that are left over see every `s`-th step.
+    """
+    kernel, stride = conv.kernel_size[0], conv.stride[0]
+    n_in = conv.in_channels
+    parts = []
+    for tap in range(0, kernel, stride):
+        taps = conv.weight[:, :, tap : tap + stride].permute(2, 1, 0)
+        parts.append((tap, taps.reshape(-1, conv.out_channels).contiguous()))
+
+    def layer(x: torch.Tensor) -> torch.Tensor:
+        x = x.contiguous()
+        n_clips, n_steps, _ = x.shape
+        n_out = (n_steps - kernel) // stride + 1
+        y = None
+        for tap, weight in parts:
+            shape = (n_clips, n_out, len(weight))
+            windows = x.as_strided(shape, (n_steps * n_in, stride * n_in, 1), tap * n_in)
+            if n_clips > 1:
+                product = windows @ weight
+                y = product if y is None else y.add_(product)
+            elif y is None:
+                y = windows[0] @ weight
+            else:
+                y.addmm_(windows[0], weight)
+        assert y is not None
+        y = y.view(n_clips, n_out, -1)
+        if conv.bias is not None:
+            y += conv.bias
+        return activation(y if norm is None else norm(y))
+
+    return layer
+
+
+def by_convolution(conv: Any, norm: Any, activation: Any) -> Layer:
+    """Return a layer that convolves as torch does."""
+
+    def layer(x: torch.Tensor) -> torch.Tensor:
+        y = conv(x.transpose(1, 2)).transpose(1, 2)
+        return activation(y if norm is None else norm(y))
+
+    return layer

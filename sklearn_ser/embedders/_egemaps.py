@@ -120,8 +120,8 @@ class EGeMAPSEmbedder(BaseEmbedder):
     def _frames(self, waveform: Array) -> Array:
         smile = _smile(self.feature_set, self.level)
         # openSMILE reads 16-bit integers, in which +1.0 would wrap round to -1.0.
-        frames = smile.process_signal(np.clip(waveform, -1, 32767 / 32768), self.rate)
-        return frames.to_numpy(np.float32)[np.newaxis]
+        frames = smile(np.clip(waveform, -1, 32767 / 32768), self.rate)
+        return np.asarray(frames, dtype=np.float32).swapaxes(1, 2)
 
     def _groups(self) -> list[tuple[int, str]]:
         return [(0, "")]

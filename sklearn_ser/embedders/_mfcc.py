@@ -129,14 +129,14 @@ class _Analysis:
     """What `librosa.feature.mfcc` computes, with its window and filters made once."""
 
     def __init__(self, rate: float, n_fft: int, hop_length: int, n_mels: int) -> None:
-        import librosa
+        from librosa.filters import mel
         import scipy.signal
         import scipy.sparse
 
         self._n_fft, self._hop_length = n_fft, hop_length
         self._window = scipy.signal.get_window("hann", n_fft).astype(np.float32)
         # Triangles, which are zero nearly everywhere.
-        filters = librosa.filters.mel(sr=rate, n_fft=n_fft, n_mels=n_mels)
+        filters = mel(sr=rate, n_fft=n_fft, n_mels=n_mels)
         self._filters = scipy.sparse.csr_array(filters)
 
     @staticmethod

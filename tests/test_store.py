@@ -284,15 +284,14 @@ def test_a_file_that_changes_before_it_is_read_is_kept_under_its_new_content(
     soundfile.write(copy, speech(1), RATE)
     first = MFCCEmbedder(cache=None).transform([path])
     second = MFCCEmbedder(cache=None).transform([copy])
-    read = Records.read
+    read_all = Records.read_all
 
-    def look_up_while_the_file_changes(self, key, rows=None):
-        if copy.exists():
-            os.replace(copy, path)
-        return read(self, key, rows)
+    def look_up_while_the_file_changes(self, keys, rows=None):
+        os.replace(copy, path)
+        return read_all(self, keys, rows)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Records, "read", look_up_while_the_file_changes)
+        patch.setattr(Records, "read_all", look_up_while_the_file_changes)
         np.testing.assert_array_equal(MFCCEmbedder().transform([path]), second)
     np.testing.assert_array_equal(MFCCEmbedder().transform([path]), second)
     soundfile.write(path, speech(0), RATE)

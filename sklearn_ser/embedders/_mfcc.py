@@ -129,9 +129,9 @@ class _Analysis:
     """What `librosa.feature.mfcc` computes, with its window and filters made once."""
 
     def __init__(self, rate: float, n_fft: int, hop_length: int, n_mels: int) -> None:
-        from librosa.filters import mel
         import scipy.signal
         import scipy.sparse
+        from librosa.filters import mel
 
         self._n_fft, self._hop_length = n_fft, hop_length
         self._window = scipy.signal.get_window("hann", n_fft).astype(np.float32)

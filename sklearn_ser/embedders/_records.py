@@ -64,7 +64,6 @@ def rows_of_records(
         None stands for a clip that could not be used.
     """
     keys: list[str | ClipError] = []
-    outcomes: dict[str, Array | ClipError] = {}
     pending: dict[str, Clip] = {}
     for clip in clips:
         try:
@@ -73,18 +72,22 @@ def rows_of_records(
             if on_error == "raise":
                 raise
             keys.append(error)
-            continue
-        keys.append(key)
-        if key not in outcomes and key not in pending:
-            stored = None if records is None else records.read(key, rows)
-            if stored is None:
-                pending[key] = clip
-            else:
+        else:
+            keys.append(key)
+            pending.setdefault(key, clip)
+    outcomes: dict[str, Array | ClipError] = {}
+    if records is not None:
+        wanted = list(pending)
+        for key, stored in zip(wanted, records.read_all(wanted, rows), strict=True):
+            if stored is not None:
                 outcomes[key] = stored
+                del pending[key]
     for key, outcome in _compute_all(
         pending, extract, batched, records, rows, on_error, n_jobs, verbose, description
     ):
         outcomes[key] = outcome
+    if pending and records is not None and rows is not None:  # not frames, whose number differs
+        records.pack()
     parts: list[Array | None] = []
     for clip, known in zip(clips, keys, strict=True):
         outcome = outcomes[known] if isinstance(known, str) else known

@@ -1,14 +1,7 @@
-"""The on-disk store of clip records.
-
-A record is one file: a NumPy ``.npy`` of rows, each with the CRC-32 of its values, so that one
-row can be read and checked without the rest. Files were chosen over a database or a chunked
-array store because a rename is atomic on every file system (a record is complete or absent),
-processes on several machines need nothing but a shared folder, and damage stays in one clip.
-"""
+"""The records of clips, found by what was computed and of which clip."""
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import io
 import json
@@ -16,33 +9,27 @@ import os
 import time
 import uuid
 import warnings
-import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import filelock
-import numpy as np
-import numpy.typing as npt
 import platformdirs
 
-__all__ = ["Records", "Store", "StoreWarning"]
+from sklearn_ser.store._format import Record, read_rows, to_bytes
+from sklearn_ser.store._packs import packs_in
+from sklearn_ser.store._warning import StoreWarning
 
-Record = npt.NDArray[np.float32]
+__all__ = ["Records", "Store"]
 
 ENVIRONMENT_VARIABLE = "SKLEARN_SER_CACHE"
-_HEAD = 512  # more than any header of ours
 # Rows checked already, by file and rows, while the file stays as it was; a search reads each of
 # them in every fold. A file younger than SETTLED_NS may change without its dates showing it.
 _recent: dict[tuple[str, tuple[int, ...] | None], tuple[tuple[int, ...], Record]] = {}
 _RECENT_ROWS = 1 << 15
 SETTLED_NS = 2_000_000_000
 _LARGEST = 1 << 14  # bytes; larger records are left on disk
-
-
-class StoreWarning(UserWarning):
-    """A stored record was damaged, or could not be written; only time is lost."""
 
 
 class Store:
@@ -110,10 +97,21 @@ class Records:
         self.folder = folder
         self.settings = settings
         self._root = os.fspath(folder)
+        self._packs = packs_in(folder.absolute() / "packs")
 
     def path(self, key: str) -> str:
         """Return the file of the record `key`."""
         return f"{self._root}{os.sep}{key[:2]}{os.sep}{key[2:]}.npy"
+
+    def read_all(
+        self, keys: Sequence[str], rows: Sequence[int] | None = None
+    ) -> list[Record | None]:
+        """Return some rows of many records, in the order of their keys; see `read`."""
+        found = self._packs.read(keys, rows)
+        return [
+            self._read_loose(key, rows) if record is None else record
+            for key, record in zip(keys, found, strict=True)
+        ]
 
     def read(self, key: str, rows: Sequence[int] | None = None) -> Record | None:
         """Return some rows of a record, or None if there is no sound one.
@@ -129,6 +127,11 @@ class Records:
         -------
         record : ndarray of shape (n_rows, n_columns), float32, or None
         """
+        record = self._read_loose(key, rows)
+        # Not loose: it may have been packed, even since the packs were last looked at.
+        return self._packs.read([key], rows)[0] if record is None else record
+
+    def _read_loose(self, key: str, rows: Sequence[int] | None) -> Record | None:
         try:
             path = self.path(key)
             stat = os.stat(path)
@@ -138,7 +141,7 @@ class Records:
             if known is not None and known[0] == state:
                 return known[1]
             with io.FileIO(path) as file:
-                record = _read_rows(file, key, rows)
+                record = read_rows(file, key, rows)
             if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > SETTLED_NS:
                 _remember(wanted, state, record)
             return record
@@ -163,13 +166,22 @@ class Records:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             self._describe()
             with open(aside, "wb") as file:
-                file.write(_to_bytes(record, key))
+                file.write(to_bytes(record, key))
             os.replace(aside, path)
         except OSError as error:
             with suppress(OSError):
                 os.unlink(aside)
             message = f"record {path} cannot be stored ({error}); the embedding itself is fine"
             warnings.warn(message, StoreWarning, stacklevel=2)
+
+    def pack(self) -> None:
+        """Join loose records of one shape to packs, which are read far faster."""
+        self._packs.add(self._loose())
+
+    def _loose(self) -> list[tuple[str, Path]]:
+        """Return the key and the file of each record that is in no pack."""
+        paths = sorted(self.folder.glob(f"{'[0-9a-f]' * 2}/*.npy"))
+        return [(path.parent.name + path.stem, path) for path in paths]
 
     def claim(self, key: str) -> filelock.BaseFileLock:
         """Return the lock that keeps two processes from computing the same record."""
@@ -184,12 +196,13 @@ class Records:
 
     def size(self) -> tuple[int, int]:
         """Return the number of records and of bytes."""
-        sizes = [entry.stat().st_size for entry in self.folder.glob("*/*.npy")]
-        return len(sizes), sum(sizes)
+        loose = [path.stat().st_size for _, path in self._loose()]
+        n_packed, bytes_packed = self._packs.size()
+        return len(loose) + n_packed, sum(loose) + bytes_packed
 
     def clear(self) -> None:
         """Delete these records, and the folder if nothing else is in it."""
-        for pattern in ("*/*.npy", "*/*.npy.*", "*.tmp", "settings.json"):
+        for pattern in ("*/*.npy", "*/*.npy.*", "packs/*.keys*", "*.tmp", "settings.json"):
             for path in self.folder.glob(pattern):
                 with suppress(OSError):
                     path.unlink()
@@ -221,49 +234,3 @@ def _settings_key(settings: Any) -> str:
 def _as_json(settings: Any) -> str:
     """Return settings as text; numbers of NumPy, as grids hold them, become plain ones."""
     return json.dumps(settings, sort_keys=True, default=lambda number: number.item())
-
-
-def _to_bytes(record: Record, key: str) -> bytes:
-    rows = np.empty(len(record), [("values", "<f4", (record.shape[1],)), ("crc32", "<u4")])
-    rows["values"] = record
-    head = io.BytesIO()
-    np.lib.format.write_array_header_1_0(head, np.lib.format.header_data_from_array_1_0(rows))
-    seed = zlib.crc32(head.getvalue() + key.encode())
-    rows["crc32"] = [zlib.crc32(row, seed) for row in np.ascontiguousarray(rows["values"])]
-    return head.getvalue() + rows.tobytes()
-
-
-def _read_rows(file: io.FileIO, key: str, rows: Sequence[int] | None) -> Record:
-    head = file.read(_HEAD)
-    start, dtype, n_rows = _parse_header(head[: 10 + int.from_bytes(head[8:10], "little")])
-    size = os.fstat(file.fileno()).st_size
-    if size != start + n_rows * dtype.itemsize:
-        raise ValueError(f"{size} bytes long instead of {start + n_rows * dtype.itemsize}")
-    seed = zlib.crc32(head[:start] + key.encode())
-    if rows is None or size <= _HEAD:
-        everything = head[start:] if size <= _HEAD else head[start:] + file.read(size - _HEAD)
-        wanted = range(n_rows) if rows is None else rows
-        parts = [everything[i * dtype.itemsize : (i + 1) * dtype.itemsize] for i in wanted]
-    else:
-        parts = []
-        for row in rows:
-            file.seek(start + row * dtype.itemsize)
-            parts.append(file.read(dtype.itemsize))
-    for part in parts:
-        if zlib.crc32(part[:-4], seed) != int.from_bytes(part[-4:], "little"):
-            raise ValueError("its checksum does not match")
-    return np.frombuffer(b"".join(parts), dtype)["values"]
-
-
-@functools.lru_cache(maxsize=64)
-def _parse_header(head: bytes) -> tuple[int, np.dtype[Any], int]:
-    file = io.BytesIO(head)
-    try:
-        if np.lib.format.read_magic(file) != (1, 0):
-            raise ValueError("not a record")
-        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    except Exception as error:  # the parser lets through whatever a damaged header leads it to
-        raise ValueError(f"its header cannot be read: {error}") from None
-    if dtype.names != ("values", "crc32") or len(shape) != 1:
-        raise ValueError("not a record")
-    return len(head), dtype, shape[0]

@@ -24,10 +24,10 @@ POOLINGS = ["mean", "std", "max"]
 class CountedEmbedder(SSLEmbedder):
     """Notes every forward pass in a file, from any process."""
 
-    def _record(self, clip, content):
+    def _heard(self, clip, content):
         with open(os.environ["FORWARD_PASSES"], "ab") as file:
             file.write(b".")
-        return super()._record(clip, content)
+        return super()._heard(clip, content)
 
 
 @pytest.fixture(scope="module")

@@ -227,7 +227,7 @@ class BaseEmbedder(TransformerMixin, BaseEstimator):
             self._record,
             self._records(),
             rows,
-            batched=self._batched(),
+            batched=self._batched,
             on_error=self.on_error,
             n_jobs=self.n_jobs,
             verbose=bool(self.verbose),

@@ -20,7 +20,7 @@ __all__ = ["Batched", "compute_in_batches"]
 Array = npt.NDArray[np.float32]
 
 LOOK_AHEAD = 8  # batches' worth of clips, to find such as are about equally long
-MOST_AHEAD = 256  # clips; each holds a lock
+MOST_AHEAD = 128  # clips; each holds a lock, and some systems allow 256 open files
 MOST_THREADS = 8
 
 
@@ -62,7 +62,7 @@ def compute_in_batches(
         with ThreadPoolExecutor(n_threads) as threads:
             ahead = _Ahead(claims, batched, threads, held)
             try:
-                while batch := ahead.next_batch():
+                while batch := _next(ahead, running, held):
                     pending = batched.start([ready.item for ready in batch])
                     yield from ahead.known()
                     if running is not None:
@@ -76,6 +76,17 @@ def compute_in_batches(
     finally:
         for claim in list(held.values()):
             claim.__exit__()
+
+
+def _next(
+    ahead: _Ahead, running: tuple[list[_Ready], Any] | None, held: dict[str, Claim]
+) -> list[_Ready]:
+    try:
+        return ahead.next_batch()
+    except ClipError:
+        if running is not None:  # what is computed already is stored all the same
+            deque(_collect(*running, held), maxlen=0)
+        raise
 
 
 class _Ahead:

@@ -31,7 +31,7 @@ def rows_of_records(
     records: Records | None,
     rows: Sequence[int] | None,
     *,
-    batched: Batched | None = None,
+    batched: Callable[[], Batched | None] = lambda: None,
     on_error: str = "raise",
     n_jobs: int | None = None,
     verbose: bool = False,
@@ -49,8 +49,8 @@ def rows_of_records(
         Where records are kept; each is written as soon as it is computed. None keeps nothing.
     rows : sequence of int or None
         The rows wanted; None means all.
-    batched : Batched or None
-        Extracts several clips at once instead.
+    batched : callable
+        Returns what extracts several clips at once instead, or None.
     on_error : {"raise", "warn", "nan"}
         What a clip that cannot be used does.
     n_jobs : int or None
@@ -104,7 +104,7 @@ def rows_of_records(
 def _compute_all(
     pending: dict[str, Clip],
     extract: Callable[[Clip, Any], Array],
-    batched: Batched | None,
+    batched: Callable[[], Batched | None],
     records: Records | None,
     rows: Sequence[int] | None,
     on_error: str,
@@ -116,12 +116,14 @@ def _compute_all(
     if not pending:
         return
 
+    at_once = batched()  # only now: it may load a model
+
     def compute(keys: Iterable[str], wait: bool) -> Iterator[Done]:
         items = [(key, pending[key]) for key in keys]
-        if batched is not None:
+        if at_once is not None:
             threads = joblib.effective_n_jobs(n_jobs) if n_jobs else None
             claims = [Claim(key, clip, records, rows, on_error, wait) for key, clip in items]
-            return compute_in_batches(claims, batched, threads)
+            return compute_in_batches(claims, at_once, threads)
         call = joblib.delayed(_compute_one)
         done: Iterator[Done] = joblib.Parallel(
             n_jobs, prefer="threads", return_as="generator_unordered"

@@ -23,7 +23,6 @@ __all__ = ["SSLEmbedder"]
 MEANING = "layers before final norm, Whisper after; own frames only; 1"
 # Windows of long clips, which the meaning of "auto" depends on.
 WINDOWS = "40 s at once, else 30 s with 2 s of context; median of 6000 frames; 1"
-GPU_BATCH = 160.0  # seconds
 SHORTEST = 0.045  # seconds: SEW and Wav2Vec2-BERT make one frame of two
 
 
@@ -67,9 +66,9 @@ class SSLEmbedder(BaseEmbedder):
         the same to rounding, so records are shared.
     batch_seconds : float, "auto" or None, default="auto"
         Seconds of audio that share a forward pass, padding included; halved when memory runs out.
-        None: one clip at a time. "auto" is that on a CPU, where padding only costs, and 160 on a
-        GPU. Embeddings do not depend on it: a model whose clips would notice each other is run
-        one clip at a time.
+        None: one clip at a time. "auto" is 160 on a GPU, and 15 on a CPU for models that can take
+        clips end to end without padding. Embeddings do not depend on it: a model whose clips
+        would notice each other is run one clip at a time.
     waveform_rate : float, default=None
         Sampling rate, in Hz, of clips given as bare waveforms; needed for those.
     n_jobs : int, default=None
@@ -249,9 +248,11 @@ class SSLEmbedder(BaseEmbedder):
 
     def _batched(self) -> Batched | None:
         seconds = self.batch_seconds
-        if seconds == "auto":
-            seconds = GPU_BATCH if self._device().startswith("cuda") else None
         if seconds is None or self._gives_sequences():
+            return None
+        if seconds == "auto":
+            seconds = self._loaded().best_batch
+        if seconds is None:
             return None
         return SpeechBatches(self._loaded, self._heard, self._upto(), float(seconds))
 

@@ -92,7 +92,8 @@ def cured(model: Any, n_frames: Sequence[int]) -> Iterator[None]:
 
 @torch.inference_mode()
 def is_exact(
-    states: Callable[[Sequence[Any]], list[list[torch.Tensor]]],
+    alone: Callable[[Any], list[torch.Tensor]],
+    together: Callable[[Sequence[Any]], list[list[torch.Tensor]]],
     clips: Sequence[Any],
     dtype: torch.dtype,
 ) -> bool:
@@ -100,19 +101,19 @@ def is_exact(
 
     Parameters
     ----------
-    states : callable
-        Maps a batch of clips to the states of each: tensors of shape (n_frames, n_dims).
+    alone, together : callable
+        Map a clip, or several, to the states of each: tensors of shape (n_frames, n_dims).
     clips : sequence
         Two or more, of different lengths.
     dtype : torch.dtype
         Of the model; it sets how much rounding may explain.
     """
     try:
-        together = states(clips)
+        found = together(clips)
     except Exception:  # whatever a model that cannot be batched raises
         return False
     return all(
         one.shape == many.shape and distance(many, one) <= tolerance(dtype)
-        for clip, of_clip in zip(clips, together, strict=True)
-        for one, many in zip(states([clip])[0], of_clip, strict=True)
+        for clip, of_clip in zip(clips, found, strict=True)
+        for one, many in zip(alone(clip), of_clip, strict=True)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -11,6 +12,7 @@ from torch.nn import functional
 
 from sklearn_ser.speech_models._batching import cured, own
 from sklearn_ser.speech_models._front_end import FrontEnd
+from sklearn_ser.speech_models._joining import joined
 from sklearn_ser.speech_models._states import Captured, transformer_layers
 
 __all__ = ["Encoder", "TorchEncoder"]
@@ -30,7 +32,8 @@ class Encoder(Protocol):
             What the front end gives, or a feature extractor's own features; of a model that hears
             in its own way, whatever it takes.
         n_frames : sequence of int
-            How many frames are each clip's own; the others are padding.
+            How many frames are each clip's own; the others are padding. If these are more than
+            there are rows in `features`, clips lie end to end in one row.
         upto : int
             The last layer wanted.
         """
@@ -48,7 +51,11 @@ class TorchEncoder:
         self, features: torch.Tensor, n_frames: Sequence[int], upto: int
     ) -> list[torch.Tensor]:
         """Return the states of layers 0 to `upto`; see `Encoder`."""
-        with cured(self.model, n_frames), Captured(self.model, upto) as states:
+        together: Any = contextlib.nullcontext()
+        if len(n_frames) > len(features):
+            together = joined(n_frames)
+            n_frames = [sum(n_frames)]
+        with together, cured(self.model, n_frames), Captured(self.model, upto) as states:
             self.run(features, n_frames)
         return states
 

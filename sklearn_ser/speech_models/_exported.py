@@ -32,6 +32,7 @@ from sklearn_ser.store import Store
 __all__ = ["BACKENDS", "ExportedEncoder", "exports", "fastest"]
 
 EXACT = 1e-5
+SMALLEST = 10_000_000  # weights of a model that is worth the seconds of exporting it unasked
 N_RUNS = 3
 
 
@@ -64,7 +65,7 @@ class ExportedEncoder:
     ) -> list[torch.Tensor]:
         """Return the states of layers 0 to `upto`; see `Encoder`."""
         fits = all(n in (-1, m) for n, m in zip(self._shape, features.shape, strict=True))
-        if not fits or len(features) > 1 or upto < self.n_layers:
+        if not fits or len(n_frames) > 1 or upto < self.n_layers:
             return self.fallback(features, n_frames, upto)
         return [torch.from_numpy(np.array(s)) for s in self._run(features.contiguous().numpy())]
 
@@ -162,7 +163,12 @@ def exports(
     OSError
         If it cannot run this model exactly.
     """
-    names = [backend] if backend != "auto" else [name for name in BACKENDS if installed(name)]
+    if backend != "auto":
+        names = [backend]
+    elif sum(weight.numel() for weight in encoder.model.parameters()) < SMALLEST:
+        return {}
+    else:
+        names = [name for name in BACKENDS if installed(name)]
     found: dict[str, Encoder] = {}
     for name in names:
         if not installed(name):
@@ -212,19 +218,15 @@ def _exact(
     return candidate
 
 
-def fastest(
-    encoders: Sequence[Encoder], features: Sequence[torch.Tensor], n_layers: int
-) -> Encoder:
-    """Return the encoder that takes the least time, run in turn."""
-    seconds: list[list[float]] = [[] for _ in encoders]
+def fastest(ways: dict[str, Callable[[], object]]) -> str:
+    """Return the name of the way that takes the least time, run in turn."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(N_RUNS):
-        for encoder, taken in zip(encoders, seconds, strict=True):
+        for name, run in ways.items():
             started = time.perf_counter()
-            for example in features:
-                encoder(example, [example.shape[1]], n_layers)
-            taken.append(time.perf_counter() - started)
-    medians = [statistics.median(taken) for taken in seconds]
-    return encoders[medians.index(min(medians))]
+            run()
+            seconds[name].append(time.perf_counter() - started)
+    return min(seconds, key=lambda name: statistics.median(seconds[name]))
 
 
 class _aside:

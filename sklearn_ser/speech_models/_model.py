@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from sklearn_ser.speech_models._cpu import fast_front_end, speed_up
 from sklearn_ser.speech_models._encoder import Encoder, TorchEncoder
 from sklearn_ser.speech_models._files import model_digest
 from sklearn_ser.speech_models._front_end import FrontEnd, to_device
+from sklearn_ser.speech_models._joining import prepare_to_join
 from sklearn_ser.speech_models._loading import read_checkpoint
 from sklearn_ser.speech_models._pooling import Moments, pool_padded
 from sklearn_ser.speech_models._states import transformer_layers
@@ -75,6 +76,7 @@ class SpeechModel:
     """
 
     def __init__(self, folder: Path, device: str, dtype: str, backend: str) -> None:
+        self._running, self._measuring = threading.RLock(), threading.Lock()
         self.feature_extractor, model = read_checkpoint(folder, dtype)
         self.config = model.config
         self.device, self.dtype = device, getattr(torch, dtype)
@@ -84,34 +86,39 @@ class SpeechModel:
         model = model.to(device)
         fold_weight_norms(model)
         fuse_attention(model)
+        prepare_to_join(model)
         self.front_end: FrontEnd | None = None
         if self._takes_samples:
             with contextlib.suppress(NotImplementedError), exact_products():
                 self.front_end, self.choices["front end"] = fast_front_end(model.feature_extractor)
                 model.feature_extractor = torch.nn.Identity()
         self._encoder: Encoder = TorchEncoder(model, self.front_end)
-        if device == "cpu" and self.dtype == torch.float32:
+        if torch.device(device).type == "cpu" and self.dtype == torch.float32:
             with torch.inference_mode():
                 self._choose(folder, model, self._encoder, backend)
         elif backend not in ("torch", "auto"):
             raise ValueError(f"backend={backend!r} runs float32 on a CPU, not {dtype} on {device}.")
-        self._running = threading.Lock()
 
     def _choose(self, folder: Path, model: Any, encoder: TorchEncoder, backend: str) -> None:
         """Take the fastest exact way to run the layers on this processor."""
         from sklearn_ser.speech_models import _exported
 
         found: dict[str, Encoder] = {}
+        examples = [self._features(clip.parts) for clip in self._probe()]
         if backend != "torch":
-            examples = [self._features(clip.parts) for clip in self._probe()]
             found = _exported.exports(folder, encoder, examples, backend)
         self.choices |= speed_up(model)
         if backend == "auto" and found:
-            ways = [encoder, *found.values()]
-            self._encoder = _exported.fastest(ways, examples, self.n_layers)
-        elif found:
-            self._encoder = found[backend]
-        self.choices["backend"] = getattr(self._encoder, "name", "torch")
+            ways: dict[str, Callable[[], object]] = {
+                name: functools.partial(_one_by_one, way, examples, self.n_layers)
+                for name, way in {"torch": encoder, **found}.items()
+            }
+            if self.batching == "joined":
+                n_frames = [example.shape[1] for example in examples]
+                ways["torch"] = lambda: encoder(torch.cat(examples, 1), n_frames, self.n_layers)
+            backend = _exported.fastest(ways)
+        self._encoder = found.get(backend, encoder)
+        self.choices["backend"] = backend if backend in found else "torch"
 
     @property
     def rate(self) -> int:
@@ -210,6 +217,18 @@ class SpeechModel:
                 states = [state[:, window.keep] for state in states]
                 yield states, [states[0].shape[1]]
 
+    def _joined(self, clips: Sequence[Heard], upto: int) -> list[list[torch.Tensor]]:
+        """Return the states of each clip, of shape (n_frames, n_dims), run end to end."""
+        n_frames = [clip.n_frames[0] for clip in clips]
+        features = torch.cat([self._features(clip.parts) for clip in clips], dim=1)
+        states = [s[0].split(n_frames) for s in self._encoder(features, n_frames, upto)]
+        return [list(of_clip) for of_clip in zip(*states, strict=True)]
+
+    def _padded(self, clips: Sequence[Heard], upto: int) -> list[list[torch.Tensor]]:
+        """Return the states of each clip, of shape (n_frames, n_dims), run in a padded batch."""
+        ((states, n_frames),) = self._states(clips, upto)
+        return [[s[i, :n] for s in states] for i, n in enumerate(n_frames)]
+
     @contextlib.contextmanager
     def _run(self) -> Iterator[None]:
         with self._running, torch.inference_mode(), exact_products():
@@ -262,6 +281,13 @@ class SpeechModel:
         with self._run():
             if len(clips) == 1 and (clips[0].passes or len(clips[0].parts) > 1):
                 return Pending(self._merged(clips[0], layers))
+            if len(clips) > 1 and self.batching == "joined":
+                return Pending(
+                    [
+                        pool(np.stack([_numpy(state) for state in _select(states, layers)]))
+                        for states in self._joined(clips, last)
+                    ]
+                )
             ((states, n_frames),) = self._states(clips, last)
             if torch.device(self.device).type == "cuda":
                 pooled = [pool_padded(state, n_frames) for state in _select(states, layers)]
@@ -296,25 +322,43 @@ class SpeechModel:
         if torch.device(self.device).type == "cuda":
             torch.cuda.empty_cache()
 
+    @property
+    def best_batch(self) -> float | None:
+        """How many seconds should share a pass on this device, if any."""
+        if torch.device(self.device).type == "cuda":
+            return 160.0
+        joins = self.choices.get("backend", "torch") == "torch" and self.batching == "joined"
+        return 15.0 if joins else None
+
     def may_batch(self, clip: Heard) -> bool:
         """Tell whether a clip may share a batch with others."""
         if clip.passes or len(clip.parts) > 1 or (self._takes_samples and self.front_end is None):
             return False
         if self.is_whisper and clip.parts[0].shape[1] < 2 * self.config.max_source_positions:
             return False
-        return self._batches
+        with self._measuring:
+            return self.batching is not None
 
     @functools.cached_property
-    def _batches(self) -> bool:
-        """Whether clips get the same states together as alone: it is measured once."""
-        clips = self._probe()
+    def batching(self) -> str | None:
+        """How several clips share a pass: "joined", "padded" or, as they would notice, None.
 
-        def states(clips: Sequence[Heard]) -> list[list[torch.Tensor]]:
-            ((found, n_frames),) = self._states(clips, self.n_layers)
-            return [[s[i, :n].clone() for s in found] for i, n in enumerate(n_frames)]
+        Whether a way gives clips the same states together as alone is measured, once.
+        """
+        clips = self._probe()
+        ways = {"joined": self._joined, "padded": self._padded}
+        if torch.device(self.device).type != "cpu" or self.front_end is None:
+            del ways["joined"]  # padding costs a GPU less than many small products do
+
+        def alone(clip: Heard) -> list[torch.Tensor]:
+            return self._padded([clip], self.n_layers)[0]
 
         with self._run():
-            return is_exact(states, clips, self.dtype)
+            for name, way in ways.items():
+                together = functools.partial(way, upto=self.n_layers)
+                if is_exact(alone, together, clips, self.dtype):
+                    return name
+        return None
 
     def _probe(self) -> list[Heard]:
         """Return three clips of noise, an odd number of frames among them."""
@@ -341,6 +385,11 @@ class Pending:
         if self._event is not None:
             self._event.synchronize()
         return self._result
+
+
+def _one_by_one(encoder: Encoder, examples: Sequence[torch.Tensor], n_layers: int) -> None:
+    for example in examples:
+        encoder(example, [example.shape[1]], n_layers)
 
 
 def _select(states: Sequence[torch.Tensor], layers: Sequence[int]) -> Iterator[torch.Tensor]:

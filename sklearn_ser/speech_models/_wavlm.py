@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from sklearn_ser.speech_models._joining import current_lengths
+
 __all__ = ["FusedAttention", "fuse_attention"]
 
 
@@ -46,21 +48,25 @@ class FusedAttention(torch.nn.Module):
     ) -> tuple[torch.Tensor, None, torch.Tensor]:
         """Return the output, no weights, and the bias that the next layers take over."""
         n_clips, n_frames, _ = hidden_states.shape
+        lengths = current_lengths() or (n_frames,)
         if position_bias is None:
-            position_bias = self._bias(n_frames)
+            position_bias = self._bias(max(lengths))
         heads = hidden_states.view(n_clips, n_frames, self.n_heads, -1).transpose(1, 2)
         gates = self.gate(heads).view(n_clips, self.n_heads, n_frames, 2, 4).sum(-1).sigmoid()
         gate = gates[..., :1] * (gates[..., 1:] * self.gate_scale - 1.0) + 2.0
-        bias = gate * position_bias  # (n_clips, n_heads, n_frames, n_frames)
-        if attention_mask is not None:
-            bias = bias.masked_fill(attention_mask[:, None, None] != 1, float("-inf"))
         q, k, v = (
             project(hidden_states).view(n_clips, n_frames, self.n_heads, -1).transpose(1, 2)
             for project in (self.q_proj, self.k_proj, self.v_proj)
         )
-        attended = functional.scaled_dot_product_attention(q, k, v, attn_mask=bias)
-        attended = attended.transpose(1, 2).reshape(hidden_states.shape)
-        return self.out_proj(attended), None, position_bias
+        # Clips may lie end to end; each then has the bias of its own distances.
+        parts = (x.split(lengths, 2) for x in (q, k, v, gate))
+        attended = [
+            _attend(q, k, v, gate, position_bias, attention_mask)
+            for q, k, v, gate in zip(*parts, strict=True)
+        ]
+        joined = torch.cat(attended, 2) if len(attended) > 1 else attended[0]
+        joined = joined.transpose(1, 2).reshape(hidden_states.shape)
+        return self.out_proj(joined), None, position_bias
 
     def _bias(self, n_frames: int) -> torch.Tensor:
         """Return the bias of each pair of frames, of shape (n_heads, n_frames, n_frames)."""
@@ -69,3 +75,18 @@ class FusedAttention(torch.nn.Module):
         distances = torch.arange(1 - n_frames, n_frames, device=steps.device)
         by_distance = self.buckets(self._bucket_of(distances)).T  # (n_heads, 2 * n_frames - 1)
         return by_distance[:, n_frames - 1 + steps - steps[:, None]]
+
+
+def _attend(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    gate: torch.Tensor,
+    position_bias: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+) -> torch.Tensor:
+    n_frames = q.shape[2]
+    bias = gate * position_bias[:, :n_frames, :n_frames]
+    if attention_mask is not None:
+        bias = bias.masked_fill(attention_mask[:, None, None] != 1, float("-inf"))
+    return functional.scaled_dot_product_attention(q, k, v, attn_mask=bias)

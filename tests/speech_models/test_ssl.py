@@ -166,10 +166,10 @@ def counting_ssl(tmp_path):
     log = str(passes)
 
     class CountingSSL(SSLEmbedder):
-        def _record(self, clip, content):
+        def _heard(self, clip, content):
             with open(log, "ab", buffering=0) as file:
                 file.write(b".")
-            return super()._record(clip, content)
+            return super()._heard(clip, content)
 
     return CountingSSL, passes
 

@@ -1,0 +1,230 @@
+"""Cold extraction: ours against a plain transformers loop and against padded batches.
+
+    python benchmarks/bench_extraction.py [--models wav2vec2-base wavlm-base …] [--whisper FOLDER]
+
+Models have random weights, as speed does not depend on them. Clips are as long as EmoDB's. Every
+variant makes the mean over frames of every layer; ours makes all its statistics. Variants run in
+turn. The share of the peak is the model's arithmetic (counted by torch) over what a large product
+of matrices reaches in the same run; of a variant that computes less, only what it computes.
+"""
+
+import argparse
+import functools
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+import _report
+import numpy as np
+import torch
+import transformers
+from torch.utils.flop_counter import FlopCounterMode
+
+from sklearn_ser.speech_models import load_model
+from sklearn_ser.speech_models._exported import BACKENDS, installed
+
+LARGE = {
+    "hidden_size": 1024,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 16,
+    "intermediate_size": 4096,
+    "feat_extract_norm": "layer",
+    "do_stable_layer_norm": True,
+    "conv_bias": True,
+}
+MODELS = {
+    "wav2vec2-base": (transformers.Wav2Vec2Config, {}),
+    "hubert-base": (transformers.HubertConfig, {}),
+    "wavlm-base": (transformers.WavLMConfig, {}),
+    "data2vec-base": (transformers.Data2VecAudioConfig, {}),
+    "wav2vec2-large": (transformers.Wav2Vec2Config, LARGE),
+    "wavlm-large": (transformers.WavLMConfig, LARGE),
+}
+RATE = 16000
+BATCH = 8
+
+
+def build(name, folder):
+    make, settings = MODELS[name]
+    torch.manual_seed(0)
+    transformers.AutoModel.from_config(make(**settings)).save_pretrained(folder)
+    transformers.Wav2Vec2FeatureExtractor(return_attention_mask=False).save_pretrained(folder)
+
+
+def clips(n_clips):
+    """Return noise in lengths like EmoDB's: a median of 2.6 s, from 1.2 to 9."""
+    rng = np.random.default_rng(0)
+    lengths = np.clip(np.exp(rng.normal(np.log(2.6), 0.38, n_clips)), 1.2, 9.0)
+    return [0.1 * rng.standard_normal(int(s * RATE), dtype=np.float32) for s in lengths]
+
+
+class Plain:
+    """What a user of transformers writes."""
+
+    def __init__(self, folder):
+        self.extractor = transformers.AutoFeatureExtractor.from_pretrained(folder)
+        self.model = transformers.AutoModel.from_pretrained(folder).eval()
+        self.whisper = self.model.config.is_encoder_decoder
+        if self.whisper:
+            self.model = self.model.get_encoder()
+
+    @torch.no_grad()
+    def run(self, waveforms):
+        inputs = self.extractor(
+            waveforms,
+            sampling_rate=RATE,
+            return_tensors="pt",
+            padding=not self.whisper or "max_length",
+        )
+        states = self.model(**inputs, output_hidden_states=True).hidden_states
+        return [state.mean(1).numpy() for state in states]
+
+    def loop(self, waveforms):
+        for waveform in waveforms:
+            self.run([waveform])
+
+    def batches(self, waveforms):
+        for i in range(0, len(waveforms), BATCH):
+            self.run(waveforms[i : i + BATCH])
+
+
+def ours(folder, waveforms, upto=None, window="auto", **options):
+    model = load_model(Path(folder), "cpu", **options)
+
+    def run():
+        for waveform in waveforms:
+            model.statistics([model.prepare(waveform, window)], upto).result()
+
+    return run
+
+
+def gemm_peak():
+    """Return GFLOP/s of a large product of matrices: the best of several."""
+    best = 0.0
+    for n in (2048, 3072):
+        a, b = torch.randn(n, n), torch.randn(n, n)
+        packed = torch.nn.Linear(n, n, bias=False)
+        for call in (lambda a=a, b=b: a @ b, lambda a=a, p=packed: p(a)):
+            with torch.inference_mode():
+                best = max([best, *(2 * n**3 / _report.seconds(call) / 1e9 for _ in range(6))])
+    return best
+
+
+def gflop(plain, waveforms):
+    with FlopCounterMode(display=False) as counter:
+        plain.loop(waveforms[:2])
+    return counter.get_total_flops() / 1e9 / (sum(map(len, waveforms[:2])) / RATE)
+
+
+def variants_of(folder, waveforms, whisper):
+    """Return what is compared: name → a function that makes the function to time."""
+    plain = functools.cache(lambda: Plain(folder))
+    found = {
+        "plain loop": lambda: functools.partial(plain().loop, waveforms),
+        f"padded batches of {BATCH}": lambda: functools.partial(plain().batches, waveforms),
+        "ours, torch": functools.partial(ours, folder, waveforms, backend="torch"),
+    }
+    for backend in BACKENDS:
+        if installed(backend):
+            found[f"ours, {backend}"] = functools.partial(ours, folder, waveforms, backend=backend)
+    if whisper:
+        found['ours, window="clip"'] = functools.partial(
+            ours, folder, waveforms, window="clip", backend="torch"
+        )
+    else:
+        found["ours, layers ≤ 6"] = functools.partial(
+            ours, folder, waveforms, upto=6, backend="torch"
+        )
+    if _report.multiplies_bfloat16():  # elsewhere it is emulated, many times slower
+        found["ours, bfloat16"] = functools.partial(
+            ours, folder, waveforms, dtype="bfloat16", backend="torch"
+        )
+    return found
+
+
+def memory(folder, n_clips, name):
+    """Return the peak memory, in GB, of one variant in a process of its own."""
+    command = [sys.executable, __file__, "--memory", json.dumps([str(folder), n_clips, name])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return f"{float(done.stdout.split()[-1]):.2f}" if done.returncode == 0 else "–"
+
+
+def main():
+    parser = _report.parser(__doc__)
+    parser.add_argument(
+        "--models",
+        nargs="*",
+        choices=MODELS,
+        default=["wav2vec2-base", "wavlm-base", "wav2vec2-large"],
+    )
+    parser.add_argument("--whisper", help="a folder with Whisper base")
+    parser.add_argument("--clips", type=int, default=12)
+    parser.add_argument("--without", nargs="*", default=[], help="variants to leave out")
+    parser.add_argument("--memory", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    if options.memory:
+        folder, n_clips, name = json.loads(options.memory)
+        variants_of(folder, clips(n_clips), "whisper" in folder)[name]()()
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+        return
+    parts = []
+    with tempfile.TemporaryDirectory() as work:
+        folders = {}
+        for name in options.models:
+            folders[name] = f"{work}/{name}"
+            build(name, folders[name])
+        if options.whisper:
+            folders["whisper-base"] = options.whisper
+        for name, folder in folders.items():
+            n_clips = options.clips // 3 if "large" in name else options.clips
+            parts.append(of_model(name, folder, n_clips, options))
+    _report.report("Cold extraction on a CPU", parts, options.out)
+
+
+def of_model(name, folder, n_clips, options):
+    waveforms = clips(n_clips)
+    audio = sum(map(len, waveforms)) / RATE
+    plain = Plain(folder)
+    per_second = gflop(plain, waveforms)
+    peak, results = gemm_peak(), {}
+    for variant, make in variants_of(folder, waveforms, "whisper" in folder).items():
+        if variant in options.without:
+            continue
+        # Each against the plain loop, in pairs, so that no more than two models are in memory.
+        pair = {"plain": lambda: plain.loop(waveforms), "variant": make()}
+        taken = _report.interleaved(pair, options.repeats)
+        peak = max(peak, gemm_peak())
+        gigabytes = memory(folder, n_clips, variant)
+        results[variant] = (taken["plain"], taken["variant"], gigabytes)
+    rows = []
+    for variant, (base, taken, gigabytes) in results.items():
+        speed = audio / statistics.median(taken)
+        # Of those that compute what the loop does, no less and no padding.
+        comparable = not any(word in variant for word in ("≤ 6", "clip", "batches", "bfloat16"))
+        rows.append(
+            [
+                variant,
+                f"{speed:.2f}",
+                f"{_report.median_ratio(base, taken):.2f} ×",
+                f"{speed * per_second / peak:.0%}" if comparable else "–",
+                _report.spread(taken),
+                gigabytes,
+            ]
+        )
+    base = audio / statistics.median(results["plain loop"][1])
+    header = ["variant", "audio s/s", "against plain", "of the peak", "spread", "peak memory, GB"]
+    return (
+        f"## {name}\n\n{n_clips} clips, {audio:.0f} s; {per_second:.1f} GFLOP per second of audio; "
+        f"GEMM peak {peak:.0f} GFLOP/s, which allows {peak / per_second / base:.2f} × the plain "
+        f"loop; medians of {options.repeats}.\n\n" + _report.table(header, rows)
+    )
+
+
+if __name__ == "__main__":
+    main()

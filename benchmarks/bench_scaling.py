@@ -1,0 +1,166 @@
+"""How cost grows with clips, seconds, layers and jobs, and the exponents of the growth.
+
+    python benchmarks/bench_scaling.py [--model FOLDER]
+
+Without --model it takes the architecture of wav2vec 2.0 base with random weights for seconds and
+layers, and a small one for clips. An exponent of 1 is linear growth; it is fitted to the logarithms
+of the medians. Peak memory is that of a process that does nothing else.
+"""
+
+import argparse
+import functools
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+import _report
+import numpy as np
+import transformers
+from sklearn.base import clone
+
+from sklearn_ser import MFCCEmbedder, SSLEmbedder
+
+RATE = 16000
+SMALL = {
+    "hidden_size": 64,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "intermediate_size": 256,
+    "conv_dim": (64,) * 7,
+}
+N_CLIPS = (100, 1000, 10_000)
+SECONDS = (1, 2, 5, 10, 20, 40, 60, 120, 300, 600)
+LIMIT = 40  # seconds up to which attention is over the whole clip
+
+
+def build(folder, **settings):
+    transformers.Wav2Vec2Model(transformers.Wav2Vec2Config(**settings)).save_pretrained(folder)
+    transformers.Wav2Vec2FeatureExtractor().save_pretrained(folder)
+    return str(folder)
+
+
+def noise(seconds, seed=0):
+    rng = np.random.default_rng(seed)
+    return (0.1 * rng.standard_normal(round(seconds * RATE), dtype=np.float32), RATE)
+
+
+def exponent(sizes, costs):
+    """Return the slope of a line through the logarithms."""
+    return np.polyfit(np.log(sizes), np.log(costs), 1)[0]
+
+
+def by_clips(work, options):
+    small = build(f"{work}/small", **SMALL)
+    embedders = {
+        "SSLEmbedder, small model": SSLEmbedder(small, layer="all"),
+        "MFCCEmbedder": MFCCEmbedder(),
+    }
+    costs = {}
+    for n_clips in N_CLIPS:
+        clips = [noise(0.5, seed) for seed in range(n_clips)]
+        for kind, embedder in embedders.items():
+            embedder.set_params(cache=f"{work}/{kind[:3]}{n_clips}")
+            extract = functools.partial(embedder.fit_transform, clips)
+            for state, repeats in (("computed and stored", 1), ("stored already", 2)):
+                taken = min(_report.seconds(extract) for _ in range(repeats))
+                costs.setdefault(f"{kind}, {state}", []).append(taken)
+    rows = []
+    for name, taken in costs.items():
+        cells = [f"{1e3 * s / n:.2f}" for s, n in zip(taken, N_CLIPS, strict=True)]
+        rows.append([name, *cells, f"{exponent(N_CLIPS, taken):.3f}"])
+    header = ["ms a clip of 0.5 s", *(f"{n} clips" for n in N_CLIPS), "exponent"]
+    return "## Clips\n\n" + _report.table(header, rows)
+
+
+def by_seconds(model, options):
+    embedder = SSLEmbedder(model, layer="all", cache=None, backend="torch")
+    embedder.fit_transform([noise(3)])
+    rows, costs = [], []
+    for seconds in SECONDS:
+        extract = functools.partial(embedder.fit_transform, [noise(seconds)])
+        repeats = max(1, min(4 * options.repeats, round(60 / seconds)))
+        costs.append(statistics.median(_report.seconds(extract) for _ in range(repeats)))
+        speed = f"{seconds / costs[-1]:.2f}"
+        rows.append([f"{seconds} s", f"{costs[-1]:.2f}", speed, memory(model, seconds)])
+    if options.hour:
+        rows.append(["3600 s", "–", "–", memory(model, 3600)])
+    n_full = sum(seconds <= LIMIT for seconds in SECONDS)
+    fits = (
+        f"Exponent {exponent(SECONDS[:n_full], costs[:n_full]):.3f} up to {LIMIT} s, where all of "
+        f"a clip attends to itself; {exponent(SECONDS[n_full:], costs[n_full:]):.3f} in windows "
+        f"beyond; {exponent(SECONDS, costs):.3f} over all.\n"
+    )
+    header = ["clip", "seconds", "times real time", "peak memory of the process, GB"]
+    return "## Seconds of a clip\n\n" + _report.table(header, rows) + "\n" + fits
+
+
+def memory(model, seconds):
+    command = [sys.executable, __file__, "--memory", json.dumps([model, seconds])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return f"{float(done.stdout.split()[-1]):.2f}" if done.returncode == 0 else "failed"
+
+
+def by_layers(model, options):
+    clips = [noise(2.8, seed) for seed in range(4)]
+    variants = {}
+    for layer in (0, 3, 6, 9, 12):
+        embedder = SSLEmbedder(model, layer=layer, cache=None, backend="torch")
+        variants[layer] = functools.partial(embedder.fit_transform, clips)
+    taken = _report.interleaved(variants, options.repeats)
+    whole = statistics.median(taken[12])
+    rows = [
+        [f"≤ {layer}", f"{statistics.median(t):.2f}", f"{whole / statistics.median(t):.2f} ×"]
+        for layer, t in taken.items()
+    ]
+    header = ["layers asked for, without a store", "seconds", "against all"]
+    return "## Layers\n\n" + _report.table(header, rows)
+
+
+def by_jobs(model, options):
+    clips = [noise(2.8, seed) for seed in range(4)]
+    rows = []
+    for embedder, X in (
+        (SSLEmbedder(model, cache=None, backend="torch"), clips),
+        (MFCCEmbedder(cache=None), clips * 50),
+    ):
+        variants = {
+            n: functools.partial(clone(embedder).set_params(n_jobs=n).fit_transform, X)
+            for n in (1, 2)
+        }
+        taken = _report.interleaved(variants, options.repeats)
+        one, two = (statistics.median(taken[n]) for n in (1, 2))
+        rows.append([type(embedder).__name__, f"{one:.2f}", f"{two:.2f}", f"{one / two:.2f} ×"])
+    header = ["", "n_jobs=1, seconds", "n_jobs=2, seconds", "times faster"]
+    return "## Jobs\n\n" + _report.table(header, rows)
+
+
+def main():
+    parser = _report.parser(__doc__)
+    parser.add_argument("--model", help="a folder with a model")
+    parser.add_argument("--hour", action="store_true", help="also the memory of a clip of 60 min")
+    parser.add_argument("--memory", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    if options.memory:
+        model, seconds = json.loads(options.memory)
+        SSLEmbedder(model, layer="all", cache=None, backend="torch").fit_transform([noise(seconds)])
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+        return
+    with tempfile.TemporaryDirectory() as work:
+        model = options.model or build(Path(work) / "base")
+        parts = [
+            by_clips(work, options),
+            by_seconds(model, options),
+            by_layers(model, options),
+            by_jobs(model, options),
+        ]
+    _report.report("How cost grows", parts, options.out)
+
+
+if __name__ == "__main__":
+    main()

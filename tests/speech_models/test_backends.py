@@ -1,0 +1,116 @@
+"""OpenVINO and ONNX Runtime, where they are installed, and what is said where they are not."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sklearn_ser import SSLEmbedder
+from sklearn_ser.speech_models import _exported
+from sklearn_ser.speech_models._model import SpeechModel
+
+REFUSED: set[tuple[str, str]] = set()
+ALL = {"layer": "all", "pooling": ["mean", "std", "min", "max", "median"]}
+
+
+@pytest.fixture(params=_exported.BACKENDS)
+def backend(request):
+    if not _exported.installed(request.param):
+        pytest.skip(f"{request.param} is not installed: it is an extra")
+    return request.param
+
+
+def test_every_family_is_exact_or_refused(backend, family, tiny_model, clips):
+    """A backend that cannot run a family says so; none may give other numbers."""
+    folder = tiny_model(family)
+    expected = SSLEmbedder(folder, **ALL, backend="torch", cache=None).fit_transform(clips)
+    embedder = SSLEmbedder(folder, **ALL, backend=backend, cache=None)
+    if (backend, family) in REFUSED:
+        with pytest.raises(OSError, match=f"{backend} does not run"):
+            embedder.fit_transform(clips)
+        return
+    found = embedder.fit_transform(clips)
+    assert embedder._loaded().choices["backend"] == backend
+    for row, wanted in zip(found.reshape(-1, 24), expected.reshape(-1, 24), strict=True):
+        assert np.linalg.norm(row - wanted) <= 1e-5 * np.linalg.norm(wanted)
+
+
+def test_an_export_is_made_once(backend, tiny_model, cache_folder, clips, monkeypatch):
+    folder = Path(tiny_model())
+    SpeechModel(folder, "cpu", "float32", backend)
+    kept = {path: path.stat().st_mtime_ns for path in cache_folder.rglob("states.*")}
+    assert kept
+    SpeechModel(folder, "cpu", "float32", backend)
+    assert kept == {path: path.stat().st_mtime_ns for path in cache_folder.rglob("states.*")}
+    assert not list(cache_folder.rglob("*.tmp"))
+
+
+def test_a_damaged_export_is_refused_with_its_name(backend, tiny_model, cache_folder):
+    folder = Path(tiny_model())
+    SpeechModel(folder, "cpu", "float32", backend)
+    for path in cache_folder.rglob("states.*"):
+        path.write_bytes(b"\0" * 100)
+    with pytest.raises(OSError, match="backend='torch'"):
+        SpeechModel(folder, "cpu", "float32", backend)
+
+
+def test_padded_batches_and_early_stops_are_left_to_torch(backend, tiny_model, clips):
+    folder = tiny_model("XLS-R")
+    for options in ({"layer": 1}, {"layer": "all", "batch_seconds": 10}):
+        expected, found = (
+            SSLEmbedder(folder, **options, backend=name, cache=None).fit_transform(clips)
+            for name in ("torch", backend)
+        )
+        assert np.linalg.norm(found - expected) <= 1e-5 * np.linalg.norm(expected)
+
+
+@pytest.mark.parametrize("name", _exported.BACKENDS)
+def test_a_missing_backend_is_named_with_its_extra(name, tiny_model, clips, monkeypatch):
+    monkeypatch.setattr(_exported, "installed", lambda name: False)
+    embedder = SSLEmbedder(tiny_model("HuBERT-base"), backend=name, cache=None)
+    with pytest.raises(ImportError, match=rf"pip install sklearn-ser\[{name}\]"):
+        embedder.fit_transform(clips[:1])
+
+
+def test_auto_takes_the_fastest_that_is_exact(tiny_model, monkeypatch):
+    """Backends of our own: a wrong one, a broken one, and one that is right and fast."""
+
+    def wrong(encoder, example, shape, folder):
+        return lambda features: [
+            1.01 * state.numpy() for state in encoder(torch.from_numpy(features), [1], 3)
+        ]
+
+    def broken(encoder, example, shape, folder):
+        raise RuntimeError("no kernel for this layer")
+
+    def fast(encoder, example, shape, folder):
+        memory = {}
+
+        def run(features):
+            key = features.tobytes()
+            if key not in memory:
+                memory[key] = [s.numpy() for s in encoder(torch.from_numpy(features), [1], 3)]
+            return memory[key]
+
+        return run
+
+    monkeypatch.setattr(_exported, "SMALLEST", 0)
+    folder = Path(tiny_model())
+    for made, chosen in (
+        ({"wrong": wrong, "broken": broken}, "torch"),
+        ({"wrong": wrong, "fast": fast}, "fast"),
+    ):
+        backends = {name: ((), compile_states) for name, compile_states in made.items()}
+        monkeypatch.setattr(_exported, "BACKENDS", backends)
+        assert SpeechModel(folder, "cpu", "float32", "auto").choices["backend"] == chosen
+    with pytest.raises(OSError, match=r"wrong does not run .* \(its states differ\)"):
+        SpeechModel(folder, "cpu", "float32", "wrong")
+
+
+def test_auto_does_not_export_small_models(tiny_model, monkeypatch):
+    def never(*args):
+        raise AssertionError("exported")
+
+    monkeypatch.setattr(_exported, "BACKENDS", {"never": ((), never)})
+    assert SpeechModel(Path(tiny_model()), "cpu", "float32", "auto").choices["backend"] == "torch"

@@ -1,0 +1,279 @@
+"""A clip's numbers in any batch are those it has alone; each cure is needed."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sklearn_ser import SSLEmbedder
+from sklearn_ser.audio import ClipError
+from sklearn_ser.embedders import _speech_batches
+from sklearn_ser.pooling import STATISTICS, pool
+from sklearn_ser.speech_models import _batching, _joining, _wavlm, load_model
+from sklearn_ser.speech_models._encoder import TorchEncoder
+from sklearn_ser.speech_models._front_end import FrontEnd
+from sklearn_ser.speech_models._model import Pending, SpeechModel
+from sklearn_ser.speech_models._pooling import pool_padded
+from sklearn_ser.store import Store
+
+RATE = 16000
+ONE_AT_A_TIME = ("SEW-D",)  # its attention sees padding in a way of its own
+
+# Their layers look across frames in ways of their own, or their clips are all of 30 s.
+PADDED = ("SEW", "Conformer-relative", "Conformer-rotary", "Wav2Vec2-BERT", "Whisper")
+
+
+def assert_close(actual, desired, tolerance=1e-5):
+    """Compare row by row: one a layer and statistic."""
+    actual, desired = (x.reshape(-1, x.shape[-1]) for x in (actual, desired))
+    errors = np.linalg.norm(actual - desired, axis=1) / np.linalg.norm(desired, axis=1)
+    assert errors.max() <= tolerance
+
+
+def model_of(folder):
+    """Load a model that no other test has changed."""
+    return SpeechModel(Path(folder), "cpu", "float32", "torch")
+
+
+@pytest.fixture
+def padded(monkeypatch):
+    """Keep models from joining clips end to end, as on a GPU."""
+
+    def refuse(self, clips, upto):
+        raise NotImplementedError
+
+    monkeypatch.setattr(SpeechModel, "_joined", refuse)
+
+
+@pytest.fixture(scope="module")
+def ragged(speech):
+    """Sixteen waveforms of 0.1 to 2.4 s, odd numbers of frames among them."""
+    lengths = np.random.default_rng(0).integers(1600, 38400, 16)
+    return [speech(i, n / RATE) for i, n in enumerate(lengths)]
+
+
+@pytest.mark.parametrize("n_clips", [2, 16])
+@pytest.mark.parametrize("way", ["joined", "padded"])
+def test_statistics_in_a_batch_are_those_alone(way, n_clips, family, tiny_model, ragged, request):
+    if way == "padded":
+        request.getfixturevalue("padded")
+    model = model_of(tiny_model(family))
+    heard = [model.prepare(waveform) for waveform in ragged[:n_clips]]
+    if family == "Whisper":
+        heard = heard[:3]  # 30 s each
+    assert all(model.may_batch(clip) for clip in heard) == (family not in ONE_AT_A_TIME)
+    if family in ONE_AT_A_TIME:
+        return
+    assert model.batching == ("padded" if family in PADDED else way)
+    alone = [model.statistics([clip]).result()[0] for clip in heard]
+    order = np.random.default_rng(1).permutation(len(heard))
+    for indices in (range(len(heard)), order):
+        together = model.statistics([heard[i] for i in indices]).result()
+        for i, record in zip(indices, together, strict=True):
+            assert record.shape == (5, len(STATISTICS), 24)
+            assert_close(record, alone[i])
+
+
+def test_embeddings_do_not_depend_on_batches(family, tiny_model, clips, tmp_path):
+    folder = tiny_model(family)
+    options = {"layer": "all", "pooling": list(STATISTICS)}
+    expected = SSLEmbedder(folder, **options, cache=None, batch_seconds=None).fit_transform(clips)
+    seconds = 100 if family == "Whisper" else 4
+    for cache in (None, tmp_path):
+        embedder = SSLEmbedder(folder, **options, cache=cache, batch_seconds=seconds, n_jobs=2)
+        assert_close(
+            embedder.fit_transform(clips).reshape(len(clips), -1, 24),
+            expected.reshape(len(clips), -1, 24),
+        )
+    assert Store(tmp_path).size()[0] == len(clips)
+    assert not list(tmp_path.rglob("*.lock"))
+
+
+def without(cure):
+    return tuple(kept for kept in _batching.CURES if kept is not cure)
+
+
+@pytest.mark.parametrize("family", ["wav2vec2-base", "XLS-R", "WavLM-base", "data2vec"])
+@pytest.mark.parametrize("part", ["attention", "positional convolution"])
+def test_what_looks_across_frames_must_run_clip_by_clip(part, family, tiny_model, monkeypatch):
+    assert model_of(tiny_model(family)).batching == "joined"
+    if part == "attention":
+        monkeypatch.setattr(_joining, "_attend", None)
+        monkeypatch.setattr(_wavlm, "current_lengths", lambda: None)
+    else:
+        monkeypatch.setattr(_joining, "current_lengths", lambda: None)
+    assert model_of(tiny_model(family)).batching == "padded"
+
+
+@pytest.mark.parametrize("family", ["data2vec", "Conformer-relative", "Conformer-rotary"])
+def test_convolutions_must_find_zeros_beyond_a_clip(family, tiny_model, monkeypatch, padded):
+    assert model_of(tiny_model(family)).batching
+    monkeypatch.setattr(_batching, "CURES", without(_batching.blank_convolutions))
+    assert not model_of(tiny_model(family)).batching
+
+
+def test_attention_must_skip_half_pairs_of_squeezed_frames(tiny_model, monkeypatch, padded):
+    assert model_of(tiny_model("SEW")).batching
+    monkeypatch.setattr(_batching, "CURES", without(_batching.skip_half_pairs))
+    assert not model_of(tiny_model("SEW")).batching
+
+
+@pytest.mark.parametrize(
+    "family", ["wav2vec2-base", "HuBERT-base", "WavLM-base", "UniSpeech-SAT-base", "SEW"]
+)
+def test_group_norm_must_be_over_a_clips_own_samples(family, tiny_model, monkeypatch, padded):
+    assert model_of(tiny_model(family)).batching
+
+    def of_the_batch(self, waveforms, device):
+        padded = torch.nn.utils.rnn.pad_sequence([w.samples for w in waveforms], batch_first=True)
+        together = self.prepare(padded.flatten())
+        for waveform in waveforms:
+            waveform.weight, waveform.bias = together.weight, together.bias
+        return own_statistics(self, waveforms, device)
+
+    own_statistics = FrontEnd.__call__
+    model = model_of(tiny_model(family))
+    monkeypatch.setattr(FrontEnd, "__call__", of_the_batch)
+    assert not model.batching
+
+
+@pytest.mark.parametrize("family", ["XLS-R", "WavLM-large", "Wav2Vec2-BERT"])
+def test_attention_must_be_masked(family, tiny_model, monkeypatch, padded):
+    assert model_of(tiny_model(family)).batching
+    run = TorchEncoder.run
+    monkeypatch.setattr(
+        TorchEncoder, "run", lambda self, features, n_frames=(0,): run(self, features)
+    )
+    assert not model_of(tiny_model(family)).batching
+
+
+def test_each_clip_must_be_normalised_alone(tiny_model, speech):
+    """The feature extractor itself, given a batch, normalises over the padding."""
+    model = load_model(Path(tiny_model("wav2vec2-base")), "cpu")
+    waveforms = [speech(0, 1.0), speech(1, 0.4)]
+    together = model.feature_extractor(
+        waveforms, sampling_rate=RATE, padding=True, return_tensors="np"
+    )["input_values"][1][: len(waveforms[1])]
+    alone = model.prepare(waveforms[1]).parts[0].samples.numpy()
+    assert np.linalg.norm(together - alone) > 0.1 * np.linalg.norm(alone)
+
+
+def test_a_model_that_is_not_exact_together_is_run_alone(
+    tiny_model, clips, monkeypatch, build_model, padded
+):
+    folder = str(build_model("data2vec", seed=5))
+    alone = SSLEmbedder(folder, layer="all", cache=None, batch_seconds=None)
+    expected = alone.fit_transform(clips)
+    monkeypatch.setattr(_batching, "CURES", ())
+    sizes = []
+    statistics = SpeechModel.statistics
+
+    def counted(self, batch, upto=None):
+        sizes.append(len(batch))
+        return statistics(self, batch, upto)
+
+    monkeypatch.setattr(SpeechModel, "statistics", counted)
+    embedder = SSLEmbedder(folder, layer="all", cache=None, batch_seconds=60)
+    np.testing.assert_array_equal(embedder.fit_transform(clips), expected)
+    assert sizes == [1] * len(clips)
+
+
+def test_batches_keep_to_their_budget_and_pad_little(tiny_model, speech, monkeypatch):
+    sizes = []
+    statistics = SpeechModel.statistics
+
+    def counted(self, batch, upto=None):
+        sizes.append([self.seconds(clip) for clip in batch])
+        return statistics(self, batch, upto)
+
+    monkeypatch.setattr(SpeechModel, "statistics", counted)
+    X = [(speech(i, 0.3 + 0.7 * (i % 2)), RATE) for i in range(24)] + [(speech(99, 6.0), RATE)]
+    SSLEmbedder(tiny_model(), cache=None, batch_seconds=4.0).fit_transform(X)
+    assert sum(map(len, sizes)) == 25
+    assert any(len(batch) > 3 for batch in sizes)
+    for batch in sizes:
+        assert len(batch) == 1 or len(batch) * max(batch) <= 4.0
+        assert max(batch) - min(batch) < 0.1 or batch is sizes[-1] or len(set(batch)) == 2
+    assert sum(len(set(batch)) > 1 for batch in sizes) <= 1  # where one length gives way to another
+
+
+@pytest.mark.parametrize("on_error", ["raise", "warn", "nan"])
+def test_a_bad_clip_among_others(on_error, tiny_model, speech, tmp_path):
+    X = [(speech(i, 0.5), RATE) for i in range(6)]
+    X[3] = (np.zeros(8000, np.float32), RATE)
+    embedder = SSLEmbedder(
+        tiny_model(), cache=tmp_path, batch_seconds=1.0, on_error=on_error, n_jobs=1
+    )
+    if on_error == "raise":
+        with pytest.raises(ClipError, match=r"clip 3 .*silent"):
+            embedder.fit_transform(X)
+    else:
+        if on_error == "warn":
+            with pytest.warns(UserWarning, match="clip 3"):
+                embedded = embedder.fit_transform(X)
+        else:
+            embedded = embedder.fit_transform(X)
+        assert np.isnan(embedded).any(axis=1).tolist() == [i == 3 for i in range(6)]
+        assert Store(tmp_path).size()[0] == 5
+    assert not list(tmp_path.rglob("*.lock"))
+
+
+def test_what_another_process_holds_is_waited_for_last(tiny_model, speech, tmp_path):
+    X = [(speech(i, 0.4), RATE) for i in range(4)]
+    expected = SSLEmbedder(tiny_model(), cache=None).fit_transform(X)
+    embedder = SSLEmbedder(tiny_model(), cache=tmp_path, batch_seconds=2.0)
+    records = embedder._records()
+    import threading
+
+    from sklearn_ser.audio import as_clip
+
+    lock = records.claim(as_clip(X[1], 1).digest())
+    lock.acquire()
+    threading.Timer(0.5, lock.release).start()
+    assert_close(embedder.fit_transform(X), expected)
+
+
+def test_memory_that_runs_out_halves_the_batches(tiny_model, speech, monkeypatch):
+    X = [(speech(i, 0.5), RATE) for i in range(16)]
+    expected = SSLEmbedder(tiny_model(), layer="all", cache=None).fit_transform(X)
+    sizes = []
+    statistics = SpeechModel.statistics
+
+    def with_room_for_three(self, batch, upto=None):
+        sizes.append(len(batch))
+        if len(batch) > 3:
+            raise torch.OutOfMemoryError("out of memory")
+        return statistics(self, batch, upto)
+
+    monkeypatch.setattr(SpeechModel, "statistics", with_room_for_three)
+    embedder = SSLEmbedder(tiny_model(), layer="all", cache=None, batch_seconds=4.0)
+    assert_close(embedder.fit_transform(X), expected)
+    assert max(sizes) > 3
+    assert sum(size for size in sizes if size <= 3) == 16
+
+
+def test_a_clip_too_large_for_memory_is_an_error(tiny_model, speech, monkeypatch):
+    def full(self, batch, upto=None):
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(SpeechModel, "statistics", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        SSLEmbedder(tiny_model(), cache=None, batch_seconds=4.0).fit_transform(
+            [(speech(), RATE)] * 2
+        )
+
+
+def test_results_of_a_halved_batch_stay_in_order():
+    parts = [Pending([np.full((2, 1, 3), i, "f4")]) for i in range(3)]
+    found = _speech_batches._Results(parts).result()
+    assert [record[0, 0] for record in found] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("n_frames", [[7, 7], [1, 2, 3, 11], [10]])
+def test_pooling_a_padded_batch_equals_pooling_each_clip(n_frames):
+    frames = torch.randn(len(n_frames), 11, 5, generator=torch.Generator().manual_seed(0))
+    pooled = pool_padded(frames, n_frames).numpy()
+    for n, clip, found in itertools.zip_longest(n_frames, frames.numpy(), pooled):
+        np.testing.assert_allclose(found, pool(clip[:n]), rtol=1e-6, atol=1e-7)

@@ -1,0 +1,232 @@
+"""The ways to run a layer on a processor: all give the same, and the probe takes only those."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from sklearn_ser import SSLEmbedder
+from sklearn_ser.speech_models import _cpu
+from sklearn_ser.speech_models._front_end import FrontEnd, by_convolution, by_matmul, distance
+from sklearn_ser.speech_models._model import SpeechModel
+from sklearn_ser.speech_models._spectral import SpectralConvolution
+from sklearn_ser.speech_models._states import Captured, transformer_layers
+
+RATE = 16000
+needs_onednn = pytest.mark.skipif(
+    not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN"
+)
+
+
+@needs_onednn
+def test_the_private_operators_are_still_there():
+    """If torch drops them, packing is off: nothing breaks, but someone should know."""
+    assert _cpu.onednn_ops() is not None
+
+
+@pytest.fixture
+def linear():
+    torch.manual_seed(0)
+    return torch.nn.Linear(48, 96).requires_grad_(False)
+
+
+@needs_onednn
+@pytest.mark.parametrize("shape", [(1, 1, 48), (1, 7, 48), (3, 150, 48), (5, 48)])
+def test_a_packed_linear_layer_gives_the_same(shape, linear):
+    x = torch.randn(shape)
+    with torch.inference_mode():
+        assert distance(_cpu.PackedLinear(linear)(x), linear(x)) <= 1e-6
+
+
+@pytest.mark.parametrize("n_frames", [1, 5, 64, 129, 400])
+@pytest.mark.parametrize(
+    ("kernel", "groups", "padding"), [(128, 4, 64), (31, 24, 15), (19, 2, 9), (128, 4, 0)]
+)
+def test_a_spectral_convolution_gives_the_same(kernel, groups, padding, n_frames):
+    if n_frames + 2 * padding < kernel:
+        return
+    torch.manual_seed(0)
+    conv = torch.nn.Conv1d(24, 24, kernel, groups=groups, padding=padding).requires_grad_(False)
+    x = torch.randn(2, 24, n_frames)
+    with torch.inference_mode():
+        found, expected = SpectralConvolution(conv)(x), conv(x)
+    assert found.shape == expected.shape
+    assert distance(found, expected) <= 1e-6
+
+
+@pytest.mark.parametrize("options", [{"stride": 2}, {"dilation": 2}, {"padding": "same"}])
+def test_a_convolution_that_is_not_plain_is_not_run_by_spectra(options):
+    with pytest.raises(NotImplementedError):
+        SpectralConvolution(torch.nn.Conv1d(4, 4, 16, **options))
+
+
+WAYS = [by_matmul, by_convolution]
+if _cpu.onednn_ops() is not None:
+    WAYS.append(_cpu.by_packed_convolution)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("family", ["wav2vec2-base", "XLS-R", "data2vec", "SEW"])
+def test_every_way_through_the_front_end_gives_the_same(way, family, build_model, speech):
+    from transformers import AutoModel
+
+    module = AutoModel.from_pretrained(build_model(family)).eval().requires_grad_(False)
+    front_end = FrontEnd(module.feature_extractor, way)
+    waveforms = [torch.from_numpy(speech(i, seconds)) for i, seconds in enumerate((0.025, 1.1))]
+    with torch.inference_mode():
+        found = front_end([front_end.prepare(waveform) for waveform in waveforms], "cpu")
+        for waveform, frames in zip(waveforms, found, strict=True):
+            expected = module.feature_extractor(waveform[None])[0].T
+            assert front_end.n_frames(len(waveform)) == len(expected) >= 1
+            assert distance(frames[: len(expected)], expected) <= 1e-5
+
+
+def test_a_front_end_built_otherwise_is_left_to_the_model(build_model, clips, monkeypatch):
+    folder = str(build_model("wav2vec2-base", seed=3))
+    expected = SSLEmbedder(folder, layer="all", cache=None).fit_transform(clips)
+
+    def refuse(module):
+        raise NotImplementedError
+
+    monkeypatch.setattr("sklearn_ser.speech_models._model.fast_front_end", refuse)
+    model = SpeechModel(Path(folder), "cpu", "float32", "torch")
+    assert model.front_end is None
+    heard = [model.prepare(waveform) for waveform, _ in clips]
+    assert not any(model.may_batch(clip) for clip in heard)  # its group norm would see padding
+    for clip, row in zip(heard, expected, strict=True):
+        means = model.statistics([clip]).result()[0][:4, 0]
+        assert np.linalg.norm(means - row.reshape(4, -1)) <= 1e-5 * np.linalg.norm(row)
+
+
+class TestFastest:
+    """`fastest` takes what is exact and clearly faster, else the first."""
+
+    @staticmethod
+    def way(result, delay=0.0):
+        def build():
+            def call():
+                time.sleep(delay)
+                return [torch.tensor(result)]
+
+            return call
+
+        return build
+
+    def test_the_fastest_exact_way_is_taken(self):
+        ways = {"first": self.way([1.0], 0.01), "slow": self.way([1.0], 0.03)}
+        assert _cpu.fastest(ways) == "first"
+        assert _cpu.fastest({**ways, "fast": self.way([1.0])}) == "fast"
+
+    def test_what_is_not_exact_is_never_taken(self):
+        ways = {"first": self.way([1.0], 0.01), "wrong": self.way([1.0001])}
+        assert _cpu.fastest(ways) == "first"
+
+    def test_what_fails_is_never_taken(self):
+        def broken():
+            raise RuntimeError("no such operator")
+
+        assert _cpu.fastest({"first": self.way([1.0], 0.01), "broken": broken}) == "first"
+        with pytest.raises(RuntimeError):
+            _cpu.fastest({"broken": broken})
+
+
+@pytest.mark.parametrize("choice", ["torch", "packed", "spectral"])
+def test_whatever_the_probe_chooses_gives_the_same(choice, family, tiny_model, clips, monkeypatch):
+    if choice == "packed" and _cpu.onednn_ops() is None:
+        pytest.skip("this torch has no packed layers")
+    monkeypatch.setattr(_cpu, "LONG_KERNEL", 3)
+
+    def choose(ways):
+        return choice if choice in ways else next(iter(ways))
+
+    model = SpeechModel(Path(tiny_model(family)), "cpu", "float32", "torch")
+    monkeypatch.setattr(_cpu, "fastest", choose)
+    other = SpeechModel(Path(tiny_model(family)), "cpu", "float32", "torch")
+    if choice == "packed":
+        assert "packed" in other.choices.values()
+    for waveform, _ in clips[:3]:
+        expected, found = (m.statistics([m.prepare(waveform)]).result()[0] for m in (model, other))
+        for row, wanted in zip(found.reshape(-1, 24), expected.reshape(-1, 24), strict=True):
+            assert np.linalg.norm(row - wanted) <= 1e-5 * np.linalg.norm(wanted)
+
+
+@pytest.mark.parametrize("upto", [0, 1, 3])
+def test_only_layers_that_are_wanted_run(upto, family, tiny_model, clips, tmp_path):
+    folder = tiny_model(family)
+    expected = SSLEmbedder(folder, layer=upto, cache=tmp_path).fit_transform(clips[:2])
+    embedder = SSLEmbedder(folder, layer=upto, cache=None)
+    layers = transformer_layers(embedder._loaded()._encoder.model)
+    ran = []
+    hooks = [
+        layer.register_forward_hook(lambda module, args, out, i=i: ran.append(i))
+        for i, layer in enumerate(layers, 1)
+    ]
+    found = embedder.fit_transform(clips[:2])
+    for hook in hooks:
+        hook.remove()
+    assert sorted(set(ran)) == list(range(1, upto + 1))
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_an_early_stop_leaves_no_hooks(tiny_model, clips):
+    model = SSLEmbedder(tiny_model(), cache=None)._loaded()
+    network = model._encoder.model
+    with pytest.raises(ZeroDivisionError), Captured(network, 1):
+        raise ZeroDivisionError
+    with Captured(network, 0) as states:
+        network(torch.zeros(1, 16, 9))
+    assert len(states) == 1
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in network.modules())
+
+
+def test_wavlm_attends_as_transformers_does(build_model):
+    from transformers import AutoModel
+
+    from sklearn_ser.speech_models._wavlm import FusedAttention, fuse_attention
+
+    model = AutoModel.from_pretrained(build_model("WavLM-base")).eval().requires_grad_(False)
+    before = [layer.attention for layer in transformer_layers(model)]
+    fuse_attention(model)
+    x = torch.randn(2, 13, 24)
+    mask = torch.ones(2, 13, dtype=torch.long)
+    mask[1, 9:] = 0
+    bias = old_bias = None
+    for old, layer in zip(before, transformer_layers(model), strict=True):
+        assert isinstance(layer.attention, FusedAttention)
+        expected, _, old_bias = old(x, attention_mask=mask, position_bias=old_bias)
+        found, _, bias = layer.attention(x, attention_mask=mask, position_bias=bias)
+        assert distance(found[0], expected[0]) <= 1e-6
+        assert distance(found[1, :9], expected[1, :9]) <= 1e-6
+        x = functional.layer_norm(expected.nan_to_num(), (24,))
+
+
+class TestLowPrecision:
+    """dtype="bfloat16": near, smaller, and never mixed with exact records."""
+
+    @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+    def test_it_is_near(self, dtype, family, tiny_model, clips):
+        if dtype == "float16" and family.startswith(("WavLM", "SEW-D")):
+            pytest.skip("float16 is for GPUs; not all of its operators exist on a CPU")
+        exact = SSLEmbedder(tiny_model(family), layer="all", cache=None).fit_transform(clips)
+        near = SSLEmbedder(tiny_model(family), layer="all", cache=None, dtype=dtype)
+        found = near.fit_transform(clips)
+        assert found.dtype == np.float32
+        error = np.linalg.norm(found - exact) / np.linalg.norm(exact)
+        assert 1e-5 < error < 0.05
+
+    def test_it_has_records_of_its_own(self, tiny_model, clips, tmp_path):
+        embedded = [
+            SSLEmbedder(tiny_model(), dtype=dtype, cache=tmp_path).fit_transform(clips[:1])
+            for dtype in ("float32", "bfloat16", "float32")
+        ]
+        assert (embedded[0] != embedded[1]).any()
+        np.testing.assert_array_equal(embedded[0], embedded[2])
+        assert len(list(tmp_path.glob("ssl-*"))) == 2
+
+    def test_other_backends_refuse_it(self, tiny_model, clips):
+        embedder = SSLEmbedder(tiny_model(), dtype="bfloat16", backend="openvino", cache=None)
+        with pytest.raises(ValueError, match="float32"):
+            embedder.fit_transform(clips[:1])

@@ -91,7 +91,12 @@ def ways_of(module: Any) -> dict[str, Callable[[Any], Any]]:
     ways: dict[str, Callable[[Any], Any]] = {"torch": lambda layer: layer}
     if type(module) is torch.nn.Linear and onednn_ops() is not None:
         ways["packed"] = PackedLinear
-    if type(module) is torch.nn.Conv1d and module.kernel_size[0] >= LONG_KERNEL:
+    if (
+        type(module) is torch.nn.Conv1d
+        and module.kernel_size[0] >= LONG_KERNEL
+        and (module.stride, module.dilation) == ((1,), (1,))
+        and not isinstance(module.padding, str)
+    ):
         ways["spectral"] = SpectralConvolution
     return ways if len(ways) > 1 else {}
 

@@ -27,7 +27,7 @@ class SpectralConvolution(torch.nn.Module):
         super().__init__()
         if conv.stride != (1,) or conv.dilation != (1,) or isinstance(conv.padding, str):
             raise NotImplementedError(f"{conv} is not plain")
-        self.kernel_size, self.padding = conv.kernel_size, conv.padding
+        self.kernel_size, self.stride, self.padding = conv.kernel_size, conv.stride, conv.padding
         self.groups, self.bias = conv.groups, conv.bias
         kernel = conv.kernel_size[0]
         self._block = 1 << (2 * kernel - 1).bit_length()

@@ -110,7 +110,8 @@ class Packs:
                 warnings.warn(message, StoreWarning, stacklevel=4)
                 self._salvage(pack)
                 continue
-            out = np.empty((len(inside), len(parts), parts[0].size // n_clips), "f4")
+            n_columns = parts[0].size // n_clips if parts else 0
+            out = np.empty((len(inside), len(parts), n_columns), "f4")
             for i, part in enumerate(parts):
                 np.take(part.reshape(n_clips, -1), inside, axis=0, out=out[:, i])
             for i, record in zip(wanted, out, strict=True):

@@ -187,7 +187,8 @@ class Records:
         """Return the lock that keeps two processes from computing the same record."""
         path = self.path(key)
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        return filelock.FileLock(f"{path}.lock", is_singleton=False)
+        # One thread may take it and another give it back.
+        return filelock.FileLock(f"{path}.lock", is_singleton=False, thread_local=False)
 
     def forget_claim(self, key: str) -> None:
         """Remove the lock's file; whoever still waits for it will find the record."""
@@ -202,7 +203,14 @@ class Records:
 
     def clear(self) -> None:
         """Delete these records, and the folder if nothing else is in it."""
-        for pattern in ("*/*.npy", "*/*.npy.*", "packs/*.keys*", "*.tmp", "settings.json"):
+        for pattern in (
+            "*/*.npy",
+            "*/*.npy.*",
+            "packs/*.keys*",
+            "packs/.lock",
+            "*.tmp",
+            "settings.json",
+        ):
             for path in self.folder.glob(pattern):
                 with suppress(OSError):
                     path.unlink()

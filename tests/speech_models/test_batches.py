@@ -16,7 +16,7 @@ from sklearn_ser.speech_models._encoder import TorchEncoder
 from sklearn_ser.speech_models._front_end import FrontEnd
 from sklearn_ser.speech_models._model import Pending, SpeechModel
 from sklearn_ser.speech_models._pooling import pool_padded
-from sklearn_ser.store import Store
+from sklearn_ser.store import Records, Store
 
 RATE = 16000
 ONE_AT_A_TIME = ("SEW-D",)  # its attention sees padding in a way of its own
@@ -233,6 +233,18 @@ def test_what_another_process_holds_is_waited_for_last(tiny_model, speech, tmp_p
     lock.acquire()
     threading.Timer(0.5, lock.release).start()
     assert_close(embedder.fit_transform(X), expected)
+
+
+def test_locks_taken_by_threads_are_given_back(tiny_model, speech, tmp_path):
+    X = [(speech(i, 0.4), RATE) for i in range(6)]
+    embedder = SSLEmbedder(tiny_model(), cache=tmp_path, batch_seconds=1.0, n_jobs=2)
+    locks = []
+    claim = Records.claim
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Records, "claim", lambda *args: locks.append(claim(*args)) or locks[-1])
+        embedder.fit_transform(X)
+    assert len(locks) == 6
+    assert not any(lock.is_locked for lock in locks)
 
 
 def test_memory_that_runs_out_halves_the_batches(tiny_model, speech, monkeypatch):

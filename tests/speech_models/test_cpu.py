@@ -182,6 +182,7 @@ def test_an_early_stop_leaves_no_hooks(tiny_model, clips):
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in network.modules())
 
 
+@pytest.mark.filterwarnings("ignore:Support for mismatched key_padding_mask")  # of transformers
 def test_wavlm_attends_as_transformers_does(build_model):
     from transformers import AutoModel
 

@@ -30,6 +30,9 @@ EXACT = 1e-5
 MARGIN = 0.97  # what replaces torch's own way must be clearly faster
 LONG_KERNEL = 16
 N_RUNS = 5
+Call = Callable[[], list[torch.Tensor]]
+Ways = dict[str, Callable[[], Call]]
+_decisions: dict[tuple[str, int], str] = {}
 N_WEIGHTS = 4  # as many as keep weights out of the caches, as they are in a model
 
 
@@ -120,7 +123,7 @@ def speed_up(model: Any) -> dict[str, str]:
     for kind, places in kinds.items():
         layers = [layer for _, _, layer in places[:N_WEIGHTS]]
         ways = ways_of(layers[0])
-        name = fastest({way: _each(build, layers) for way, build in ways.items()})
+        name = decided(kind, {way: _each(build, layers) for way, build in ways.items()})
         chosen[kind] = name
         if name != "torch":
             for parent, attribute, layer in places:
@@ -162,14 +165,36 @@ def fast_front_end(module: Any) -> tuple[FrontEnd, str]:
         return prepared
 
     FrontEnd(module, by_matmul)  # tells whether it is one at all
-    name = fastest({name: build(way) for name, way in ways.items()})
+    kind = f"front end {[tuple(layer.conv.weight.shape) for layer in module.conv_layers]}"
+    name = decided(kind, {name: build(way) for name, way in ways.items()})
     return FrontEnd(module, ways[name]), name
 
 
-def fastest(ways: dict[str, Callable[[], Callable[[], list[torch.Tensor]]]]) -> str:
-    """Return the name of the fastest way whose results are those of the first, to rounding."""
+def decided(kind: str, ways: Ways) -> str:
+    """Return the fastest exact way; for layers of one kind the same throughout a process.
+
+    So models of one shape give the same to the bit.
+    """
+    known = (kind, torch.get_num_threads())
+    name = _decisions.get(known)
+    exact = exact_ways(
+        ways if name is None else {way: ways[way] for way in _with_first(ways, name)}
+    )
+    if name not in exact:
+        exact = exact if name is None else exact_ways(ways)
+        name = _decisions[known] = fastest(exact)
+    return name
+
+
+def _with_first(ways: Ways, name: str) -> list[str]:
     (first, *_) = ways
-    calls: dict[str, Callable[[], list[torch.Tensor]]] = {}
+    return list(dict.fromkeys((first, name)))
+
+
+def exact_ways(ways: Ways) -> dict[str, Call]:
+    """Return the ways whose results are those of the first, to rounding, ready to be called."""
+    (first, *_) = ways
+    calls: dict[str, Call] = {}
     expected: list[torch.Tensor] = []
     for name, build in ways.items():
         try:
@@ -182,6 +207,11 @@ def fastest(ways: dict[str, Callable[[], Callable[[], list[torch.Tensor]]]]) -> 
         expected = expected or found
         if all(distance(a, b) <= EXACT for a, b in zip(found, expected, strict=True)):
             calls[name] = call
+    return calls
+
+
+def fastest(calls: dict[str, Call]) -> str:
+    """Return the name of the way that is clearly faster than the first, or else the first."""
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(N_RUNS):  # in turn, so that a busy moment hits all of them
         for name, call in calls.items():
@@ -189,5 +219,6 @@ def fastest(ways: dict[str, Callable[[], Callable[[], list[torch.Tensor]]]]) -> 
             call()
             seconds[name].append(time.perf_counter() - started)
     medians = {name: statistics.median(taken) for name, taken in seconds.items()}
+    (first, *_) = medians
     best = min(medians, key=medians.__getitem__)
     return best if medians[best] < MARGIN * medians[first] else first

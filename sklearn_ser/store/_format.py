@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Record", "read_rows", "to_bytes"]
+__all__ = ["Record", "parse_header", "read_rows", "to_bytes"]
 
 Record = npt.NDArray[np.float32]
 
@@ -35,7 +35,7 @@ def to_bytes(record: Record, key: str) -> bytes:
 
 def read_rows(file: io.FileIO, key: str, rows: Sequence[int] | None) -> Record:
     head = file.read(_HEAD)
-    start, dtype, n_rows = _parse_header(head[: 10 + int.from_bytes(head[8:10], "little")])
+    start, dtype, n_rows = parse_header(head)
     size = os.fstat(file.fileno()).st_size
     if size != start + n_rows * dtype.itemsize:
         raise ValueError(f"{size} bytes long instead of {start + n_rows * dtype.itemsize}")
@@ -53,6 +53,11 @@ def read_rows(file: io.FileIO, key: str, rows: Sequence[int] | None) -> Record:
         if zlib.crc32(memoryview(part)[:-4], seed) != int.from_bytes(part[-4:], "little"):
             raise ValueError("its checksum does not match")
     return np.frombuffer(parts[0] if len(parts) == 1 else b"".join(parts), dtype)["values"]
+
+
+def parse_header(content: bytes) -> tuple[int, np.dtype[Any], int]:
+    """Return where the rows start, their type and their number; ValueError if it is damaged."""
+    return _parse_header(content[: 10 + int.from_bytes(content[8:10], "little")])
 
 
 @functools.lru_cache(maxsize=64)

@@ -26,7 +26,7 @@ from typing import Any
 import filelock
 import numpy as np
 
-from sklearn_ser.store._format import Record, read_rows, to_bytes
+from sklearn_ser.store._format import Record, parse_header, read_rows, to_bytes
 from sklearn_ser.store._warning import StoreWarning
 
 __all__ = ["Packs", "packs_in"]
@@ -246,10 +246,10 @@ def packs_in(folder: Path) -> Packs:
 def _sound_records(content: bytes, listed: Sequence[tuple[str, int]]) -> dict[str, Record]:
     """Return the records of a damaged pack whose own checksum is right."""
     try:
-        shape, start, itemsize = _shape_of(content)
+        start, dtype, n_rows = parse_header(content)
     except ValueError:
         return {}
-    n_rows = shape[0]
+    itemsize = dtype.itemsize
     if len(content) < start + n_rows * itemsize or not listed:
         return {}
     raw = np.frombuffer(content, np.uint8, n_rows * itemsize, start).reshape(n_rows, itemsize)
@@ -260,10 +260,3 @@ def _sound_records(content: bytes, listed: Sequence[tuple[str, int]]) -> dict[st
         if zlib.crc32(record.tobytes()) == checksum:
             sound[key] = record
     return sound
-
-
-def _shape_of(content: bytes) -> tuple[tuple[int, ...], int, int]:
-    file = io.BytesIO(content)
-    np.lib.format.read_magic(file)
-    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    return shape, file.tell(), dtype.itemsize

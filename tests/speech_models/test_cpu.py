@@ -101,8 +101,8 @@ def test_a_front_end_built_otherwise_is_left_to_the_model(build_model, clips, mo
         assert np.linalg.norm(means - row.reshape(4, -1)) <= 1e-5 * np.linalg.norm(row)
 
 
-class TestFastest:
-    """`fastest` takes what is exact and clearly faster, else the first."""
+class TestDecided:
+    """`decided` takes what is exact and clearly faster, else the first."""
 
     @staticmethod
     def way(result, delay=0.0):
@@ -115,22 +115,31 @@ class TestFastest:
 
         return build
 
+    def decide(self, ways):
+        return _cpu.decided(f"a kind of its own {time.perf_counter()}", ways)
+
     def test_the_fastest_exact_way_is_taken(self):
         ways = {"first": self.way([1.0], 0.01), "slow": self.way([1.0], 0.03)}
-        assert _cpu.fastest(ways) == "first"
-        assert _cpu.fastest({**ways, "fast": self.way([1.0])}) == "fast"
+        assert self.decide(ways) == "first"
+        assert self.decide({**ways, "fast": self.way([1.0])}) == "fast"
 
     def test_what_is_not_exact_is_never_taken(self):
         ways = {"first": self.way([1.0], 0.01), "wrong": self.way([1.0001])}
-        assert _cpu.fastest(ways) == "first"
+        assert self.decide(ways) == "first"
 
     def test_what_fails_is_never_taken(self):
         def broken():
             raise RuntimeError("no such operator")
 
-        assert _cpu.fastest({"first": self.way([1.0], 0.01), "broken": broken}) == "first"
+        assert self.decide({"first": self.way([1.0], 0.01), "broken": broken}) == "first"
         with pytest.raises(RuntimeError):
-            _cpu.fastest({"broken": broken})
+            self.decide({"broken": broken})
+
+    def test_a_decision_holds_for_all_layers_of_a_kind_that_it_suits(self):
+        slow, fast = self.way([1.0], 0.01), self.way([1.0])
+        assert _cpu.decided("one kind", {"a": slow, "b": fast}) == "b"
+        assert _cpu.decided("one kind", {"a": fast, "b": slow}) == "b"
+        assert _cpu.decided("one kind", {"a": fast, "b": self.way([1.1])}) == "a"
 
 
 @pytest.mark.parametrize("choice", ["torch", "packed", "spectral"])
@@ -139,11 +148,11 @@ def test_whatever_the_probe_chooses_gives_the_same(choice, family, tiny_model, c
         pytest.skip("this torch has no packed layers")
     monkeypatch.setattr(_cpu, "LONG_KERNEL", 3)
 
-    def choose(ways):
+    def choose(kind, ways):
         return choice if choice in ways else next(iter(ways))
 
     model = SpeechModel(Path(tiny_model(family)), "cpu", "float32", "torch")
-    monkeypatch.setattr(_cpu, "fastest", choose)
+    monkeypatch.setattr(_cpu, "decided", choose)
     other = SpeechModel(Path(tiny_model(family)), "cpu", "float32", "torch")
     if choice == "packed":
         assert "packed" in other.choices.values()

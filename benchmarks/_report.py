@@ -3,6 +3,7 @@
 import argparse
 import os
 import platform
+import resource
 import statistics
 import time
 from importlib.metadata import PackageNotFoundError, version
@@ -58,6 +59,15 @@ def spread(taken):
     """Return the range of some seconds around their median, in per cent."""
     middle = statistics.median(taken)
     return f"−{(1 - min(taken) / middle):.0%}/+{(max(taken) / middle - 1):.0%}"
+
+
+def peak_gigabytes():
+    """Return the most memory that this process has held."""
+    status = Path("/proc/self/status")
+    if status.exists():  # what getrusage tells includes the parent before this program started
+        (line,) = [x for x in status.read_text().splitlines() if x.startswith("VmHWM")]
+        return int(line.split()[1]) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def multiplies_bfloat16():

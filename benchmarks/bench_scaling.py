@@ -10,7 +10,6 @@ of the medians. Peak memory is that of a process that does nothing else.
 import argparse
 import functools
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -149,7 +148,7 @@ def main():
     if options.memory:
         model, seconds = json.loads(options.memory)
         SSLEmbedder(model, layer="all", cache=None, backend="torch").fit_transform([noise(seconds)])
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+        print(_report.peak_gigabytes())
         return
     with tempfile.TemporaryDirectory() as work:
         model = options.model or build(Path(work) / "base")

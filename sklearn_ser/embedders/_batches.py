@@ -19,7 +19,6 @@ __all__ = ["Batched", "compute_in_batches"]
 
 Array = npt.NDArray[np.float32]
 
-LOOK_AHEAD = 8  # batches' worth of clips, to find such as are about equally long
 MOST_AHEAD = 128  # clips; each holds a lock, and some systems allow 256 open files
 MOST_THREADS = 8
 
@@ -28,6 +27,7 @@ class Batched(Protocol):
     """What an embedder says about extracting several clips at once."""
 
     seconds: float  # of audio, padding included, in one batch
+    ahead: float  # batches' worth of clips to read ahead, to find such as are about equally long
 
     def prepare(self, clip: Clip, content: Any) -> tuple[Any, float, bool]:
         """Return a clip ready to be computed, its seconds, and whether it may share a batch."""
@@ -60,7 +60,7 @@ def compute_in_batches(
     running: tuple[list[_Ready], Any] | None = None
     try:
         with ThreadPoolExecutor(n_threads) as threads:
-            ahead = _Ahead(claims, batched, threads, held)
+            ahead = _Ahead(claims, batched, threads, n_threads, held)
             try:
                 while batch := _next(ahead, running, held):
                     pending = batched.start([ready.item for ready in batch])
@@ -97,10 +97,12 @@ class _Ahead:
         claims: Sequence[Claim],
         batched: Batched,
         threads: ThreadPoolExecutor,
+        n_threads: int,
         held: dict[str, Claim],
     ) -> None:
         self._waiting = deque(claims)
         self._batched, self._threads, self._held = batched, threads, held
+        self._n_threads = n_threads
         self._reading: deque[Future[_Ready | Done]] = deque()
         self._ready: list[_Ready] = []
         self._known: list[Done] = []
@@ -115,7 +117,7 @@ class _Ahead:
         budget = self._batched.seconds
         while True:
             self._read_on()
-            enough = sum(ready.seconds for ready in self._ready) >= LOOK_AHEAD * budget
+            enough = sum(r.seconds for r in self._ready) >= self._batched.ahead * budget
             if not self._reading or (enough and self._ready):
                 break
             found = self._reading.popleft().result()
@@ -134,7 +136,9 @@ class _Ahead:
         return batch
 
     def _read_on(self) -> None:
-        while self._waiting and len(self._reading) + len(self._ready) < MOST_AHEAD:
+        # No more than is needed: a clip that is claimed is one that others cannot compute.
+        n_reading = min(2 * self._n_threads, MOST_AHEAD - len(self._ready))
+        while self._waiting and len(self._reading) < n_reading:
             claim = self._waiting.popleft()
             self._reading.append(self._threads.submit(self._read, claim))
 
@@ -152,14 +156,19 @@ class _Ahead:
 
 
 def _collect(batch: list[_Ready], pending: Any, held: dict[str, Claim]) -> Iterator[Done]:
+    """Store a batch's records, and only then tell of those that are not usable."""
+    errors: list[tuple[Claim, ClipError]] = []
     for ready, record in zip(batch, pending.result(), strict=True):
         claim = ready.claim
         try:
-            outcome: Array | ClipError = claim.keep(ready.content, record)
+            kept = claim.keep(ready.content, record)
         except ClipError as error:
-            outcome = claim.failed(error)
+            errors.append((claim, error))
+        else:
+            yield claim.key, kept
         _release(claim, held)
-        yield claim.key, outcome
+    for claim, error in errors:
+        yield claim.key, claim.failed(error)
 
 
 def _release(claim: Claim, held: dict[str, Claim]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -17,6 +18,7 @@ from sklearn_ser.embedders._base import COUNT, POSITIVE, Array, BaseEmbedder
 __all__ = ["MFCCEmbedder"]
 
 ORDERS = ("mfcc", "delta", "delta2")
+FLOOR, RANGE = 1e-10, 80  # of power, and of decibels below the loudest, as librosa has them
 DELTA_WIDTH = 9  # frames, librosa's own default
 
 
@@ -147,15 +149,14 @@ class _Analysis:
 
     def __call__(self, waveform: Array) -> Array:
         """Return coefficients of shape (n_frames, n_mels)."""
-        import librosa
         import scipy.fft
 
         padded = np.pad(waveform, self._n_fft // 2)
         frames = np.lib.stride_tricks.sliding_window_view(padded, self._n_fft)
         spectra = scipy.fft.rfft(frames[:: self._hop_length] * self._window)
         power = spectra.real**2 + spectra.imag**2
-        # At most 80 dB below the loudest, as librosa has it.
-        decibels = librosa.power_to_db(self._filters @ power.T)
+        decibels = np.log(np.maximum(self._filters @ power.T, FLOOR)) * (10 / math.log(10))
+        np.maximum(decibels, decibels.max() - RANGE, out=decibels)
         mfcc: Array = scipy.fft.dct(decibels, axis=0, norm="ortho").T
         return mfcc
 

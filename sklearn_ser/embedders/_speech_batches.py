@@ -28,6 +28,8 @@ class SpeechBatches:
         The last layer wanted.
     seconds : float
         Of audio in one batch; less once memory has run out.
+    ahead : float
+        How many batches' worth of clips to read ahead.
     """
 
     def __init__(
@@ -36,8 +38,10 @@ class SpeechBatches:
         hear: Callable[[Clip, Any], Any],
         upto: int | None,
         seconds: float,
+        ahead: float,
     ) -> None:
-        self._load, self._hear, self._upto, self.seconds = load, hear, upto, seconds
+        self._load, self._hear, self._upto = load, hear, upto
+        self.seconds, self.ahead = seconds, ahead
 
     def prepare(self, clip: Clip, content: Any) -> tuple[Any, float, bool]:
         """Return what the model hears, its seconds, and whether it may share a batch."""

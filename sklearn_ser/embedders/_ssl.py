@@ -254,7 +254,8 @@ class SSLEmbedder(BaseEmbedder):
             seconds = self._loaded().best_batch
         if seconds is None:
             return None
-        return SpeechBatches(self._loaded, self._heard, self._upto(), float(seconds))
+        ahead = 8 if self._device().startswith("cuda") else 1
+        return SpeechBatches(self._loaded, self._heard, self._upto(), float(seconds), ahead)
 
     def _groups(self) -> list[tuple[int, str]]:
         n_layers = self.n_layers

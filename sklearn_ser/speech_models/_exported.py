@@ -180,8 +180,9 @@ def exports(
             found[name] = _exact(name, folder, encoder, features)
         except Exception as error:  # what another library raises about a model that it cannot run
             if backend != "auto":
+                reason = f"{error}".partition("\n")[0][:200]  # some print the whole graph
                 raise OSError(
-                    f"{name} does not run the model in {folder} as torch does ({error}). "
+                    f"{name} does not run the model in {folder} as torch does ({reason}). "
                     "Use backend='torch'."
                 ) from error
     return found

@@ -167,8 +167,8 @@ def _collect(batch: list[_Ready], pending: Any, held: dict[str, Claim]) -> Itera
         else:
             yield claim.key, kept
         _release(claim, held)
-    for claim, error in errors:
-        yield claim.key, claim.failed(error)
+    for claim, unusable in errors:
+        yield claim.key, claim.failed(unusable)
 
 
 def _release(claim: Claim, held: dict[str, Claim]) -> None:

@@ -135,13 +135,14 @@ class FrontEnd:
             bias = to_device(bias, device)
         weight = to_device(weight, device)
         n_frames = self.n_frames(samples.shape[1])
-        blocks = [
-            self._block(
-                samples[:, start * self.hop : (stop - 1) * self.hop + self.reach], weight, bias
-            )
-            for start, stop in blocks_of(n_frames, BLOCK)
-        ]
-        return blocks[0] if len(blocks) == 1 else torch.cat(blocks, dim=1)
+        if n_frames <= BLOCK:
+            return self._block(samples, weight, bias)
+        frames = samples.new_empty(len(samples), n_frames, self.convs[-1].out_channels)
+        for start in range(0, n_frames, BLOCK):
+            stop = min(n_frames, start + BLOCK)
+            under = samples[:, start * self.hop : (stop - 1) * self.hop + self.reach]
+            frames[:, start:stop] = self._block(under, weight, bias)
+        return frames
 
     def _block(self, samples: Any, weight: Any, bias: Any) -> torch.Tensor:
         first = self.convs[0]
@@ -167,11 +168,6 @@ class FrontEnd:
         found = self([self.prepare(noise)], weight.device)[0]
         if found.shape != expected.shape or distance(found, expected) > tolerance(weight.dtype):
             raise NotImplementedError("other values than the model's own")
-
-
-def blocks_of(n_frames: int, size: int) -> list[tuple[int, int]]:
-    """Cut a number of frames into blocks."""
-    return [(i, min(n_frames, i + size)) for i in range(0, n_frames, size)]
 
 
 def to_device(tensor: torch.Tensor, device: Any) -> torch.Tensor:

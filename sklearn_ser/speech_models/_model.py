@@ -6,6 +6,7 @@ import contextlib
 import functools
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -282,22 +283,13 @@ class SpeechModel:
             if len(clips) == 1 and (clips[0].passes or len(clips[0].parts) > 1):
                 return Pending(self._merged(clips[0], layers))
             if len(clips) > 1 and self.batching == "joined":
-                return Pending(
-                    [
-                        pool(np.stack([_numpy(state) for state in _select(states, layers)]))
-                        for states in self._joined(clips, last)
-                    ]
-                )
+                return Pending(_pooled(self._joined(clips, last), layers))
             ((states, n_frames),) = self._states(clips, last)
             if torch.device(self.device).type == "cuda":
                 pooled = [pool_padded(state, n_frames) for state in _select(states, layers)]
                 return Pending(torch.stack(pooled, dim=1))
-            return Pending(
-                [
-                    pool(np.stack([_numpy(s[i, :n]) for s in _select(states, layers)]))
-                    for i, n in enumerate(n_frames)
-                ]
-            )
+            of_clips = [[s[i, :n] for s in states] for i, n in enumerate(n_frames)]
+            return Pending(_pooled(of_clips, layers))
 
     def _merged(self, clip: Heard, layers: Sequence[int]) -> list[Array]:
         if clip.passes:
@@ -385,6 +377,18 @@ class Pending:
         if self._event is not None:
             self._event.synchronize()
         return self._result
+
+
+def _pooled(of_clips: Sequence[Sequence[torch.Tensor]], layers: Sequence[int]) -> list[Array]:
+    """Pool the states of each clip; sorting for the median leaves Python to other threads."""
+
+    def pooled(states: Sequence[torch.Tensor]) -> Array:
+        return pool(np.stack([_numpy(state) for state in _select(states, layers)]))
+
+    if len(of_clips) == 1:
+        return [pooled(of_clips[0])]
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        return list(threads.map(torch.inference_mode()(pooled), of_clips))
 
 
 def _one_by_one(encoder: Encoder, examples: Sequence[torch.Tensor], n_layers: int) -> None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 import warnings
 from pathlib import Path
 
@@ -235,3 +236,38 @@ def test_rows_in_memory_are_bounded():
     assert sum(row.nbytes for row in recent._rows.values()) <= 100
     assert recent.get(49) is not None
     assert recent.get(0) is None
+
+
+def test_packs_that_cannot_be_read_do_not_cost_what_was_computed_again(records, monkeypatch):
+    def refuse(self, pack, rows):
+        raise PermissionError("no")
+
+    monkeypatch.setattr(_packs.Packs, "_rows_of", refuse)
+    with pytest.warns(StoreWarning, match="cannot be read"):
+        assert records.read_all([key(0)]) == [None]
+    for i in range(_packs.FEWEST):
+        records.write(key(i), record(i))
+    records.pack()
+    assert records._read_loose(key(0), None) is not None
+
+
+def test_packs_written_at_one_moment_are_all_seen(tmp_path, monkeypatch):
+    """A folder's date may not tell of a second change within the same tick."""
+    stat = os.stat
+
+    def coarse(path, **options):
+        found = stat(path, **options)
+        if not str(path).endswith("packs"):
+            return found
+        return os.stat_result((*found[:7], *[int(found.st_mtime) // 10 * 10] * 3))
+
+    now = time.time()
+    monkeypatch.setattr(_packs.os, "stat", coarse)
+    monkeypatch.setattr(_packs.time, "time_ns", lambda: int(now) // 10 * 10 * 10**9)
+    ours, theirs = (Store(tmp_path).records("test", {"n": 1}) for _ in range(2))
+    theirs._packs = _packs.Packs(ours._packs.folder)  # of another process
+    for start in (0, 100):
+        for i in range(start, start + 100):
+            theirs.write(key(i), record(i))
+        theirs.pack()
+        assert ours.read_all([key(start)])[0] is not None

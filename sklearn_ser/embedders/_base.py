@@ -236,7 +236,9 @@ class BaseEmbedder(TransformerMixin, BaseEstimator):
         if self._gives_sequences():
             sequences = np.empty(len(clips), dtype=object)
             for i, part in enumerate(parts):
-                sequences[i] = np.full((1, n_features), np.nan, "f4") if part is None else part
+                if part is None:
+                    part = np.full((1, n_features), np.nan, dtype=np.float32)
+                sequences[i] = part.copy()  # the store may read the same again
             return sequences
         embedded = np.full((len(clips), n_features), np.nan, dtype=np.float32)
         for i, part in enumerate(parts):

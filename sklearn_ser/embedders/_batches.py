@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -34,7 +35,10 @@ class Batched(Protocol):
         ...
 
     def start(self, items: Sequence[Any]) -> Any:
-        """Begin to compute a batch; the ``result()`` of what it returns gives the records."""
+        """Begin to compute a batch.
+
+        The ``result()`` of what it returns gives a record, or what is wrong, for each clip.
+        """
         ...
 
 
@@ -49,7 +53,7 @@ class _Ready:
 
 def compute_in_batches(
     claims: Sequence[Claim], batched: Batched, n_threads: int | None = None
-) -> Iterator[Done]:
+) -> Generator[Done]:
     """Yield (key, outcome) as batches are done; threads read and decode ahead of the device.
 
     Clips are sorted by length within a look-ahead, so that little is padding; while the device
@@ -57,36 +61,27 @@ def compute_in_batches(
     """
     n_threads = n_threads or min(MOST_THREADS, os.cpu_count() or 1)
     held: dict[str, Claim] = {}
-    running: tuple[list[_Ready], Any] | None = None
+    started: deque[tuple[list[_Ready], Any]] = deque()
     try:
         with ThreadPoolExecutor(n_threads) as threads:
             ahead = _Ahead(claims, batched, threads, n_threads, held)
             try:
-                while batch := _next(ahead, running, held):
-                    pending = batched.start([ready.item for ready in batch])
+                while batch := ahead.next_batch():
+                    started.append((batch, batched.start([ready.item for ready in batch])))
                     yield from ahead.known()
-                    if running is not None:
-                        yield from _collect(*running, held)
-                    running = batch, pending
-                if running is not None:
-                    yield from _collect(*running, held)
+                    if len(started) > 1:
+                        yield from _collect(*started.popleft(), held)
+                while started:
+                    yield from _collect(*started.popleft(), held)
                 yield from ahead.known()
             finally:
                 threads.shutdown(cancel_futures=True)
     finally:
+        while started:  # stopped half-way: what is computed already is stored all the same
+            with suppress(ClipError):
+                deque(_collect(*started.popleft(), held), maxlen=0)
         for claim in list(held.values()):
             claim.__exit__()
-
-
-def _next(
-    ahead: _Ahead, running: tuple[list[_Ready], Any] | None, held: dict[str, Claim]
-) -> list[_Ready]:
-    try:
-        return ahead.next_batch()
-    except ClipError:
-        if running is not None:  # what is computed already is stored all the same
-            deque(_collect(*running, held), maxlen=0)
-        raise
 
 
 class _Ahead:
@@ -161,6 +156,8 @@ def _collect(batch: list[_Ready], pending: Any, held: dict[str, Claim]) -> Itera
     for ready, record in zip(batch, pending.result(), strict=True):
         claim = ready.claim
         try:
+            if isinstance(record, ClipError):
+                raise record
             kept = claim.keep(ready.content, record)
         except ClipError as error:
             errors.append((claim, error))

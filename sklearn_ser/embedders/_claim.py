@@ -36,8 +36,6 @@ class Claim:
     rows : sequence of int or None
         The rows wanted of the record.
     on_error : {"raise", "warn", "nan"}
-    wait : bool
-        Whether to wait for another process.
     """
 
     def __init__(
@@ -47,10 +45,9 @@ class Claim:
         records: Records | None,
         rows: Sequence[int] | None,
         on_error: str,
-        wait: bool,
     ) -> None:
         self.key, self.clip = key, clip
-        self._records, self._rows, self._on_error, self._wait = records, rows, on_error, wait
+        self._records, self._rows, self._on_error = records, rows, on_error
         self._lock: filelock.BaseFileLock | None = None
 
     def __enter__(self) -> Any:
@@ -58,7 +55,7 @@ class Claim:
             return UNKNOWN
         try:
             lock = self._records.claim(self.key)
-            lock.acquire(blocking=self._wait)
+            lock.acquire(blocking=False)  # who holds one and waits for another may wait for ever
         except filelock.Timeout:
             return None
         except (OSError, NotImplementedError) as error:

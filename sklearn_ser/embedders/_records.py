@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from typing import Any
 
 import joblib
@@ -17,6 +19,8 @@ from sklearn_ser.embedders._progress import Progress
 from sklearn_ser.store import Records
 
 __all__ = ["ClipWarning", "rows_of_records"]
+
+POLL = 0.1  # seconds between looks at what other processes are computing
 
 Array = npt.NDArray[np.float32]
 
@@ -82,10 +86,12 @@ def rows_of_records(
             if stored is not None:
                 outcomes[key] = stored
                 del pending[key]
-    for key, outcome in _compute_all(
-        pending, extract, batched, records, rows, on_error, n_jobs, verbose, description
-    ):
-        outcomes[key] = outcome
+    with closing(
+        _compute_all(
+            pending, extract, batched, records, rows, on_error, n_jobs, verbose, description
+        )
+    ) as computed:
+        outcomes.update(computed)
     if pending and records is not None and rows is not None:  # not frames, whose number differs
         records.pack()
     parts: list[Array | None] = []
@@ -111,37 +117,38 @@ def _compute_all(
     n_jobs: int | None,
     verbose: bool,
     description: str,
-) -> Iterator[tuple[str, Array | ClipError]]:
-    """Yield (key, record or error); what another process is computing is waited for last."""
+) -> Generator[tuple[str, Array | ClipError]]:
+    """Yield (key, record or error); what another process is computing is looked for last."""
     if not pending:
         return
 
     at_once = batched()  # only now: it may load a model
 
-    def compute(keys: Iterable[str], wait: bool) -> Iterator[Done]:
-        items = [(key, pending[key]) for key in keys]
+    def compute(keys: Iterable[str]) -> Generator[Done]:
+        claims = [Claim(key, pending[key], records, rows, on_error) for key in keys]
         if at_once is not None:
             threads = joblib.effective_n_jobs(n_jobs) if n_jobs else None
-            claims = [Claim(key, clip, records, rows, on_error, wait) for key, clip in items]
             return compute_in_batches(claims, at_once, threads)
         call = joblib.delayed(_compute_one)
-        done: Iterator[Done] = joblib.Parallel(
+        done: Generator[Done] = joblib.Parallel(
             n_jobs, prefer="threads", return_as="generator_unordered"
-        )(call(Claim(key, clip, records, rows, on_error, wait), extract) for key, clip in items)
+        )(call(claim, extract) for claim in claims)
         return done
 
-    busy = []
+    left = list(pending)
     with Progress(len(pending), description, verbose) as progress:
-        for key, outcome in compute(pending, wait=False):
-            if outcome is None:
-                busy.append(key)
-            else:
-                progress.update(pending[key])
-                yield key, outcome
-        for key, outcome in compute(busy, wait=True):
-            assert outcome is not None
-            progress.update(pending[key])
-            yield key, outcome
+        while left:
+            busy = []
+            with closing(compute(left)) as done:
+                for key, outcome in done:
+                    if outcome is None:
+                        busy.append(key)
+                    else:
+                        progress.update(pending[key])
+                        yield key, outcome
+            if len(busy) == len(left):
+                time.sleep(POLL)
+            left = busy
 
 
 def _compute_one(claim: Claim, extract: Callable[[Clip, Any], Array]) -> Done:

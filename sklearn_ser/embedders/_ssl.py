@@ -15,7 +15,7 @@ from sklearn_ser.audio import Clip
 from sklearn_ser.embedders._base import POSITIVE, Array, BaseEmbedder
 from sklearn_ser.embedders._batches import Batched
 from sklearn_ser.embedders._records import ClipWarning
-from sklearn_ser.embedders._speech_batches import SpeechBatches
+from sklearn_ser.embedders._speech_batches import SpeechBatches, out_of_memory
 
 __all__ = ["SSLEmbedder"]
 
@@ -217,19 +217,21 @@ class SSLEmbedder(BaseEmbedder):
                 )
             settings |= {"window": "clip"} if self.window == "clip" else {}
         else:
-            settings["window"] = WINDOWS if isinstance(self.window, str) else self.window
+            settings["window"] = self.window
+            if isinstance(self.window, str):
+                settings["window"] = WINDOWS
+            elif self.window is not None:
+                settings["window"] = f"{WINDOWS}; {float(self.window)} s instead"
         if self.dtype != "float32":
             settings["dtype"] = self.dtype
         return settings
 
-    def _min_samples(self) -> int:
-        return int(SHORTEST * self.rate)
-
     def _heard(self, clip: Clip, content: Any) -> Any:
-        waveform = clip.waveform(content, self.rate, self._min_samples())
-        heard = self._loaded().prepare(waveform, self.window)
+        model = self._loaded()
+        waveform = clip.waveform(content, model.rate, int(SHORTEST * model.rate))
+        heard = model.prepare(waveform, self.window)
         if heard.passes:
-            message = clip.note(_about_windows(len(waveform) / self.rate, len(heard.passes)))
+            message = clip.note(_about_windows(len(waveform) / model.rate, len(heard.passes)))
             warnings.warn(message, ClipWarning, stacklevel=2)
         return heard
 
@@ -238,7 +240,12 @@ class SSLEmbedder(BaseEmbedder):
         if self._gives_sequences():
             frames = model.frames(heard, [i for i, _ in self._groups()])
             return np.concatenate(list(frames), axis=1)
-        (record,) = model.statistics([heard], self._upto()).result()
+        try:
+            (record,) = model.statistics([heard], self._upto()).result()
+        except Exception as error:
+            if unusable := out_of_memory(clip, error):
+                raise unusable from error
+            raise
         return record.reshape(-1, record.shape[-1])
 
     def _upto(self) -> int | None:
@@ -250,12 +257,13 @@ class SSLEmbedder(BaseEmbedder):
         seconds = self.batch_seconds
         if seconds is None or self._gives_sequences():
             return None
+        model = self._loaded()
         if seconds == "auto":
-            seconds = self._loaded().best_batch
+            seconds = model.best_batch
         if seconds is None:
             return None
-        ahead = 8 if self._device().startswith("cuda") else 1
-        return SpeechBatches(self._loaded, self._heard, self._upto(), float(seconds), ahead)
+        ahead = 8 if model.device.type == "cuda" else 1
+        return SpeechBatches(model, self._heard, self._upto(), float(seconds), ahead)
 
     def _groups(self) -> list[tuple[int, str]]:
         n_layers = self.n_layers

@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from sklearn_ser.speech_models._front_end import distance, tolerance
+from sklearn_ser.speech_models._front_end import distance, to_device, tolerance
 from sklearn_ser.speech_models._spectral import SpectralConvolution
 from sklearn_ser.speech_models._states import transformer_layers
 
@@ -30,7 +30,7 @@ __all__ = ["CURES", "cured", "is_exact", "own"]
 
 def own(n_frames: Sequence[int], length: int, device: Any) -> torch.Tensor:
     """Return which frames are a clip's own, of shape (n_clips, length)."""
-    counts = torch.as_tensor(n_frames, device=device)
+    counts = to_device(torch.as_tensor(n_frames), device)
     return torch.arange(length, device=device) < counts[:, None]
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import statistics
-import time
 import uuid
 import warnings
 from collections.abc import Callable, Sequence
@@ -25,15 +23,13 @@ import torch
 
 from sklearn_ser.speech_models._encoder import Encoder, TorchEncoder
 from sklearn_ser.speech_models._files import model_digest
-from sklearn_ser.speech_models._front_end import distance
+from sklearn_ser.speech_models._front_end import TOLERANCE, distance
 from sklearn_ser.speech_models._states import Captured, transformer_layers
 from sklearn_ser.store import Store
 
-__all__ = ["BACKENDS", "ExportedEncoder", "exports", "fastest"]
+__all__ = ["BACKENDS", "ExportedEncoder", "exports"]
 
-EXACT = 1e-5
 SMALLEST = 10_000_000  # weights of a model that is worth the seconds of exporting it unasked
-N_RUNS = 3
 
 
 class ExportedEncoder:
@@ -41,8 +37,6 @@ class ExportedEncoder:
 
     Parameters
     ----------
-    name : str
-        Of the backend.
     run : callable
         Maps an array of features, of one clip or of several equally long, to all states.
     fallback : TorchEncoder
@@ -52,13 +46,11 @@ class ExportedEncoder:
 
     def __init__(
         self,
-        name: str,
         run: Callable[[Any], Sequence[Any]],
         fallback: TorchEncoder,
         shape: tuple[int, ...],
     ) -> None:
-        self.name, self.fallback = name, fallback
-        self._run, self._shape = run, shape
+        self.fallback, self._run, self._shape = fallback, run, shape
 
     def __call__(
         self, features: torch.Tensor, n_frames: Sequence[int], upto: int
@@ -196,38 +188,39 @@ def installed(name: str) -> bool:
 def _exact(
     name: str, folder: Path, encoder: TorchEncoder, features: Sequence[torch.Tensor]
 ) -> ExportedEncoder:
-    model = encoder.model
-    fixed = model.config.model_type == "whisper"
-    shape = tuple(features[0].shape) if fixed else (1, -1, *features[0].shape[2:])
-    modules, compile_states = BACKENDS[name]
     versions = "-".join(
-        f"{module}{version(module)}" for module in ("torch", "transformers", *modules)
+        f"{module}{version(module)}" for module in ("torch", "transformers", *BACKENDS[name][0])
     )
     kept = Store().folder / "exports" / f"{model_digest(folder)}-{versions}"
+    was_there = kept.exists()
+    try:
+        return _compared(name, encoder, features, kept)
+    except Exception:
+        shutil.rmtree(kept, ignore_errors=True)
+        if not was_there:
+            raise
+    return _compared(name, encoder, features, kept)  # what was there may have been damaged
+
+
+def _compared(
+    name: str, encoder: TorchEncoder, features: Sequence[torch.Tensor], kept: Path
+) -> ExportedEncoder:
+    fixed = encoder.model.config.model_type == "whisper"
+    shape = tuple(features[0].shape) if fixed else (1, -1, *features[0].shape[2:])
+    _, compile_states = BACKENDS[name]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing warns of every shape that it reads
         run = compile_states(encoder, features[0], shape, kept)
-    candidate = ExportedEncoder(name, run, encoder, shape)
+    candidate = ExportedEncoder(run, encoder, shape)
     n_layers = candidate.n_layers
     for example in features:
         expected = encoder(example, [example.shape[1]], n_layers)
         for found, state in zip(
             candidate(example, [example.shape[1]], n_layers), expected, strict=True
         ):
-            if found.shape != state.shape or distance(found, state) > EXACT:
+            if found.shape != state.shape or distance(found, state) > TOLERANCE:
                 raise ValueError("its states differ")
     return candidate
-
-
-def fastest(ways: dict[str, Callable[[], object]]) -> str:
-    """Return the name of the way that takes the least time, run in turn."""
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(N_RUNS):
-        for name, run in ways.items():
-            started = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - started)
-    return min(seconds, key=lambda name: statistics.median(seconds[name]))
 
 
 class _aside:

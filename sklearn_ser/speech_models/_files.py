@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 __all__ = ["find_model", "model_digest"]
@@ -78,19 +80,16 @@ def _from_hub(model: str, revision: str | None) -> Path:
 
 def _missing(folder: Path) -> str:
     """Name what a model's folder lacks."""
+    there = os.listdir(folder)
     needed = (("config.json",), EXTRACTORS, WEIGHTS)  # one of each
-    lacking = [
-        " or ".join(names)
-        for names in needed
-        if not any(path for name in names for path in folder.glob(name))
-    ]
+    lacking = [" or ".join(names) for names in needed if not _first_of(names, there)]
     return ", ".join(lacking)
 
 
-def _weights(folder: Path) -> list[Path]:
-    for pattern in WEIGHTS:
-        found = sorted(folder.glob(pattern))
-        if found:
+def _first_of(patterns: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Return the names that fit the first pattern that any fits."""
+    for pattern in patterns:
+        if found := sorted(fnmatch.filter(names, pattern)):
             return found
     return []
 
@@ -98,9 +97,10 @@ def _weights(folder: Path) -> list[Path]:
 def model_digest(folder: Path) -> str:
     """Return a 128-bit hash of a model's configuration and weights."""
     digest = hashlib.sha256()
-    for path in [*(folder / name for name in CONFIGS), *_weights(folder)]:
-        if path.is_file():
-            digest.update(f"{path.name} {file_digest(path)}\n".encode())
+    there = os.listdir(folder)
+    for name in [*CONFIGS, *_first_of(WEIGHTS, there)]:
+        if name in there:
+            digest.update(f"{name} {file_digest(folder / name)}\n".encode())
     return digest.hexdigest()[:32]
 
 

@@ -52,7 +52,7 @@ class FrontEnd:
         If the module is built otherwise, or gives other values than we do.
     """
 
-    def __init__(self, module: Any, build: Build | None = None) -> None:
+    def __init__(self, module: Any, build: Build) -> None:
         try:
             layers = list(module.conv_layers)
             self.convs = [layer.conv for layer in layers]
@@ -69,10 +69,17 @@ class FrontEnd:
         if self.group_norm is not None and self.group_norm.num_groups != self.convs[0].out_channels:
             raise NotImplementedError("a group norm over several channels")
         self.first_norm = None if self.group_norm is not None else norms[0]
-        build = build or by_matmul
         self.others = [
             build(layer.conv, norm, layer.activation)
             for layer, norm in zip(layers[1:], norms[1:], strict=True)
+        ]
+        norm = self.group_norm
+        self._exact = [  # here, as a GPU would have to wait for each clip
+            tensor.detach().cpu().double()
+            for tensor in (
+                self.convs[0].weight[:, 0].T,
+                *([norm.weight, norm.bias] if norm else []),
+            )
         ]
         self.hop, self.reach = 1, 1
         for conv in self.convs:
@@ -93,12 +100,12 @@ class FrontEnd:
         conv = self.convs[0]
         weight, bias = conv.weight[:, 0].T, conv.bias
         if self.group_norm is not None:
-            weight, bias = self._fold(samples.cpu(), weight.cpu(), bias)
+            weight, bias = self._fold(samples.cpu())
         return Waveform(samples, weight, bias)
 
-    def _fold(self, samples: torch.Tensor, weight: Any, bias: Any) -> Any:
+    def _fold(self, samples: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         assert self.group_norm is not None
-        conv, norm = self.convs[0], self.group_norm
+        conv, (exact, norm_weight, norm_bias) = self.convs[0], self._exact
         kernel, stride = conv.kernel_size[0], conv.stride[0]
         total = torch.zeros(kernel, dtype=torch.float64)
         products = torch.zeros(kernel, kernel, dtype=torch.float64)
@@ -111,11 +118,10 @@ class FrontEnd:
             products += windows.T @ windows
         mean = total / n_windows
         covariance = products / n_windows - torch.outer(mean, mean)
-        exact = weight.to(torch.float64)  # (kernel, n_channels)
         variance = (exact * (covariance @ exact)).sum(0).clamp(min=0)
-        scale = norm.weight.cpu().to(torch.float64) / (variance + norm.eps).sqrt()
+        scale = norm_weight / (variance + self.group_norm.eps).sqrt()
         # A bias of the convolution moves its mean, so it cancels.
-        shift = norm.bias.cpu().to(torch.float64) - scale * (mean @ exact)
+        shift = norm_bias - scale * (mean @ exact)
         return (exact * scale).to(conv.weight.dtype), shift.to(conv.weight.dtype)
 
     def __call__(self, waveforms: Sequence[Waveform], device: Any) -> torch.Tensor:
@@ -179,7 +185,7 @@ def to_device(tensor: torch.Tensor, device: Any) -> torch.Tensor:
 
 def distance(found: torch.Tensor, expected: torch.Tensor) -> float:
     """Return the relative L2 error."""
-    found, expected = found.double().cpu(), expected.double().cpu()
+    found, expected = found.cpu().double(), expected.cpu().double()
     norm = torch.linalg.norm(expected)
     return float(torch.linalg.norm(found - expected) / norm.clamp(min=1e-30))
 

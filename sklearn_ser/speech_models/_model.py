@@ -18,7 +18,7 @@ from torch.nn.utils import parametrize
 
 from sklearn_ser.pooling import pool
 from sklearn_ser.speech_models._batching import is_exact
-from sklearn_ser.speech_models._cpu import fast_front_end, speed_up
+from sklearn_ser.speech_models._cpu import fast_front_end, fastest, speed_up
 from sklearn_ser.speech_models._encoder import Encoder, TorchEncoder
 from sklearn_ser.speech_models._files import model_digest
 from sklearn_ser.speech_models._front_end import FrontEnd, to_device
@@ -34,6 +34,9 @@ __all__ = ["Heard", "Pending", "SpeechModel", "load_model"]
 Array = npt.NDArray[np.float32]
 
 _loading = threading.Lock()
+# One pass at a time, of all models: it fills the device, and the settings of torch that make it
+# exact are those of the whole process.
+_running = threading.RLock()
 
 
 def load_model(
@@ -77,24 +80,26 @@ class SpeechModel:
     """
 
     def __init__(self, folder: Path, device: str, dtype: str, backend: str) -> None:
-        self._running, self._measuring = threading.RLock(), threading.Lock()
+        self._measuring = threading.Lock()
         self.feature_extractor, model = read_checkpoint(folder, dtype)
         self.config = model.config
-        self.device, self.dtype = device, getattr(torch, dtype)
+        self.dtype = getattr(torch, dtype)
         self.n_layers = len(transformer_layers(model))
         self.choices: dict[str, Any] = {}  # what the probes decided
         self._takes_samples = model.main_input_name == "input_values"
         model = model.to(device)
+        self.device = next(model.parameters()).device  # "cuda" means another one tomorrow
         fold_weight_norms(model)
         fuse_attention(model)
         prepare_to_join(model)
         self.front_end: FrontEnd | None = None
         if self._takes_samples:
-            with contextlib.suppress(NotImplementedError), exact_products():
-                self.front_end, self.choices["front end"] = fast_front_end(model.feature_extractor)
+            module = getattr(model, "feature_extractor", None)
+            with contextlib.suppress(NotImplementedError), exact_products(self.device):
+                self.front_end, self.choices["front end"] = fast_front_end(module)
                 model.feature_extractor = torch.nn.Identity()
         self._encoder: Encoder = TorchEncoder(model, self.front_end)
-        if torch.device(device).type == "cpu" and self.dtype == torch.float32:
+        if self.device.type == "cpu" and self.dtype == torch.float32:
             with torch.inference_mode():
                 self._choose(folder, model, self._encoder, backend)
         elif backend not in ("torch", "auto"):
@@ -117,7 +122,7 @@ class SpeechModel:
             if self.batching == "joined":
                 n_frames = [example.shape[1] for example in examples]
                 ways["torch"] = lambda: encoder(torch.cat(examples, 1), n_frames, self.n_layers)
-            backend = _exported.fastest(ways)
+            backend = fastest(ways)
         self._encoder = found.get(backend, encoder)
         self.choices["backend"] = backend if backend in found else "torch"
 
@@ -232,7 +237,12 @@ class SpeechModel:
 
     @contextlib.contextmanager
     def _run(self) -> Iterator[None]:
-        with self._running, torch.inference_mode(), exact_products():
+        with (
+            _running,
+            torch.inference_mode(),
+            torch.autocast(self.device.type, enabled=False),  # whatever the caller has chosen
+            exact_products(self.device),
+        ):
             yield
 
     def frames(self, clip: Heard, layers: Sequence[int]) -> Array:
@@ -285,7 +295,7 @@ class SpeechModel:
             if len(clips) > 1 and self.batching == "joined":
                 return Pending(_pooled(self._joined(clips, last), layers))
             ((states, n_frames),) = self._states(clips, last)
-            if torch.device(self.device).type == "cuda":
+            if self.device.type == "cuda":
                 pooled = [pool_padded(state, n_frames) for state in _select(states, layers)]
                 return Pending(torch.stack(pooled, dim=1))
             of_clips = [[s[i, :n] for s in states] for i, n in enumerate(n_frames)]
@@ -309,15 +319,10 @@ class SpeechModel:
             return clip.n_frames[0] / (self.rate if self._takes_samples else 50.0)
         return clip.n_frames[0] * self.front_end.hop / self.rate
 
-    def free_memory(self) -> None:
-        """Give back what the device keeps for later."""
-        if torch.device(self.device).type == "cuda":
-            torch.cuda.empty_cache()
-
     @property
     def best_batch(self) -> float | None:
         """How many seconds should share a pass on this device, if any."""
-        if torch.device(self.device).type == "cuda":
+        if self.device.type == "cuda":
             return 160.0
         joins = self.choices.get("backend", "torch") == "torch" and self.batching == "joined"
         return 15.0 if joins else None
@@ -339,7 +344,7 @@ class SpeechModel:
         """
         clips = self._probe()
         ways = {"joined": self._joined, "padded": self._padded}
-        if torch.device(self.device).type != "cpu" or self.front_end is None:
+        if self.device.type != "cpu" or self.front_end is None:
             del ways["joined"]  # padding costs a GPU less than many small products do
 
         def alone(clip: Heard) -> list[torch.Tensor]:
@@ -367,7 +372,7 @@ class Pending:
             here = torch.empty(pooled.shape, dtype=pooled.dtype, pin_memory=True)
             here.copy_(pooled, non_blocking=True)
             self._event = torch.cuda.Event()
-            self._event.record()
+            self._event.record(torch.cuda.current_stream(pooled.device))
             self._result = list(here.numpy())
         else:
             self._result = pooled
@@ -418,11 +423,24 @@ def fold_weight_norms(model: Any) -> None:
 
 
 @contextlib.contextmanager
-def exact_products() -> Iterator[None]:
+def exact_products(device: torch.device) -> Iterator[None]:
     """Keep a GPU from rounding float32 factors to 10 bits in convolutions, as it does unasked."""
-    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    if device.type != "cuda":
+        yield
+        return
+    cuda: Any = torch.backends.cuda.matmul
+    cudnn: Any = torch.backends.cudnn
+    name: str
+    exact: Any
+    if hasattr(cuda, "fp32_precision"):  # from torch 2.9, and not to be mixed with the older one
+        products, name, exact = (cuda, cudnn.conv), "fp32_precision", "ieee"
+    else:
+        products, name, exact = (cuda, cudnn), "allow_tf32", False
+    before = [getattr(product, name) for product in products]
+    for product in products:
+        setattr(product, name, exact)
     try:
         yield
     finally:
-        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+        for product, value in zip(products, before, strict=True):
+            setattr(product, name, value)

@@ -11,6 +11,7 @@ import torch
 
 from sklearn_ser.pooling import pool
 from sklearn_ser.speech_models._batching import own
+from sklearn_ser.speech_models._front_end import to_device
 
 __all__ = ["Moments", "pool_padded"]
 
@@ -31,10 +32,10 @@ def pool_padded(frames: torch.Tensor, n_frames: Sequence[int]) -> torch.Tensor:
     pooled : tensor of shape (n_clips, n_statistics, n_dims), float32
     """
     mask = own(n_frames, frames.shape[1], frames.device)[..., None]
-    counts = torch.as_tensor(n_frames, device=frames.device)
+    counts = to_device(torch.as_tensor(n_frames), frames.device)
     frames = frames.float()
-    exact = frames.double()
-    mean = (exact * mask).sum(1) / counts[:, None]
+    exact = frames.double().masked_fill_(~mask, 0)  # padding may hold anything
+    mean = exact.sum(1) / counts[:, None]
     deviations = (exact - mean[:, None]).square_() * mask
     std = (deviations.sum(1) / counts[:, None]).sqrt()
     ordered = frames.masked_fill(~mask, float("inf")).sort(dim=1).values

@@ -41,7 +41,7 @@ def read_rows(file: io.FileIO, key: str, rows: Sequence[int] | None) -> Record:
         raise ValueError(f"{size} bytes long instead of {start + n_rows * dtype.itemsize}")
     seed = zlib.crc32(head[:start] + key.encode())
     if rows is None or size <= _HEAD:
-        everything = head[start:] if size <= _HEAD else head[start:] + file.read(size - _HEAD)
+        everything = head[start:] if size <= _HEAD else head[start:] + file.readall()
         wanted = range(n_rows) if rows is None else rows
         parts = [everything[i * dtype.itemsize : (i + 1) * dtype.itemsize] for i in wanted]
     else:

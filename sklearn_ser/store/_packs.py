@@ -13,6 +13,7 @@ import hashlib
 import io
 import os
 import threading
+import time
 import uuid
 import warnings
 import zlib
@@ -33,6 +34,7 @@ __all__ = ["Packs", "packs_in"]
 
 CLIPS = 256  # in a pack
 FEWEST = 64  # clips that are worth one
+SETTLED_NS = 2_000_000_000
 
 
 class _Recent:
@@ -66,7 +68,8 @@ _recent = _Recent(1 << 28)
 class _Index:
     """What is in a folder of packs, at one moment."""
 
-    seen: tuple[int, ...] = ()  # the folder's state
+    seen: tuple[int, ...] = ()  # the folder's state, if it tells of later changes
+    lists: dict[str, list[tuple[str, int]]] = field(default_factory=dict)  # of each pack
     n_clips: dict[str, int] = field(default_factory=dict)  # of each pack
     places: dict[str, tuple[str, int]] = field(default_factory=dict)  # each clip's pack and place
 
@@ -82,6 +85,7 @@ class Packs:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._index = _Index()
+        self._unreadable: set[str] = set()
 
     def read(self, keys: Sequence[str], rows: Sequence[int] | None) -> list[Record | None]:
         """Return some rows of each clip's record, or None where it is in no sound pack."""
@@ -102,6 +106,7 @@ class Packs:
             except FileNotFoundError:
                 continue
             except OSError as error:
+                self._unreadable.add(pack)
                 message = f"{self._path(pack)} cannot be read ({error}); it is computed again"
                 warnings.warn(message, StoreWarning, stacklevel=4)
                 continue
@@ -141,8 +146,7 @@ class Packs:
             return
         with suppress(OSError, NotImplementedError, filelock.Timeout):
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = filelock.FileLock(self.folder / ".lock", is_singleton=False)
-            with lock.acquire(blocking=False):  # or another process is at it
+            with self._lock().acquire(blocking=False):  # or another process is at it
                 for start in range(0, len(loose), CLIPS):
                     self._add(loose[start : start + CLIPS])
 
@@ -150,8 +154,8 @@ class Packs:
         shapes: dict[tuple[int, ...], dict[str, Record]] = {}
         packed = self._look().places
         for key, path in loose:
-            if key in packed:  # packed, but whoever did it was stopped before this
-                path.unlink()
+            if key in packed and packed[key][0] not in self._unreadable:
+                path.unlink()  # whoever packed it was stopped before this
                 continue
             # Who reads one that is damaged will say so.
             with suppress(OSError, ValueError), io.FileIO(path) as file:
@@ -181,7 +185,7 @@ class Packs:
 
     def _salvage(self, pack: str) -> None:
         """Turn the sound records of a damaged pack into loose ones, and drop the pack."""
-        with suppress(OSError):
+        with suppress(OSError, NotImplementedError), self._lock():
             content = Path(self._path(pack)).read_bytes()
             records = _sound_records(content, self._list(pack))
             for key, record in records.items():
@@ -203,17 +207,20 @@ class Packs:
         except OSError:
             self._index = _Index()
             return self._index
-        seen = (stat.st_ino, stat.st_mtime_ns)
+        seen: tuple[int, ...] = (stat.st_ino, stat.st_mtime_ns)
         if seen != self._index.seen:
+            if time.time_ns() - stat.st_mtime_ns < SETTLED_NS:
+                seen = ()  # it may change again without its date showing it
             names = sorted(path.stem for path in self.folder.glob("*.npy"))
-            lists = {pack: self._list(pack) for pack in names}
+            known = self._index.lists
+            lists = {pack: known.get(pack) or self._list(pack) for pack in names}
             n_clips = {pack: len(listed) for pack, listed in lists.items() if listed}
             places = {
                 key: (pack, i)
                 for pack, listed in lists.items()
                 for i, (key, _) in enumerate(listed)
             }
-            self._index = _Index(seen, n_clips, places)
+            self._index = _Index(seen, lists, n_clips, places)
         return self._index
 
     def _list(self, pack: str) -> list[tuple[str, int]]:
@@ -227,13 +234,19 @@ class Packs:
         entries = [line.split() for line in listed.decode().splitlines()]
         return [(key, int(checksum, 16)) for key, checksum in entries]
 
+    def _lock(self) -> filelock.BaseFileLock:
+        return filelock.FileLock(self.folder / ".lock", is_singleton=False)
+
     def _path(self, pack: str) -> str:
         return os.fspath(self.folder / f"{pack}.npy")
 
     def size(self) -> tuple[int, int]:
         """Return the number of records and of bytes."""
         index = self._look()
-        sizes = [os.stat(self._path(pack)).st_size for pack in index.n_clips]
+        sizes = []
+        for pack in index.n_clips:
+            with suppress(FileNotFoundError):
+                sizes.append(os.stat(self._path(pack)).st_size)
         return len(index.places), sum(sizes)
 
 

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import time
 import uuid
 import warnings
@@ -77,9 +78,10 @@ class Store:
         return sum(n for n, _ in sizes), sum(size for _, size in sizes)
 
     def clear(self) -> None:
-        """Delete every record. Other files in the folder are left alone."""
+        """Delete every record and exported model. Other files in the folder are left alone."""
         for records in self.list():
             records.clear()
+        shutil.rmtree(self.folder / "exports", ignore_errors=True)
 
 
 class Records:
@@ -197,7 +199,10 @@ class Records:
 
     def size(self) -> tuple[int, int]:
         """Return the number of records and of bytes."""
-        loose = [path.stat().st_size for _, path in self._loose()]
+        loose = []
+        for _, path in self._loose():
+            with suppress(FileNotFoundError):  # another process packs it just now
+                loose.append(path.stat().st_size)
         n_packed, bytes_packed = self._packs.size()
         return len(loose) + n_packed, sum(loose) + bytes_packed
 

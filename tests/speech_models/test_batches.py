@@ -10,12 +10,12 @@ import torch
 
 from sklearn_ser import SSLEmbedder
 from sklearn_ser.audio import ClipError, as_clip
-from sklearn_ser.embedders import _speech_batches, _ssl
+from sklearn_ser.embedders import _records, _speech_batches, _ssl
 from sklearn_ser.pooling import STATISTICS, pool
 from sklearn_ser.speech_models import _batching, _joining, _wavlm, load_model
 from sklearn_ser.speech_models._encoder import TorchEncoder
 from sklearn_ser.speech_models._front_end import FrontEnd
-from sklearn_ser.speech_models._model import Pending, SpeechModel
+from sklearn_ser.speech_models._model import Pending, SpeechModel, exact_products
 from sklearn_ser.speech_models._pooling import pool_padded
 from sklearn_ser.store import Records, Store
 
@@ -244,6 +244,29 @@ def test_a_clip_without_finite_features_loses_none_of_its_batch(
     assert not list(tmp_path.rglob("*.lock"))
 
 
+def test_who_holds_clips_does_not_wait_for_others(tiny_model, speech, tmp_path, monkeypatch):
+    """Two that hold what the other one wants would wait for ever."""
+    X = [(speech(i, 0.4), RATE) for i in range(4)]
+    embedder = SSLEmbedder(tiny_model(), cache=tmp_path, batch_seconds=2.0)
+    records = embedder._records()
+    locks = [records.claim(as_clip(x, 0).digest()) for x in X]
+    for lock in locks[:2]:
+        lock.acquire()
+    free = []
+
+    def look(seconds):
+        for lock in locks[2:]:  # its own are done, and given back
+            lock.acquire(timeout=5)
+            free.append(lock)
+            lock.release()
+        for lock in locks[:2]:
+            lock.release()
+
+    monkeypatch.setattr(_records.time, "sleep", look)
+    assert embedder.fit_transform(X).shape[0] == 4
+    assert free == locks[2:]
+
+
 def test_what_another_process_holds_is_waited_for_last(tiny_model, speech, tmp_path):
     X = [(speech(i, 0.4), RATE) for i in range(4)]
     expected = SSLEmbedder(tiny_model(), cache=None).fit_transform(X)
@@ -267,34 +290,124 @@ def test_locks_taken_by_threads_are_given_back(tiny_model, speech, tmp_path):
     assert not any(lock.is_locked for lock in locks)
 
 
-def test_memory_that_runs_out_halves_the_batches(tiny_model, speech, monkeypatch):
-    X = [(speech(i, 0.5), RATE) for i in range(16)]
-    expected = SSLEmbedder(tiny_model(), layer="all", cache=None).fit_transform(X)
+@pytest.fixture
+def room_for_three(monkeypatch):
+    """Let a device's memory hold three clips; return the sizes of batches that were tried."""
     sizes = []
     statistics = SpeechModel.statistics
 
     def with_room_for_three(self, batch, upto=None):
         sizes.append(len(batch))
         if len(batch) > 3:
-            raise torch.OutOfMemoryError("out of memory")
+            raise torch.cuda.OutOfMemoryError("out of memory")
         return statistics(self, batch, upto)
 
     monkeypatch.setattr(SpeechModel, "statistics", with_room_for_three)
+    return sizes
+
+
+def test_memory_that_runs_out_halves_the_batches(tiny_model, speech, room_for_three):
+    X = [(speech(i, 0.5), RATE) for i in range(16)]
+    expected = SSLEmbedder(tiny_model(), layer="all", cache=None, batch_seconds=None)
     embedder = SSLEmbedder(tiny_model(), layer="all", cache=None, batch_seconds=4.0)
-    assert_close(embedder.fit_transform(X), expected)
-    assert max(sizes) > 3
-    assert sum(size for size in sizes if size <= 3) == 16
+    assert_close(embedder.fit_transform(X), expected.fit_transform(X))
+    assert max(room_for_three) > 3
+    assert sum(size for size in room_for_three if size <= 3) == 2 * 16
 
 
-def test_a_clip_too_large_for_memory_is_an_error(tiny_model, speech, monkeypatch):
+def test_batches_to_come_are_no_smaller_than_memory_asks(tiny_model, speech, room_for_three):
+    model = model_of(tiny_model())
+    batches = _speech_batches.SpeechBatches(
+        model, lambda clip, content: model.prepare(content), None, 160.0, 1
+    )
+    items = [batches.prepare(as_clip((speech(i, 0.5), RATE), i), speech(i, 0.5)) for i in range(16)]
+    assert len(batches.start([item for item, _, _ in items]).result()) == 16
+    seconds = items[0][1]
+    assert 2 * seconds <= batches.seconds <= 4 * seconds
+
+
+@pytest.mark.parametrize("batch_seconds", [None, 4.0])
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.cuda.OutOfMemoryError("out of memory"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+        MemoryError(),
+    ],
+)
+def test_a_clip_too_large_for_memory_is_named(
+    error, batch_seconds, tiny_model, speech, monkeypatch, tmp_path
+):
+    statistics = SpeechModel.statistics
+
     def full(self, batch, upto=None):
-        raise torch.OutOfMemoryError("out of memory")
+        if any(clip.n_frames[0] > 40 for clip in batch):
+            raise error
+        return statistics(self, batch, upto)
 
     monkeypatch.setattr(SpeechModel, "statistics", full)
-    with pytest.raises(torch.OutOfMemoryError):
-        SSLEmbedder(tiny_model(), cache=None, batch_seconds=4.0).fit_transform(
-            [(speech(), RATE)] * 2
-        )
+    X = [(speech(i, 2.0 if i == 1 else 0.5), RATE) for i in range(4)]
+    embedder = SSLEmbedder(tiny_model(), cache=tmp_path, batch_seconds=batch_seconds)
+    with pytest.raises(ClipError, match=r"clip 1 .* memory. .*window=30"):
+        embedder.fit_transform(X)
+    embedded = embedder.set_params(on_error="nan").fit_transform(X)
+    assert np.isnan(embedded).any(axis=1).tolist() == [False, True, False, False]
+    assert Store(tmp_path).size()[0] == 3
+
+
+def test_other_errors_of_a_model_come_through(tiny_model, speech, monkeypatch):
+    def broken(self, batch, upto=None):
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(SpeechModel, "statistics", broken)
+    for batch_seconds in (None, 4.0):
+        with pytest.raises(RuntimeError, match="mat1 and mat2"):
+            SSLEmbedder(tiny_model(), cache=None, batch_seconds=batch_seconds).fit_transform(
+                [(speech(), RATE)]
+            )
+
+
+def test_what_was_computed_is_stored_when_the_next_batch_fails(
+    tiny_model, speech, tmp_path, monkeypatch
+):
+    n_batches = itertools.count()
+    statistics = SpeechModel.statistics
+
+    def fail_at_the_third(self, batch, upto=None):
+        if next(n_batches) == 2:
+            raise KeyboardInterrupt
+        return statistics(self, batch, upto)
+
+    monkeypatch.setattr(SpeechModel, "statistics", fail_at_the_third)
+    X = [(speech(i, 0.5), RATE) for i in range(8)]
+    with pytest.raises(KeyboardInterrupt):
+        SSLEmbedder(tiny_model(), cache=tmp_path, batch_seconds=1.0).fit_transform(X)
+    assert Store(tmp_path).size()[0] == 4
+    assert not list(tmp_path.rglob("*.lock"))
+
+
+def test_the_callers_autocast_changes_nothing(tiny_model, clips):
+    embedder = SSLEmbedder(tiny_model(), layer="all", cache=None, batch_seconds=None)
+    expected = embedder.fit_transform(clips)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        np.testing.assert_array_equal(embedder.fit_transform(clips), expected)
+
+
+def test_a_gpu_multiplies_exactly_and_its_settings_are_given_back():
+    products = torch.backends.cuda.matmul
+    before = products.allow_tf32
+    products.allow_tf32 = True
+    try:
+        with exact_products(torch.device("cuda")):
+            if hasattr(products, "fp32_precision"):  # where reading the older flag is an error
+                assert products.fp32_precision == "ieee"
+                assert torch.backends.cudnn.conv.fp32_precision == "ieee"
+            else:
+                assert not products.allow_tf32
+                assert not torch.backends.cudnn.allow_tf32
+        assert products.allow_tf32
+    finally:
+        products.allow_tf32 = before
 
 
 def test_results_of_a_halved_batch_stay_in_order():

@@ -54,7 +54,7 @@ def _add_compare(commands: Any) -> None:
         "compare",
         help="which features recognise emotion best, for speakers never heard before",
         description="Compare features on a corpus, with folds that share no speaker. Without "
-        "arguments: a synthetic corpus, and all features that need no pretrained model.",
+        "arguments: a synthetic corpus, and all features that come with this package.",
     )
     command.add_argument(
         "--corpus", default="synthetic", choices=["synthetic", "emodb", "folder", "table"]
@@ -69,23 +69,24 @@ def _add_compare(commands: Any) -> None:
         "--features",
         nargs="+",
         metavar="NAME",
-        help='mfcc, egemaps, ssl, or your own as "module:Class" or "file.py:Class"',
+        help='mfcc, egemaps, nano, ssl, or your own as "module:Class" or "file.py:Class"',
     )
-    _add_embedding(command)
+    _add_embedding(command, layer="all")
     command.add_argument("--cv", default="loso", choices=["loso", "group5"])
     command.add_argument("--classifier", default="logistic", choices=["logistic", "lda", "svm"])
     command.add_argument("--out", default="comparison", metavar="DIR", help="default: comparison")
     command.set_defaults(run=_compare)
 
 
-def _add_embedding(command: Any) -> None:
+def _add_embedding(command: Any, layer: str) -> None:
     command.add_argument("--model", metavar="ID", help="for ssl: a hub id or a folder")
     command.add_argument(
         "--layer",
-        default="middle",
+        default=layer,
         type=_layer,
         metavar="LAYER",
-        help='for ssl: a number, several as "3,4", middle, mean or all; default: middle',
+        help='for ssl and nano: a number, several as "3,4", middle, mean or all; default: '
+        "%(default)s",
     )
     command.add_argument("--pooling", nargs="+", metavar="STATISTIC", help="mean, std, min, …")
     command.add_argument("--waveform-rate", type=float, help=argparse.SUPPRESS)
@@ -101,7 +102,7 @@ def _add_embed(commands: Any) -> None:
     command = commands.add_parser("embed", help="write a matrix of features for a list of clips")
     command.add_argument("clips", nargs="+", metavar="CLIP", help="audio files, or folders of them")
     command.add_argument("--features", required=True, metavar="NAME")
-    _add_embedding(command)
+    _add_embedding(command, layer="middle")
     command.add_argument(
         "--out", required=True, metavar="FILE", help="ends in .parquet, .csv or .npz"
     )

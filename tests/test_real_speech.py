@@ -8,14 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from transformers import AutoConfig, AutoFeatureExtractor, AutoModel
 
-from sklearn_ser import SSLEmbedder
+from sklearn_ser import EGeMAPSEmbedder, MFCCEmbedder, SSLEmbedder
 from sklearn_ser.cli import main
 from sklearn_ser.datasets import load_emodb
+from sklearn_ser.evaluation import compare
+from sklearn_ser.speech_models import find_model
 
 pytestmark = pytest.mark.slow
 POOLINGS = ["mean", "std", "max"]
@@ -67,6 +71,24 @@ def forward_passes(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FORWARD_PASSES", str(file))
         yield count
+
+
+def test_nano_beats_handcrafted_features_and_random_weights(shared, tmp_path):
+    """EmoDB, leave one speaker out, C chosen in the training folds."""
+    config = AutoConfig.from_pretrained(find_model("nano"))
+    torch.manual_seed(0)
+    AutoModel.from_config(config, dtype=torch.float32).save_pretrained(tmp_path / "random")
+    AutoFeatureExtractor.from_pretrained(find_model("nano")).save_pretrained(tmp_path / "random")
+    embedders = {
+        "mfcc": MFCCEmbedder(),
+        "egemaps": EGeMAPSEmbedder(),
+        "nano": SSLEmbedder("nano", layer="all"),
+        "random": SSLEmbedder(str(tmp_path / "random"), layer="all"),
+    }
+    found = compare(load_emodb(shared / "corpora" / "emodb"), embedders, n_jobs=2).frame
+    uar = found.groupby("features")["uar"].max()
+    assert uar["nano"] > max(uar["mfcc"], uar["egemaps"])
+    assert uar["random"] <= uar["nano"] - 0.10
 
 
 def grid(whisper_base, cache, **arguments):

@@ -38,7 +38,8 @@ class SSLEmbedder(BaseEmbedder):
     Parameters
     ----------
     model : str, default="microsoft/wavlm-base-plus"
-        A folder that `save_pretrained` wrote, or the id of a model on the Hugging Face hub.
+        "nano", which comes with this package; a folder that `save_pretrained` wrote; or the id of
+        a model on the Hugging Face hub.
     layer : int, "middle", "mean", "all", or list of int, default="middle"
         0 is what enters the first transformer layer, k the output of layer k; negative numbers
         count from the end. "middle" is half the number of layers, which carries most emotion
@@ -103,24 +104,14 @@ class SSLEmbedder(BaseEmbedder):
 
     Examples
     --------
-    A tiny model with random weights, so that the example needs no download:
-
-    >>> import tempfile
-    >>> from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
-    >>> folder = tempfile.mkdtemp()
-    >>> config = Wav2Vec2Config(
-    ...     hidden_size=16, num_hidden_layers=4, num_attention_heads=2, intermediate_size=32,
-    ...     conv_dim=(16,) * 7, num_conv_pos_embeddings=16, num_conv_pos_embedding_groups=2)
-    >>> Wav2Vec2Model(config).save_pretrained(folder)
-    >>> _ = Wav2Vec2FeatureExtractor().save_pretrained(folder)
     >>> from sklearn_ser import SSLEmbedder
     >>> from sklearn_ser.datasets import make_emotional_speech
     >>> corpus = make_emotional_speech(n_speakers=2, n_sentences=1, random_state=0)
-    >>> embedder = SSLEmbedder(folder, layer=[1, 2], pooling=["mean", "std"], cache=None)
+    >>> embedder = SSLEmbedder("nano", layer=[1, 2], pooling=["mean", "std"], cache=None)
     >>> embedder.fit_transform(corpus.X).shape
-    (8, 64)
+    (8, 1024)
     >>> embedder.get_feature_names_out()[-1]
-    'layer2_std_0015'
+    'layer2_std_0255'
     """
 
     short_name = "ssl"

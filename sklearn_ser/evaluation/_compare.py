@@ -85,7 +85,7 @@ def compare(
     corpus: Any,
     features: Any = None,
     *,
-    layer: int | str | Sequence[int] = "middle",
+    layer: int | str | Sequence[int] = "all",
     cv: Any = "loso",
     classifier: Any = "logistic",
     n_jobs: int | None = None,
@@ -104,11 +104,11 @@ def compare(
     corpus : Bunch
         With X (clips), y (emotions) and groups (speakers), as the loaders return.
     features : mapping, or sequence of str and embedders, default=None
-        Names of feature sets ("mfcc", "egemaps", "ssl", "module:Class" or "file.py:Class" for
-        your own), embedders, or a mapping from any name to an embedder. None takes all that
-        need no pretrained model.
-    layer : int, "middle", "mean", "all" or list of int, default="middle"
-        Layers of "ssl", a row each.
+        Names of feature sets ("mfcc", "egemaps", "nano", "ssl", "module:Class" or
+        "file.py:Class" for your own), embedders, or a mapping from any name to an embedder. None
+        takes all that come with this package.
+    layer : int, "middle", "mean", "all" or list of int, default="all"
+        Layers of "ssl" and of bundled models, a row each.
     cv : {"loso", "group5"} or cross-validator, default="loso"
         Leave one speaker out, five folds of speakers, or a scikit-learn splitter.
     classifier : {"logistic", "lda", "svm"} or estimator, default="logistic"

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sklearn_ser import embedders
-from sklearn_ser.embedders import BaseEmbedder
+from sklearn_ser.embedders import BaseEmbedder, SSLEmbedder
+from sklearn_ser.speech_models._files import BUNDLED
 
 __all__ = ["as_embedders", "feature_names", "offline_feature_names"]
 
@@ -29,18 +30,20 @@ def feature_names() -> list[str]:
 
 
 def offline_feature_names() -> list[str]:
-    """Return the names of the feature sets that need no pretrained model."""
-    return [name for name, cls in _classes().items() if not hasattr(cls, "n_layers")]
+    """Return the names of what needs nothing but this package: features, and models bundled."""
+    return [*(name for name, cls in _classes().items() if cls is not SSLEmbedder), *BUNDLED]
 
 
 def embedder_class(name: str) -> type[BaseEmbedder]:
     """Return the embedder of a name, or of "module:Class" or "file.py:Class"."""
+    if name in BUNDLED:
+        return SSLEmbedder
     if name in _classes():
         return _classes()[name]
     module_name, _, class_name = name.rpartition(":")
     if not module_name:
         raise ValueError(
-            f"unknown features {name!r}; known are {feature_names()}, and your own as "
+            f"unknown features {name!r}; known are {[*feature_names(), *BUNDLED]}, and your own as "
             '"module:Class" or "file.py:Class".'
         )
     if module_name.endswith(".py"):
@@ -62,7 +65,8 @@ def as_embedders(features: Any, **parameters: Any) -> dict[str, Any]:
     Parameters
     ----------
     features : mapping, or sequence of str and embedders
-        Names of feature sets, embedders, or a mapping from any name to an embedder.
+        Names of feature sets or of bundled models, embedders, or a mapping from any name to an
+        embedder.
     **parameters
         Set on those made from a name, where they have such a parameter.
     """
@@ -77,6 +81,9 @@ def as_embedders(features: Any, **parameters: Any) -> dict[str, Any]:
             known = embedder.get_params()
             embedder.set_params(**{k: v for k, v in parameters.items() if k in known})
             name = embedder.short_name
+            if feature in BUNDLED:
+                name = feature
+                embedder.set_params(model=feature)
         else:
             embedder = feature
             name = getattr(feature, "short_name", type(feature).__name__)

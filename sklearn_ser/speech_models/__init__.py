@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from sklearn_ser.speech_models._files import find_model, model_digest
+from sklearn_ser.speech_models._files import BUNDLED, find_model, model_digest
 
-__all__ = ["SpeechModel", "find_model", "load_model", "model_digest"]
+__all__ = ["BUNDLED", "SpeechModel", "find_model", "load_model", "model_digest"]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["find_model", "model_digest"]
+__all__ = ["BUNDLED", "find_model", "model_digest"]
+
+BUNDLED = ("nano",)  # each a folder beside this file, with its model card
 
 # The feature extractor's settings; which of the two depends on what saved them.
 EXTRACTORS = ("preprocessor_config.json", "processor_config.json")
@@ -24,8 +26,9 @@ def find_model(model: str, revision: str | None = None) -> Path:
     Parameters
     ----------
     model : str
-        A local folder as `save_pretrained` writes it, or the id of a model on the Hugging Face
-        hub. What the hub's cache holds already is used without asking the hub.
+        The name of a bundled model, a local folder as `save_pretrained` writes it, or the id of a
+        model on the Hugging Face hub. What the hub's cache holds already is used without asking
+        the hub.
     revision : str or None
         Branch, tag or commit on the hub.
 
@@ -38,7 +41,7 @@ def find_model(model: str, revision: str | None = None) -> Path:
     OSError
         If the model is neither here nor to be had; it says what was tried and what would work.
     """
-    folder = Path(model).expanduser()
+    folder = Path(__file__).with_name(model) if model in BUNDLED else Path(model).expanduser()
     if folder.is_dir():
         if missing := _missing(folder):
             raise OSError(
@@ -73,8 +76,8 @@ def _from_hub(model: str, revision: str | None) -> Path:
             tried.append(f"{where} (it lacks {missing})")
     raise OSError(
         f"model {model!r} is not a folder here, and not to be had from {' nor '.join(tried)}. "
-        "Give a folder that save_pretrained wrote, or the right id, or go online once: what is "
-        "downloaded then is used offline afterwards."
+        "Give a folder that save_pretrained wrote, the right id, or the name of a bundled model "
+        f"({', '.join(BUNDLED)}), or go online once: what is downloaded is used offline afterwards."
     )
 
 

@@ -154,8 +154,9 @@ class Packs:
         shapes: dict[tuple[int, ...], dict[str, Record]] = {}
         packed = self._look().places
         for key, path in loose:
-            if key in packed and packed[key][0] not in self._unreadable:
-                path.unlink()  # whoever packed it was stopped before this
+            if key in packed:
+                if packed[key][0] not in self._unreadable:
+                    path.unlink()  # whoever packed it was stopped before this
                 continue
             # Who reads one that is damaged will say so.
             with suppress(OSError, ValueError), io.FileIO(path) as file:

@@ -15,6 +15,7 @@ from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.evaluation import Comparison, LeakageWarning, compare
 from sklearn_ser.evaluation._features import feature_names, offline_feature_names
 from sklearn_ser.plotting import ComparisonDisplay
+from sklearn_ser.speech_models import BUNDLED
 
 
 @pytest.fixture(scope="module")
@@ -62,10 +63,17 @@ def test_parallel_equals_serial(corpus, classifier):
     assert serial.predictions.equals(parallel.predictions)
 
 
-def test_default_features_need_no_model(corpus):
-    assert set(offline_feature_names()) == set(feature_names()) - {"ssl"}
-    results = compare(corpus, classifier="lda").results
-    assert [row["features"] for row in results["rows"]] == offline_feature_names()
+def test_default_features_come_with_the_package(corpus):
+    assert set(offline_feature_names()) == {*feature_names(), *BUNDLED} - {"ssl"}
+    rows = compare(corpus, classifier="lda").results["rows"]
+    found = [(row["features"], row["model"], row["layer"]) for row in rows]
+    learned = [("nano", "nano", layer) for layer in range(5)]
+    assert found == [("egemaps", None, None), ("mfcc", None, None), *learned]
+
+
+def test_layers_of_a_bundled_model_can_be_chosen(corpus):
+    rows = compare(corpus, ["nano"], layer=[1, 3], pooling="std", classifier="lda").results["rows"]
+    assert [(row["layer"], row["pooling"]) for row in rows] == [(1, "std"), (3, "std")]
 
 
 def test_saved_results_are_strict_json(corpus, tmp_path):

@@ -47,13 +47,25 @@ def test_an_export_is_made_once(backend, tiny_model, cache_folder, clips, monkey
     assert not list(cache_folder.rglob("*.tmp"))
 
 
-def test_a_damaged_export_is_refused_with_its_name(backend, tiny_model, cache_folder):
+def test_a_damaged_export_is_made_again(backend, tiny_model, cache_folder):
     folder = Path(tiny_model())
     SpeechModel(folder, "cpu", "float32", backend)
-    for path in cache_folder.rglob("states.*"):
+    sizes = {path: path.stat().st_size for path in cache_folder.rglob("states.*")}
+    for path in sizes:
         path.write_bytes(b"\0" * 100)
-    with pytest.raises(OSError, match="backend='torch'"):
-        SpeechModel(folder, "cpu", "float32", backend)
+    assert SpeechModel(folder, "cpu", "float32", backend).choices["backend"] == backend
+    assert {path: path.stat().st_size for path in cache_folder.rglob("states.*")} == sizes
+
+
+def test_what_cannot_be_exported_is_refused_with_its_name(
+    backend, tiny_model, cache_folder, monkeypatch
+):
+    def fail(*args):
+        raise RuntimeError("no such operator")
+
+    monkeypatch.setitem(_exported.BACKENDS, backend, (_exported.BACKENDS[backend][0], fail))
+    with pytest.raises(OSError, match=r"no such operator.*backend='torch'"):
+        SpeechModel(Path(tiny_model()), "cpu", "float32", backend)
 
 
 def test_padded_batches_and_early_stops_are_left_to_torch(backend, tiny_model, clips):

@@ -73,7 +73,7 @@ def forward_passes(tmp_path_factory):
         yield count
 
 
-def test_nano_beats_handcrafted_features_and_random_weights(shared, tmp_path):
+def test_nano_beats_handcrafted_features_and_random_weights(emodb, tmp_path):
     """EmoDB, leave one speaker out, C chosen in the training folds."""
     config = AutoConfig.from_pretrained(find_model("nano"))
     torch.manual_seed(0)
@@ -85,7 +85,7 @@ def test_nano_beats_handcrafted_features_and_random_weights(shared, tmp_path):
         "nano": SSLEmbedder("nano", layer="all"),
         "random": SSLEmbedder(str(tmp_path / "random"), layer="all"),
     }
-    found = compare(load_emodb(shared / "corpora" / "emodb"), embedders, n_jobs=2).frame
+    found = compare(load_emodb(emodb), embedders, n_jobs=2).frame
     uar = found.groupby("features")["uar"].max()
     assert uar["nano"] > max(uar["mfcc"], uar["egemaps"])
     assert uar["random"] <= uar["nano"] - 0.10

@@ -34,9 +34,9 @@ torch.set_num_threads(1)
 import soundfile
 from sklearn_ser import SSLEmbedder
 from sklearn_ser.datasets import load_emodb
-corpus, (model, every) = load_emodb(sys.argv[1]), (sys.argv[2], int(sys.argv[3]))
-clips = corpus.X[::every]
-embedder = SSLEmbedder(model, cache=sys.argv[4])
+emodb, model, every, cache = sys.argv[1:]
+clips = load_emodb(emodb).X[:: int(every)]
+embedder = SSLEmbedder(model, cache=cache)
 embedder.fit_transform(clips[:1])
 seconds = sum(soundfile.info(clip).duration for clip in clips[1:])
 started = time.perf_counter()
@@ -71,7 +71,7 @@ def scores(model, emodb, n_jobs=2, classifier="logistic"):
             "nano": SSLEmbedder(str(model), layer="all"),
             "random weights": SSLEmbedder(untrained, layer="all", cache=None),
         }
-        for layer in range(1, embedders["nano"].n_layers + 1):
+        for layer in range(embedders["nano"].n_layers + 1):
             of_layer = SSLEmbedder(str(model), layer)
             both = FeatureUnion([("nano", of_layer), ("egemaps", EGeMAPSEmbedder())])
             embedders[f"nano layer {layer} + eGeMAPS"] = both

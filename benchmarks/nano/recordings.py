@@ -16,19 +16,22 @@ RATE = 16000
 SHORTEST = 0.15  # seconds
 # Package: what is in it, and its licence as Debian's copyright file gives it.
 PACKAGES = {
-    "asterisk-core-sounds-en-g722": ("telephone prompts, English", "CC-BY-SA-3.0"),
-    "asterisk-core-sounds-es-g722": ("telephone prompts, Spanish", "CC-BY-SA-3.0"),
-    "asterisk-core-sounds-fr-g722": ("telephone prompts, French", "CC-BY-SA-3.0"),
-    "asterisk-core-sounds-it-g722": ("telephone prompts, Italian", "CC-BY-SA-3.0"),
-    "asterisk-core-sounds-ru-g722": ("telephone prompts, Russian", "CC-BY-SA-3.0"),
-    "asterisk-prompt-it-menardi-wav": ("telephone prompts, Italian", "GPL-3"),
-    "fillets-ng-data-cs": ("dialogues of a game, Czech", "GPL-2+"),
-    "fillets-ng-data-nl": ("dialogues of a game, Dutch", "GPL-2+"),
-    "gcin-voice": ("syllables, Mandarin", "LGPL-2.1"),
-    "hedgewars-data": ("shouts of a game, a dozen voices", "GPL-2 and others"),
-    "klettres-data": ("letters and syllables, 25 languages", "GPL-2+"),
-    "ktuberling-data": ("names of things, 25 languages", "GPL-2+"),
-    "tuxpaint-stamps-default": ("names of things, several languages", "GPL-2+ and others"),
+    "asterisk-core-sounds-en-g722": ("telephone prompts, English, by Digium", "CC-BY-SA-3.0"),
+    "asterisk-core-sounds-es-g722": ("telephone prompts, Spanish, by Digium", "CC-BY-SA-3.0"),
+    "asterisk-core-sounds-fr-g722": ("telephone prompts, French, by Digium", "CC-BY-SA-3.0"),
+    "asterisk-core-sounds-it-g722": ("telephone prompts, Italian, by Digium", "CC-BY-SA-3.0"),
+    "asterisk-core-sounds-ru-g722": ("telephone prompts, Russian, by Digium", "CC-BY-SA-3.0"),
+    "asterisk-prompt-it-menardi-wav": (
+        "telephone prompts, Italian, voice of Paola Dal Zot",
+        "CC-BY-SA-3.0-IT",
+    ),
+    "fillets-ng-data-cs": ("dialogues of the game Fish Fillets NG, Czech, by ALTAR", "GPL-2"),
+    "fillets-ng-data-nl": ("dialogues of the game Fish Fillets NG, Dutch, by ALTAR", "GPL-2"),
+    "gcin-voice": ("syllables, Mandarin", "GPL-3 or LGPL-3 and CC-BY-3.0"),
+    "hedgewars-data": ("shouts of the game Hedgewars, a dozen voices", "GFDL-1.3"),
+    "klettres-data": ("letters and syllables of KLettres, two dozen languages", "GPL-2+"),
+    "ktuberling-data": ("names of things of KTuberling, two dozen languages", "GPL-2+"),
+    "tuxpaint-stamps-default": ("names of things of Tux Paint, several languages", "GPL-2"),
 }
 
 

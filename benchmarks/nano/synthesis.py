@@ -36,7 +36,7 @@ def voices(folder, n_sentences, seed):
     sentences = {
         language: _sentences(unpacked(package, folder)) for language, package in TEXTS.items()
     }
-    commands = []
+    spoken = []  # by whom, and the command, which ends where its file's name is to stand
     for _ in range(n_sentences):
         if rng.random() < 0.25:
             voice = str(rng.choice(FLITE))
@@ -48,29 +48,24 @@ def voices(folder, n_sentences, seed):
                 ("int_f0_target_stddev", rng.uniform(5, 60)),
             ):
                 command += ["--setf", f"{name}={value:.2f}"]
-            commands.append((f"flite/{voice}", [*command, "-o"]))
+            spoken.append((f"flite/{voice}", [*command, "-o"]))
         else:
             language = str(rng.choice(list(TEXTS)))
             voice = f"{language}+{rng.choice(VARIANTS)}"
             command = ["espeak-ng", "-v", voice, "-s", str(rng.integers(110, 230))]
-            command += ["-p", str(rng.integers(15, 90)), "-w"]
-            commands.append(
-                (f"espeak-ng/{voice}", [*command, None, str(rng.choice(sentences[language]))])
-            )
+            command += ["-p", str(rng.integers(15, 90)), str(rng.choice(sentences[language]))]
+            spoken.append((f"espeak-ng/{voice}", [*command, "-w"]))
+    speakers, commands = zip(*spoken, strict=True)
     with ThreadPoolExecutor(2) as threads:
-        for (speaker, _), waveform in zip(commands, threads.map(_speak, commands), strict=True):
+        for speaker, waveform in zip(speakers, threads.map(_speak, commands), strict=True):
             if waveform is not None:
                 yield speaker, waveform
 
 
-def _speak(spoken):
-    _, command = spoken
+def _speak(command):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "speech.wav")
-        command = [str(path) if part is None else part for part in command]
-        if command[0] == "flite":
-            command.append(str(path))
-        subprocess.run(command, check=True, capture_output=True)
+        subprocess.run([*command, str(path)], check=True, capture_output=True)
         return decode(path)
 
 

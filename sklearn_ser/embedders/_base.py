@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABCMeta, abstractmethod
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -27,7 +28,7 @@ COUNT = Interval(Integral, 1, None, closed="left")
 POOLING = [StrOptions(set(STATISTICS)), list, tuple, None]
 
 
-class BaseEmbedder(TransformerMixin, BaseEstimator):
+class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
     """Base of every embedder: clips in, one row of features each out.
 
     A subclass says what it computes (`_settings`, `_frames`) and how its groups of frames
@@ -83,21 +84,23 @@ class BaseEmbedder(TransformerMixin, BaseEstimator):
         "{estimator_module}.{estimator_name}.html"
     )
 
+    @abstractmethod
     def _settings(self) -> dict[str, Any]:
         """Return everything that changes a computed value, as plain JSON values."""
-        raise NotImplementedError
+
+    @abstractmethod
+    def _groups(self) -> list[tuple[int, str]]:
+        """Return the index and the name of each group selected."""
+
+    @abstractmethod
+    def _dims(self) -> list[str]:
+        """Return the names of the dimensions selected, a prefix of those computed."""
 
     def _frames(self, waveform: Array) -> Array:
         """Return all frames, of shape (n_groups, n_frames, n_dims), of a waveform at `rate`."""
-        raise NotImplementedError
-
-    def _groups(self) -> list[tuple[int, str]]:
-        """Return the index and the name of each group selected."""
-        raise NotImplementedError
-
-    def _dims(self) -> list[str]:
-        """Return the names of the dimensions selected, a prefix of those computed."""
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__} has to define _frames(waveform), or _record(clip, content)."
+        )
 
     def _min_samples(self) -> int:
         """Return the fewest samples, at `rate`, that `_frames` can take."""

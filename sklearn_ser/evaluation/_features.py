@@ -31,7 +31,7 @@ def feature_names() -> list[str]:
 
 def offline_feature_names() -> list[str]:
     """Return the names of what needs nothing but this package: features, and models bundled."""
-    return [*(name for name, cls in _classes().items() if cls is not SSLEmbedder), *BUNDLED]
+    return [*(name for name, cls in _classes().items() if not hasattr(cls, "n_layers")), *BUNDLED]
 
 
 def embedder_class(name: str) -> type[BaseEmbedder]:

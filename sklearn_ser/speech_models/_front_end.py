@@ -73,14 +73,11 @@ class FrontEnd:
             build(layer.conv, norm, layer.activation)
             for layer, norm in zip(layers[1:], norms[1:], strict=True)
         ]
-        norm = self.group_norm
-        self._exact = [  # here, as a GPU would have to wait for each clip
-            tensor.detach().cpu().double()
-            for tensor in (
-                self.convs[0].weight[:, 0].T,
-                *([norm.weight, norm.bias] if norm else []),
-            )
-        ]
+        if (norm := self.group_norm) is not None:
+            self._exact = [  # here, as a GPU would have to wait for each clip
+                tensor.detach().cpu().double()
+                for tensor in (self.convs[0].weight[:, 0].T, norm.weight, norm.bias)
+            ]
         self.hop, self.reach = 1, 1
         for conv in self.convs:
             self.reach += (conv.kernel_size[0] - 1) * self.hop

@@ -90,7 +90,7 @@ def main():
     parser.add_argument("out", type=Path)
     parser.add_argument("--teacher", default="openai/whisper-base", help="folder or hub id")
     parser.add_argument("--emodb", help="folder to evaluate on")
-    parser.add_argument("--minutes", type=float, default=30, help="of training; default: 30")
+    parser.add_argument("--minutes", type=float, default=25, help="of training; default: 25")
     parser.add_argument("--hours", type=float, default=6, help="of speech; default: 6")
     parser.add_argument("--sentences", type=int, default=1200, help="synthetic; default: 1200")
     parser.add_argument("--seed", type=int, default=0)

@@ -23,6 +23,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import issparse
 
+from sklearn_ser.video import decode_sound, is_container
+
 __all__ = ["Clip", "ClipError", "as_clip", "is_numeric_batch"]
 
 Waveform = npt.NDArray[np.float32]
@@ -200,6 +202,8 @@ class Clip:
                 samples = file.read(dtype="float32", always_2d=True)
                 rate, promised, log = file.samplerate, file.frames, file.extra_info
         except (soundfile.LibsndfileError, TypeError) as error:
+            if is_container(content):
+                return self._decode_container(content)
             reason = str(getattr(error, "error_string", error)).rstrip(".")
             if "does not exist" in reason:  # libsndfile's word for MPEG without a whole frame
                 reason = "no frame can be decoded"
@@ -211,6 +215,18 @@ class Clip:
             ) from None
         if _is_cut_short(content, len(samples), promised, log):
             raise self._truncated(f"{len(samples)} frames could be decoded")
+        return samples.mean(axis=1, dtype=np.float32), rate
+
+    def _decode_container(self, content: bytes) -> tuple[Waveform, float]:
+        try:
+            samples, rate = decode_sound(content)
+        except ImportError:
+            raise self.error(
+                "a video file, whose sound libsndfile cannot read",
+                'Install PyAV (pip install "sklearn-ser[video]"), or extract the sound as wav.',
+            ) from None
+        except ValueError as error:
+            raise self._truncated(str(error)) from None
         return samples.mean(axis=1, dtype=np.float32), rate
 
     def _truncated(self, detail: str) -> ClipError:

@@ -15,6 +15,9 @@ from sklearn_ser.datasets._corpus import AUDIO_SUFFIXES
 
 __all__ = ["main"]
 
+# Corpora with a loader of their own, which takes a folder.
+NAMED = ("cremad", "emodb", "esd", "iemocap", "meld", "ravdess", "savee", "tess")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status.
@@ -57,7 +60,7 @@ def _add_compare(commands: Any) -> None:
         "arguments: a synthetic corpus, and all features that come with this package.",
     )
     command.add_argument(
-        "--corpus", default="synthetic", choices=["synthetic", "emodb", "folder", "table"]
+        "--corpus", default="synthetic", choices=["synthetic", *NAMED, "folder", "table"]
     )
     command.add_argument("--data", metavar="PATH", help="the corpus's folder, or its CSV file")
     command.add_argument(
@@ -148,8 +151,8 @@ def _load_corpus(options: argparse.Namespace) -> Any:
         return corpus
     if options.data is None:
         raise ValueError(f"--corpus {options.corpus} needs --data, the corpus's folder or file")
-    if options.corpus == "emodb":
-        return datasets.load_emodb(options.data)
+    if options.corpus in NAMED:
+        return getattr(datasets, f"load_{options.corpus}")(options.data)
     if options.corpus == "table":
         return datasets.load_table(options.data)
     return datasets.load_folder(options.data, speaker=options.speaker)

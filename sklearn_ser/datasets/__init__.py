@@ -1,8 +1,27 @@
 """Corpora of emotional speech."""
 
+from sklearn_ser.datasets._cremad import load_cremad
 from sklearn_ser.datasets._emodb import load_emodb
+from sklearn_ser.datasets._esd import load_esd
 from sklearn_ser.datasets._folder import load_folder
+from sklearn_ser.datasets._iemocap import load_iemocap
+from sklearn_ser.datasets._meld import load_meld
+from sklearn_ser.datasets._ravdess import load_ravdess
+from sklearn_ser.datasets._savee import load_savee
 from sklearn_ser.datasets._synthetic import make_emotional_speech
 from sklearn_ser.datasets._table import load_table
+from sklearn_ser.datasets._tess import load_tess
 
-__all__ = ["load_emodb", "load_folder", "load_table", "make_emotional_speech"]
+__all__ = [
+    "load_cremad",
+    "load_emodb",
+    "load_esd",
+    "load_folder",
+    "load_iemocap",
+    "load_meld",
+    "load_ravdess",
+    "load_savee",
+    "load_table",
+    "load_tess",
+    "make_emotional_speech",
+]

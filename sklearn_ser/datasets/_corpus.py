@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,9 @@ from sklearn.utils import Bunch
 
 __all__ = ["AUDIO_SUFFIXES", "as_corpus", "existing_folder"]
 
+# What columns of a frame are called, and their order; a corpus has those that it tells.
+COLUMNS = ["path", "emotion", "code", "speaker", "sex", "session", "sentence", "intensity"]
+COLUMNS += ["split", "duration"]
 AUDIO_SUFFIXES = frozenset(
     [
         ".wav",
@@ -31,9 +35,17 @@ AUDIO_SUFFIXES = frozenset(
 )
 
 
-def as_corpus(name: str, frame: pd.DataFrame, description: str) -> Bunch:
-    """Return a corpus from a frame with the columns path, emotion and, if known, speaker."""
+def as_corpus(
+    name: str, frame: pd.DataFrame, description: str, published: int | None = None
+) -> Bunch:
+    """Return a corpus from a frame with the columns path, emotion and, if known, speaker.
+
+    Where the number of clips is published and another one was found, a warning says so.
+    """
     frame = frame.reset_index(drop=True)
+    if published is not None and len(frame) != published:
+        message = f"{len(frame)} clips of {name} were found; complete, it has {published}."
+        warnings.warn(message, stacklevel=3)
     groups = frame["speaker"].to_numpy(dtype=str) if "speaker" in frame else None
     emotions = frame["emotion"].value_counts().sort_index()
     counts = ", ".join(f"{emotion} {count}" for emotion, count in emotions.items())
@@ -43,7 +55,7 @@ def as_corpus(name: str, frame: pd.DataFrame, description: str) -> Bunch:
         X=[str(path) for path in frame["path"]],
         y=frame["emotion"].to_numpy(dtype=str),
         groups=groups,
-        frame=frame,
+        frame=frame[[*(c for c in COLUMNS if c in frame), *(c for c in frame if c not in COLUMNS)]],
         DESCR=f"{description}\n\nHere: {len(frame)} clips by {speakers}: {counts}.",
     )
 

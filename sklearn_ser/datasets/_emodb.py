@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 
-import pandas as pd
 from sklearn.utils import Bunch
 
-from sklearn_ser.datasets._corpus import as_corpus, existing_folder
+from sklearn_ser.datasets._corpus import as_corpus
+from sklearn_ser.datasets._files import find_clips
 
 __all__ = ["load_emodb"]
 
@@ -22,9 +21,8 @@ EMOTIONS = {
     "N": "neutral",
 }
 MALE = {"03", "10", "11", "12", "15"}
-NAME = re.compile(
-    r"(?P<speaker>\d\d)(?P<sentence>[ab]\d\d)(?P<code>[WLEAFTN])(?P<version>[a-z]?)\.wav"
-)
+PATTERN = r"(?P<speaker>\d\d)(?P<sentence>[ab]\d\d)(?P<code>[WLEAFTN])(?P<version>[a-z]?)"
+N_CLIPS = 535
 DESCRIPTION = """\
 Berlin Database of Emotional Speech (EmoDB): ten actors speak ten German sentences in seven
 emotions; the complete corpus has 535 clips, 16 kHz, mono. Free to use; say where it comes from:
@@ -38,7 +36,7 @@ def load_emodb(folder: str | os.PathLike[str]) -> Bunch:
     Parameters
     ----------
     folder : str or path-like
-        The folder that holds ``wav/03a01Fa.wav`` and so on, or that ``wav`` folder itself.
+        Where ``03a01Fa.wav`` and so on lie, at any depth; as published, in ``wav``.
 
     Returns
     -------
@@ -50,8 +48,8 @@ def load_emodb(folder: str | os.PathLike[str]) -> Bunch:
         groups : ndarray of shape (n_clips,)
             Speakers, "03" to "16".
         frame : DataFrame
-            path, speaker, gender, sentence, emotion, code (the letter in the file's name) and
-            version.
+            path, emotion, code (the letter in the file's name), speaker, sex, sentence, duration
+            in seconds, and version.
         DESCR : str
             Source, licence and counts.
 
@@ -59,6 +57,13 @@ def load_emodb(folder: str | os.PathLike[str]) -> Bunch:
     ------
     FileNotFoundError
         If the folder holds no clip of EmoDB.
+    ValueError
+        If its clips are Git LFS pointers.
+
+    Warns
+    -----
+    UserWarning
+        If not all 535 clips are there.
 
     References
     ----------
@@ -69,22 +74,8 @@ def load_emodb(folder: str | os.PathLike[str]) -> Bunch:
     >>> from sklearn_ser.datasets import load_emodb
     >>> corpus = load_emodb("corpora/emodb")  # doctest: +SKIP
     """
-    root = existing_folder(folder)
-    for place in (root / "wav", root):
-        clips = [
-            {"path": str(path), **match.groupdict()}
-            for path in sorted(place.glob("*.wav"))
-            if (match := NAME.fullmatch(path.name))
-        ]
-        if clips:
-            break
-    else:
-        raise FileNotFoundError(
-            f"no EmoDB clips in {root}: looked for {root / 'wav'}{os.sep}*.wav and "
-            f"{root}{os.sep}*.wav with names such as 03a01Fa.wav (speaker, sentence, emotion, "
-            "version)."
-        )
-    frame = pd.DataFrame(clips)
+    frame = find_clips(folder, PATTERN, corpus="EmoDB", example="wav/03a01Fa.wav")
+    frame["code"] = frame["code"].str.upper()
     frame["emotion"] = frame["code"].map(EMOTIONS)
-    frame["gender"] = ["male" if speaker in MALE else "female" for speaker in frame["speaker"]]
-    return as_corpus("EmoDB", frame, DESCRIPTION)
+    frame["sex"] = ["male" if speaker in MALE else "female" for speaker in frame["speaker"]]
+    return as_corpus("EmoDB", frame, DESCRIPTION, N_CLIPS)

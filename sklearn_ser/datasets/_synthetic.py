@@ -100,7 +100,7 @@ ONSETS: list[list[Phone]] = [
     [Phone(0.06, 0.55, 0, 350, 1200, 2700)],  # l
     [Phone(0.06, 0.45, 0.14, 300, 1650, 2550, 5500, 1200)],  # z
 ]
-COLUMNS = ["clip", "speaker", "gender", "sentence", "emotion", "repetition"]
+COLUMNS = ["clip", "speaker", "sex", "sentence", "emotion", "repetition"]
 DESCRIPTION = """\
 Synthetic emotional speech: made by a source-filter synthesiser whose prosody follows rules from
 the literature. It has no words and nobody felt anything. It is for examples and tests; a score on
@@ -115,7 +115,7 @@ GLOTTIS = (GLOTTIS / np.abs(GLOTTIS).max()).astype(np.complex64)
 class Speaker(NamedTuple):
     """One voice and its microphone."""
 
-    gender: str
+    sex: str
     f0: float  # mean in neutral speech, Hz
     formants: float  # factor on their frequencies, 1 for an average man
     upper_tract: Complex64  # response of the formants from the fourth up, which do not move
@@ -147,15 +147,15 @@ def _rng(entropy: int, *key: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=key))
 
 
-def _draw_speaker(rng: np.random.Generator, gender: str) -> Speaker:
-    male = gender == "male"
+def _draw_speaker(rng: np.random.Generator, sex: str) -> Speaker:
+    male = sex == "male"
     formants = (1.0 if male else 1.16) * 2 ** rng.normal(0, 0.05)
     upper = formants * np.arange(3500, 0.47 * RATE / formants, 1000)
     mel = np.log1p(FREQUENCIES / 700) / np.log1p(RATE / 2 / 700)
     ripple = rng.normal(0, 2.5, size=5) @ np.cos(np.pi * np.outer(np.arange(1, 6), mel))
     habit = rng.normal(size=len(HABIT)) * HABIT
     return Speaker(
-        gender=gender,
+        sex=sex,
         f0=(115 if male else 205) * 2 ** rng.normal(0, 0.12),
         formants=formants,
         upper_tract=_vocal_tract(upper[None])[0],
@@ -383,7 +383,7 @@ def make_emotional_speech(
         groups : ndarray of shape (n_clips,)
             Speakers, "s01" and on.
         frame : DataFrame
-            clip (a name), speaker, gender, sentence, emotion and repetition.
+            clip (a name), speaker, sex, sentence, emotion and repetition.
         DESCR : str
             What this is, and that it is not real speech.
 
@@ -449,7 +449,7 @@ def make_emotional_speech(
         X.append((waveform / np.float32(max(1.0, np.abs(waveform).max() / PEAK)), int(rate)))
         speaker, sentence = f"s{i + 1:02d}", f"t{j + 1:02d}"
         name = f"{speaker}_{sentence}_{emotion}_{k + 1}"
-        rows.append((name, speaker, speakers[i].gender, sentence, emotion, k + 1))
+        rows.append((name, speaker, speakers[i].sex, sentence, emotion, k + 1))
     frame = pd.DataFrame(rows, columns=COLUMNS)
     return Bunch(
         name="synthetic",

@@ -62,7 +62,7 @@ def test_one_clip_for_every_combination():
     assert corpus.y.tolist() == frame["emotion"].tolist()
     assert corpus.groups.tolist() == frame["speaker"].tolist()
     assert corpus.y.dtype.kind == corpus.groups.dtype.kind == "U"
-    assert frame.groupby("speaker")["gender"].unique().str.len().eq(1).all()
+    assert frame.groupby("speaker")["sex"].unique().str.len().eq(1).all()
     assert "24 clips" in corpus.DESCR
     assert "nothing about real speech" in corpus.DESCR
 

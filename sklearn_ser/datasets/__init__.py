@@ -5,6 +5,7 @@ from sklearn_ser.datasets._emodb import load_emodb
 from sklearn_ser.datasets._esd import load_esd
 from sklearn_ser.datasets._folder import load_folder
 from sklearn_ser.datasets._iemocap import load_iemocap
+from sklearn_ser.datasets._labels import harmonize_labels
 from sklearn_ser.datasets._meld import load_meld
 from sklearn_ser.datasets._ravdess import load_ravdess
 from sklearn_ser.datasets._savee import load_savee
@@ -13,6 +14,7 @@ from sklearn_ser.datasets._table import load_table
 from sklearn_ser.datasets._tess import load_tess
 
 __all__ = [
+    "harmonize_labels",
     "load_cremad",
     "load_emodb",
     "load_esd",

@@ -1,12 +1,13 @@
 """What counts as a clip, and how it becomes a waveform.
 
-A clip is a path, a 1-D waveform, a ``(waveform, rate)`` pair, or an audio value of the Hugging
-Face ``datasets`` library. Whatever cannot be used raises one :class:`ClipError` that names the
-clip, the cause and the cure.
+A clip is a path, a 1-D waveform, a ``(waveform, rate)`` pair, an audio value of the Hugging Face
+``datasets`` library, or a segment of a recording. Whatever cannot be used raises one
+:class:`ClipError` that names the clip, the cause and the cure.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import io
@@ -23,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import issparse
 
+from sklearn_ser.segments import SEGMENT_FIELDS, WHOLE, Segment, as_segment
 from sklearn_ser.video import decode_sound, is_container
 
 __all__ = ["Clip", "ClipError", "as_clip", "is_numeric_batch"]
@@ -33,6 +35,8 @@ Waveform = npt.NDArray[np.float32]
 STEP = 1 / 32768
 # Floats beyond this are not ±1 audio that overshoots, but integers that lost their type.
 OVERSHOOT = 256
+# Formats whose decoders may miss the sample sought, so they are decoded from the start.
+SEEK_MISSES = frozenset(["OGG", "MPEG", "MP3"])
 # Writers that stream into a pipe cannot know the length and put a huge one into the header.
 STREAMED_LENGTH = 0x7FFF_F000
 # A file younger than this may change again without its time stamp showing it.
@@ -76,12 +80,15 @@ class Clip:
         Where the audio is; or why the value is no clip, which whoever reads it is told.
     rate : float or None
         Sampling rate of `source` in Hz when it is an ndarray.
+    segment : Segment
+        Which part of `source` it is.
     """
 
     position: int
     name: str
     source: Path | bytes | npt.NDArray[Any] | ClipError
     rate: float | None = None
+    segment: Segment = WHOLE
 
     def error(self, cause: str, cure: str) -> ClipError:
         """Return the error that names this clip."""
@@ -111,6 +118,11 @@ class Clip:
 
     def seconds(self) -> float:
         """Return how long the clip is, by its header; 0 if that cannot be told."""
+        seconds = self._recording_seconds()
+        end = seconds if self.segment.end is None else min(self.segment.end, seconds)
+        return max(0.0, end - self.segment.start)
+
+    def _recording_seconds(self) -> float:
         if isinstance(self.source, np.ndarray):
             return len(self.source) / self.rate if self.rate else 0.0
         import soundfile
@@ -123,6 +135,18 @@ class Clip:
 
     def digest(self) -> str:
         """Return the hash of the clip's content, without reading an unchanged file twice."""
+        return self._of_segment(self._source_digest())
+
+    def digest_of(self, content: bytes | npt.NDArray[Any]) -> str:
+        """Return the hash that the clip has if `content` is what :meth:`read` returned."""
+        return self._of_segment(content_digest(content, self.rate))
+
+    def _of_segment(self, digest: str) -> str:
+        if self.segment is WHOLE:
+            return digest
+        return content_digest(f"{digest} {tuple(self.segment)}".encode())
+
+    def _source_digest(self) -> str:
         if not isinstance(self.source, Path):
             return content_digest(self.read(), self.rate)
         path = str(self.source)
@@ -173,6 +197,8 @@ class Clip:
             samples, own_rate = self._decode(content)
         else:
             samples, own_rate = _scale(content), self.rate
+            if self.segment is not WHOLE:
+                samples = self._part_of(samples[:, None], own_rate or rate)
         self._check(samples)
         if own_rate != rate:
             import soxr
@@ -199,8 +225,15 @@ class Clip:
             )
         try:
             with soundfile.SoundFile(_File(content)) as file:
-                samples = file.read(dtype="float32", always_2d=True)
-                rate, promised, log = file.samplerate, file.frames, file.extra_info
+                rate, log = file.samplerate, file.extra_info
+                first, stop = self._bounds(file.frames, rate)
+                begin = first if file.format not in SEEK_MISSES else 0
+                if begin:
+                    file.seek(begin)
+                # A whole file is read to wherever it ends, which its header may not know.
+                n_wanted = -1 if stop == file.frames else stop - begin
+                samples = file.read(n_wanted, dtype="float32", always_2d=True)[first - begin :]
+                promised = stop - first
         except (soundfile.LibsndfileError, TypeError) as error:
             if is_container(content):
                 return self._decode_container(content)
@@ -215,7 +248,7 @@ class Clip:
             ) from None
         if _is_cut_short(content, len(samples), promised, log):
             raise self._truncated(f"{len(samples)} frames could be decoded")
-        return samples.mean(axis=1, dtype=np.float32), rate
+        return self._mono(samples), rate
 
     def _decode_container(self, content: bytes) -> tuple[Waveform, float]:
         try:
@@ -227,7 +260,29 @@ class Clip:
             ) from None
         except ValueError as error:
             raise self._truncated(str(error)) from None
-        return samples.mean(axis=1, dtype=np.float32), rate
+        return self._part_of(samples, rate), rate
+
+    def _part_of(self, samples: Waveform, rate: float) -> Waveform:
+        first, stop = self._bounds(len(samples), rate)
+        return self._mono(samples[first:stop])
+
+    def _bounds(self, n_samples: int, rate: float) -> tuple[int, int]:
+        if self.segment is WHOLE:
+            return 0, n_samples
+        try:
+            return self.segment.bounds(n_samples, rate)
+        except ValueError as error:
+            raise self.error(str(error), "Check start and end, which are seconds.") from None
+
+    def _mono(self, samples: Waveform) -> Waveform:
+        """Return the channel asked for, or the mean of all, of shape (n_samples,)."""
+        channel, n_channels = self.segment.channel, samples.shape[1]
+        if channel is None:
+            return samples.mean(axis=1, dtype=np.float32)
+        if channel >= n_channels:
+            cause = f"it has {n_channels} channel(s), so none with the number {channel}"
+            raise self.error(cause, "Channels are counted from 0.")
+        return np.ascontiguousarray(samples[:, channel])
 
     def _truncated(self, detail: str) -> ClipError:
         cure = "Copy or download it again, or repair it with ffmpeg if the rest is enough."
@@ -313,7 +368,8 @@ def as_clip(value: Any, position: int, waveform_rate: float | None = None) -> Cl
     ----------
     value : str, Path, ndarray, (ndarray, rate) pair or dict
         A path; a 1-D waveform; a waveform with its sampling rate in Hz; or a dict with
-        ``array`` and ``sampling_rate``, with ``bytes``, or with ``path``.
+        ``array`` and ``sampling_rate``, with ``bytes``, or with ``path``, and for a segment of
+        that with ``start`` and ``end`` in seconds and ``channel``.
     position : int
         Index of the clip in its collection.
     waveform_rate : float or None
@@ -391,6 +447,14 @@ def _from_mapping(value: Mapping[str, Any], position: int) -> Clip:
     path, encoded = value.get("path"), value.get("bytes")
     name = os.path.basename(path) if isinstance(path, (str, os.PathLike)) else ""
     name = name or "audio value"
+    if any(field in value for field in SEGMENT_FIELDS):
+        try:
+            segment = as_segment(value)
+        except ValueError as error:
+            return _no_clip(position, name, str(error), "Check start, end and channel.")
+        rest = {field: value[field] for field in value if field not in SEGMENT_FIELDS}
+        clip = _from_mapping(rest, position)
+        return clip if segment == WHOLE else dataclasses.replace(clip, segment=segment)
     if value.get("array") is not None:
         if value.get("sampling_rate") is None:
             return _no_clip(position, name, "its dict has no sampling_rate", "Add it, in Hz.")
@@ -413,12 +477,21 @@ def _from_mapping(value: Mapping[str, Any], position: int) -> Clip:
 def is_numeric_batch(X: Any) -> bool:
     """Tell whether `X` is what scikit-learn calls 2-D data, and not a collection of clips.
 
-    A collection is a list, tuple, object array, Series or one-column frame of clips. Anything
-    else is left to scikit-learn's own validation, with its own messages.
+    A collection is a list, tuple, object array, Series or one-column frame of clips, or a frame
+    of segments: path, start, end, channel. Anything else is left to scikit-learn's own validation,
+    with its own messages.
     """
     if issparse(X):
         return True
     if hasattr(X, "columns") and hasattr(X, "shape"):
+        if "path" in X.columns:
+            others = [column for column in X.columns if column not in ("path", *SEGMENT_FIELDS)]
+            if others:
+                raise ValueError(
+                    f"X has the columns {others} beside path, which are no part of a clip. Pass "
+                    'only path, and start, end and channel for segments: X[["path", "start", …]].'
+                )
+            return False
         return X.shape[1] != 1 or np.asarray(X).dtype.kind in "biufc"
     if hasattr(X, "to_list") and hasattr(X, "dtype"):
         return False

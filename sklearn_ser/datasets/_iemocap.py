@@ -32,7 +32,7 @@ FOUR = {"ang": "anger", "hap": "happiness", "exc": "happiness", "sad": "sadness"
 # The prefix tells who wore the markers; who talks is told by the letter before the number.
 PATTERN = r"(?P<utterance>(?P<dialog>Ses0[1-5][FM]_(?:impro|script)\w+?)_(?P<talker>[FM])\d{3})"
 LABEL = re.compile(
-    r"\[(?P<start>[\d.]+) - (?P<end>[\d.]+)\]\t(?P<utterance>\w+)\t(?P<code>\w{3})"
+    r"\[(?P<dialog_start>[\d.]+) - (?P<dialog_end>[\d.]+)\]\t(?P<utterance>\w+)\t(?P<code>\w{3})"
     r"\t\[(?P<valence>[\d.]+), (?P<arousal>[\d.]+), (?P<dominance>[\d.]+)\]"
 )
 TRANSCRIPT = re.compile(r"(?P<utterance>Ses\w+) \[[\d.\s-]+\]:\s*(?P<text>.*)")
@@ -64,10 +64,9 @@ def load_iemocap(folder: str | os.PathLike[str], *, labels: str = "four") -> Bun
     -------
     corpus : Bunch
         X (list of paths), y (emotions), groups (talkers, "Ses01F" to "Ses05M"), frame (path,
-        emotion, code, speaker, sex, session, sentence, i.e. the script if there is one,
-        else the clip itself, duration in seconds, utterance, dialog, start and end
-        in it in seconds, valence, arousal, dominance and, if there are transcripts, text) and
-        DESCR.
+        emotion, code, speaker, sex, session, sentence, i.e. the script if there is one, else the
+        clip itself, duration in seconds, utterance, dialog, dialog_start and dialog_end in seconds,
+        valence, arousal, dominance and, if there are transcripts, text) and DESCR.
 
     Raises
     ------
@@ -116,7 +115,7 @@ def load_iemocap(folder: str | os.PathLike[str], *, labels: str = "four") -> Bun
             f"no labels of IEMOCAP in {root}: looked for files such as "
             "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt."
         )
-    numbers = ["start", "end", "valence", "arousal", "dominance"]
+    numbers = ["dialog_start", "dialog_end", "valence", "arousal", "dominance"]
     found[numbers] = found[numbers].astype(float)
     frame = frame.merge(found.drop_duplicates("utterance"), on="utterance")
     frame["emotion"] = frame["code"].map(FOUR if labels == "four" else EMOTIONS)

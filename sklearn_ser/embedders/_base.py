@@ -176,6 +176,11 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         if reset:
             for attribute in ("n_features_in_", "feature_names_in_"):
                 self.__dict__.pop(attribute, None)
+        if hasattr(X, "columns") and len(X.columns) > 1:  # segments
+            columns = {name: X[name].to_list() for name in X.columns}
+            return [
+                dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
+            ]
         if hasattr(X, "columns"):
             X = X[X.columns[0]]
         items = np.ravel(X) if isinstance(X, np.ndarray) else X

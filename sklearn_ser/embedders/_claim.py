@@ -10,7 +10,7 @@ import filelock
 import numpy as np
 import numpy.typing as npt
 
-from sklearn_ser.audio import Clip, ClipError, content_digest
+from sklearn_ser.audio import Clip, ClipError
 from sklearn_ser.store import Records, StoreWarning
 
 __all__ = ["UNKNOWN", "Claim", "Done"]
@@ -82,7 +82,7 @@ class Claim:
             )
         if self._records is not None:
             # The digest of what was decoded, not of what was looked up: the file may have changed.
-            self._records.write(content_digest(content, self.clip.rate), record)
+            self._records.write(self.clip.digest_of(content), record)
         return record if self._rows is None else record[list(self._rows)]
 
     def failed(self, error: ClipError) -> ClipError:

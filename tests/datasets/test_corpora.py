@@ -221,7 +221,7 @@ def test_iemocap(tree, prefix):
     assert {u: tuple(frame.loc[u, fields]) for u in frame.index} == expected
     assert set(frame["session"]) == {"1", "5"}
     row = frame.loc["Ses01F_impro01_M000"]
-    assert row[["start", "end", "valence", "arousal", "dominance"]].tolist() == [
+    assert row[["dialog_start", "dialog_end", "valence", "arousal", "dominance"]].tolist() == [
         *(6.2901, 8.2357),
         *(2.5, 3.5, 2.0),
     ]

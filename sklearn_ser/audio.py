@@ -135,7 +135,8 @@ class Clip:
 
     def digest(self) -> str:
         """Return the hash of the clip's content, without reading an unchanged file twice."""
-        return self._of_segment(self._source_digest())
+        digest = self._source_digest()
+        return digest if self.segment is WHOLE else self._of_segment(digest)
 
     def digest_of(self, content: bytes | npt.NDArray[Any]) -> str:
         """Return the hash that the clip has if `content` is what :meth:`read` returned."""

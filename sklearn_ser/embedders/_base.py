@@ -138,8 +138,8 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         ]
 
     def _n_features(self) -> int:
-        n_statistics = 1 if self._gives_sequences() else len(self._statistics())
-        return len(self._groups()) * n_statistics * len(self._dims())
+        selected = self._groups() if self._gives_sequences() else self._rows()
+        return len(selected) * len(self._dims())
 
     def _record(self, clip: Clip, content: Any) -> Array:
         frames = self._frames(clip.waveform(content, self.rate, self._min_samples()))
@@ -229,7 +229,8 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         items = self._items(X, reset=False)
         clips = [as_clip(item, i, self.waveform_rate) for i, item in enumerate(items)]
         rows = None if self._gives_sequences() else self._rows()
-        n_dims, n_features = len(self._dims()), self._n_features()
+        n_dims = len(self._dims())
+        n_features = n_dims * len(self._groups() if rows is None else rows)
         parts = rows_of_records(
             clips,
             self._record,
@@ -248,10 +249,14 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
                     part = np.full((1, n_features), np.nan, dtype=np.float32)
                 sequences[i] = part.copy()  # the store may read the same again
             return sequences
+        known = [part for part in parts if part is not None]
         embedded = np.full((len(clips), n_features), np.nan, dtype=np.float32)
-        for i, part in enumerate(parts):
-            if part is not None:
-                embedded[i] = part[:, :n_dims].ravel()
+        if known:
+            found = np.concatenate(known).reshape(len(known), -1, known[0].shape[1])
+            usable = (
+                [part is not None for part in parts] if len(known) < len(parts) else slice(None)
+            )
+            embedded[usable] = found[:, :, :n_dims].reshape(len(known), -1)
         return embedded
 
     def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:

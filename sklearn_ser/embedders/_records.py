@@ -67,25 +67,17 @@ def rows_of_records(
     parts : list of (ndarray of shape (n_rows, n_columns) or None)
         None stands for a clip that could not be used.
     """
-    keys: list[str | ClipError] = []
-    pending: dict[str, Clip] = {}
-    for clip in clips:
-        try:
-            key = clip.digest()
-        except ClipError as error:
-            if on_error == "raise":
-                raise
-            keys.append(error)
-        else:
-            keys.append(key)
-            pending.setdefault(key, clip)
+    # A search asks for the same stored clips hundreds of times, so what runs for each is short.
+    keys = [_key(clip, on_error) for clip in clips]
+    last_first = zip(reversed(keys), reversed(clips), strict=True)
+    pending = {key: clip for key, clip in last_first if isinstance(key, str)}
     outcomes: dict[str, Array | ClipError] = {}
     if records is not None:
         wanted = list(pending)
-        for key, stored in zip(wanted, records.read_all(wanted, rows), strict=True):
-            if stored is not None:
-                outcomes[key] = stored
-                del pending[key]
+        stored = zip(wanted, records.read_all(wanted, rows), strict=True)
+        outcomes = {key: record for key, record in stored if record is not None}
+        pending = {key: clip for key, clip in pending.items() if key not in outcomes}
+    pending = dict(reversed(pending.items()))  # each content's first clip, in their order
     with closing(
         _compute_all(
             pending, extract, batched, records, rows, on_error, n_jobs, verbose, description
@@ -94,17 +86,22 @@ def rows_of_records(
         outcomes.update(computed)
     if pending and records is not None and rows is not None:  # not frames, whose number differs
         records.pack()
-    parts: list[Array | None] = []
-    for clip, known in zip(clips, keys, strict=True):
-        outcome = outcomes[known] if isinstance(known, str) else known
-        if not isinstance(outcome, ClipError):
-            parts.append(outcome)
-            continue
-        parts.append(None)
-        if on_error == "warn":  # equal clips share an outcome, but each is named
-            named = clip.error(outcome.cause, outcome.cure)
-            warnings.warn(f"{named} Its row is NaN.", ClipWarning, stacklevel=4)
-    return parts
+    found = [outcomes[key] if isinstance(key, str) else key for key in keys]
+    if on_error == "warn":
+        for clip, outcome in zip(clips, found, strict=True):
+            if isinstance(outcome, ClipError):  # equal clips share it, but each is named
+                named = clip.error(outcome.cause, outcome.cure)
+                warnings.warn(f"{named} Its row is NaN.", ClipWarning, stacklevel=4)
+    return [None if isinstance(outcome, ClipError) else outcome for outcome in found]
+
+
+def _key(clip: Clip, on_error: str) -> str | ClipError:
+    try:
+        return clip.digest()
+    except ClipError as error:
+        if on_error == "raise":
+            raise
+        return error
 
 
 def _compute_all(

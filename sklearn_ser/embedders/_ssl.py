@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import warnings
 from collections.abc import Sequence
@@ -23,7 +24,6 @@ __all__ = ["SSLEmbedder"]
 MEANING = "layers before final norm, Whisper after; own frames only; 1"
 # Windows of long clips, which the meaning of "auto" depends on.
 WINDOWS = "40 s at once, else 30 s with 2 s of context; median of 6000 frames; 1"
-SHORTEST = 0.045  # seconds: SEW and Wav2Vec2-BERT make one frame of two
 
 
 class SSLEmbedder(BaseEmbedder):
@@ -194,13 +194,15 @@ class SSLEmbedder(BaseEmbedder):
 
     def _settings(self) -> dict[str, Any]:
         from sklearn_ser.speech_models import model_digest
+        from sklearn_ser.speech_models._loading import read_config
 
+        folder = self._folder()
         settings: dict[str, Any] = {
-            "weights": model_digest(self._folder()),
+            "weights": model_digest(folder),
             "revision": self.revision,
             "meaning": MEANING,
         }
-        if self._config().model_type == "whisper":
+        if read_config(folder).model_type == "whisper":
             if not isinstance(self.window, str):
                 raise ValueError(
                     f"window={self.window!r}, but Whisper hears 30 s at a time: 'auto' pads to "
@@ -219,7 +221,7 @@ class SSLEmbedder(BaseEmbedder):
 
     def _heard(self, clip: Clip, content: Any) -> Any:
         model = self._loaded()
-        waveform = clip.waveform(content, model.rate, int(SHORTEST * model.rate))
+        waveform = clip.waveform(content, model.rate, model.shortest)
         heard = model.prepare(waveform, self.window)
         if heard.passes:
             message = clip.note(_about_windows(len(waveform) / model.rate, len(heard.passes)))
@@ -274,7 +276,12 @@ class SSLEmbedder(BaseEmbedder):
         return [(k, f"layer{k}") for k in layers]
 
     def _dims(self) -> list[str]:
-        return [f"{i:04d}" for i in range(self._config().hidden_size)]
+        return list(_numbers(self._config().hidden_size))
+
+
+@functools.cache  # asked for by every fold of a search
+def _numbers(n_dims: int) -> tuple[str, ...]:
+    return tuple(f"{i:04d}" for i in range(n_dims))
 
 
 def _about_windows(seconds: float, n_windows: int) -> str:

@@ -61,6 +61,10 @@ class Heard:
     passes: list[Window]  # where one part is too long: the windows over its frames
 
 
+# Of any model, in seconds: SEW and Wav2Vec2-BERT make one frame of two.
+SHORTEST = 0.045
+
+
 class SpeechModel:
     """A speech model's encoder in evaluation mode, with its feature extractor.
 
@@ -130,6 +134,12 @@ class SpeechModel:
     def rate(self) -> int:
         """Sampling rate, in Hz, that the model was trained at."""
         return int(self.feature_extractor.sampling_rate)
+
+    @property
+    def shortest(self) -> int:
+        """Fewest samples that give a frame of every layer."""
+        reach = 0 if self.front_end is None else self.front_end.reach
+        return max(int(SHORTEST * self.rate), reach)
 
     @property
     def is_whisper(self) -> bool:

@@ -90,16 +90,11 @@ class Packs:
     def read(self, keys: Sequence[str], rows: Sequence[int] | None) -> list[Record | None]:
         """Return some rows of each clip's record, or None where it is in no sound pack."""
         index = self._look()
-        places: dict[str, tuple[list[int], list[int]]] = {}
-        if index.places:
-            for i, key in enumerate(keys):
-                place = index.places.get(key)
-                if place is not None:
-                    wanted, inside = places.setdefault(place[0], ([], []))
-                    wanted.append(i)
-                    inside.append(place[1])
+        places = [index.places.get(key) for key in keys] if index.places else []
         found: list[Record | None] = [None] * len(keys)
-        for pack, (wanted, inside) in places.items():
+        for pack in dict.fromkeys(place[0] for place in places if place):  # a few
+            wanted = [i for i, place in enumerate(places) if place and place[0] == pack]
+            inside = [place[1] for place in places if place and place[0] == pack]
             n_clips = index.n_clips[pack]
             try:
                 parts = self._rows_of(pack, rows)

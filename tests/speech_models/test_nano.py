@@ -7,6 +7,7 @@ import pytest
 
 import sklearn_ser
 from sklearn_ser import SSLEmbedder
+from sklearn_ser.audio import ClipError
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.speech_models import BUNDLED, find_model, load_model
 
@@ -83,5 +84,8 @@ def test_padded_batches_are_exact_too(waveforms):
 
 
 def test_the_shortest_clip_has_a_frame():
-    clip = (0.1 * np.random.default_rng(0).standard_normal(720).astype(np.float32), RATE)
-    assert np.isfinite(SSLEmbedder("nano", cache=None).fit_transform([clip])).all()
+    noise = 0.1 * np.random.default_rng(0).standard_normal(880).astype(np.float32)
+    embedder = SSLEmbedder("nano", cache=None)
+    assert np.isfinite(embedder.fit_transform([(noise, RATE)])).all()
+    with pytest.raises(ClipError, match="shorter than the extractor can take \\(880 samples"):
+        embedder.fit_transform([(noise[:-1], RATE)])

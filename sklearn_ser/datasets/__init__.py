@@ -1,6 +1,7 @@
 """Corpora of emotional speech."""
 
 from sklearn_ser.datasets._cremad import load_cremad
+from sklearn_ser.datasets._emobox import load_emobox
 from sklearn_ser.datasets._emodb import load_emodb
 from sklearn_ser.datasets._esd import load_esd
 from sklearn_ser.datasets._folder import load_folder
@@ -16,6 +17,7 @@ from sklearn_ser.datasets._tess import load_tess
 __all__ = [
     "harmonize_labels",
     "load_cremad",
+    "load_emobox",
     "load_emodb",
     "load_esd",
     "load_folder",

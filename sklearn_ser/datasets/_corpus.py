@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
+
+from sklearn_ser.segments import SEGMENT_FIELDS
 
 __all__ = ["AUDIO_SUFFIXES", "as_corpus", "existing_folder"]
 
@@ -52,12 +55,25 @@ def as_corpus(
     speakers = "unknown speakers" if groups is None else f"{len(np.unique(groups))} speakers"
     return Bunch(
         name=name,
-        X=[str(path) for path in frame["path"]],
+        X=_clips(frame),
         y=frame["emotion"].to_numpy(dtype=str),
         groups=groups,
         frame=frame[[*(c for c in COLUMNS if c in frame), *(c for c in frame if c not in COLUMNS)]],
         DESCR=f"{description}\n\nHere: {len(frame)} clips by {speakers}: {counts}.",
     )
+
+
+def _clips(frame: pd.DataFrame) -> list[Any]:
+    """Return paths, or dicts where rows are segments of recordings."""
+    fields = [field for field in SEGMENT_FIELDS if field in frame]
+    paths = [str(path) for path in frame["path"]]
+    if not fields:
+        return paths
+    rows = frame[fields].itertuples(index=False, name=None)
+    return [
+        {"path": path, **dict(zip(fields, row, strict=True))}
+        for path, row in zip(paths, rows, strict=True)
+    ]
 
 
 def existing_folder(folder: object) -> Path:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils._param_validation import StrOptions, validate_params
 
-__all__ = ["DROPPED", "SCHEMES", "harmonize_labels"]
+__all__ = ["DROPPED", "SCHEMES", "canonical", "harmonize_labels"]
 
 DROPPED = ""
 SCHEMES = ("four", "ekman", "arousal", "valence", "quadrants")
@@ -38,7 +38,7 @@ _ALIASES = {
     "fear": ("fearful", "fea", "anxiety", "anxious", "angst"),
     "disgust": ("disgusted", "dis", "ekel"),
     "surprise": ("surprised", "sur", "ps", "pleasant_surprise", "pleasant_surprised"),
-    "boredom": ("bored", "langeweile"),
+    "boredom": ("bored", "boredem", "langeweile"),
     "calm": ("calmness",),
     "excitement": ("excited", "exc"),
     "frustration": ("frustrated", "fru"),
@@ -99,6 +99,12 @@ def harmonize_labels(y: npt.ArrayLike, scheme: str = "four") -> npt.NDArray[np.s
         )
     found = {label: _in_scheme(_CANONICAL[label], scheme) for label in set(wanted)}
     return np.array([found[label] for label in wanted], dtype=str)
+
+
+def canonical(label: str) -> str:
+    """Return this package's name of an emotion; the label in lower case if it is another."""
+    label = label.strip().lower()
+    return _CANONICAL.get(label, label)
 
 
 def _in_scheme(emotion: str, scheme: str) -> str:

@@ -25,7 +25,7 @@ EMOTIONS = {
 CHANNELS = {"01": "speech", "02": "song"}
 INTENSITIES = {"01": "normal", "02": "strong"}
 PATTERN = (
-    r"(?P<modality>0[13])-(?P<channel>0[12])-(?P<code>0[1-8])-(?P<intensity>0[12])"
+    r"(?P<modality>0[13])-(?P<vocal_channel>0[12])-(?P<code>0[1-8])-(?P<intensity>0[12])"
     r"-(?P<sentence>0[12])-(?P<repetition>0[12])-(?P<speaker>\d\d)"
 )
 N_CLIPS = {"speech": 1440, "song": 1012, "all": 2452}
@@ -56,7 +56,7 @@ def load_ravdess(folder: str | os.PathLike[str], *, vocal_channel: str = "speech
     corpus : Bunch
         X (list of paths), y (anger, calm, disgust, fear, happiness, neutral, sadness, surprise),
         groups (actors, "01" to "24"), frame (path, emotion, code, speaker, sex, sentence,
-        intensity, duration in seconds, channel and repetition) and DESCR.
+        intensity, duration in seconds, vocal_channel and repetition) and DESCR.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def load_ravdess(folder: str | os.PathLike[str], *, vocal_channel: str = "speech
     """
     channel = {"speech": "01", "song": "02", "all": "0[12]"}[vocal_channel]
     pattern = PATTERN.replace("0[12]", channel, 1)
-    identity = ["channel", "code", "intensity", "sentence", "repetition", "speaker"]
+    identity = ["vocal_channel", "code", "intensity", "sentence", "repetition", "speaker"]
     frame = find_clips(
         folder,
         pattern,
@@ -91,7 +91,7 @@ def load_ravdess(folder: str | os.PathLike[str], *, vocal_channel: str = "speech
         identity=identity,
     ).drop(columns="modality")
     frame["emotion"] = frame["code"].map(EMOTIONS)
-    frame["channel"] = frame["channel"].map(CHANNELS)
+    frame["vocal_channel"] = frame["vocal_channel"].map(CHANNELS)
     frame["intensity"] = frame["intensity"].map(INTENSITIES)
     frame["sex"] = ["male" if int(speaker) % 2 else "female" for speaker in frame["speaker"]]
     return as_corpus("RAVDESS", frame, DESCRIPTION, N_CLIPS[vocal_channel])

@@ -27,7 +27,8 @@ def load_table(
     Parameters
     ----------
     table : str, path-like, or DataFrame of pandas or polars
-        A CSV file, or the table itself, one row a clip.
+        A CSV file, or the table itself, one row a clip. With columns start and end (seconds) or
+        channel (from 0) a clip is that segment of its file.
     path, emotion, speaker : str
         Names of its columns.
     root : str or path-like, default=None
@@ -36,8 +37,8 @@ def load_table(
     Returns
     -------
     corpus : Bunch
-        X (list of paths), y (emotions), groups (speakers), frame (the table, its columns
-        renamed) and DESCR.
+        X (list of paths, or of dicts if there are segments), y (emotions), groups (speakers), frame
+        (the table, its columns renamed) and DESCR.
 
     Raises
     ------

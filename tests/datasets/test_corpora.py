@@ -170,7 +170,7 @@ def test_esd_transcripts(tree, encoding):
 def test_ravdess_speech_and_song(tree):
     root = tree("03-01-05-01-01-01-01.wav", "03-02-05-01-01-01-01.wav", "01-01-05-01-01-01-02.wav")
     assert loaded("ravdess", root).groups.tolist() == ["02", "01"]
-    assert loaded("ravdess", root, vocal_channel="song").frame["channel"].tolist() == ["song"]
+    assert loaded("ravdess", root, vocal_channel="song").frame["vocal_channel"].tolist() == ["song"]
     assert len(loaded("ravdess", root, vocal_channel="all").X) == 3
 
 

@@ -2,7 +2,9 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import soundfile
 
+from sklearn_ser.audio import as_clip
 from sklearn_ser.datasets import load_emodb, load_folder, load_table
 
 
@@ -56,6 +58,15 @@ def test_table(tmp_path, kind):
     assert [str(tmp_path / "x/1.wav"), "/abs/2.wav"] == corpus.X
     assert corpus.y.tolist() == ["joy", "fear"]
     assert corpus.groups.tolist() == ["01", "02"]
+
+
+def test_table_of_segments(tmp_path):
+    path = tmp_path / "recording.wav"
+    soundfile.write(path, np.sin(np.arange(32000) * 0.1), 16000)
+    columns = {"path": [str(path)] * 2, "emotion": ["joy", "fear"], "speaker": ["1", "2"]}
+    corpus = load_table(pd.DataFrame({**columns, "start": [0.0, 1.0], "end": [0.5, np.nan]}))
+    assert corpus.X[0] == {"path": str(path), "start": 0.0, "end": 0.5}
+    assert [as_clip(clip, 0).seconds() for clip in corpus.X] == [0.5, 1.0]
 
 
 @pytest.mark.parametrize(

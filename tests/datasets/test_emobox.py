@@ -1,0 +1,143 @@
+"""EmoBox's metadata, with each of the defects that they have."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from sklearn_ser.audio import as_clip
+from sklearn_ser.datasets import load_emobox
+
+
+def row(path, emotion, **fields):
+    value = {"key": f"k-{path}", "dataset": "x", "wav": path, "type": "raw", "length": 1.5}
+    return {**value, "emo": emotion, "channel": 1, **fields}
+
+
+@pytest.fixture
+def emobox(tmp_path):
+    """Return a function that writes metadata as EmoBox lays them out."""
+
+    def write(corpus, splits, label_map=None, fold=1):
+        place = tmp_path / "data" / corpus
+        (place / f"fold_{fold}").mkdir(parents=True, exist_ok=True)
+        for split, rows in splits.items():
+            lines = [value if isinstance(value, str) else json.dumps(value) for value in rows]
+            path = place / f"fold_{fold}" / f"{corpus}_{split}_fold_{fold}.jsonl"
+            path.write_text("\n".join(lines) + "\n")
+        if label_map is not None:
+            (place / "label_map.json").write_text(label_map)
+        return tmp_path
+
+    return write
+
+
+EMODB = {
+    "train": [
+        row("downloads/emodb/wav/03a01Wa.wav", "anger"),
+        row("downloads/emodb/wav/08b01La.wav", "boredem"),
+        row("downloads/emodb/wav/16a05Na.wav", "neutral"),
+    ],
+    "test": [row("downloads/emodb/wav/03a05Fa.wav", "happy")],
+}
+# It says Neutral where the data say neutral.
+EMODB_MAP = '{"anger": "Angry", "boredem": "Boredom", "happy": "Happy", "Neutral": "Neutral"}'
+
+
+@pytest.mark.parametrize("folder", ["", "data"])
+def test_fold(emobox, folder):
+    root = emobox("emodb", EMODB, EMODB_MAP)
+    corpus = load_emobox(root / folder, "emodb", 1)
+    assert corpus.y.tolist() == ["anger", "boredom", "neutral", "happiness"]
+    assert corpus.groups.tolist() == ["03", "08", "16", "03"]
+    assert corpus.frame["split"].tolist() == ["train", "train", "train", "test"]
+    assert corpus.frame["code"].tolist() == ["anger", "boredem", "neutral", "happy"]
+    assert corpus.frame["duration"].tolist() == [1.5] * 4
+    path = str(root / "downloads/emodb/wav/03a01Wa.wav")
+    assert corpus.X[0] == {"path": path, "channel": 0}  # counted from 1 there
+    elsewhere = load_emobox(root, "emodb", audio="/audio")
+    assert elsewhere.X[0]["path"] == "/audio/downloads/emodb/wav/03a01Wa.wav"
+
+
+def test_other_names_of_fields_and_a_validation_split(emobox):
+    value = {"key": "a", "audio": "downloads/x/a.wav", "label": "sad", "channel": 2}
+    root = emobox("x", {split: [value] for split in ("train", "valid", "test")})
+    corpus = load_emobox(root, "x")
+    assert corpus.frame["split"].tolist() == ["train", "valid", "test"]
+    assert set(corpus.y) == {"sadness"}
+    assert corpus.groups is None
+    assert corpus.X[0]["channel"] == 1
+
+
+EMOVO_MAP = """{
+    "rab": "Angry",
+    'gio': "Happy",
+    "neu": "Neutral",,
+"""
+
+
+def test_label_map_that_is_no_json(emobox):
+    rows = [row(f"downloads/emovo/f1/{code}-f1-b1.wav", code) for code in ("rab", "gio", "neu")]
+    corpus = load_emobox(emobox("emovo", {"train": rows, "test": rows[:1]}, EMOVO_MAP), "emovo")
+    assert corpus.y.tolist() == ["anger", "happiness", "neutral", "anger"]
+    assert set(corpus.groups) == {"f1"}
+
+
+@pytest.mark.parametrize(
+    ("corpus", "path", "speaker"),
+    [
+        ("cafe", "downloads/cafe/Colère/Faible/01-C-1-1.wav", "01"),
+        ("cremad", "downloads/cremad/AudioWAV/1001_DFA_ANG_XX.wav", "1001"),
+        ("esd", "downloads/esd/0011/Angry/0011_000351.wav", "0011"),
+        ("iemocap", "d/Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_M000.wav", "Ses01M"),
+        ("ravdess", "downloads/ravdess/Actor_01/03-01-01-01-01-01-01.wav", "01"),
+        ("savee", "downloads/savee/DC_a01.wav", "DC"),
+        ("savee", "downloads/savee/AudioData/KL/sa01.wav", "KL"),
+        ("shemo", "downloads/shemo/female/F01A01.wav", "F01"),
+        ("tess", "downloads/tess/OAF_angry/OA_bite_neutral.wav", "OA"),
+        ("tess", "downloads/tess/OAF_angry/OAF_back_angry.wav", "OA"),
+        ("urdu", "downloads/urdu/Neutral/SM5_F63_N091.wav", "SM5"),
+    ],
+)
+def test_speakers(emobox, corpus, path, speaker):
+    root = emobox(corpus, {"train": [row(path, "anger")], "test": [row(path, "anger")]})
+    assert set(load_emobox(root, corpus).groups) == {speaker}
+    assert set(load_emobox(root, corpus, speaker=r"(\w)\.wav").groups) == {path[-5]}
+
+
+def test_segments(emobox, tmp_path):
+    path = tmp_path / "downloads" / "long.wav"
+    path.parent.mkdir()
+    soundfile.write(path, np.sin(np.arange(16000) * np.arange(16000) * 1e-5), 8000)
+    rows = [
+        row("downloads/long.wav", "sad", start_time=0.5, end_time=1.0),
+        row("downloads/long.wav", "sad"),
+    ]
+    corpus = load_emobox(emobox("x", {"train": rows[:1], "test": rows[1:]}), "x")
+    assert [as_clip(clip, 0).seconds() for clip in corpus.X] == [0.5, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (["{not json"], r"train_fold_1\.jsonl, line 1: not an object with wav"),
+        (['["a.wav", "sad"]'], "not an object with wav"),
+        ([{"wav": "a.wav"}], r"and emo \(or label\)"),
+        ([], "hold no clips"),
+    ],
+)
+def test_unusable_metadata(emobox, rows, message):
+    root = emobox("x", {"train": rows, "test": []})
+    with pytest.raises(ValueError, match=message):
+        load_emobox(root, "x")
+
+
+def test_what_is_not_there(emobox):
+    root = emobox("emodb", EMODB)
+    with pytest.raises(FileNotFoundError, match=r"no 'tess' in .*, which holds \['emodb'\]"):
+        load_emobox(root, "tess")
+    with pytest.raises(FileNotFoundError, match=r"fold_7.*holds \['fold_1'\]"):
+        load_emobox(root, "emodb", 7)
+    with pytest.raises(ValueError, match=r"speaker='z' finds nothing in"):
+        load_emobox(root, "emodb", speaker="z")

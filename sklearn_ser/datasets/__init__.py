@@ -1,10 +1,12 @@
 """Corpora of emotional speech."""
 
+from sklearn_ser.datasets._audformat import load_audformat
 from sklearn_ser.datasets._cremad import load_cremad
 from sklearn_ser.datasets._emobox import load_emobox
 from sklearn_ser.datasets._emodb import load_emodb
 from sklearn_ser.datasets._esd import load_esd
 from sklearn_ser.datasets._folder import load_folder
+from sklearn_ser.datasets._huggingface import load_huggingface
 from sklearn_ser.datasets._iemocap import load_iemocap
 from sklearn_ser.datasets._labels import harmonize_labels
 from sklearn_ser.datasets._meld import load_meld
@@ -16,11 +18,13 @@ from sklearn_ser.datasets._tess import load_tess
 
 __all__ = [
     "harmonize_labels",
+    "load_audformat",
     "load_cremad",
     "load_emobox",
     "load_emodb",
     "load_esd",
     "load_folder",
+    "load_huggingface",
     "load_iemocap",
     "load_meld",
     "load_ravdess",

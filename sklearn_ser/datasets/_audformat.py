@@ -1,0 +1,116 @@
+"""Corpora in audEERING's format, which audb downloads."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pandas as pd
+from sklearn.utils import Bunch
+from sklearn.utils._param_validation import HasMethods, validate_params
+
+from sklearn_ser.datasets._corpus import as_corpus, existing_folder
+from sklearn_ser.datasets._labels import canonical
+
+__all__ = ["load_audformat"]
+
+
+@validate_params(
+    {
+        "database": [str, os.PathLike, HasMethods(["get"])],
+        "table": [str, None],
+        "emotion": [str],
+        "speaker": [str, None],
+    },
+    prefer_skip_nested_validation=True,
+)
+def load_audformat(
+    database: Any,
+    *,
+    table: str | None = None,
+    emotion: str = "emotion",
+    speaker: str | None = "speaker",
+) -> Bunch:
+    """Load a corpus in the format of audformat, which ``audb`` downloads [1]_.
+
+    Parameters
+    ----------
+    database : audformat.Database, str or path-like
+        What ``audb.load`` returns, or the folder of such a database.
+    table : str, default=None
+        The table with the emotions; by default the only one that has them.
+    emotion : str, default="emotion"
+        Its column that holds them.
+    speaker : str or None, default="speaker"
+        The column that holds the speakers, in that table or in any other that knows its files.
+        None, or a database without one: ``groups`` is None.
+
+    Returns
+    -------
+    corpus : Bunch
+        X (list of paths, or of dicts with start and end where rows are segments), y (emotions,
+        renamed to this package's names where those are known), groups (speakers or None), frame
+        (path, emotion, code, speaker, what else the table has, and start and end in seconds) and
+        DESCR (the database's own description and licence).
+
+    Raises
+    ------
+    ValueError
+        If no table has such a column, or several have, or it holds no label.
+
+    References
+    ----------
+    .. [1] H. Wierstorf et al., "audb: sharing and versioning of audio and annotation data in
+       Python", 2023.
+
+    Examples
+    --------
+    >>> from sklearn_ser.datasets import load_audformat
+    >>> import audb  # doctest: +SKIP
+    >>> corpus = load_audformat(audb.load("emodb"))  # doctest: +SKIP
+    """
+    import audformat
+
+    if isinstance(database, (str, os.PathLike)):
+        database = audformat.Database.load(str(existing_folder(database)))
+    labelled = [name for name in database.tables if emotion in database[name].columns]
+    if table is None and len(labelled) != 1:
+        raise ValueError(
+            f"{len(labelled)} tables of {database.name} have a column {emotion!r}: {labelled}, of "
+            f"{list(database.tables)}. Say which with table, or another column with emotion."
+        )
+    table = table or labelled[0]
+    if table not in labelled:
+        raise ValueError(f"table {table!r} is none of those with {emotion!r}: {labelled}.")
+    labels = database[table].get()
+    labels = labels[labels[emotion].notna()]
+    if not len(labels):
+        raise ValueError(f"the column {emotion!r} of table {table!r} holds no label.")
+    index = labels.index
+    files = index.get_level_values("file")
+    frame = labels.reset_index(drop=True).rename(columns={emotion: "code"})
+    frame["code"] = frame["code"].astype(str)
+    frame["emotion"] = [canonical(code) for code in frame["code"]]
+    root = database.root or ""
+    frame["path"] = [os.path.normpath(os.path.join(root, file)) for file in files]
+    if "start" in index.names:
+        frame["start"] = index.get_level_values("start").total_seconds()
+        frame["end"] = index.get_level_values("end").total_seconds()
+    speakers = None if speaker is None else _speakers(database, table, speaker, files)
+    if speakers is not None:
+        frame["speaker"] = speakers
+    licence = f"{database.description or ''}\n\nLicence: {database.license or 'not told'}."
+    return as_corpus(database.name, frame, licence.strip())
+
+
+def _speakers(database: Any, table: str, column: str, files: pd.Index) -> list[str] | None:
+    """Return each file's speaker, from the first table that knows all of them."""
+    for name in [table, *(other for other in database.tables if other != table)]:
+        if column in database[name].columns:
+            known = database[name][column].get().dropna()
+            by_file = dict(
+                zip(known.index.get_level_values("file"), known.astype(str), strict=True)
+            )
+            if all(file in by_file for file in files):
+                return [by_file[file] for file in files]
+    return None

@@ -17,7 +17,7 @@ import time
 import uuid
 import warnings
 import zlib
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -90,11 +90,14 @@ class Packs:
     def read(self, keys: Sequence[str], rows: Sequence[int] | None) -> list[Record | None]:
         """Return some rows of each clip's record, or None where it is in no sound pack."""
         index = self._look()
-        places = [index.places.get(key) for key in keys] if index.places else []
+        places: dict[str, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
+        for i, key in enumerate(keys if index.places else ()):
+            if place := index.places.get(key):
+                wanted, inside = places[place[0]]
+                wanted.append(i)
+                inside.append(place[1])
         found: list[Record | None] = [None] * len(keys)
-        for pack in dict.fromkeys(place[0] for place in places if place):  # a few
-            wanted = [i for i, place in enumerate(places) if place and place[0] == pack]
-            inside = [place[1] for place in places if place and place[0] == pack]
+        for pack, (wanted, inside) in places.items():
             n_clips = index.n_clips[pack]
             try:
                 parts = self._rows_of(pack, rows)

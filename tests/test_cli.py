@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from sklearn_ser import MFCCEmbedder
-from sklearn_ser.cli import main
+from sklearn_ser.cli import NAMED, main
 from sklearn_ser.datasets import make_emotional_speech
 
 
@@ -84,6 +84,12 @@ def test_errors_are_one_line(arguments, message, capsys, tmp_path, monkeypatch):
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("corpus", NAMED)
+def test_every_named_corpus_has_its_loader(corpus, capsys, tmp_path):
+    assert main(["compare", "--corpus", corpus, "--data", str(tmp_path), "--quiet"]) == 2
+    assert "no clips of" in capsys.readouterr().err
 
 
 def test_bad_layer_is_a_usage_error(capsys):

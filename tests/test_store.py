@@ -241,7 +241,7 @@ def test_a_touched_file_is_not_computed_again(speech, tmp_path, counting_mfcc):
 def test_a_rewritten_file_is_noticed_by_more_than_its_time(
     rewrite, settled, speech, tmp_path, counting_mfcc, monkeypatch
 ):
-    monkeypatch.setattr(audio, "SETTLED_NS", -(10**18) if settled else 10**18)
+    monkeypatch.setattr("sklearn_ser.audio._clip.SETTLED_NS", -(10**18) if settled else 10**18)
     path = tmp_path / "clip.wav"
     soundfile.write(path, speech(), RATE)
     os.utime(path, (10**9, 10**9))
@@ -267,7 +267,7 @@ def test_a_rewritten_file_is_noticed_by_more_than_its_time(
 def test_an_unchanged_file_is_not_read_again_once_it_has_settled(
     settled, n_reads, speech, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(audio, "SETTLED_NS", -(10**18) if settled else 10**18)
+    monkeypatch.setattr("sklearn_ser.audio._clip.SETTLED_NS", -(10**18) if settled else 10**18)
     path = tmp_path / "clip.wav"
     soundfile.write(path, speech(), RATE)
     clip, reads, read_bytes = audio.as_clip(path, 0), [], Path.read_bytes

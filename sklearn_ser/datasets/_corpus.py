@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sklearn_ser.segments import SEGMENT_FIELDS
+from sklearn_ser.audio import SEGMENT_FIELDS
 
 __all__ = ["AUDIO_SUFFIXES", "as_corpus", "existing_folder"]
 

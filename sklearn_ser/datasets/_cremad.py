@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pandas as pd
 from sklearn.utils import Bunch
 
 from sklearn_ser.datasets._corpus import as_corpus
-from sklearn_ser.datasets._files import find_clips, find_files
+from sklearn_ser.datasets._files import Files, find_clips
 
 __all__ = ["load_cremad"]
 
@@ -78,8 +77,9 @@ def load_cremad(folder: str | os.PathLike[str]) -> Bunch:
     >>> from sklearn_ser.datasets import load_cremad
     >>> corpus = load_cremad("corpora/CREMA-D")  # doctest: +SKIP
     """
+    files = Files(folder)
     frame = find_clips(
-        folder,
+        files,
         PATTERN,
         corpus="CREMA-D",
         example="AudioWAV/1001_DFA_ANG_XX.wav",
@@ -89,10 +89,10 @@ def load_cremad(folder: str | os.PathLike[str]) -> Bunch:
         frame[column] = frame[column].str.upper()
     frame["emotion"] = frame["code"].map(EMOTIONS)
     frame["intensity"] = frame["intensity"].map(INTENSITIES)
-    root = Path(folder).expanduser().resolve()
-    known = [path for path in find_files(root) if path.name == ACTORS] or [root.parent / ACTORS]
-    if known[0].is_file():
-        actors = pd.read_csv(known[0], dtype={"ActorID": str}).set_index("ActorID")
+    beside = files.root.parent / ACTORS
+    known = next((path for path in files if path.name == ACTORS), beside)
+    if known.is_file():
+        actors = pd.read_csv(known, dtype={"ActorID": str}).set_index("ActorID")
         frame["sex"] = frame["speaker"].map(actors["Sex"].str.strip().str.lower())
         frame["age"] = frame["speaker"].map(actors["Age"])
     return as_corpus("CREMA-D", frame, DESCRIPTION, N_CLIPS)

@@ -7,7 +7,7 @@ import os
 from sklearn.utils import Bunch
 
 from sklearn_ser.datasets._corpus import as_corpus
-from sklearn_ser.datasets._files import find_clips
+from sklearn_ser.datasets._files import Files, find_clips
 
 __all__ = ["load_emodb"]
 
@@ -74,7 +74,7 @@ def load_emodb(folder: str | os.PathLike[str]) -> Bunch:
     >>> from sklearn_ser.datasets import load_emodb
     >>> corpus = load_emodb("corpora/emodb")  # doctest: +SKIP
     """
-    frame = find_clips(folder, PATTERN, corpus="EmoDB", example="wav/03a01Fa.wav")
+    frame = find_clips(Files(folder), PATTERN, corpus="EmoDB", example="wav/03a01Fa.wav")
     frame["code"] = frame["code"].str.upper()
     frame["emotion"] = frame["code"].map(EMOTIONS)
     frame["sex"] = ["male" if speaker in MALE else "female" for speaker in frame["speaker"]]

@@ -9,7 +9,7 @@ from sklearn.utils import Bunch
 from sklearn.utils._param_validation import StrOptions, validate_params
 
 from sklearn_ser.datasets._corpus import as_corpus
-from sklearn_ser.datasets._files import find_clips, find_files
+from sklearn_ser.datasets._files import Files, find_clips
 
 __all__ = ["load_esd"]
 
@@ -77,8 +77,9 @@ def load_esd(folder: str | os.PathLike[str], *, language: str = "all") -> Bunch:
     >>> corpus = load_esd("corpora/esd", language="english")  # doctest: +SKIP
     """
     speakers = SPEAKERS.get(language, "|".join(SPEAKERS.values()))
+    files = Files(folder)
     frame = find_clips(
-        folder,
+        files,
         PATTERN.format(speakers=speakers),
         corpus=f"ESD ({language})",
         example="0011/Angry/train/0011_000351.wav",
@@ -97,16 +98,16 @@ def load_esd(folder: str | os.PathLike[str], *, language: str = "all") -> Bunch:
     frame["split"] = frame["split"].str.lower()
     if not frame["split"].any():
         frame = frame.drop(columns="split")
-    texts = _transcripts(Path(folder).expanduser(), set(frame["speaker"]))
+    texts = _transcripts(files, set(frame["speaker"]))
     if texts:
         frame["text"] = [texts.get(Path(path).stem) for path in frame["path"]]
     return as_corpus("ESD", frame, DESCRIPTION, N_CLIPS[language])
 
 
-def _transcripts(root: Path, speakers: set[str]) -> dict[str, str]:
+def _transcripts(files: Files, speakers: set[str]) -> dict[str, str]:
     """Return the text of each clip; lines hold its name, the text and the emotion."""
     texts: dict[str, str] = {}
-    for path in find_files(root):
+    for path in files:
         if path.suffix.lower() == ".txt" and path.stem in speakers:
             for line in _decoded(path.read_bytes()).splitlines():
                 name, *rest = line.strip().split(None, 1)[:2] or [""]

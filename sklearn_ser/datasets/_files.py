@@ -14,14 +14,14 @@ import pandas as pd
 from sklearn_ser.audio import as_clip
 from sklearn_ser.datasets._corpus import AUDIO_SUFFIXES, existing_folder
 
-__all__ = ["find_clips", "find_files"]
+__all__ = ["Files", "find_clips"]
 
 POINTER = b"version https://git-lfs.github.com/spec/"
 POINTER_SIZE = 1024  # bytes, more than a Git LFS pointer has
 
 
 def find_clips(
-    folder: str | os.PathLike[str],
+    files: Files,
     pattern: str,
     *,
     corpus: str,
@@ -29,11 +29,12 @@ def find_clips(
     identity: Sequence[str] = (),
     suffixes: Collection[str] = AUDIO_SUFFIXES,
 ) -> pd.DataFrame:
-    """Return a frame of the clips below a folder: what a pattern finds in their paths.
+    """Return a frame of a corpus's clips: what a pattern finds in their paths.
 
     Parameters
     ----------
-    folder : str or path-like
+    files : Files
+        Among which they are.
     pattern : str
         Regular expression for the end of a path without its suffix, whatever the case. Its named
         groups become columns.
@@ -53,15 +54,14 @@ def find_clips(
     Raises
     ------
     FileNotFoundError
-        If there is no such folder, or no such clip in it.
+        If there is no such clip.
     ValueError
         If clips are Git LFS pointers.
     """
-    root = existing_folder(folder)
     named = re.compile(f"/(?:{pattern})$", re.IGNORECASE)
     clips: dict[tuple[str, ...], dict[str, str]] = {}
     others: list[Path] = []
-    for path in find_files(root):
+    for path in files:
         match = named.search(path.with_suffix("").as_posix())
         if match is None or path.suffix.lower() not in suffixes:
             others.append(path)
@@ -72,8 +72,8 @@ def find_clips(
     if not clips:
         seen = f"{len(others)} other files, such as {others[0]}" if others else "no file at all"
         raise FileNotFoundError(
-            f"no clips of {corpus} in {root}: looked for names such as {example} at any depth, as "
-            f"{', '.join(sorted(suffixes))}, and found {seen}."
+            f"no clips of {corpus} in {files.root}: looked for names such as {example} at "
+            f"any depth, as {', '.join(sorted(suffixes))}, and found {seen}."
         )
     frame = pd.DataFrame(clips.values()).sort_values("path", ignore_index=True)
     _refuse_pointers(frame["path"], corpus)
@@ -83,10 +83,23 @@ def find_clips(
     return frame
 
 
-def find_files(root: Path) -> list[Path]:
-    """Return all files below a folder, those with the shortest paths first."""
-    paths = [Path(place, name) for place, _, names in os.walk(root.resolve()) for name in names]
-    return sorted(paths, key=lambda path: (len(path.parts), path))
+class Files(list[Path]):
+    """All files below a folder, those with the shortest paths first.
+
+    Parameters
+    ----------
+    folder : str or path-like
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.root = existing_folder(folder).resolve()
+        paths = [Path(place, name) for place, _, names in os.walk(self.root) for name in names]
+        super().__init__(sorted(paths, key=lambda path: (len(path.parts), path)))
 
 
 def _refuse_pointers(paths: pd.Series[str], corpus: str) -> None:

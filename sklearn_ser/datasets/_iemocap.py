@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 
 import pandas as pd
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import StrOptions, validate_params
 
 from sklearn_ser.datasets._corpus import as_corpus
-from sklearn_ser.datasets._files import find_clips, find_files
+from sklearn_ser.datasets._files import Files, find_clips
 
 __all__ = ["load_iemocap"]
 
@@ -95,15 +94,15 @@ def load_iemocap(folder: str | os.PathLike[str], *, labels: str = "four") -> Bun
     >>> from sklearn_ser.datasets import load_iemocap
     >>> corpus = load_iemocap("corpora/IEMOCAP_full_release")  # doctest: +SKIP
     """
+    files = Files(folder)
     frame = find_clips(
-        folder,
+        files,
         PATTERN,
         corpus="IEMOCAP",
         example="Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav",
         identity=["utterance"],
     )
-    root = Path(folder).expanduser()
-    texts = [path for path in find_files(root) if path.suffix == ".txt" and path.name[0] != "."]
+    texts = [path for path in files if path.suffix == ".txt" and path.name[0] != "."]
     found = pd.DataFrame(
         match.groupdict()
         for path in texts
@@ -112,7 +111,7 @@ def load_iemocap(folder: str | os.PathLike[str], *, labels: str = "four") -> Bun
     )
     if not len(found):
         raise FileNotFoundError(
-            f"no labels of IEMOCAP in {root}: looked for files such as "
+            f"no labels of IEMOCAP in {files.root}: looked for files such as "
             "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt."
         )
     numbers = ["dialog_start", "dialog_end", "valence", "arousal", "dominance"]

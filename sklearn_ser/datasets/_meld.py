@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 
 import pandas as pd
 from sklearn.utils import Bunch
 
 from sklearn_ser.datasets._corpus import AUDIO_SUFFIXES, as_corpus
-from sklearn_ser.datasets._files import find_clips, find_files
+from sklearn_ser.datasets._files import Files, find_clips
 
 __all__ = ["load_meld"]
 
@@ -80,22 +79,22 @@ def load_meld(folder: str | os.PathLike[str]) -> Bunch:
     >>> from sklearn_ser.datasets import load_meld
     >>> corpus = load_meld("corpora/MELD.Raw")  # doctest: +SKIP
     """
+    files = Files(folder)
     frame = find_clips(
-        folder,
+        files,
         PATTERN,
         corpus="MELD",
         example="train_splits/dia0_utt0.mp4",
         suffixes={".mp4", *AUDIO_SUFFIXES},
     )
-    root = Path(folder).expanduser()
     tables: dict[str, pd.DataFrame] = {}
-    for path in find_files(root):
+    for path in files:
         if match := LABELS.fullmatch(path.name):
             tables.setdefault(match[1].lower(), pd.read_csv(path, encoding="utf-8"))
     if not tables:
         raise FileNotFoundError(
-            f"no labels of MELD in {root}: looked for train_sent_emo.csv, dev_sent_emo.csv and "
-            "test_sent_emo.csv."
+            f"no labels of MELD in {files.root}: looked for train_sent_emo.csv, "
+            "dev_sent_emo.csv and test_sent_emo.csv."
         )
     labels = pd.concat(tables, names=["split"]).reset_index("split")
     key = ["split", "dialog", "utterance"]

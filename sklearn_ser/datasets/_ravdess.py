@@ -8,7 +8,7 @@ from sklearn.utils import Bunch
 from sklearn.utils._param_validation import StrOptions, validate_params
 
 from sklearn_ser.datasets._corpus import as_corpus
-from sklearn_ser.datasets._files import find_clips
+from sklearn_ser.datasets._files import Files, find_clips
 
 __all__ = ["load_ravdess"]
 
@@ -84,7 +84,7 @@ def load_ravdess(folder: str | os.PathLike[str], *, vocal_channel: str = "speech
     pattern = PATTERN.replace("0[12]", channel, 1)
     identity = ["vocal_channel", "code", "intensity", "sentence", "repetition", "speaker"]
     frame = find_clips(
-        folder,
+        Files(folder),
         pattern,
         corpus=f"RAVDESS ({vocal_channel})",
         example=f"Actor_01/03-{channel[:2]}-01-01-01-01-01.wav",

@@ -7,7 +7,7 @@ import os
 from sklearn.utils import Bunch
 
 from sklearn_ser.datasets._corpus import as_corpus
-from sklearn_ser.datasets._files import find_clips
+from sklearn_ser.datasets._files import Files, find_clips
 
 __all__ = ["load_savee"]
 
@@ -66,7 +66,7 @@ def load_savee(folder: str | os.PathLike[str]) -> Bunch:
     >>> from sklearn_ser.datasets import load_savee
     >>> corpus = load_savee("corpora/savee")  # doctest: +SKIP
     """
-    frame = find_clips(folder, PATTERN, corpus="SAVEE", example="DC/a01.wav or DC_a01.wav")
+    frame = find_clips(Files(folder), PATTERN, corpus="SAVEE", example="DC/a01.wav or DC_a01.wav")
     frame["speaker"] = frame["speaker"].str.upper()
     for column in ("sentence", "code"):
         frame[column] = frame[column].str.lower()

@@ -7,7 +7,7 @@ import os
 from sklearn.utils import Bunch
 
 from sklearn_ser.datasets._corpus import as_corpus
-from sklearn_ser.datasets._files import find_clips
+from sklearn_ser.datasets._files import Files, find_clips
 
 __all__ = ["load_tess"]
 
@@ -68,7 +68,9 @@ def load_tess(folder: str | os.PathLike[str]) -> Bunch:
     >>> from sklearn_ser.datasets import load_tess
     >>> corpus = load_tess("corpora/tess")  # doctest: +SKIP
     """
-    frame = find_clips(folder, PATTERN, corpus="TESS", example="OAF_angry/OAF_back_angry.wav")
+    frame = find_clips(
+        Files(folder), PATTERN, corpus="TESS", example="OAF_angry/OAF_back_angry.wav"
+    )
     for column in ("sentence", "code"):
         frame[column] = frame[column].str.lower()
     frame["speaker"] = frame["speaker"].str.upper().replace("OA", "OAF")

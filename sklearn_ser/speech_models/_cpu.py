@@ -147,7 +147,7 @@ def _each(build: Callable[[Any], Any], layers: Sequence[Any]) -> Any:
 
 @torch.inference_mode()
 def fast_front_end(module: Any) -> tuple[FrontEnd, str]:
-    """Return the fastest exact front end, and its name; NotImplementedError if there is none."""
+    """Return the fastest exact front end, and its name; NotPlain if it cannot be run here."""
     plain = FrontEnd(module, by_matmul)  # tells whether it is one at all
     ways = {"matmul": by_matmul, "convolution": by_convolution}
     if onednn_ops() is not None:

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-__all__ = ["FrontEnd", "Waveform"]
+__all__ = ["FrontEnd", "NotPlain", "Waveform"]
 
 Layer = Callable[[torch.Tensor], torch.Tensor]  # (n_clips, n_steps, n_channels) in and out
 Build = Callable[[Any, Any, Any], Layer]
@@ -36,6 +36,10 @@ class Waveform:
     bias: torch.Tensor | None  # (n_channels,)
 
 
+class NotPlain(ValueError):
+    """A model's front end is not built as those that can be run here."""
+
+
 class FrontEnd:
     """Runs the convolutions of a model's feature encoder, in blocks, over one or more waveforms.
 
@@ -48,7 +52,7 @@ class FrontEnd:
 
     Raises
     ------
-    NotImplementedError
+    NotPlain
         If the module is built otherwise, or gives other values than we do.
     """
 
@@ -58,16 +62,16 @@ class FrontEnd:
             self.convs = [layer.conv for layer in layers]
             self.activation = layers[0].activation
         except AttributeError:
-            raise NotImplementedError("no stack of convolutions") from None
+            raise NotPlain("no stack of convolutions") from None
         for conv in self.convs:
             if conv.padding != (0,) or conv.dilation != (1,) or conv.groups != 1:
-                raise NotImplementedError(f"{conv} is no plain strided convolution")
+                raise NotPlain(f"{conv} is no plain strided convolution")
         norms = [getattr(layer, "layer_norm", None) for layer in layers]
         self.group_norm = norms[0] if isinstance(norms[0], torch.nn.GroupNorm) else None
         if any(isinstance(norm, torch.nn.GroupNorm) for norm in norms[1:]):
-            raise NotImplementedError("a group norm beyond the first layer")
+            raise NotPlain("a group norm beyond the first layer")
         if self.group_norm is not None and self.group_norm.num_groups != self.convs[0].out_channels:
-            raise NotImplementedError("a group norm over several channels")
+            raise NotPlain("a group norm over several channels")
         self.first_norm = None if self.group_norm is not None else norms[0]
         self.others = [
             build(layer.conv, norm, layer.activation)
@@ -170,7 +174,7 @@ class FrontEnd:
         expected = module(noise[None].to(weight.device, weight.dtype))[0].T
         found = self([self.prepare(noise)], weight.device)[0]
         if found.shape != expected.shape or distance(found, expected) > tolerance(weight.dtype):
-            raise NotImplementedError("other values than the model's own")
+            raise NotPlain("other values than the model's own")
 
 
 def to_device(tensor: torch.Tensor, device: Any) -> torch.Tensor:

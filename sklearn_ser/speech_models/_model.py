@@ -21,7 +21,7 @@ from sklearn_ser.speech_models._batching import is_exact
 from sklearn_ser.speech_models._cpu import fast_front_end, fastest, speed_up
 from sklearn_ser.speech_models._encoder import Encoder, TorchEncoder
 from sklearn_ser.speech_models._files import model_digest
-from sklearn_ser.speech_models._front_end import FrontEnd, to_device
+from sklearn_ser.speech_models._front_end import FrontEnd, NotPlain, to_device
 from sklearn_ser.speech_models._joining import prepare_to_join
 from sklearn_ser.speech_models._loading import read_checkpoint
 from sklearn_ser.speech_models._pooling import Moments, pool_padded
@@ -99,7 +99,7 @@ class SpeechModel:
         self.front_end: FrontEnd | None = None
         if self._takes_samples:
             module = getattr(model, "feature_extractor", None)
-            with contextlib.suppress(NotImplementedError), exact_products(self.device):
+            with contextlib.suppress(NotPlain), exact_products(self.device):
                 self.front_end, self.choices["front end"] = fast_front_end(module)
                 model.feature_extractor = torch.nn.Identity()
         self._encoder: Encoder = TorchEncoder(model, self.front_end)

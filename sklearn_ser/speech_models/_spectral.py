@@ -26,7 +26,7 @@ class SpectralConvolution(torch.nn.Module):
     def __init__(self, conv: Any) -> None:
         super().__init__()
         if conv.stride != (1,) or conv.dilation != (1,) or isinstance(conv.padding, str):
-            raise NotImplementedError(f"{conv} is not plain")
+            raise ValueError(f"{conv} is not plain")
         self.kernel_size, self.stride, self.padding = conv.kernel_size, conv.stride, conv.padding
         self.groups, self.bias = conv.groups, conv.bias
         kernel = conv.kernel_size[0]

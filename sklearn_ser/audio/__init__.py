@@ -1,0 +1,12 @@
+"""What counts as a clip, and how it becomes a waveform.
+
+A clip is a path, a 1-D waveform, a ``(waveform, rate)`` pair, an audio value of the Hugging Face
+``datasets`` library, or a segment of a recording. Whatever cannot be used raises one
+:class:`ClipError` that names the clip, the cause and the cure.
+"""
+
+from sklearn_ser.audio._clip import Clip, ClipError
+from sklearn_ser.audio._inputs import as_clip, is_numeric_batch
+from sklearn_ser.audio._segments import SEGMENT_FIELDS
+
+__all__ = ["SEGMENT_FIELDS", "Clip", "ClipError", "as_clip", "is_numeric_batch"]

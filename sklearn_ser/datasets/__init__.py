@@ -10,6 +10,7 @@ from sklearn_ser.datasets._huggingface import load_huggingface
 from sklearn_ser.datasets._iemocap import load_iemocap
 from sklearn_ser.datasets._labels import harmonize_labels
 from sklearn_ser.datasets._meld import load_meld
+from sklearn_ser.datasets._pool import pool_corpora
 from sklearn_ser.datasets._ravdess import load_ravdess
 from sklearn_ser.datasets._savee import load_savee
 from sklearn_ser.datasets._synthetic import make_emotional_speech
@@ -32,4 +33,5 @@ __all__ = [
     "load_table",
     "load_tess",
     "make_emotional_speech",
+    "pool_corpora",
 ]

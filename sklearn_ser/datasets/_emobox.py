@@ -16,7 +16,7 @@ from sklearn.utils._param_validation import Interval, validate_params
 from sklearn_ser.datasets._corpus import as_corpus, existing_folder
 from sklearn_ser.datasets._labels import canonical
 
-__all__ = ["load_emobox"]
+__all__ = ["emobox_folder", "load_emobox", "n_emobox_folds", "read_emobox_fold"]
 
 PAIR = re.compile(r"""["']([^"']+)["']\s*:\s*["']([^"']+)["']""")
 SPLITS = ("train", "valid", "test")
@@ -102,15 +102,10 @@ def load_emobox(
     >>> corpus = load_emobox("EmoBox", "iemocap", fold=1)  # doctest: +SKIP
     >>> train = corpus.frame["split"] == "train"  # doctest: +SKIP
     """
-    root = existing_folder(folder)
-    data = root / "data" if (root / "data").is_dir() else root
-    place = data / corpus
-    if not place.is_dir():
-        known = sorted(path.name for path in data.iterdir() if path.is_dir())
-        raise FileNotFoundError(f"no {corpus!r} in {data}, which holds {known or 'no folders'}.")
-    rows = _rows(place, corpus, fold)
+    place = emobox_folder(folder, corpus)
+    rows = read_emobox_fold(place, corpus, fold)
     names = _label_map(place)
-    start = Path(audio).expanduser() if audio is not None else data.parent
+    start = Path(audio).expanduser() if audio is not None else place.parent.parent
     frame = pd.DataFrame(rows)
     frame["path"] = [str(start / path) for path in frame["path"]]
     frame["code"] = frame["code"].astype(str)
@@ -125,7 +120,23 @@ def load_emobox(
     return as_corpus(f"EmoBox {corpus}", frame, description)
 
 
-def _rows(place: Path, corpus: str, fold: int) -> list[dict[str, Any]]:
+def emobox_folder(folder: str | os.PathLike[str], corpus: str) -> Path:
+    """Return the folder that holds EmoBox's metadata of a corpus."""
+    root = existing_folder(folder)
+    data = root / "data" if (root / "data").is_dir() else root
+    if not (data / corpus).is_dir():
+        known = sorted(path.name for path in data.iterdir() if path.is_dir())
+        raise FileNotFoundError(f"no {corpus!r} in {data}, which holds {known or 'no folders'}.")
+    return data / corpus
+
+
+def n_emobox_folds(place: Path) -> int:
+    """Return the number of folds that EmoBox has of a corpus."""
+    return sum(1 for path in place.glob("fold_*") if path.is_dir())
+
+
+def read_emobox_fold(place: Path, corpus: str, fold: int) -> list[dict[str, Any]]:
+    """Return the clips of a fold, each with path, code, split and what else is told."""
     files = {
         split: place / f"fold_{fold}" / f"{corpus}_{split}_fold_{fold}.jsonl" for split in SPLITS
     }

@@ -1,0 +1,74 @@
+"""Several corpora as one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import Bunch
+
+from sklearn_ser.datasets._labels import DROPPED, harmonize_labels
+
+__all__ = ["pool_corpora"]
+
+
+def pool_corpora(corpora: Mapping[str, Any], scheme: str | None = "four") -> Bunch:
+    """Put corpora together, with labels that mean the same in all of them.
+
+    Parameters
+    ----------
+    corpora : mapping of str to Bunch
+        Corpora by name, each with X, y and groups, as the loaders return.
+    scheme : str or None, default="four"
+        What :func:`harmonize_labels` makes of their labels; clips that it drops are left out.
+        None leaves labels as they are.
+
+    Returns
+    -------
+    corpus : Bunch
+        X, y, groups ("corpus/speaker", so that speakers of two corpora are never taken for one),
+        frame (with the columns corpus and speaker, and what the corpora's frames tell) and DESCR.
+
+    Raises
+    ------
+    ValueError
+        If a corpus does not tell who speaks, or nothing is left of it.
+
+    Examples
+    --------
+    >>> from sklearn_ser.datasets import make_emotional_speech, pool_corpora
+    >>> one = make_emotional_speech(2, 1, ["anger", "boredom"], random_state=0)
+    >>> two = make_emotional_speech(2, 1, ["anger", "neutral"], random_state=1)
+    >>> both = pool_corpora({"one": one, "two": two})
+    >>> both.frame["corpus"].tolist()
+    ['one', 'one', 'two', 'two', 'two', 'two']
+    >>> str(both.groups[0]), both.y.tolist()
+    ('one/s01', ['anger', 'anger', 'anger', 'neutral', 'anger', 'neutral'])
+    """
+    X: list[Any] = []
+    frames, told = [], []
+    for name, corpus in corpora.items():
+        if corpus.groups is None:
+            raise ValueError(f"{name} does not tell who speaks (groups is None).")
+        y = np.asarray(corpus.y).astype(str)
+        labels = y if scheme is None else harmonize_labels(y, scheme)
+        kept = np.flatnonzero(labels != DROPPED)
+        if not len(kept):
+            raise ValueError(f"scheme={scheme!r} drops every clip of {name}: {sorted(set(y))}.")
+        X += [corpus.X[i] for i in kept]
+        frame = corpus.get("frame")
+        frame = pd.DataFrame(index=range(len(y))) if frame is None else frame.reset_index(drop=True)
+        speakers = [f"{name}/{speaker}" for speaker in np.asarray(corpus.groups)]
+        frames.append(frame.assign(corpus=name, speaker=speakers, emotion=labels).iloc[kept])
+        told.append(f"{name}: {len(kept)} of {len(y)} clips")
+    frame = pd.concat(frames, ignore_index=True)
+    return Bunch(
+        name=", ".join(corpora),
+        X=X,
+        y=frame["emotion"].to_numpy(dtype=str),
+        groups=frame["speaker"].to_numpy(dtype=str),
+        frame=frame,
+        DESCR=f"Corpora put together, labels {scheme or 'as they were'}. {'; '.join(told)}.",
+    )

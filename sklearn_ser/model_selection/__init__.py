@@ -1,0 +1,21 @@
+"""Protocols of the field as scikit-learn splitters, and audits of splits and pipelines."""
+
+from sklearn_ser.model_selection._balanced import BalancedSpeakerKFold
+from sklearn_ser.model_selection._emobox import EmoBoxFolds
+from sklearn_ser.model_selection._leave_one_out import (
+    LeaveOneCorpusOut,
+    LeaveOneSentenceOut,
+    LeaveOneSessionOut,
+    LeaveOneSpeakerOut,
+)
+from sklearn_ser.model_selection._ravdess import RAVDESSSplit
+
+__all__ = [
+    "BalancedSpeakerKFold",
+    "EmoBoxFolds",
+    "LeaveOneCorpusOut",
+    "LeaveOneSentenceOut",
+    "LeaveOneSessionOut",
+    "LeaveOneSpeakerOut",
+    "RAVDESSSplit",
+]

@@ -1,0 +1,167 @@
+"""The folds of EmoBox."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import BaseCrossValidator
+
+from sklearn_ser.datasets._emobox import emobox_folder, n_emobox_folds, read_emobox_fold
+from sklearn_ser.model_selection._protocol import Protocol, column_of
+
+__all__ = ["EmoBoxFolds"]
+
+# Whether its folds of a corpus keep speakers apart, where that was looked up.
+SPEAKER_INDEPENDENT = {
+    **dict.fromkeys(["emodb", "cremad", "tess", "shemo", "urdu"], False),
+    **dict.fromkeys(["ravdess", "iemocap", "savee", "cafe", "emovo"], True),
+}
+NAMES = {"emodb": "EmoDB", "ravdess": "RAVDESS", "cremad": "CREMA-D", "iemocap": "IEMOCAP"}
+
+
+class EmoBoxFolds(Protocol, BaseCrossValidator):
+    """The folds of a corpus as EmoBox splits it [1]_.
+
+    Clips are known by their file names, so that they may lie anywhere; by the column key in a
+    frame that has one, as that of :func:`~sklearn_ser.datasets.load_emobox`.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        The repository of EmoBox, or its folder ``data``.
+    corpus : str
+        Name of the corpus's folder in ``data``, such as "iemocap".
+    train_on_validation : bool, default=False
+        Whether clips that EmoBox keeps for validation are trained on.
+
+    Attributes
+    ----------
+    speaker_independent : bool or None
+        False for EmoDB, CREMA-D, TESS, ShEMO and URDU, whose folds share speakers between
+        training and test; True for RAVDESS, IEMOCAP, SAVEE, CaFE and EMOVO; None for corpora that
+        were not looked up.
+
+    References
+    ----------
+    .. [1] Z. Ma et al., "EmoBox: multilingual multi-corpus speech emotion recognition toolkit
+       and benchmark", Interspeech 2024.
+
+    Examples
+    --------
+    >>> from sklearn_ser.model_selection import EmoBoxFolds
+    >>> protocol = EmoBoxFolds("EmoBox", "ravdess")
+    >>> protocol.speaker_independent
+    True
+    >>> float(protocol.published_results().query("metric == 'uar'")["value"].max())
+    0.753
+    """
+
+    citation = (
+        'Z. Ma et al., "EmoBox: multilingual multi-corpus speech emotion recognition toolkit and '
+        'benchmark", Interspeech 2024.'
+    )
+    __metadata_request__split = {"groups": True}
+
+    def __init__(
+        self, folder: str | os.PathLike[str], corpus: str, *, train_on_validation: bool = False
+    ) -> None:
+        self.folder = folder
+        self.corpus = corpus
+        self.train_on_validation = train_on_validation
+
+    @property
+    def _key(self) -> str:
+        return self.corpus.lower().replace("-", "").replace("_", "")
+
+    @property
+    def speaker_independent(self) -> bool | None:  # type: ignore[override]
+        """Whether no speaker stands in both training and test fold."""
+        return SPEAKER_INDEPENDENT.get(self._key)
+
+    def published_results(self, corpus: str | None = None) -> pd.DataFrame:
+        """Return what EmoBox published for this corpus: see :class:`Protocol`."""
+        return super().published_results(corpus or NAMES.get(self._key, self.corpus))
+
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Any]:
+        """Generate training and test indices of each fold.
+
+        Parameters
+        ----------
+        X : array-like of length n_clips
+        y : array-like of shape (n_clips,), default=None
+            Ignored.
+        groups : DataFrame, or array-like of shape (n_clips,)
+            The corpus's frame, with key or path, or the paths of its clips.
+
+        Yields
+        ------
+        train, test : ndarray of int
+
+        Raises
+        ------
+        ValueError
+            If a fold names none of the clips, or a clip stands in none of the folds.
+        """
+        place = emobox_folder(self.folder, self.corpus)
+        folds = range(1, n_emobox_folds(place) + 1)
+        rows = [read_emobox_fold(place, self.corpus, fold) for fold in folds]
+        if hasattr(groups, "columns") and "key" in groups.columns:
+            field, name = "key", _itself
+        else:
+            field, name = "path", _shortest_unique({row["path"] for fold in rows for row in fold})
+        clips = [str(clip) for clip in column_of(groups, field, self)]
+        names = [name(clip) for clip in clips]
+        known = {name(row[field]) for fold in rows for row in fold}
+        missing = [clip for clip, its in zip(clips, names, strict=True) if its not in known]
+        if missing:
+            raise ValueError(
+                f"EmoBox does not list {len(missing)} of the clips in {place}, such as "
+                f"{missing[0]}. Leave them out first."
+            )
+        for fold, fold_rows in zip(folds, rows, strict=True):
+            split = {name(row[field]): row["split"] for row in fold_rows}
+            parts = np.array([split.get(its, "") for its in names])
+            wanted = ["train", "valid"] if self.train_on_validation else ["train"]
+            train, test = np.flatnonzero(np.isin(parts, wanted)), np.flatnonzero(parts == "test")
+            if not len(train) or not len(test):
+                raise ValueError(
+                    f"fold {fold} of EmoBox has {len(train)} of the clips to train on and "
+                    f"{len(test)} to test on."
+                )
+            yield train, test
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        """Return the number of folds.
+
+        Parameters
+        ----------
+        X, y, groups : object
+            Ignored.
+        """
+        return n_emobox_folds(emobox_folder(self.folder, self.corpus))
+
+
+def _itself(key: str) -> str:
+    return key
+
+
+def _shortest_unique(paths: set[str]) -> Callable[[str], object]:
+    """Return a function that names a path by as many of its last parts as tell all apart."""
+    longest = max(len(PurePath(path).parts) for path in paths)
+
+    def named(n_parts: int) -> Callable[[str], object]:
+        def name(path: str) -> tuple[str, ...]:
+            pure = PurePath(path)
+            return (*pure.parts[-n_parts:-1], pure.stem)
+
+        return name
+
+    for n_parts in range(1, longest):
+        if len(set(map(named(n_parts), paths))) == len(paths):
+            return named(n_parts)
+    return named(longest)

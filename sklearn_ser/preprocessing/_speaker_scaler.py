@@ -1,0 +1,273 @@
+"""Standardise each speaker's features."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import (
+    _check_feature_names_in,
+    check_array,
+    check_is_fitted,
+    validate_data,
+)
+
+__all__ = ["SpeakerScaler"]
+
+Array = npt.NDArray[np.float64]
+
+
+class SpeakerScaler(TransformerMixin, BaseEstimator):
+    """Standardise the features of each speaker: mean 0 and variance 1, speaker by speaker.
+
+    Voices differ more than emotions do; what is left after this is how a speaker departs from
+    their own habit. Who speaks travels as a column of X, which is dropped.
+
+    Parameters
+    ----------
+    speaker : int, str or None, default=-1
+        The column of X that tells who speaks: its position, or, in a frame, its name (or the end
+        of its name, after the ``__`` that ColumnTransformer puts there). None where speakers come
+        as metadata: ``fit(X, y, speakers=…)`` and ``transform(X, speakers=…)``.
+    unseen : {"own", "global"}, default="own"
+        How speakers that were not there in `fit` are scaled. "own": by the clips of theirs that
+        are transformed together, which needs several of them and makes a prediction hang on
+        them, though not on labels: it is transductive, and has to be reported as such. "global":
+        by the mean and standard deviation of all clips in `fit`, which is inductive.
+    min_clips : int, default=5
+        With ``unseen="own"``, a speaker with fewer clips is scaled as if "global", with a warning.
+    with_std : bool, default=True
+        Whether to divide by the standard deviation.
+
+    Attributes
+    ----------
+    speakers_ : ndarray of shape (n_speakers,)
+        Speakers in `fit`, sorted.
+    means_, scales_ : ndarray of shape (n_speakers, n_features)
+        What each of them is standardised with.
+    mean_, scale_ : ndarray of shape (n_features,)
+        The same over all clips in `fit`.
+    n_features_in_ : int
+        Number of columns of X, that of the speaker included.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if X was a frame.
+
+    Notes
+    -----
+    A speaker who was there in `fit` is always scaled as in `fit`. A constant feature is centred
+    only.
+
+    References
+    ----------
+    B. Schuller et al., "Cross-corpus acoustic emotion recognition: variances and strategies",
+    IEEE Transactions on Affective Computing 1(2), 2010.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn_ser.preprocessing import SpeakerScaler
+    >>> X = pd.DataFrame({"f0": [100.0, 120.0, 200.0, 240.0], "speaker": ["a", "a", "b", "b"]})
+    >>> SpeakerScaler("speaker").fit_transform(X)
+    array([[-1.],
+           [ 1.],
+           [-1.],
+           [ 1.]])
+
+    In a pipeline, beside an embedder:
+
+    >>> from sklearn.compose import make_column_transformer
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn_ser import MFCCEmbedder
+    >>> from sklearn_ser.datasets import make_emotional_speech
+    >>> corpus = make_emotional_speech(n_speakers=3, n_sentences=2, random_state=0)
+    >>> X = pd.DataFrame({"clip": corpus.X, "speaker": corpus.groups})
+    >>> features = make_column_transformer(
+    ...     (MFCCEmbedder(cache=None), "clip"), ("passthrough", ["speaker"])
+    ... )
+    >>> pipeline = make_pipeline(features, SpeakerScaler(), LogisticRegression())
+    >>> pipeline.fit(X, corpus.y).predict(X).shape
+    (24,)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "speaker": [Integral, str, None],
+        "unseen": [StrOptions({"own", "global"})],
+        "min_clips": [Interval(Integral, 2, None, closed="left")],
+        "with_std": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        speaker: int | str | None = -1,
+        *,
+        unseen: str = "own",
+        min_clips: int = 5,
+        with_std: bool = True,
+    ) -> None:
+        self.speaker = speaker
+        self.unseen = unseen
+        self.min_clips = min_clips
+        self.with_std = with_std
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None, speakers: Any = None) -> SpeakerScaler:
+        """Learn the mean and standard deviation of each speaker, and of all clips.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_clips, n_features + 1)
+            Features and who speaks; of shape (n_clips, n_features) where `speakers` is given.
+        y : None
+            Ignored.
+        speakers : array-like of shape (n_clips,), default=None
+            Who speaks, where X does not tell.
+
+        Returns
+        -------
+        self : SpeakerScaler
+        """
+        values, who = self._split(X, speakers, reset=True)
+        self.mean_, self.scale_ = self._moments(values)
+        self.speakers_, code = np.unique(who, return_inverse=True)
+        moments = [self._moments(values[code == k]) for k in range(len(self.speakers_))]
+        self.means_ = np.array([mean for mean, _ in moments])
+        self.scales_ = np.array([scale for _, scale in moments])
+        return self
+
+    def transform(self, X: Any, speakers: Any = None) -> Array:
+        """Standardise clips by their speaker.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_clips, n_features + 1)
+            Features and who speaks; of shape (n_clips, n_features) where `speakers` is given.
+        speakers : array-like of shape (n_clips,), default=None
+            Who speaks, where X does not tell.
+
+        Returns
+        -------
+        X_out : ndarray of shape (n_clips, n_features)
+            Without the speaker's column.
+
+        Warns
+        -----
+        UserWarning
+            If unseen speakers have too few clips to be scaled by them.
+        """
+        check_is_fitted(self)
+        values, who = self._split(X, speakers, reset=False)
+        known = {speaker: k for k, speaker in enumerate(self.speakers_.tolist())}
+        few = []
+        for speaker in np.unique(who).tolist():
+            mine = np.asarray(who == speaker)
+            mean, scale = self.mean_, self.scale_
+            if speaker in known:
+                mean, scale = self.means_[known[speaker]], self.scales_[known[speaker]]
+            elif self.unseen == "own" and np.count_nonzero(mine) >= self.min_clips:
+                mean, scale = self._moments(values[mine])
+            elif self.unseen == "own":
+                few.append(str(speaker))
+            values[mine] = (values[mine] - mean) / scale
+        if few:
+            warnings.warn(
+                f"{len(few)} unseen speakers ({', '.join(few[:5])}{', …' if few[5:] else ''}) have "
+                f"fewer than min_clips={self.min_clips} clips here and are scaled by the mean and "
+                "standard deviation of all clips in fit. Transform a speaker's clips together, "
+                'or set unseen="global".',
+                stacklevel=2,
+            )
+        return values
+
+    def fit_transform(self, X: Any, y: Any = None, speakers: Any = None) -> Any:
+        """Learn from clips, and standardise them: see `fit` and `transform`.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_clips, n_features + 1)
+            Features and who speaks; of shape (n_clips, n_features) where `speakers` is given.
+        y : None
+            Ignored.
+        speakers : array-like of shape (n_clips,), default=None
+            Who speaks, where X does not tell.
+
+        Returns
+        -------
+        X_out : ndarray of shape (n_clips, n_features)
+            Without the speaker's column.
+        """
+        return self.fit(X, y, speakers).transform(X, speakers)
+
+    def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
+        """Return the names of the features, without that of the speaker.
+
+        Parameters
+        ----------
+        input_features : array-like of str of shape (n_features_in_,), default=None
+            Names of the columns of X; by default those seen in `fit`.
+
+        Returns
+        -------
+        names : ndarray of shape (n_features,), dtype object
+        """
+        check_is_fitted(self)
+        names = _check_feature_names_in(self, input_features)
+        return names if self._column is None else np.delete(names, self._column)
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.mean_)
+
+    def _split(self, X: Any, speakers: Any, reset: bool) -> tuple[Array, npt.NDArray[Any]]:
+        """Return a copy of the features, and who speaks."""
+        X = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
+        if reset:
+            self._column = self._find_column(X.shape[1], speakers)
+        elif (speakers is None) != (self._column is not None):
+            raise ValueError("speakers must be passed to transform if, and only if, to fit.")
+        if self._column is None:
+            who = np.asarray(speakers)
+        else:
+            who, X = X[:, self._column], np.delete(X, self._column, axis=1)
+        if who.shape != (len(X),):
+            raise ValueError(f"{who.shape} speakers do not match {len(X)} clips.")
+        values = check_array(X, dtype=np.float64, copy=True, input_name="X", estimator=self)
+        return values, who.astype(str) if who.dtype.kind == "O" else who
+
+    def _find_column(self, n_columns: int, speakers: Any) -> int | None:
+        if speakers is not None:
+            return None
+        if self.speaker is None:
+            raise ValueError("speaker=None needs the speakers as metadata: fit(X, y, speakers=…).")
+        if isinstance(self.speaker, str):
+            names = list(getattr(self, "feature_names_in_", []))
+            found = [
+                i for i, name in enumerate(names) if name.rpartition("__")[2] == self.speaker
+            ] or [i for i, name in enumerate(names) if name == self.speaker]
+            if len(found) != 1:
+                raise ValueError(
+                    f"X has {len(found) or 'no'} columns called {self.speaker!r}, only one would "
+                    f"do: it has {names[:5] or 'no names'}."
+                )
+            column = found[0]
+        else:
+            column = int(self.speaker)
+        if not -n_columns <= column < n_columns or n_columns < 2:
+            raise ValueError(
+                f"speaker={self.speaker!r} is no column of X beside features: X has {n_columns}."
+            )
+        return column % n_columns
+
+    def _moments(self, values: Array) -> tuple[Array, Array]:
+        mean = values.mean(axis=0)
+        if not self.with_std:
+            return mean, np.ones_like(mean)
+        scale = values.std(axis=0)
+        # What rounding leaves of a constant feature must not be blown up.
+        scale[scale <= 10 * np.finfo(np.float64).eps * np.abs(mean)] = 1.0
+        return mean, scale

@@ -259,7 +259,8 @@ class SpeakerScaler(TransformerMixin, BaseEstimator):
             column = int(self.speaker)
         if not -n_columns <= column < n_columns or n_columns < 2:
             raise ValueError(
-                f"speaker={self.speaker!r} is no column of X beside features: X has {n_columns}."
+                f"speaker={self.speaker!r} is no column of X beside features: X has {n_columns} "
+                "feature(s)."
             )
         return column % n_columns
 

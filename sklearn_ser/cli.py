@@ -1,4 +1,4 @@
-"""The command line: ``sklearn-ser compare``, ``embed`` and ``cache``."""
+"""The command line: ``sklearn-ser compare``, ``cross``, ``audit``, ``embed`` and ``cache``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     status : int
-        0 if all went well, 2 if the arguments or the data were not usable.
+        0 if all went well, 1 if `audit` found a leak, 2 if the arguments or the data were not
+        usable.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -47,6 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"sklearn-ser {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_compare(commands)
+    _add_cross(commands)
+    _add_audit(commands)
     _add_embed(commands)
     _add_cache(commands)
     return parser
@@ -59,6 +62,19 @@ def _add_compare(commands: Any) -> None:
         description="Compare features on a corpus, with folds that share no speaker. Without "
         "arguments: a synthetic corpus, and all features that come with this package.",
     )
+    _add_corpus(command)
+    _add_evaluation(command)
+    command.add_argument(
+        "--speaker-scaling",
+        choices=["own", "global"],
+        help="standardise each speaker: those tested by their own clips (transductive), or by all "
+        "of the training fold",
+    )
+    command.add_argument("--out", default="comparison", metavar="DIR", help="default: comparison")
+    command.set_defaults(run=_compare)
+
+
+def _add_corpus(command: Any) -> None:
     command.add_argument(
         "--corpus", default="synthetic", choices=["synthetic", *NAMED, "folder", "table"]
     )
@@ -68,6 +84,19 @@ def _add_compare(commands: Any) -> None:
         metavar="REGEX",
         help="with --corpus folder: finds the speaker in a clip's path",
     )
+    _add_cv(command)
+
+
+def _add_cv(command: Any) -> None:
+    command.add_argument(
+        "--cv",
+        default="loso",
+        choices=["loso", "group5", "balanced5", "session", "ravdess", "sentence"],
+        help="folds: loso leaves one speaker out (the default), group5 makes five of speakers, …",
+    )
+
+
+def _add_evaluation(command: Any) -> None:
     command.add_argument(
         "--features",
         nargs="+",
@@ -75,10 +104,49 @@ def _add_compare(commands: Any) -> None:
         help='mfcc, egemaps, nano, ssl, or your own as "module:Class" or "file.py:Class"',
     )
     _add_embedding(command, layer="all")
-    command.add_argument("--cv", default="loso", choices=["loso", "group5"])
     command.add_argument("--classifier", default="logistic", choices=["logistic", "lda", "svm"])
-    command.add_argument("--out", default="comparison", metavar="DIR", help="default: comparison")
-    command.set_defaults(run=_compare)
+
+
+def _add_cross(commands: Any) -> None:
+    command = commands.add_parser(
+        "cross",
+        help="train on one corpus, test on another",
+        description="Compare features across corpora, with labels that mean the same in all.",
+    )
+    command.add_argument(
+        "corpora",
+        nargs="+",
+        metavar="CORPUS[=PATH]",
+        help=f"synthetic, or one of {', '.join((*NAMED, 'folder', 'table'))} and its place",
+    )
+    command.add_argument(
+        "--scheme", default="four", choices=["four", "ekman", "arousal", "valence", "quadrants"]
+    )
+    command.add_argument(
+        "--align",
+        nargs="+",
+        default=["none"],
+        choices=["none", "standardize", "coral"],
+        help="also with features aligned to the corpus that is tested (transductive)",
+    )
+    command.add_argument("--speaker", metavar="REGEX", help="as for compare")
+    _add_cv(command)
+    _add_evaluation(command)
+    command.add_argument("--out", default="cross", metavar="DIR", help="default: cross")
+    command.set_defaults(run=_cross)
+
+
+def _add_audit(commands: Any) -> None:
+    command = commands.add_parser(
+        "audit",
+        help="what stands on both sides of a split: speakers, sentences, the same audio",
+        description="Exits with 1 if speakers or audio stand on both sides, else with 0.",
+    )
+    _add_corpus(command)
+    command.add_argument("--no-audio", action="store_true", help="do not read the clips")
+    command.add_argument("--jobs", type=int, metavar="N", help="threads at once")
+    command.add_argument("--out", metavar="DIR", help="write folds.csv and pairs.csv there")
+    command.set_defaults(run=_audit)
 
 
 def _add_embedding(command: Any, layer: str) -> None:
@@ -142,20 +210,24 @@ def _embedding_parameters(options: argparse.Namespace) -> dict[str, Any]:
     return parameters
 
 
-def _load_corpus(options: argparse.Namespace) -> Any:
+def _load_corpus(name: str, data: str | None, speaker: str | None) -> Any:
     from sklearn_ser import datasets
 
-    if options.corpus == "synthetic":
+    if name == "synthetic":
         corpus = datasets.make_emotional_speech(random_state=0)
         corpus.name = "synthetic speech"
         return corpus
-    if options.data is None:
-        raise ValueError(f"--corpus {options.corpus} needs --data, the corpus's folder or file")
-    if options.corpus in NAMED:
-        return getattr(datasets, f"load_{options.corpus}")(options.data)
-    if options.corpus == "table":
-        return datasets.load_table(options.data)
-    return datasets.load_folder(options.data, speaker=options.speaker)
+    if data is None:
+        raise ValueError(f"the corpus {name} needs its folder or file: --data PATH, or {name}=PATH")
+    if name in NAMED:
+        return getattr(datasets, f"load_{name}")(data)
+    if name == "table":
+        return datasets.load_table(data)
+    if name == "folder":
+        return datasets.load_folder(data, speaker=speaker)
+    raise ValueError(
+        f"unknown corpus {name!r}; known are synthetic, {', '.join((*NAMED, 'folder', 'table'))}"
+    )
 
 
 def _compare(options: argparse.Namespace) -> int:
@@ -163,11 +235,12 @@ def _compare(options: argparse.Namespace) -> int:
     from sklearn_ser.evaluation._report import print_table, save_figures
 
     comparison = compare(
-        _load_corpus(options),
+        _load_corpus(options.corpus, options.data, options.speaker),
         options.features,
         layer=options.layer,
         cv=options.cv,
         classifier=options.classifier,
+        speaker_scaling=options.speaker_scaling,
         n_jobs=options.jobs,
         verbose=not options.quiet,
         **_embedding_parameters(options),
@@ -177,6 +250,50 @@ def _compare(options: argparse.Namespace) -> int:
     written = ["results.json", "predictions.csv", *save_figures(comparison, options.out)]
     print(f"Written to {options.out}: {', '.join(written)}")
     return 0
+
+
+def _cross(options: argparse.Namespace) -> int:
+    from sklearn_ser.evaluation import compare_across
+    from sklearn_ser.evaluation._report import print_cross
+
+    corpora = {}
+    for given in options.corpora:
+        name, _, data = given.partition("=")
+        corpus = _load_corpus(name, data or None, options.speaker)
+        if corpus.name in corpora:
+            raise ValueError(f"two corpora are called {corpus.name!r}")
+        corpora[corpus.name] = corpus
+    comparison = compare_across(
+        corpora,
+        options.features,
+        scheme=options.scheme,
+        alignment=[None if name == "none" else name for name in options.align],
+        layer=options.layer,
+        cv=options.cv,
+        classifier=options.classifier,
+        n_jobs=options.jobs,
+        verbose=not options.quiet,
+        **_embedding_parameters(options),
+    )
+    comparison.save(options.out)
+    print_cross(comparison)
+    print(f"Written to {options.out}: results.json, predictions.csv")
+    return 0
+
+
+def _audit(options: argparse.Namespace) -> int:
+    from sklearn_ser.evaluation._report import print_audit
+    from sklearn_ser.model_selection import audit_split
+
+    corpus = _load_corpus(options.corpus, options.data, options.speaker)
+    audit = audit_split(corpus, options.cv, audio=not options.no_audio, n_jobs=options.jobs)
+    print_audit(audit)
+    if options.out is not None:
+        Path(options.out).mkdir(parents=True, exist_ok=True)
+        audit.folds.to_csv(Path(options.out, "folds.csv"), index=False)
+        audit.pairs.to_csv(Path(options.out, "pairs.csv"), index=False)
+        print(f"Written to {options.out}: folds.csv, pairs.csv")
+    return 0 if audit.speaker_independent and not audit.shares_audio else 1
 
 
 def _embed(options: argparse.Namespace) -> int:

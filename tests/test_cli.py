@@ -38,6 +38,38 @@ def test_compare_writes_table_json_and_figures(clips, tmp_path, capsys):
         assert name in printed
 
 
+def test_compare_says_for_whom_its_scores_hold(clips, tmp_path, capsys):
+    arguments = f"compare --corpus folder --data {clips} --features mfcc --classifier lda --quiet"
+    arguments += f" --out {tmp_path / 'out'} --speaker-scaling own"
+    assert main([*arguments.split(), "--speaker", "^(s[0-9]+)_"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "scaled per speaker (transductive)" in printed
+    assert "Audit: Speaker-independent" in printed
+
+
+def test_audit_exits_with_what_it_found(clips, tmp_path, capsys):
+    out = tmp_path / "audit"
+    arguments = ["audit", "--corpus", "folder", "--data", str(clips), "--speaker", "^(s[0-9]+)_"]
+    assert main([*arguments, "--no-audio"]) == 0
+    assert "No audio" not in capsys.readouterr().out
+    copy = clips / "anger" / "s09_copy.wav"
+    soundfile.write(copy, *soundfile.read(sorted((clips / "anger").iterdir())[0]))
+    assert main([*arguments, "--out", str(out)]) == 1
+    assert "LEAK: the audio of 2 test clips" in " ".join(capsys.readouterr().out.split())
+    assert pd.read_csv(out / "pairs.csv")["kind"].tolist() == ["identical"] * 2
+    assert pd.read_csv(out / "folds.csv")["n_identical"].sum() == 2
+
+
+def test_cross_takes_a_name_and_a_place(clips, tmp_path, capsys):
+    arguments = ["cross", "synthetic", f"folder={clips}", "--speaker", "^(s[0-9]+)_", "--quiet"]
+    arguments += ["--features", "mfcc", "--classifier", "lda", "--align", "none", "standardize"]
+    assert main([*arguments, "--out", str(tmp_path / "cross")]) == 0
+    rows = json.loads((tmp_path / "cross" / "results.json").read_text())["rows"]
+    assert sum(row["transductive"] for row in rows) == 2
+    printed = capsys.readouterr().out
+    assert all(f"{row['uar']:.3f}" in printed for row in rows)
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".npz"])
 def test_embed_writes_the_matrix(clips, tmp_path, suffix):
     out = tmp_path / f"matrix{suffix}"
@@ -71,7 +103,11 @@ def test_cache_is_shown_and_cleared(clips, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("compare --corpus emodb", "needs --data"),
+        ("compare --corpus emodb", "the corpus emodb needs its folder or file: --data PATH"),
+        ("cross synthetic", "needs two corpora or more"),
+        ("cross synthetic emodb", "needs its folder or file: --data PATH, or emodb=PATH"),
+        ("cross synthetic speech=x", "unknown corpus 'speech'; known are synthetic, cremad"),
+        ("cross synthetic synthetic", "two corpora are called 'synthetic speech'"),
         ("compare --corpus emodb --data nowhere", "no such folder: nowhere"),
         ("embed nowhere.wav --features mfcc --out m.csv", "clip 0 (nowhere.wav): no such file"),
         ("embed nowhere.wav --features mfcc --out m.txt", "must end in .parquet, .csv or .npz"),

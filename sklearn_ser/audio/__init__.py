@@ -5,7 +5,8 @@ A clip is a path, a 1-D waveform, a ``(waveform, rate)`` pair, an audio value of
 :class:`ClipError` that names the clip, the cause and the cure.
 """
 
-from sklearn_ser.audio._clip import Clip, ClipError
+from sklearn_ser.audio._clip import Clip
+from sklearn_ser.audio._errors import ClipError
 from sklearn_ser.audio._inputs import as_clip, is_numeric_batch
 from sklearn_ser.audio._segments import SEGMENT_FIELDS
 

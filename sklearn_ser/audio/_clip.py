@@ -1,4 +1,4 @@
-"""A clip, and the error that names one which cannot be used."""
+"""A clip of a collection, not yet read."""
 
 from __future__ import annotations
 
@@ -14,35 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from sklearn_ser.audio._decoding import Waveform, decode
+from sklearn_ser.audio._errors import ClipError
 from sklearn_ser.audio._segments import WHOLE, Segment
 
-__all__ = ["Clip", "ClipError"]
+__all__ = ["Clip", "content_digest"]
 
 # A file younger than this may change again without its time stamp showing it.
 SETTLED_NS = 2_000_000_000
 
 _digests: dict[tuple[str, int, int, int, int], str] = {}
-
-
-class ClipError(ValueError):
-    """A clip that cannot be used.
-
-    Parameters
-    ----------
-    position : int
-        Index of the clip in the collection.
-    name : str
-        File name, or what kind of value the clip is.
-    cause, cure : str
-        What is wrong, and what to do about it.
-    """
-
-    def __init__(self, position: int, name: str, cause: str, cure: str) -> None:
-        super().__init__(position, name, cause, cure)
-        self.position, self.name, self.cause, self.cure = position, name, cause, cure
-
-    def __str__(self) -> str:
-        return f"clip {self.position} ({self.name}): {self.cause}. {self.cure}"
 
 
 @dataclass(slots=True)  # made by the thousand in a search, where frozen takes twice as long
@@ -69,9 +49,9 @@ class Clip:
     rate: float | None = None
     segment: Segment = WHOLE
 
-    def error(self, cause: str, cure: str) -> ClipError:
+    def error(self, cause: str, cure: str, kind: type[ClipError] = ClipError) -> ClipError:
         """Return the error that names this clip."""
-        return ClipError(self.position, self.name, cause, cure)
+        return kind(self.position, self.name, cause, cure)
 
     def note(self, what: str) -> str:
         """Return a sentence that names this clip."""

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from sklearn_ser.audio._errors import ClipError, SilentClipError
 from sklearn_ser.audio._segments import WHOLE
 from sklearn_ser.audio._video import decode_sound, is_container
 
 if TYPE_CHECKING:
-    from sklearn_ser.audio._clip import Clip, ClipError
+    from sklearn_ser.audio._clip import Clip
 
 __all__ = ["Waveform", "decode"]
 
@@ -145,6 +146,7 @@ def _check(clip: Clip, samples: Waveform) -> None:
         raise clip.error(
             f"silent, its {len(samples)} samples are constant to within 16 bits",
             "Leave it out, or check the recording.",
+            SilentClipError,
         )
     peak = np.abs(samples).max()
     if peak > OVERSHOOT:

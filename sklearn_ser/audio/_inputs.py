@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
-from sklearn_ser.audio._clip import Clip, ClipError
+from sklearn_ser.audio._clip import Clip
+from sklearn_ser.audio._errors import ClipError
 from sklearn_ser.audio._segments import SEGMENT_FIELDS, WHOLE, as_segment
 
 __all__ = ["as_clip", "is_numeric_batch"]

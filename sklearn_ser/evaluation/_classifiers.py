@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from sklearn_ser.evaluation._metrics import uar_score
+from sklearn_ser.preprocessing import SpeakerScaler
 
 __all__ = ["CLASSIFIERS", "fit_classifier"]
 
@@ -27,7 +28,9 @@ CLASSIFIERS: dict[str, tuple[BaseEstimator, list[float] | None]] = {
 INNER_FOLDS = 5
 
 
-def fit_classifier(classifier: Any, X: Any, y: Any, groups: Any) -> Any:
+def fit_classifier(
+    classifier: Any, X: Any, y: Any, groups: Any, *, speaker_scaling: str | None = None
+) -> Any:
     """Return a fitted classifier; whatever it chooses, it chooses inside these clips.
 
     Parameters
@@ -39,7 +42,14 @@ def fit_classifier(classifier: Any, X: Any, y: Any, groups: Any) -> Any:
     X : ndarray of shape (n_clips, n_features)
     y, groups : ndarray of shape (n_clips,)
         Emotions and speakers.
+    speaker_scaling : {"own", "global"}, default=None
+        Scale by speaker instead, told by the last column of X; only with a name.
     """
+    if speaker_scaling is not None and not isinstance(classifier, str):
+        raise ValueError(
+            "speaker_scaling is for classifiers by name; put a SpeakerScaler into your own "
+            "pipeline."
+        )
     if isinstance(classifier, str):
         if classifier not in CLASSIFIERS:
             raise ValueError(
@@ -47,7 +57,10 @@ def fit_classifier(classifier: Any, X: Any, y: Any, groups: Any) -> Any:
                 "scikit-learn classifier."
             )
         estimator, choices = CLASSIFIERS[classifier]
-        pipeline = make_pipeline(StandardScaler(), clone(estimator))
+        scaler = StandardScaler() if speaker_scaling is None else None
+        pipeline = make_pipeline(
+            scaler or SpeakerScaler(unseen=str(speaker_scaling)), clone(estimator)
+        )
         if choices is None:
             return pipeline.fit(X, y)
         name = pipeline.steps[-1][0]

@@ -2,92 +2,40 @@
 
 from __future__ import annotations
 
-import json
-import os
-import platform
-import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from sklearn.metrics import accuracy_score, f1_score
-from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
-from threadpoolctl import threadpool_limits
+from sklearn.utils import Bunch, _safe_indexing
 
-from sklearn_ser.evaluation._classifiers import fit_classifier
-from sklearn_ser.evaluation._features import as_embedders, offline_feature_names
-from sklearn_ser.evaluation._intervals import speaker_interval
-from sklearn_ser.evaluation._metrics import fold_average, uar_score
+from sklearn_ser.datasets import pool_corpora
+from sklearn_ser.evaluation._comparison import Comparison, versions
+from sklearn_ser.evaluation._fits import Clips, Task, fit_all, scores
+from sklearn_ser.evaluation._matrices import embed
+from sklearn_ser.evaluation._published import published_beside
+from sklearn_ser.model_selection import SplitAudit, audit_split
+from sklearn_ser.model_selection._folds import as_splitter, folds_of
 
-__all__ = ["Comparison", "LeakageWarning", "compare"]
-
-PACKAGES = ("sklearn-ser", "scikit-learn", "torch", "transformers", "librosa", "opensmile", "numpy")
+__all__ = ["LeakageWarning", "compare"]
 
 
 class LeakageWarning(UserWarning):
-    """A split puts clips of one speaker into both training and test folds."""
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What :func:`compare` found.
-
-    Parameters
-    ----------
-    results : dict
-        What ``results.json`` holds: corpus, n_clips, n_speakers, cv, classifier, versions, and
-        ``rows``, one a feature set and layer.
-    predictions : DataFrame
-        One line a row of the results and a tested clip: row, fold, clip (its position),
-        speaker, emotion, predicted.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from sklearn_ser.datasets import make_emotional_speech
-    >>> from sklearn_ser.evaluation import compare
-    >>> corpus = make_emotional_speech(n_speakers=4, n_sentences=1, random_state=0)
-    >>> comparison = compare(corpus, ["mfcc"], classifier="lda", cache=None)
-    >>> comparison.results["rows"][comparison.best]["features"]
-    'mfcc'
-    >>> comparison.save(tempfile.mkdtemp())
-    """
-
-    results: dict[str, Any]
-    predictions: pd.DataFrame
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        """The rows as a DataFrame."""
-        return pd.DataFrame(self.results["rows"])
-
-    @property
-    def best(self) -> int:
-        """Index of the row with the highest UAR."""
-        return int(np.argmax([row["uar"] for row in self.results["rows"]]))
-
-    def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write ``results.json`` and ``predictions.csv`` into a folder."""
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        text = json.dumps(self.results, indent=1, allow_nan=False)
-        Path(folder, "results.json").write_text(text + "\n", encoding="utf-8")
-        self.predictions.to_csv(Path(folder, "predictions.csv"), index=False)
+    """A split puts one speaker's clips, or the same audio, into training and test folds."""
 
 
 def compare(
-    corpus: Any,
+    corpus: Any = None,
     features: Any = None,
     *,
+    train: Any = None,
+    test: Any = None,
     layer: int | str | Sequence[int] = "all",
     cv: Any = "loso",
     classifier: Any = "logistic",
+    speaker_scaling: str | None = None,
+    audit: bool = True,
     n_jobs: int | None = None,
     verbose: bool = False,
     random_state: int = 0,
@@ -103,17 +51,33 @@ def compare(
     ----------
     corpus : Bunch
         With X (clips), y (emotions) and groups (speakers), as the loaders return.
+        None where `train` and `test` are given.
     features : mapping, or sequence of str and embedders, default=None
         Names of feature sets ("mfcc", "egemaps", "nano", "ssl", "module:Class" or
         "file.py:Class" for your own), embedders, or a mapping from any name to an embedder. None
         takes all that come with this package.
+    train, test : Bunch, default=None
+        Two corpora instead: train on all of the one, test on all of the other. What the emotions of
+        both are called is for you to settle, with :func:`~sklearn_ser.datasets.harmonize_labels`;
+        :func:`compare_across` does it, in all directions.
     layer : int, "middle", "mean", "all" or list of int, default="all"
         Layers of "ssl" and of bundled models, a row each.
-    cv : {"loso", "group5"} or cross-validator, default="loso"
-        Leave one speaker out, five folds of speakers, or a scikit-learn splitter.
+    cv : str, cross-validator or iterable of (train, test), default="loso"
+        "loso" leaves one speaker out, "group5" makes five folds of speakers, "balanced5" five that
+        are alike in emotions and sex; "session", "ravdess", "sentence" and "corpus" are further
+        protocols of :mod:`sklearn_ser.model_selection`. Or a scikit-learn splitter, or the indices
+        of folds.
     classifier : {"logistic", "lda", "svm"} or estimator, default="logistic"
         A name stands for StandardScaler and the classifier, its C chosen inside the training
         folds. "lda" is linear discriminant analysis with Ledoit-Wolf shrinkage.
+    speaker_scaling : {"own", "global"}, default=None
+        Standardise each speaker's features, by
+        :class:`~sklearn_ser.preprocessing.SpeakerScaler`, with test speakers scaled by their own
+        clips ("own": transductive) or by those of the training fold ("global": inductive). None
+        standardises all by the training fold.
+    audit : bool, default=True
+        Whether to look for the same audio on both sides of the folds, too; speakers, sessions and
+        sentences are always looked for.
     n_jobs : int, default=None
         Number of folds that are fitted, and threads that extract, at once.
     verbose : bool, default=False
@@ -127,12 +91,20 @@ def compare(
     -------
     comparison : Comparison
         ``uar`` is the mean over folds of the unweighted average recall, ``uar_ci`` its 95 %
-        interval that resamples speakers; accuracy and macro F1 are means over folds too.
+        interval that resamples speakers; accuracy and macro F1 are means over folds too. The
+        results also hold what :func:`~sklearn_ser.model_selection.audit_split` found, and the
+        figures published for the same protocol on the same clips.
 
     Raises
     ------
     ValueError
-        If the corpus has no speakers, or too few of them.
+        If the corpus has no speakers, or too few of them, or not both of `train` and `test` or
+        just `corpus` are given.
+
+    Warns
+    -----
+    LeakageWarning
+        If a test fold holds speakers, or audio, of its training fold.
 
     Notes
     -----
@@ -151,162 +123,96 @@ def compare(
     >>> comparison.frame[["features", "uar"]].shape
     (1, 2)
     """
-    y, groups = np.asarray(corpus.y), corpus.groups
-    if groups is None:
+    if (corpus is None) == (train is None or test is None):
+        raise ValueError("compare needs either a corpus, or both train and test.")
+    if corpus is None:
+        corpus, cv = _as_one(train, test)
+    if corpus.groups is None:
         raise ValueError(
             "the corpus does not say who speaks (groups is None), so that no split can keep "
             "speakers apart. Load it with its speakers."
         )
-    groups = np.asarray(groups)
-    if features is None:
-        features = offline_feature_names()
-    embedders = as_embedders(features, layer=layer, n_jobs=n_jobs, verbose=verbose, **parameters)
-    rows, matrices = [], []
-    for name, embedder in embedders.items():
-        started = time.perf_counter()
-        embedded = np.asarray(embedder.fit_transform(corpus.X), dtype=np.float64)
-        seconds = time.perf_counter() - started
-        for description, matrix in _by_layer(embedder, embedded):
-            rows.append({"features": name, **description, "seconds_extract": seconds})
-            matrices.append(matrix)
+    matrices, usable = embed(
+        corpus.X, features, layer=layer, n_jobs=n_jobs, verbose=verbose, **parameters
+    )
+    corpus, n_left_out = _subset(corpus, usable)
+    folds, cv_name = folds_of(cv, corpus.frame)
+    found = audit_split(corpus, folds, audio=audit, n_jobs=n_jobs)
+    _warn_of_leaks(found, cv_name)
 
-    usable = np.all([np.isfinite(matrix).all(axis=1) for matrix in matrices], axis=0)
-    y, groups = y[usable], groups[usable]
-    splits, cv_name = _splits(cv, y, groups)
+    clips = Clips(corpus.y, corpus.groups)
     tasks = [
-        (row, fold, matrix[usable], train, test)
+        Task(row, fold, matrix.values, *sides)
         for row, matrix in enumerate(matrices)
-        for fold, (train, test) in enumerate(splits)
+        for fold, sides in enumerate(folds)
     ]
-    found = _fit_all(tasks, classifier, y, groups, n_jobs, verbose)
-    predictions = pd.concat(found, ignore_index=True)
-    predictions["clip"] = np.flatnonzero(usable)[predictions["clip"]]
-    seconds_fit = predictions.groupby(["row", "fold"])["seconds"].first().groupby("row").sum()
-    for row, result in enumerate(rows):
-        seconds_extract = result.pop("seconds_extract")
-        result.update(_scores(predictions[predictions["row"] == row], random_state))
-        result["seconds_extract"] = round(seconds_extract, 3)
-        result["seconds_fit"] = round(float(seconds_fit[row]), 3)
+    predictions = fit_all(
+        tasks,
+        classifier,
+        clips,
+        speaker_scaling=speaker_scaling,
+        n_jobs=n_jobs,
+        verbose=verbose,
+    )
+    rows = [
+        {
+            **matrix.description,
+            **scores(predictions[predictions["row"] == row], random_state),
+            "seconds_extract": round(matrix.seconds, 3),
+        }
+        for row, matrix in enumerate(matrices)
+    ]
     results = {
-        "corpus": corpus.get("name", "corpus"),
-        "n_clips": len(y),
-        "n_clips_left_out": int(np.sum(~usable)),
-        "n_speakers": len(np.unique(groups)),
-        "emotions": sorted(set(y.tolist())),
+        "corpus": corpus.name,
+        "n_clips": len(usable),
+        "n_clips_left_out": n_left_out,
+        "n_speakers": len(np.unique(corpus.groups)),
+        "emotions": sorted(set(corpus.y.tolist())),
         "cv": cv_name,
-        "n_folds": len(splits),
+        "n_folds": len(folds),
         "classifier": classifier if isinstance(classifier, str) else repr(classifier),
-        "versions": _versions(),
+        "speaker_scaling": speaker_scaling,
+        "transductive": speaker_scaling == "own",
+        "audit": {
+            "speaker_independent": found.speaker_independent,
+            "shares_audio": found.shares_audio,
+            "verdict": found.verdict,
+        },
+        "versions": versions(),
         "rows": rows,
     }
+    results["published"], results["published_note"] = published_beside(results, as_splitter(cv))
+    predictions["clip"] = usable[predictions["clip"]]
     return Comparison(results, predictions.drop(columns="seconds"))
 
 
-def _by_layer(embedder: Any, embedded: npt.NDArray[np.float64]) -> list[tuple[dict[str, Any], Any]]:
-    """Split the columns of an embedder that gives several layers, a matrix each."""
-    statistics: list[str] = getattr(embedder, "_statistics", list)()
-    pooling = "+".join(statistics) or None
-    if not hasattr(embedder, "n_layers"):
-        return [({"model": None, "layer": None, "pooling": pooling}, embedded)]
-    layers = [label.removeprefix("layer") for _, label in embedder._groups()]
-    blocks = np.split(embedded, len(layers), axis=1)
-    return [
-        (
-            {
-                "model": embedder.model,
-                "layer": int(layer) if layer.isdigit() else layer,
-                "pooling": pooling,
-            },
-            block,
-        )
-        for layer, block in zip(layers, blocks, strict=True)
-    ]
+def _as_one(train: Any, test: Any) -> tuple[Bunch, list[tuple[Any, Any]]]:
+    """Return two corpora as one, and the fold that trains on the first."""
+    names = [corpus.get("name", "corpus") for corpus in (train, test)]
+    if names[0] == names[1]:
+        names = [f"{name} ({side})" for name, side in zip(names, ("train", "test"), strict=True)]
+    both = pool_corpora(dict(zip(names, (train, test), strict=True)), scheme=None)
+    both.name = f"{names[0]} → {names[1]}"
+    n_train = len(train.y)
+    return both, [(np.arange(n_train), np.arange(n_train, len(both.y)))]
 
 
-def _splits(cv: Any, y: Any, groups: Any) -> tuple[list[tuple[Any, Any]], str]:
-    """Return the (train, test) indices of each fold, and what the scheme is called."""
-    n_speakers = len(np.unique(groups))
-    if isinstance(cv, str):
-        if cv not in ("loso", "group5"):
-            raise ValueError(f'cv={cv!r}; it must be "loso", "group5" or a splitter.')
-        splitter = LeaveOneGroupOut() if cv == "loso" else GroupKFold(5)
-        needed = 3 if cv == "loso" else 5
-        if n_speakers < needed:
-            raise ValueError(f"cv={cv!r} needs {needed} speakers or more; there are {n_speakers}.")
-    else:
-        splitter = cv
-    name = cv if isinstance(cv, str) else repr(cv)
-    with warnings.catch_warnings():  # what follows says it better, and with numbers
-        warnings.filterwarnings("ignore", "The groups parameter is ignored", UserWarning)
-        splits = list(splitter.split(np.zeros((len(y), 1)), y, groups))
-    shared = [len(set(groups[train]) & set(groups[test])) for train, test in splits]
-    if any(shared):
-        warnings.warn(
-            f"{np.count_nonzero(shared)} of the {len(splits)} folds of {name} test speakers whom "
-            "they were trained on: the scores do not tell how new speakers are recognised. Use "
-            'cv="loso" or "group5".',
-            LeakageWarning,
-            stacklevel=3,
-        )
-    return splits, name
-
-
-def _fit_all(
-    tasks: list[Any], classifier: Any, y: Any, groups: Any, n_jobs: int | None, verbose: bool
-) -> list[pd.DataFrame]:
-    from tqdm.auto import tqdm
-
-    found = joblib.Parallel(n_jobs, return_as="generator")(
-        joblib.delayed(_fit_one)(task, classifier, y, groups) for task in tasks
+def _subset(corpus: Any, usable: Any) -> tuple[Bunch, int]:
+    """Return the usable clips of a corpus, with a frame in any case, and how many others."""
+    y, groups = np.asarray(corpus.y), np.asarray(corpus.groups)
+    frame = corpus.get("frame")
+    frame = pd.DataFrame(index=range(len(y))) if frame is None else frame
+    frame = frame.reset_index(drop=True).assign(emotion=y, speaker=groups)
+    subset = Bunch(
+        name=corpus.get("name", "corpus"),
+        X=_safe_indexing(corpus.X, usable),
+        y=y[usable],
+        groups=groups[usable],
+        frame=frame.iloc[usable].reset_index(drop=True),
     )
-    return list(tqdm(found, total=len(tasks), desc="fit", unit="fold", disable=not verbose))
+    return subset, len(y) - len(usable)
 
 
-def _fit_one(task: Any, classifier: Any, y: Any, groups: Any) -> pd.DataFrame:
-    row, fold, X, train, test = task
-    started = time.perf_counter()
-    # Problems this small are many times slower when BLAS splits them; folds are what runs at once.
-    with threadpool_limits(1):
-        fitted = fit_classifier(classifier, X[train], y[train], groups[train])
-        predicted = fitted.predict(X[test])
-    return pd.DataFrame(
-        {
-            "row": row,
-            "fold": fold,
-            "clip": test,
-            "speaker": groups[test],
-            "emotion": y[test],
-            "predicted": predicted,
-            "seconds": time.perf_counter() - started,
-        }
-    )
-
-
-def _scores(predictions: pd.DataFrame, random_state: int) -> dict[str, Any]:
-    y_true, y_pred, folds = (predictions[k].to_numpy() for k in ("emotion", "predicted", "fold"))
-    uar, fold_uar = fold_average(uar_score, y_true, y_pred, folds)
-    interval = speaker_interval(
-        y_true, y_pred, predictions["speaker"].to_numpy(), folds, random_state=random_state
-    )
-    return {
-        "uar": uar,
-        "uar_ci": None if interval is None else list(interval),
-        "accuracy": fold_average(accuracy_score, y_true, y_pred, folds)[0],
-        "macro_f1": fold_average(_macro_f1, y_true, y_pred, folds)[0],
-        "fold_uar": fold_uar,
-    }
-
-
-def _macro_f1(y_true: Any, y_pred: Any) -> float:
-    emotions = np.unique(y_true)
-    return float(f1_score(y_true, y_pred, labels=emotions, average="macro", zero_division=0.0))
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+def _warn_of_leaks(audit: SplitAudit, cv: str) -> None:
+    if not audit.speaker_independent or audit.shares_audio:
+        warnings.warn(f"{cv}: {audit.verdict}", LeakageWarning, stacklevel=3)

@@ -7,20 +7,22 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from sklearn_ser.evaluation._compare import Comparison
+from sklearn_ser.evaluation._comparison import Comparison
+from sklearn_ser.evaluation._cross import CrossComparison
+from sklearn_ser.model_selection import SplitAudit
 
-__all__ = ["print_store", "print_table", "save_figures"]
+__all__ = ["print_audit", "print_cross", "print_store", "print_table", "save_figures"]
 
 
 def print_table(comparison: Comparison) -> None:
     """Print the rows of a comparison, the best in bold."""
     results = comparison.results
     table = Table(
-        title=f"{results['corpus']}: {results['n_clips']} clips of {results['n_speakers']} "
-        f"speakers, {len(results['emotions'])} emotions, {results['cv']}, {results['classifier']}",
+        title=comparison.title,
         caption="UAR: unweighted average recall, mean over folds; interval: 95 %, resampling "
         f"speakers. Chance is {1 / len(results['emotions']):.3f}. Seconds to extract (all layers "
         "at once) and to fit.",
@@ -43,6 +45,71 @@ def print_table(comparison: Comparison) -> None:
     left_out = results["n_clips_left_out"]
     if left_out:
         Console().print(f"{left_out} clips could not be used and were left out of every row.")
+    Console().print(f"Audit: {results['audit']['verdict']}")
+    _print_published(results)
+
+
+def _print_published(results: dict[str, Any]) -> None:
+    if results["published"]:
+        table = Table(title="Published for the same protocol, clips and emotions")
+        for name in ("features", "system", "metric", "value", "source"):
+            table.add_column(name, justify="right" if name == "value" else "left")
+        for row in results["published"]:
+            spread = "" if row["spread"] is None else f" ± {row['spread']:.3f}"
+            metric = {"uar": "UAR"}.get(row["metric"], row["metric"])
+            value = f"{row['value']:.3f}{spread}"
+            table.add_row(row["features"], row["system"], metric, value, row["source"])
+        Console().print(table)
+    if results["published_note"]:
+        Console().print(f"Not shown: {results['published_note']}")
+
+
+def print_cross(comparison: CrossComparison) -> None:
+    """Print a square of UARs for each feature set and alignment, at its best layer."""
+    results = comparison.results
+    counts = ", ".join(f"{name} {count}" for name, count in results["corpora"].items())
+    shown = {(row["features"], row["alignment"]) for row in results["rows"] if _crosses(row)}
+    for features, how in sorted(shown, key=lambda pair: (pair[0], pair[1] or "")):
+        uar = comparison.matrix(features, alignment=how)
+        table = Table(
+            title=f"{features}: {counts} clips, {len(results['emotions'])} emotions, "
+            f"{results['classifier']}" + (f", {how} (transductive)" if how else ""),
+            caption=f"UAR; a row for what was trained on. Within a corpus: {results['cv']}, not "
+            f"aligned. Chance is {results['chance']:.3f}.",
+        )
+        table.add_column("trained on")
+        for name in uar.columns:
+            table.add_column(f"tested on {name}", justify="right")
+        for trained, values in uar.iterrows():
+            table.add_row(str(trained), *("" if np.isnan(v) else f"{v:.3f}" for v in values))
+        Console().print(table)
+    if results["n_clips_left_out"]:
+        Console().print(f"{results['n_clips_left_out']} clips could not be used.")
+
+
+def _crosses(row: dict[str, Any]) -> bool:
+    return bool(row["train"] != row["test"])
+
+
+def print_audit(audit: SplitAudit) -> None:
+    """Print what stands on both sides of each fold, and the verdict."""
+    table = Table(title=f"Audit of {audit.cv}", caption="How many stand on both sides of a fold.")
+    columns = {
+        "fold": "fold",
+        "n_train": "train",
+        "n_test": "test",
+        "shared_speakers": "speakers",
+        "shared_sessions": "sessions",
+        "shared_sentences": "sentences",
+        "n_identical": "copies",
+        "n_near_identical": "near-copies",
+    }
+    for name in columns.values():
+        table.add_column(name, justify="right")
+    for row in audit.folds[list(columns)].itertuples(index=False):
+        table.add_row(*("?" if np.isnan(value) else f"{value:.0f}" for value in row))
+    Console().print(table)
+    Console().print(audit.verdict)
 
 
 def save_figures(comparison: Comparison, folder: str | os.PathLike[str]) -> list[str]:

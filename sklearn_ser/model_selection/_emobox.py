@@ -111,7 +111,8 @@ class EmoBoxFolds(Protocol, BaseCrossValidator):
         folds = range(1, n_emobox_folds(place) + 1)
         rows = [read_emobox_fold(place, self.corpus, fold) for fold in folds]
         if hasattr(groups, "columns") and "key" in groups.columns:
-            field, name = "key", _itself
+            field = "key"
+            name: Callable[[str], object] = _itself
         else:
             field, name = "path", _shortest_unique({row["path"] for fold in rows for row in fold})
         clips = [str(clip) for clip in column_of(groups, field, self)]

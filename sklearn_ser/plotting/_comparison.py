@@ -61,11 +61,7 @@ class ComparisonDisplay:
         display : ComparisonDisplay
         """
         results = comparison.results
-        title = (
-            f"{results['corpus']}: {results['n_clips']} clips, {results['n_speakers']} speakers, "
-            f"{results['cv']}, {results['classifier']}"
-        )
-        return cls(results["rows"], title, len(results["emotions"])).plot(ax=ax)
+        return cls(results["rows"], comparison.title, len(results["emotions"])).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> ComparisonDisplay:
         """Draw into `ax`, or into a new figure that is not shown by itself."""
@@ -101,7 +97,7 @@ class ComparisonDisplay:
             ax.margins(x=0.5)
         ax.set_ylabel("UAR")
         ax.set_ylim(0, 1)
-        ax.set_title(self.title, fontsize="medium")
+        ax.set_title(self.title, fontsize="medium", wrap=True)
         ax.legend(loc="lower right")
         self.ax_, self.figure_ = ax, ax.figure
         return self

@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
@@ -14,7 +15,10 @@ from sklearn_ser import MFCCEmbedder
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.evaluation import Comparison, LeakageWarning, compare
 from sklearn_ser.evaluation._features import feature_names, offline_feature_names
+from sklearn_ser.evaluation._published import published_beside
+from sklearn_ser.model_selection import LeaveOneSessionOut, LeaveOneSpeakerOut, RAVDESSSplit
 from sklearn_ser.plotting import ComparisonDisplay
+from sklearn_ser.preprocessing import SpeakerScaler
 from sklearn_ser.speech_models import BUNDLED
 
 
@@ -94,7 +98,7 @@ def test_saved_results_are_strict_json(corpus, tmp_path):
 
 def test_splits_that_share_speakers_are_named(corpus):
     splitter = KFold(3, shuffle=True, random_state=0)
-    with pytest.warns(LeakageWarning, match="3 of the 3 folds"):
+    with pytest.warns(LeakageWarning, match="3 of 3 folds"):
         compare(corpus, ["mfcc"], cv=splitter, classifier="lda")
 
 
@@ -128,9 +132,97 @@ def test_display_shows_every_row():
 
     rows = [row("ssl", 1, 0.5), row("ssl", 0, 0.4), row("mfcc", None, 0.3)]
     results = {"corpus": "c", "n_clips": 9, "n_speakers": 3, "cv": "loso", "rows": rows,
-               "classifier": "lda", "emotions": ["a", "b"]}  # fmt: skip
+               "classifier": "lda", "emotions": ["a", "b"], "speaker_scaling": "own",
+               "transductive": True,
+               "audit": {"speaker_independent": False, "shares_audio": True}}  # fmt: skip
     ax = ComparisonDisplay.from_comparison(Comparison(results, None)).ax_
+    assert ax.get_title() == (
+        "c: 9 clips of 3 speakers, 2 emotions, loso, lda, scaled per speaker (transductive), "
+        "NOT speaker-independent, SAME AUDIO trained on and tested"
+    )
     drawn = {line.get_label(): line.get_ydata() for line in ax.get_lines()}
     assert list(drawn["ssl, by layer"]) == [0.4, 0.5]
     assert set(drawn["mfcc"]) == {0.3}
     assert set(drawn["chance"]) == {0.5}
+
+
+def test_audit_is_part_of_the_results(corpus):
+    assert compare(corpus, ["mfcc"], classifier="lda").results["audit"] == {
+        "speaker_independent": True,
+        "shares_audio": False,
+        "verdict": "Speaker-independent: no speaker is both trained on and tested. 5 of 5 folds "
+        "test sentences that they were trained on. No audio stands on both sides.",
+    }
+    unlooked = compare(corpus, ["mfcc"], classifier="lda", audit=False).results["audit"]
+    assert unlooked["shares_audio"] is None
+
+
+def test_copies_of_a_clip_under_another_speaker_are_warned_of(corpus):
+    copied = Bunch(
+        X=[*corpus.X, corpus.X[0]], y=[*corpus.y, corpus.y[0]], groups=[*corpus.groups, "s99"]
+    )
+    with pytest.warns(LeakageWarning, match="LEAK: the audio of 2 test clips"):
+        found = compare(copied, ["mfcc"], classifier="lda")
+    assert "SAME AUDIO" in found.title
+    assert found.results["audit"]["speaker_independent"] is True
+
+
+@pytest.mark.parametrize("unseen", ["own", "global"])
+def test_speaker_scaling_equals_plain_scikit_learn(corpus, unseen):
+    found = compare(corpus, ["mfcc"], classifier="lda", speaker_scaling=unseen)
+    X = MFCCEmbedder().fit_transform(corpus.X).astype(float)
+    X = np.column_stack([X, [int(speaker[1:]) for speaker in corpus.groups]])
+    pipeline = make_pipeline(
+        SpeakerScaler(unseen=unseen),
+        LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"),
+    )
+    expected = [
+        balanced_accuracy_score(corpus.y[b], pipeline.fit(X[a], corpus.y[a]).predict(X[b]))
+        for a, b in LeaveOneGroupOut().split(X, corpus.y, corpus.groups)
+    ]
+    assert found.results["rows"][0]["fold_uar"] == pytest.approx(expected)
+    assert found.results["transductive"] is (unseen == "own")
+    assert f"per speaker ({'transductive' if unseen == 'own' else 'inductive'})" in found.title
+
+
+def test_speaker_scaling_is_for_named_classifiers(corpus):
+    with pytest.raises(ValueError, match="put a SpeakerScaler into your own pipeline"):
+        compare(corpus, ["mfcc"], classifier=DummyClassifier(), speaker_scaling="own")
+
+
+def results_of(corpus, n_clips, n_emotions, speaker_scaling=None):
+    emotions = [f"e{i}" for i in range(n_emotions)]
+    return {"corpus": corpus, "n_clips": n_clips, "emotions": emotions,
+            "speaker_scaling": speaker_scaling}  # fmt: skip
+
+
+def test_published_figures_stand_beside_what_was_run_alike():
+    rows, note = published_beside(results_of("IEMOCAP", 5531, 4), LeaveOneSessionOut())
+    values = {(row["features"], row["source"][:6], row["metric"]): row["value"] for row in rows}
+    assert values["WavLM-large", "SUPERB", "accuracy"] == 0.7
+    assert values["WavLM-large", "EmoBox", "uar"] == 0.695
+    assert {row["scaling"] for row in rows} == {"train", "unknown"}
+    assert note == (
+        "1 published figures were scaled by the test speakers' own clips, unlike these."
+    )
+    rows, _ = published_beside(results_of("IEMOCAP", 5531, 4, "own"), LeaveOneSessionOut())
+    assert [(row["value"], row["spread"]) for row in rows] == [(0.672, 0.007)]
+
+
+@pytest.mark.parametrize(
+    ("results", "splitter", "note"),
+    [
+        (("EmoDB", 339, 4), LeaveOneSpeakerOut(), "3 published figures hold for 535 clips of 7"),
+        (("IEMOCAP", 7000, 5), LeaveOneSessionOut(), "hold for 5531 clips of 4 emotions; here are"),
+        (("RAVDESS", 1440, 8), RAVDESSSplit(), "hold for 1440 clips of 7 emotions; here are 1440"),
+        (("RAVDESS", 1440, 7), RAVDESSSplit("validation"), ""),
+        (("IEMOCAP", 5531, 4), LeaveOneSpeakerOut(), ""),
+        (("IEMOCAP", 5531, 4), GroupKFold(5), ""),
+        (("a folder", 9, 2), LeaveOneSpeakerOut(), ""),
+    ],
+)
+def test_published_figures_of_anything_else_are_refused(results, splitter, note):
+    rows, why = published_beside(results_of(*results), splitter)
+    assert rows == []
+    assert note in why
+    assert bool(note) is bool(why)

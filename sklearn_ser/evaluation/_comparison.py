@@ -1,0 +1,101 @@
+"""What a comparison found."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["Comparison", "save", "versions"]
+
+PACKAGES = ("sklearn-ser", "scikit-learn", "torch", "transformers", "librosa", "opensmile", "numpy")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What :func:`compare` found.
+
+    Parameters
+    ----------
+    results : dict
+        What ``results.json`` holds: corpus, n_clips, n_speakers, cv, classifier, versions, and
+        ``rows``, one a feature set and layer.
+    predictions : DataFrame
+        One line a row of the results and a tested clip: row, fold, clip (its position),
+        speaker, emotion, predicted.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sklearn_ser.datasets import make_emotional_speech
+    >>> from sklearn_ser.evaluation import compare
+    >>> corpus = make_emotional_speech(n_speakers=4, n_sentences=1, random_state=0)
+    >>> comparison = compare(corpus, ["mfcc"], classifier="lda", cache=None)
+    >>> comparison.results["rows"][comparison.best]["features"]
+    'mfcc'
+    >>> comparison.save(tempfile.mkdtemp())
+    """
+
+    results: dict[str, Any]
+    predictions: pd.DataFrame
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The rows as a DataFrame."""
+        return pd.DataFrame(self.results["rows"])
+
+    @property
+    def best(self) -> int:
+        """Index of the row with the highest UAR."""
+        return int(np.argmax([row["uar"] for row in self.results["rows"]]))
+
+    @property
+    def title(self) -> str:
+        """What was compared and how; marked if the scores do not hold for new speakers."""
+        results = self.results
+        how = [
+            f"{results['corpus']}: {results['n_clips']} clips of {results['n_speakers']} speakers",
+            f"{len(results['emotions'])} emotions",
+            results["cv"],
+            results["classifier"],
+        ]
+        if results["speaker_scaling"] is not None:
+            kind = "transductive" if results["transductive"] else "inductive"
+            how.append(f"scaled per speaker ({kind})")
+        if not results["audit"]["speaker_independent"]:
+            how.append("NOT speaker-independent")
+        if results["audit"]["shares_audio"]:
+            how.append("SAME AUDIO trained on and tested")
+        return ", ".join(how)
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write ``results.json`` and ``predictions.csv`` into a folder."""
+        save(self.results, self.predictions, folder)
+
+
+def save(
+    results: dict[str, Any], predictions: pd.DataFrame, folder: str | os.PathLike[str]
+) -> None:
+    """Write ``results.json`` and ``predictions.csv`` into a folder."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    text = json.dumps(results, indent=1, allow_nan=False)
+    Path(folder, "results.json").write_text(text + "\n", encoding="utf-8")
+    predictions.to_csv(Path(folder, "predictions.csv"), index=False)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what a score hangs on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

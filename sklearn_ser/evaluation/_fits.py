@@ -1,0 +1,120 @@
+"""Fit a classifier on each training fold, and score what it predicts for the test fold."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import joblib
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.metrics import accuracy_score, f1_score
+from threadpoolctl import threadpool_limits
+
+from sklearn_ser.evaluation._alignment import ALIGNMENTS
+from sklearn_ser.evaluation._classifiers import fit_classifier
+from sklearn_ser.evaluation._intervals import speaker_interval
+from sklearn_ser.evaluation._metrics import fold_average, uar_score
+
+__all__ = ["Clips", "Task", "fit_all", "scores"]
+
+
+class Clips(NamedTuple):
+    """What is known of the clips, each of shape (n_clips,)."""
+
+    emotions: npt.NDArray[Any]
+    speakers: npt.NDArray[Any]
+    corpora: npt.NDArray[Any] | None = None
+
+
+class Task(NamedTuple):
+    """One fold of one row of the results."""
+
+    row: int
+    fold: int
+    values: npt.NDArray[np.float64]
+    train: npt.NDArray[Any]
+    test: npt.NDArray[Any]
+    alignment: str | None = None
+
+
+def fit_all(
+    tasks: Sequence[Task],
+    classifier: Any,
+    clips: Clips,
+    *,
+    speaker_scaling: str | None = None,
+    n_jobs: int | None,
+    verbose: bool,
+) -> pd.DataFrame:
+    """Return the predictions of all tasks: row, fold, clip, speaker, emotion, predicted, seconds.
+
+    The seconds are those of the whole fold, on each of its lines.
+    """
+    from tqdm.auto import tqdm
+
+    found = joblib.Parallel(n_jobs, return_as="generator")(
+        joblib.delayed(_fit_one)(task, classifier, clips, speaker_scaling) for task in tasks
+    )
+    progress = tqdm(found, total=len(tasks), desc="fit", unit="fold", disable=not verbose)
+    return pd.concat(progress, ignore_index=True)
+
+
+def _fit_one(
+    task: Task, classifier: Any, clips: Clips, speaker_scaling: str | None
+) -> pd.DataFrame:
+    train, test = task.train, task.test
+    X_train, X_test = task.values[train], task.values[test]
+    started = time.perf_counter()
+    # Problems this small are many times slower when BLAS splits them; folds are what runs at once.
+    with threadpool_limits(1):
+        if task.alignment is not None:
+            corpora = np.zeros(len(train)) if clips.corpora is None else clips.corpora[train]
+            X_train, X_test = ALIGNMENTS[task.alignment](X_train, X_test, corpora)
+        if speaker_scaling is not None:
+            codes = np.unique(clips.speakers, return_inverse=True)[1].astype(float)
+            X_train = np.column_stack([X_train, codes[train]])
+            X_test = np.column_stack([X_test, codes[test]])
+        fitted = fit_classifier(
+            classifier,
+            X_train,
+            clips.emotions[train],
+            clips.speakers[train],
+            speaker_scaling=speaker_scaling,
+        )
+        predicted = fitted.predict(X_test)
+    return pd.DataFrame(
+        {
+            "row": task.row,
+            "fold": task.fold,
+            "clip": test,
+            "speaker": clips.speakers[test],
+            "emotion": clips.emotions[test],
+            "predicted": predicted,
+            "seconds": time.perf_counter() - started,
+        }
+    )
+
+
+def scores(predictions: pd.DataFrame, random_state: int) -> dict[str, Any]:
+    """Return the scores of one row's predictions: means over folds, and the UAR's interval."""
+    y_true, y_pred, folds = (predictions[k].to_numpy() for k in ("emotion", "predicted", "fold"))
+    uar, fold_uar = fold_average(uar_score, y_true, y_pred, folds)
+    interval = speaker_interval(
+        y_true, y_pred, predictions["speaker"].to_numpy(), folds, random_state=random_state
+    )
+    return {
+        "uar": uar,
+        "uar_ci": None if interval is None else list(interval),
+        "accuracy": fold_average(accuracy_score, y_true, y_pred, folds)[0],
+        "macro_f1": fold_average(_macro_f1, y_true, y_pred, folds)[0],
+        "fold_uar": fold_uar,
+        "seconds_fit": round(float(predictions.groupby("fold")["seconds"].first().sum()), 3),
+    }
+
+
+def _macro_f1(y_true: Any, y_pred: Any) -> float:
+    emotions = np.unique(y_true)
+    return float(f1_score(y_true, y_pred, labels=emotions, average="macro", zero_division=0.0))

@@ -1,0 +1,49 @@
+"""Published figures that may stand beside a comparison's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from sklearn_ser.model_selection import Protocol
+
+__all__ = ["published_beside"]
+
+
+def published_beside(results: dict[str, Any], splitter: Any) -> tuple[list[dict[str, Any]], str]:
+    """Return the published figures that were run as these results were, and why others were not.
+
+    The same corpus, clips, emotions and protocol are asked for; and what was scaled by the test
+    speakers' own clips stands only beside what was scaled so, too.
+
+    Returns
+    -------
+    rows : list of dict
+        features, system, scaling, metric, value, spread (or None) and source.
+    note : str
+        Which figures are not shown, and why; "" if there are no others.
+    """
+    if not isinstance(splitter, Protocol):
+        return [], ""
+    known = splitter.published_results(results["corpus"])
+    if not len(known):
+        return [], ""
+    here = (results["n_clips"], len(results["emotions"]))
+    same_clips = (known["n_clips"] == here[0]) & (known["n_emotions"] == here[1])
+    by_speaker = results["speaker_scaling"] == "own"
+    same_scaling = (known["scaling"] == "speaker") == by_speaker
+    notes = []
+    for (n_clips, n_emotions), others in known[~same_clips].groupby(["n_clips", "n_emotions"]):
+        notes.append(
+            f"{len(others)} published figures hold for {n_clips} clips of {n_emotions} emotions; "
+            f"here are {here[0]} of {here[1]}."
+        )
+    if (same_clips & ~same_scaling).any():
+        notes.append(
+            f"{(same_clips & ~same_scaling).sum()} published figures "
+            + ("were not scaled" if by_speaker else "were scaled")
+            + " by the test speakers' own clips, unlike these."
+        )
+    rows = known[same_clips & same_scaling].drop(columns=["corpus", "n_clips", "n_emotions"])
+    return rows.astype(object).where(pd.notna(rows), None).to_dict("records"), " ".join(notes)

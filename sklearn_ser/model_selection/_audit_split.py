@@ -1,0 +1,206 @@
+"""What stands on both sides of a split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sklearn_ser.model_selection._duplicates import find_duplicates
+from sklearn_ser.model_selection._folds import Folds, folds_of
+
+__all__ = ["SplitAudit", "audit_split"]
+
+PAIRS = ["fold", "test", "train", "kind", "offset", "overlap", "error_rate"]
+# Columns whose values may stand on both sides, and what many of them are called.
+SHARED = {"speaker": "speakers", "session": "sessions", "sentence": "sentences"}
+
+
+@dataclass(frozen=True)
+class SplitAudit:
+    """What :func:`audit_split` found.
+
+    Parameters
+    ----------
+    cv : str
+        What the scheme is called.
+    folds : DataFrame
+        A row a fold: fold, n_train, n_test; shared_speakers, shared_sessions and shared_sentences
+        (how many stand on both sides; NaN where the corpus does not tell); n_identical and
+        n_near_identical (test clips whose audio stands in the training fold; NaN if audio was not
+        looked at) and emotions_not_trained (in the test fold only).
+    emotions : DataFrame
+        A row a fold, a column an emotion: its share of the test fold.
+    pairs : DataFrame
+        Clips of the same audio on both sides of a fold: fold, test and train (positions), kind,
+        offset (seconds after the start of the test clip at which the training clip starts), overlap
+        (seconds) and error_rate, as :func:`find_duplicates` tells them.
+    """
+
+    cv: str
+    folds: pd.DataFrame
+    emotions: pd.DataFrame
+    pairs: pd.DataFrame
+
+    @property
+    def speaker_independent(self) -> bool | None:
+        """Whether no speaker stands on both sides; None if the corpus does not say who speaks."""
+        shared = self.folds["shared_speakers"]
+        return None if shared.isna().any() else not shared.any()
+
+    @property
+    def shares_audio(self) -> bool | None:
+        """Whether the same audio stands on both sides; None if it was not looked at."""
+        found = self.folds[["n_identical", "n_near_identical"]]
+        return None if found.isna().any(axis=None) else bool(found.to_numpy().any())
+
+    @property
+    def verdict(self) -> str:
+        """What that means for a score, in words."""
+        n_folds, sentences = len(self.folds), []
+        independent = self.speaker_independent
+        if independent is None:
+            sentences.append("It is not known who speaks, so nothing holds for new speakers.")
+        elif independent:
+            sentences.append("Speaker-independent: no speaker is both trained on and tested.")
+        else:
+            n_shared = np.count_nonzero(self.folds["shared_speakers"])
+            sentences.append(
+                f"NOT speaker-independent: {n_shared} of {n_folds} folds test speakers whom they "
+                "were trained on, so that scores do not hold for new speakers."
+            )
+        for name in ("sessions", "sentences"):
+            n_shared = np.count_nonzero(self.folds[f"shared_{name}"].fillna(0))
+            if n_shared:
+                sentences.append(
+                    f"{n_shared} of {n_folds} folds test {name} that they were trained on."
+                )
+        if self.shares_audio:
+            n_clips = len(self.pairs.drop_duplicates(["fold", "test"]))
+            pair = self.pairs.iloc[0]
+            sentences.append(
+                f"LEAK: the audio of {n_clips} test clips is trained on, such as clip "
+                f"{pair['test']}, which is {pair['kind']} to clip {pair['train']}."
+            )
+        elif self.shares_audio is False:
+            sentences.append("No audio stands on both sides.")
+        lacking = sorted({name for names in self.folds["emotions_not_trained"] for name in names})
+        if lacking:
+            sentences.append(f"Some folds test emotions that they never saw: {', '.join(lacking)}.")
+        return " ".join(sentences)
+
+    def __str__(self) -> str:
+        return f"{self.cv}: {self.verdict}"
+
+
+def audit_split(
+    corpus: Any, cv: Any = "loso", *, audio: bool = True, n_jobs: int | None = None
+) -> SplitAudit:
+    """Look for what stands in both training and test folds: speakers, sentences, audio.
+
+    Parameters
+    ----------
+    corpus : Bunch or DataFrame
+        A corpus, as the loaders return; or its frame, with emotion and, as far as they are known,
+        path, speaker, session and sentence.
+    cv : str, cross-validator or iterable of (train, test), default="loso"
+        "loso" (leave one speaker out), "group5" and "balanced5" (five folds of speakers),
+        "session", "sentence", "corpus", "ravdess"; a splitter; or the indices of folds.
+    audio : bool, default=True
+        Whether to compare the clips' audio, which takes some milliseconds a clip.
+    n_jobs : int, default=None
+        Number of threads that read audio.
+
+    Returns
+    -------
+    audit : SplitAudit
+        With ``verdict``, in words; printing it gives that.
+
+    Raises
+    ------
+    ValueError
+        If the splitter lacks what it splits by.
+    ClipError
+        If a clip cannot be read.
+
+    See Also
+    --------
+    find_duplicates : How the same audio is found, and how surely.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import KFold
+    >>> from sklearn_ser.datasets import make_emotional_speech
+    >>> from sklearn_ser.model_selection import audit_split
+    >>> corpus = make_emotional_speech(n_speakers=3, n_sentences=1, random_state=0)
+    >>> audit_split(corpus, "loso").speaker_independent
+    True
+    >>> print(audit_split(corpus, KFold(4, shuffle=True, random_state=0)).verdict)
+    NOT speaker-independent: 4 of 4 folds test speakers whom they were trained on, ...
+    """
+    frame, clips = _frame_and_clips(corpus)
+    folds, name = folds_of(cv, frame)
+    duplicates = find_duplicates(clips, n_jobs=n_jobs) if audio else None
+    rows, pairs = [], []
+    for fold, (train, test) in enumerate(folds):
+        row: dict[str, Any] = {"fold": fold, "n_train": len(train), "n_test": len(test)}
+        for column, plural in SHARED.items():
+            row[f"shared_{plural}"] = _n_shared(frame, column, train, test)
+        if duplicates is None:
+            row |= {"n_identical": np.nan, "n_near_identical": np.nan}
+        else:
+            crossing = _crossing(duplicates, fold, train, test)
+            for kind in ("identical", "near-identical"):
+                found = crossing.loc[crossing["kind"] == kind, "test"]
+                row[f"n_{kind.replace('-', '_')}"] = found.nunique()
+            pairs.append(crossing)
+        emotions = frame["emotion"]
+        unseen = set(emotions.iloc[test]) - set(emotions.iloc[train])
+        rows.append({**row, "emotions_not_trained": sorted(unseen)})
+    return SplitAudit(
+        name,
+        pd.DataFrame(rows),
+        _shares(frame["emotion"], folds),
+        pd.concat(pairs, ignore_index=True) if pairs else pd.DataFrame(columns=PAIRS),
+    )
+
+
+def _frame_and_clips(corpus: Any) -> tuple[pd.DataFrame, Any]:
+    if isinstance(corpus, pd.DataFrame):
+        segment = [c for c in ("path", "start", "end", "channel") if c in corpus]
+        return corpus.reset_index(drop=True), corpus[segment]
+    frame = corpus.get("frame")
+    frame = pd.DataFrame(index=range(len(corpus.y))) if frame is None else frame
+    frame = frame.reset_index(drop=True).assign(emotion=np.asarray(corpus.y))
+    if corpus.groups is not None:
+        frame["speaker"] = np.asarray(corpus.groups)
+    return frame, corpus.X
+
+
+def _n_shared(frame: pd.DataFrame, column: str, train: Any, test: Any) -> float:
+    if column not in frame or frame[column].isna().all():
+        return np.nan
+    values = frame[column]
+    return float(len(set(values.iloc[train].dropna()) & set(values.iloc[test].dropna())))
+
+
+def _crossing(duplicates: pd.DataFrame, fold: int, train: Any, test: Any) -> pd.DataFrame:
+    """Return the pairs of a test and a training clip; a test clip's identical one first."""
+    trained, tested = set(np.asarray(train).tolist()), set(np.asarray(test).tolist())
+    rows = []
+    for pair in duplicates.to_dict("records"):
+        for one, other, sign in (("clip", "other", 1), ("other", "clip", -1)):
+            if pair[one] in tested and pair[other] in trained:
+                sides = {"fold": fold, "test": pair[one], "train": pair[other]}
+                offset = sign * pair["offset"]
+                rows.append({**sides, **{k: pair[k] for k in PAIRS[3:]}, "offset": offset})
+    found = pd.DataFrame(rows, columns=PAIRS).sort_values(["kind", "test"], kind="stable")
+    return found.drop_duplicates(["test", "train"])
+
+
+def _shares(emotions: pd.Series, folds: Folds) -> pd.DataFrame:
+    shares = [emotions.iloc[test].value_counts(normalize=True) for _, test in folds]
+    found = pd.DataFrame(shares, columns=sorted(emotions.unique())).fillna(0.0)
+    return found.reset_index(drop=True).rename_axis("fold")

@@ -1,0 +1,71 @@
+"""The folds that a scheme's name, a splitter or a list of indices stands for."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import GroupKFold
+
+from sklearn_ser.model_selection._balanced import BalancedSpeakerKFold
+from sklearn_ser.model_selection._leave_one_out import (
+    LeaveOneCorpusOut,
+    LeaveOneSentenceOut,
+    LeaveOneSessionOut,
+    LeaveOneSpeakerOut,
+)
+from sklearn_ser.model_selection._protocol import Protocol
+from sklearn_ser.model_selection._ravdess import RAVDESSSplit
+
+__all__ = ["SCHEMES", "as_splitter", "folds_of"]
+
+# Name: the splitter, and the fewest speakers it needs.
+SCHEMES: dict[str, tuple[Any, int]] = {
+    "loso": (LeaveOneSpeakerOut(), 3),
+    "group5": (GroupKFold(5), 5),
+    "balanced5": (BalancedSpeakerKFold(5), 5),
+    "session": (LeaveOneSessionOut(), 1),
+    "ravdess": (RAVDESSSplit(), 1),
+    "sentence": (LeaveOneSentenceOut(), 1),
+    "corpus": (LeaveOneCorpusOut(), 1),
+}
+
+Folds = list[tuple[Any, Any]]
+
+
+def as_splitter(cv: Any) -> Any:
+    """Return the splitter that a scheme's name stands for; anything else as it is."""
+    if isinstance(cv, str):
+        if cv not in SCHEMES:
+            raise ValueError(f"cv={cv!r}; it must be one of {list(SCHEMES)} or a splitter.")
+        return SCHEMES[cv][0]
+    return cv
+
+
+def folds_of(cv: Any, frame: pd.DataFrame) -> tuple[Folds, str]:
+    """Return the (train, test) indices of each fold, and what the scheme is called.
+
+    Parameters
+    ----------
+    cv : str, splitter or iterable of (train, test)
+        A name of `SCHEMES`; a splitter, which is given the frame if it is one of this package, and
+        the speakers if not; or the indices themselves.
+    frame : DataFrame
+        With emotion and speaker, and what else the splitter needs.
+    """
+    splitter = as_splitter(cv)
+    if not hasattr(splitter, "split"):
+        folds = [(np.asarray(train), np.asarray(test)) for train, test in splitter]
+        return folds, f"{len(folds)} given folds"
+    if isinstance(cv, str):
+        needed, n_speakers = SCHEMES[cv][1], frame["speaker"].nunique()
+        if n_speakers < needed:
+            raise ValueError(f"cv={cv!r} needs {needed} speakers or more; there are {n_speakers}.")
+    groups = frame if isinstance(splitter, Protocol) else frame["speaker"].to_numpy()
+    with warnings.catch_warnings():  # the audit of a split says it better, and with numbers
+        warnings.filterwarnings("ignore", "The groups parameter is ignored", UserWarning)
+        emotions = frame["emotion"].to_numpy()
+        folds = list(splitter.split(np.zeros((len(frame), 1)), emotions, groups))
+    return folds, cv if isinstance(cv, str) else repr(cv)

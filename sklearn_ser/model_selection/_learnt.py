@@ -1,0 +1,185 @@
+"""What fitted objects have learnt, number by number, under dotted names."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from numbers import Number
+from typing import Any
+
+import joblib
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator
+from sklearn.pipeline import _name_estimators
+
+__all__ = ["changes", "fitted_parts", "learnt", "named"]
+
+TOLERANCE = 1e-6  # relative: what summing in another order may do to a float
+TIME = re.compile(r"(_time_?|\.dur)$")  # of searches in scikit-learn, of epochs in skorch
+
+
+def named(fitted: Any) -> dict[str, Any]:
+    """Return fitted objects under their names, as make_pipeline would give them."""
+    if isinstance(fitted, Mapping):
+        return {str(name): value for name, value in fitted.items()}
+    values = list(fitted) if isinstance(fitted, (tuple, list)) else [fitted]
+    return dict(_name_estimators(values))
+
+
+def learnt(fitted: Any) -> dict[str, Any]:
+    """Return copies of all numbers, and digests of all else, that fitted objects hold.
+
+    Parameters
+    ----------
+    fitted : object, or mapping, tuple or list of them
+        Estimators, arrays, networks or anything else.
+
+    Returns
+    -------
+    values : dict of str to ndarray or str
+        Names are those of attributes, steps and positions, as in
+        ``pipeline.standardscaler.mean_``. Measurements of time are left out.
+
+    Examples
+    --------
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> learnt(StandardScaler().fit([[1.0], [3.0]]))["standardscaler.mean_"]
+    array([2.])
+    """
+    return {
+        part: leaf for name, value in named(fitted).items() for part, leaf in _walk(value, name, ())
+    }
+
+
+def changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, float]:
+    """Return how far each value moved, for those that did.
+
+    Parameters
+    ----------
+    before, after : dict
+        What :func:`learnt` returned.
+
+    Returns
+    -------
+    sizes : dict of str to float
+        The L2 norm of the difference over the larger norm of the two; NaN for what is no
+        number, changed its shape or came or went.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> changes(learnt({"mean": np.array([3.0, 4.0])}), learnt({"mean": np.array([3.0, 0.0])}))
+    {'mean': 0.8}
+    """
+    sizes = {name: _change(before.get(name), after.get(name)) for name in {**before, **after}}
+    return {name: size for name, size in sizes.items() if size != 0}
+
+
+def fitted_parts(value: Any, name: str, above: tuple[int, ...] = ()) -> Iterator[str]:
+    """Yield the names of the fitted estimators within an object.
+
+    Estimators that need no fitting, such as embedders, have learnt nothing and are passed over.
+    """
+    if isinstance(value, BaseEstimator):
+        attributes = set(vars(value)) - set(value.get_params(deep=False))
+        if any(part.endswith("_") and not part.startswith("_") for part in attributes):
+            if value.__sklearn_tags__().requires_fit:
+                yield name
+            return
+    if id(value) not in above:
+        for part, child in (_children(value) or {}).items():
+            yield from fitted_parts(child, _join(name, part), (*above, id(value)))
+
+
+def _walk(value: Any, name: str, above: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
+    if TIME.search(name) or id(value) in above:
+        return
+    children = _children(value)
+    if children is None:
+        yield name, _leaf(value)
+    else:
+        for part, child in children.items():
+            yield from _walk(child, _join(name, part), (*above, id(value)))
+
+
+def _join(name: str, part: str) -> str:
+    # A pipeline's own attribute says nothing: pipeline.standardscaler, as in its parameters.
+    return name if part in ("", "steps") else f"{name}.{part}"
+
+
+def _children(value: Any) -> dict[str, Any] | None:
+    """Return the parts of a value by name, or None if it is to be compared as a whole."""
+    if value is None or isinstance(value, (Number, str, bytes)):
+        return None
+    if inspect.isroutine(value) or inspect.isclass(value) or inspect.ismodule(value):
+        bound = getattr(value, "__self__", None)
+        return None if bound is None or inspect.ismodule(bound) else {"": bound}
+    if isinstance(value, Mapping):
+        return {str(key): child for key, child in value.items()}
+    if isinstance(value, (list, tuple)):
+        return _children_of_list(value)
+    if issparse(value):
+        value = value.tocsr()
+        return {part: getattr(value, part) for part in ("shape", "data", "indices", "indptr")}
+    if callable(getattr(value, "state_dict", None)):
+        return {"": value.state_dict()}
+    if hasattr(value, "__array__"):
+        array = _as_array(value)
+        if array.dtype.names:
+            return {part: array[part] for part in array.dtype.names}
+        return {"": array.ravel().tolist()} if array.dtype == object else None
+    # What an object would save of itself: without caches, locks and loaded models.
+    getstate = getattr(value, "__getstate__", None)
+    state = getattr(value, "__dict__", None) if getstate is None else getstate()
+    return {"": state} if state else None
+
+
+def _children_of_list(values: Any) -> dict[str, Any] | None:
+    if all(value is None or isinstance(value, (Number, str, bytes)) for value in values):
+        return None
+    pairs = [value for value in values if isinstance(value, tuple) and len(value) > 1]
+    names = [pair[0] for pair in pairs if isinstance(pair[0], str)]
+    if len(set(names)) < len(values):
+        return {str(i): value for i, value in enumerate(values)}
+    return {pair[0]: pair[1] if len(pair) == 2 else pair[1:] for pair in pairs}
+
+
+def _as_array(value: Any) -> Any:
+    if callable(getattr(value, "detach", None)):
+        value = value.detach().cpu().double()
+    return value.filled() if isinstance(value, np.ma.MaskedArray) else np.asarray(value)
+
+
+def _leaf(value: Any) -> Any:
+    numbers = isinstance(value, (list, tuple)) and all(isinstance(part, Number) for part in value)
+    if numbers or isinstance(value, Number) or hasattr(value, "__array__"):
+        array = np.array(_as_array(value))
+        if array.dtype.kind in "biufc":
+            return array
+    try:
+        return str(joblib.hash(value))
+    except Exception:  # not to be pickled: a lambda, a lock
+        return type(value).__qualname__
+
+
+def _change(before: Any, after: Any) -> float:
+    if not (isinstance(before, np.ndarray) and isinstance(after, np.ndarray)):
+        same = isinstance(before, str) and isinstance(after, str) and before == after
+        return 0.0 if same else np.nan
+    if before.shape != after.shape:
+        return np.nan
+    if np.array_equal(before, after, equal_nan=True):
+        return 0.0
+    finite = np.isfinite(before)
+    if not np.array_equal(before[~finite], after[~finite], equal_nan=True):
+        return np.nan
+    kind = np.result_type(before, after, np.float64)
+    first, second = before[finite].astype(kind), after[finite].astype(kind)
+    with np.errstate(all="ignore"):
+        norms = np.linalg.norm(first), np.linalg.norm(second)
+        size = float(np.linalg.norm(first - second) / max(norms))
+    if kind.kind in "fc" and before.dtype.kind in "fc" and size <= TOLERANCE:
+        return 0.0
+    return size or np.nan

@@ -54,7 +54,7 @@ class SpeakerScaler(TransformerMixin, BaseEstimator):
         The same over all clips in `fit`.
     n_features_in_ : int
         Number of columns of X, that of the speaker included.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_columns,)
         Their names, if X was a frame.
 
     Notes
@@ -208,7 +208,7 @@ class SpeakerScaler(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        input_features : array-like of str of shape (n_features_in_,), default=None
+        input_features : array-like of str of shape (n_columns,), default=None
             Names of the columns of X; by default those seen in `fit`.
 
         Returns

@@ -84,19 +84,24 @@ def _add_corpus(command: Any) -> None:
         metavar="REGEX",
         help="with --corpus folder: finds the speaker in a clip's path",
     )
-    _add_cv(command)
+    _add_cv(command, "ravdess")
 
 
-def _add_cv(command: Any) -> None:
+def _add_cv(command: Any, *more: str) -> None:
     command.add_argument(
         "--cv",
         default="loso",
-        choices=["loso", "group5", "balanced5", "session", "ravdess", "sentence"],
+        choices=["loso", "group5", "balanced5", "session", "sentence", *more],
         help="folds: loso leaves one speaker out (the default), group5 makes five of speakers, …",
     )
 
 
 def _add_evaluation(command: Any) -> None:
+    command.add_argument(
+        "--no-audio-audit",
+        action="store_true",
+        help="do not look for the same audio on both sides of the folds",
+    )
     command.add_argument(
         "--features",
         nargs="+",
@@ -127,7 +132,8 @@ def _add_cross(commands: Any) -> None:
         nargs="+",
         default=["none"],
         choices=["none", "standardize", "coral"],
-        help="also with features aligned to the corpus that is tested (transductive)",
+        help="how features are aligned to the corpus that is tested (transductive), or none; "
+        "several make a table each",
     )
     command.add_argument("--speaker", metavar="REGEX", help="as for compare")
     _add_cv(command)
@@ -144,6 +150,7 @@ def _add_audit(commands: Any) -> None:
     )
     _add_corpus(command)
     command.add_argument("--no-audio", action="store_true", help="do not read the clips")
+    command.add_argument("--on-error", default="raise", choices=["raise", "warn"])
     command.add_argument("--jobs", type=int, metavar="N", help="threads at once")
     command.add_argument("--out", metavar="DIR", help="write folds.csv and pairs.csv there")
     command.set_defaults(run=_audit)
@@ -241,6 +248,7 @@ def _compare(options: argparse.Namespace) -> int:
         cv=options.cv,
         classifier=options.classifier,
         speaker_scaling=options.speaker_scaling,
+        audit=not options.no_audio_audit,
         n_jobs=options.jobs,
         verbose=not options.quiet,
         **_embedding_parameters(options),
@@ -271,6 +279,7 @@ def _cross(options: argparse.Namespace) -> int:
         layer=options.layer,
         cv=options.cv,
         classifier=options.classifier,
+        audit=not options.no_audio_audit,
         n_jobs=options.jobs,
         verbose=not options.quiet,
         **_embedding_parameters(options),
@@ -286,14 +295,20 @@ def _audit(options: argparse.Namespace) -> int:
     from sklearn_ser.model_selection import audit_split
 
     corpus = _load_corpus(options.corpus, options.data, options.speaker)
-    audit = audit_split(corpus, options.cv, audio=not options.no_audio, n_jobs=options.jobs)
+    audit = audit_split(
+        corpus,
+        options.cv,
+        audio=not options.no_audio,
+        n_jobs=options.jobs,
+        on_error=options.on_error,
+    )
     print_audit(audit)
     if options.out is not None:
         Path(options.out).mkdir(parents=True, exist_ok=True)
         audit.folds.to_csv(Path(options.out, "folds.csv"), index=False)
         audit.pairs.to_csv(Path(options.out, "pairs.csv"), index=False)
         print(f"Written to {options.out}: folds.csv, pairs.csv")
-    return 0 if audit.speaker_independent and not audit.shares_audio else 1
+    return int(audit.leaks)
 
 
 def _embed(options: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import Bunch
+from sklearn.utils import Bunch, _safe_indexing
 
 from sklearn_ser.datasets._labels import DROPPED, harmonize_labels
 
@@ -28,8 +28,9 @@ def pool_corpora(corpora: Mapping[str, Any], scheme: str | None = "four") -> Bun
     Returns
     -------
     corpus : Bunch
-        X, y, groups ("corpus/speaker", so that speakers of two corpora are never taken for one),
-        frame (with the columns corpus and speaker, and what the corpora's frames tell) and DESCR.
+        X, y, groups, frame (with the columns corpus and speaker, and what the corpora's frames
+        tell) and DESCR. Speakers, sessions and sentences are called "corpus/speaker" and so on:
+        those of two corpora are never taken for one.
 
     Raises
     ------
@@ -57,11 +58,15 @@ def pool_corpora(corpora: Mapping[str, Any], scheme: str | None = "four") -> Bun
         kept = np.flatnonzero(labels != DROPPED)
         if not len(kept):
             raise ValueError(f"scheme={scheme!r} drops every clip of {name}: {sorted(set(y))}.")
-        X += [corpus.X[i] for i in kept]
+        X += _listed(_safe_indexing(corpus.X, kept))
         frame = corpus.get("frame")
         frame = pd.DataFrame(index=range(len(y))) if frame is None else frame.reset_index(drop=True)
-        speakers = [f"{name}/{speaker}" for speaker in np.asarray(corpus.groups)]
-        frames.append(frame.assign(corpus=name, speaker=speakers, emotion=labels).iloc[kept])
+        frame = frame.assign(corpus=name, speaker=np.asarray(corpus.groups), emotion=labels)
+        for column in ("speaker", "session", "sentence"):
+            if column in frame:
+                known = frame[column].notna()
+                frame[column] = (f"{name}/" + frame[column].astype(str)).where(known)
+        frames.append(frame.iloc[kept])
         told.append(f"{name}: {len(kept)} of {len(y)} clips")
     frame = pd.concat(frames, ignore_index=True)
     return Bunch(
@@ -72,3 +77,12 @@ def pool_corpora(corpora: Mapping[str, Any], scheme: str | None = "four") -> Bun
         frame=frame,
         DESCR=f"Corpora put together, labels {scheme or 'as they were'}. {'; '.join(told)}.",
     )
+
+
+def _listed(X: Any) -> list[Any]:
+    """Return clips as a list; rows of a frame of segments as dicts."""
+    if hasattr(X, "columns") and len(X.columns) > 1:
+        return [dict(row) for row in X.to_dict("records")]
+    if hasattr(X, "columns"):
+        X = X[X.columns[0]]
+    return X.to_list() if hasattr(X, "to_list") else list(X)

@@ -1,7 +1,7 @@
 """Which features recognise emotion best, for speakers never heard before."""
 
-from sklearn_ser.evaluation._compare import LeakageWarning, compare
-from sklearn_ser.evaluation._comparison import Comparison
+from sklearn_ser.evaluation._compare import compare
+from sklearn_ser.evaluation._comparison import Comparison, LeakageWarning
 from sklearn_ser.evaluation._cross import CrossComparison, compare_across
 from sklearn_ser.evaluation._intervals import speaker_interval
 from sklearn_ser.evaluation._metrics import fold_average, uar_score

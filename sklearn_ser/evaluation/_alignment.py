@@ -25,7 +25,7 @@ def _standardize(X_train: Array, X_test: Array, corpora: Any) -> tuple[Array, Ar
 
 
 def _coral(X_train: Array, X_test: Array, corpora: Any) -> tuple[Array, Array]:
-    """Give training clips the test clips' covariance; both are centred by their own mean."""
+    """Give training clips the test clips' covariance, both shrunk [1] and centred first."""
     centred_train, centred_test = X_train - X_train.mean(axis=0), X_test - X_test.mean(axis=0)
     # Both on one scale, so that the shrinkage, which is towards a sphere, has a meaning.
     scale = centred_train.std(axis=0)

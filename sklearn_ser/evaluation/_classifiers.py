@@ -10,6 +10,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import make_scorer
 from sklearn.model_selection import GridSearchCV, GroupKFold
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -43,13 +44,9 @@ def fit_classifier(
     y, groups : ndarray of shape (n_clips,)
         Emotions and speakers.
     speaker_scaling : {"own", "global"}, default=None
-        Scale by speaker instead, told by the last column of X; only with a name.
+        Scale by speaker, told by the last column of X; with a name, instead of StandardScaler.
     """
-    if speaker_scaling is not None and not isinstance(classifier, str):
-        raise ValueError(
-            "speaker_scaling is for classifiers by name; put a SpeakerScaler into your own "
-            "pipeline."
-        )
+    scaler = None if speaker_scaling is None else SpeakerScaler(unseen=speaker_scaling)
     if isinstance(classifier, str):
         if classifier not in CLASSIFIERS:
             raise ValueError(
@@ -57,10 +54,7 @@ def fit_classifier(
                 "scikit-learn classifier."
             )
         estimator, choices = CLASSIFIERS[classifier]
-        scaler = StandardScaler() if speaker_scaling is None else None
-        pipeline = make_pipeline(
-            scaler or SpeakerScaler(unseen=str(speaker_scaling)), clone(estimator)
-        )
+        pipeline = make_pipeline(scaler or StandardScaler(), clone(estimator))
         if choices is None:
             return pipeline.fit(X, y)
         name = pipeline.steps[-1][0]
@@ -73,6 +67,7 @@ def fit_classifier(
         return search.fit(X, y, groups=groups)
     if not is_classifier(classifier):
         raise TypeError(f"{classifier!r} is not a scikit-learn classifier.")
-    if hasattr(classifier, "cv"):
-        return clone(classifier).fit(X, y, groups=groups)
-    return clone(classifier).fit(X, y)
+    pipeline = make_pipeline(*([] if scaler is None else [scaler]), clone(classifier))
+    if isinstance(classifier, BaseSearchCV):
+        return pipeline.fit(X, y, **{f"{pipeline.steps[-1][0]}__groups": groups})
+    return pipeline.fit(X, y)

@@ -11,18 +11,14 @@ import pandas as pd
 from sklearn.utils import Bunch, _safe_indexing
 
 from sklearn_ser.datasets import pool_corpora
-from sklearn_ser.evaluation._comparison import Comparison, versions
+from sklearn_ser.evaluation._comparison import Comparison, LeakageWarning, versions
 from sklearn_ser.evaluation._fits import Clips, Task, fit_all, scores
 from sklearn_ser.evaluation._matrices import embed
 from sklearn_ser.evaluation._published import published_beside
-from sklearn_ser.model_selection import SplitAudit, audit_split
+from sklearn_ser.model_selection import audit_split
 from sklearn_ser.model_selection._folds import as_splitter, folds_of
 
-__all__ = ["LeakageWarning", "compare"]
-
-
-class LeakageWarning(UserWarning):
-    """A split puts one speaker's clips, or the same audio, into training and test folds."""
+__all__ = ["compare"]
 
 
 def compare(
@@ -57,9 +53,9 @@ def compare(
         "file.py:Class" for your own), embedders, or a mapping from any name to an embedder. None
         takes all that come with this package.
     train, test : Bunch, default=None
-        Two corpora instead: train on all of the one, test on all of the other. What the emotions of
-        both are called is for you to settle, with :func:`~sklearn_ser.datasets.harmonize_labels`;
-        :func:`compare_across` does it, in all directions.
+        Two corpora instead: train on all of the one, test on all of the other, which must have no
+        other emotions. :func:`compare_across` does this in all directions, with labels that mean
+        the same in all corpora, and aligned features.
     layer : int, "middle", "mean", "all" or list of int, default="all"
         Layers of "ssl" and of bundled models, a row each.
     cv : str, cross-validator or iterable of (train, test), default="loso"
@@ -123,22 +119,33 @@ def compare(
     >>> comparison.frame[["features", "uar"]].shape
     (1, 2)
     """
-    if (corpus is None) == (train is None or test is None):
+    if (corpus is None) != (train is not None and test is not None) or (
+        corpus is not None and (train is not None or test is not None)
+    ):
         raise ValueError("compare needs either a corpus, or both train and test.")
-    if corpus is None:
-        corpus, cv = _as_one(train, test)
-    if corpus.groups is None:
+    if speaker_scaling not in (None, "own", "global"):
         raise ValueError(
-            "the corpus does not say who speaks (groups is None), so that no split can keep "
-            "speakers apart. Load it with its speakers."
+            f'speaker_scaling={speaker_scaling!r}; it must be None, "own" or "global".'
         )
+    if corpus is None:
+        if cv != "loso":
+            raise ValueError("cv is for folds within a corpus; with train and test there is one.")
+        corpus, cv = _as_one(train, test)
+    _check_speakers(corpus)
     matrices, usable = embed(
         corpus.X, features, layer=layer, n_jobs=n_jobs, verbose=verbose, **parameters
     )
     corpus, n_left_out = _subset(corpus, usable)
     folds, cv_name = folds_of(cv, corpus.frame)
-    found = audit_split(corpus, folds, audio=audit, n_jobs=n_jobs)
-    _warn_of_leaks(found, cv_name)
+    found = audit_split(
+        corpus,
+        folds,
+        audio=audit,
+        waveform_rate=parameters.get("waveform_rate"),
+        n_jobs=n_jobs,
+    )
+    if found.leaks:
+        warnings.warn(f"{cv_name}: {found.verdict}", LeakageWarning, stacklevel=2)
 
     clips = Clips(corpus.y, corpus.groups)
     tasks = [
@@ -157,6 +164,8 @@ def compare(
     rows = [
         {
             **matrix.description,
+            "speaker_scaling": speaker_scaling,
+            "transductive": speaker_scaling == "own",
             **scores(predictions[predictions["row"] == row], random_state),
             "seconds_extract": round(matrix.seconds, 3),
         }
@@ -168,6 +177,7 @@ def compare(
         "n_clips_left_out": n_left_out,
         "n_speakers": len(np.unique(corpus.groups)),
         "emotions": sorted(set(corpus.y.tolist())),
+        "chance": float(np.mean([1 / len(set(corpus.y[test])) for _, test in folds])),
         "cv": cv_name,
         "n_folds": len(folds),
         "classifier": classifier if isinstance(classifier, str) else repr(classifier),
@@ -186,8 +196,26 @@ def compare(
     return Comparison(results, predictions.drop(columns="seconds"))
 
 
+def _check_speakers(corpus: Any) -> None:
+    if corpus.groups is None:
+        raise ValueError(
+            "the corpus does not say who speaks (groups is None), so that no split can keep "
+            "speakers apart. Load it with its speakers."
+        )
+    n_missing = int(np.sum(pd.isna(np.asarray(corpus.groups))))
+    if n_missing:
+        raise ValueError(f"{n_missing} clips have no speaker: leave them out, or name them.")
+
+
 def _as_one(train: Any, test: Any) -> tuple[Bunch, list[tuple[Any, Any]]]:
     """Return two corpora as one, and the fold that trains on the first."""
+    unknown = sorted(set(test.y) - set(train.y))
+    if unknown:
+        raise ValueError(
+            f"the test corpus has emotions that the training corpus lacks: {', '.join(unknown)}. "
+            "Give both the same labels with pool_corpora or harmonize_labels, or leave these "
+            "clips out; compare_across does so."
+        )
     names = [corpus.get("name", "corpus") for corpus in (train, test)]
     if names[0] == names[1]:
         names = [f"{name} ({side})" for name, side in zip(names, ("train", "test"), strict=True)]
@@ -211,8 +239,3 @@ def _subset(corpus: Any, usable: Any) -> tuple[Bunch, int]:
         frame=frame.iloc[usable].reset_index(drop=True),
     )
     return subset, len(y) - len(usable)
-
-
-def _warn_of_leaks(audit: SplitAudit, cv: str) -> None:
-    if not audit.speaker_independent or audit.shares_audio:
-        warnings.warn(f"{cv}: {audit.verdict}", LeakageWarning, stacklevel=3)

@@ -13,9 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["Comparison", "save", "versions"]
+__all__ = ["Comparison", "LeakageWarning", "save", "versions"]
 
 PACKAGES = ("sklearn-ser", "scikit-learn", "torch", "transformers", "librosa", "opensmile", "numpy")
+
+
+class LeakageWarning(UserWarning):
+    """A split puts one speaker's clips, or the same audio, into training and test folds."""
 
 
 @dataclass(frozen=True)

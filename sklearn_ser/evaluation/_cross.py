@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from sklearn.utils import Bunch
 
-from sklearn_ser.datasets import pool_corpora
+from sklearn_ser.audio import ClipError
+from sklearn_ser.datasets import harmonize_labels, pool_corpora
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
-from sklearn_ser.evaluation._comparison import Comparison, versions
+from sklearn_ser.evaluation._comparison import LeakageWarning, save, versions
 from sklearn_ser.evaluation._fits import Clips, Task, fit_all, scores
 from sklearn_ser.evaluation._matrices import embed
+from sklearn_ser.model_selection import SplitAudit, audit_split
 from sklearn_ser.model_selection._folds import Folds, folds_of
 
 __all__ = ["CrossComparison", "compare_across"]
@@ -21,7 +27,8 @@ __all__ = ["CrossComparison", "compare_across"]
 Array = npt.NDArray[Any]
 
 
-class CrossComparison(Comparison):
+@dataclass(frozen=True)
+class CrossComparison:
     """What :func:`compare_across` found.
 
     Parameters
@@ -47,6 +54,18 @@ class CrossComparison(Comparison):
     (2, 2)
     """
 
+    results: dict[str, Any]
+    predictions: pd.DataFrame
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The rows as a DataFrame."""
+        return pd.DataFrame(self.results["rows"])
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write ``results.json`` and ``predictions.csv`` into a folder."""
+        save(self.results, self.predictions, folder)
+
     def matrix(
         self, features: str | None = None, layer: Any = None, alignment: str | None = None
     ) -> pd.DataFrame:
@@ -59,29 +78,40 @@ class CrossComparison(Comparison):
         layer : int or str, default=None
             Which layer; by default its best.
         alignment : str, default=None
-            Which alignment.
+            Which alignment; by default none, or the first if all rows are aligned.
 
         Returns
         -------
         uar : DataFrame
-            On its diagonal, folds within the corpus that share no speaker, never aligned. The
-            last row, "all others", trains on all corpora but the one that is tested.
+            On its diagonal the mean over the folds within a corpus, which are never aligned;
+            elsewhere one UAR over all clips of the tested corpus. The last row, "all others",
+            trains on all corpora but the one that is tested.
+
+        Raises
+        ------
+        ValueError
+            If there is no such row.
         """
         frame = self.frame
-        aligned = (
-            frame["alignment"].isna() if alignment is None else frame["alignment"].eq(alignment)
-        )
-        frame = frame[aligned | (frame["train"] == frame["test"])]
+        within = frame["train"] == frame["test"]
+        rows = self.results["rows"]
+        known = list(dict.fromkeys(r["alignment"] for r in rows if r["train"] != r["test"]))
+        if alignment is None and None not in known:
+            alignment = known[0]
+        chosen = within | np.array([row["alignment"] == alignment for row in rows])
         if features is not None:
-            frame = frame[frame["features"] == features]
+            chosen &= frame["features"] == features
         if layer is not None:
-            frame = frame[frame["layer"] == layer]
-        if not len(frame):
-            raise ValueError(f"no row of features={features!r}, layer={layer!r}.")
-        between = frame[frame["train"] != frame["test"]]
+            chosen &= frame["layer"] == layer
+        between = frame[chosen & ~within]
+        if not len(between):
+            raise ValueError(
+                f"no rows of features={features!r}, layer={layer!r}, alignment={alignment!r}; "
+                f"there are features {sorted(set(frame['features']))} and alignments {known}."
+            )
         mean = between.groupby(["features", "layer"], dropna=False)["uar"].mean()
         best_features, best_layer = mean.idxmax()
-        chosen = frame["features"] == best_features
+        chosen &= frame["features"] == best_features
         chosen &= frame["layer"].isna() if pd.isna(best_layer) else frame["layer"] == best_layer
         uar = frame[chosen].pivot(index="train", columns="test", values="uar")
         corpora = self.results["corpora"]
@@ -108,6 +138,7 @@ def compare_across(
     layer: int | str | Sequence[int] = "all",
     cv: Any = "loso",
     classifier: Any = "logistic",
+    audit: bool = True,
     n_jobs: int | None = None,
     verbose: bool = False,
     random_state: int = 0,
@@ -116,7 +147,8 @@ def compare_across(
     """Compare features across corpora: train on each, test on each other, and on all the others.
 
     Each clip is embedded once. The classifier's C is chosen inside the training corpora, by a
-    search whose folds share no speaker. Within a corpus, too, speakers are kept apart.
+    search whose folds share no speaker. Within a corpus, too, speakers are kept apart, unless `cv`
+    does not; what stands on both sides is looked for as in :func:`compare`.
 
     Parameters
     ----------
@@ -129,24 +161,33 @@ def compare_across(
         Only emotions that every corpus has are kept, so that chance is the same everywhere.
     alignment : {"standardize", "coral"}, None or list of these, default=None
         How features of another corpus are aligned. "standardize": each corpus by its own mean and
-        standard deviation. "coral" [1]_: training clips are given the covariance of the test clips.
-        Both look at the test corpus, though not at its labels: such rows are marked transductive.
-        A list makes a row of each.
-    layer, classifier, n_jobs, verbose, random_state, **parameters
+        standard deviation. "coral" [1]_: training clips are given the covariance of the test clips,
+        both centred, scaled by the training clips' deviation, and shrunk (Ledoit and Wolf) instead
+        of being added a constant. Both look at the test corpus, though not at its labels: such rows
+        are marked transductive. A list makes a row of each.
+    layer, classifier, audit, n_jobs, verbose, random_state, **parameters
         As in :func:`compare`.
-    cv : str, cross-validator, default="loso"
+    cv : str or cross-validator, default="loso"
         Folds within a corpus, as in :func:`compare`.
 
     Returns
     -------
     comparison : CrossComparison
         Its rows are those of :func:`compare`, with train and test, alignment, transductive,
-        n_train, n_test and chance. ``matrix()`` gives the UARs as a square.
+        n_train (of the smallest fold), n_test, chance, speaker_independent and shares_audio.
+        ``matrix()`` gives the UARs as a square.
 
     Raises
     ------
     ValueError
         If there is but one corpus, or they have fewer than two emotions in common.
+    ClipError
+        If a clip cannot be used; it is named by corpus and its position there.
+
+    Warns
+    -----
+    LeakageWarning
+        If speakers, or audio, stand on both sides of a fold.
 
     References
     ----------
@@ -167,28 +208,36 @@ def compare_across(
     """
     alignments: list[Any] = list(alignment) if isinstance(alignment, (list, tuple)) else [alignment]
     unknown = [name for name in alignments if name not in (None, *ALIGNMENTS)]
-    if unknown:
-        raise ValueError(f"alignment={unknown[0]!r}; it must be None or one of {list(ALIGNMENTS)}.")
+    if unknown or not alignments or len(set(alignments)) < len(alignments):
+        raise ValueError(
+            f"alignment={alignment!r}; it must be None, one of {list(ALIGNMENTS)}, or a list of "
+            "these, each once."
+        )
     if len(corpora) < 2:
         raise ValueError("compare_across needs two corpora or more; compare is for one.")
     pooled = pool_corpora(corpora, scheme)
     emotions = _in_all(pooled)
     kept = np.flatnonzero(np.isin(pooled.y, emotions))
-    matrices, usable = embed(
-        [pooled.X[i] for i in kept],
-        features,
-        layer=layer,
-        n_jobs=n_jobs,
-        verbose=verbose,
-        **parameters,
-    )
+    try:
+        matrices, usable = embed(
+            [pooled.X[i] for i in kept],
+            features,
+            layer=layer,
+            n_jobs=n_jobs,
+            verbose=verbose,
+            **parameters,
+        )
+    except ClipError as error:
+        raise _within_its_corpus(error, corpora, scheme, emotions) from None
     clip_of_row = kept[usable]
     frame = pooled.frame.iloc[clip_of_row].reset_index(drop=True)
     clips = Clips(*(frame[name].to_numpy(dtype=str) for name in ("emotion", "speaker", "corpus")))
+    cells = _cells(list(corpora), frame, cv)
+    audits = _audit(cells, [pooled.X[i] for i in clip_of_row], frame, audit, n_jobs, parameters)
     descriptions: list[dict[str, Any]] = []
     tasks: list[Task] = []
     for matrix in matrices:
-        for cell in _cells(list(corpora), frame, cv):
+        for cell, found in zip(cells, audits, strict=True):
             for how in alignments if cell.train != cell.test else [None]:
                 row = len(descriptions)
                 descriptions.append(
@@ -198,7 +247,9 @@ def compare_across(
                         "test": cell.test,
                         "alignment": how,
                         "transductive": how is not None,
-                        "n_train": len(cell.folds[0][0]),
+                        "speaker_independent": found.speaker_independent,
+                        "shares_audio": found.shares_audio,
+                        "n_train": min(len(train) for train, _ in cell.folds),
                         "n_test": sum(len(test) for _, test in cell.folds),
                         "chance": 1 / len(emotions),
                         "seconds_extract": round(matrix.seconds, 3),
@@ -223,12 +274,62 @@ def compare_across(
         "scheme": scheme,
         "emotions": emotions,
         "chance": 1 / len(emotions),
+        "audit": _verdict(cells, audits),
         "cv": cv if isinstance(cv, str) else repr(cv),
         "classifier": classifier if isinstance(classifier, str) else repr(classifier),
         "versions": versions(),
         "rows": rows,
     }
     return CrossComparison(results, predictions.drop(columns="seconds"))
+
+
+def _audit(
+    cells: list[_Cell],
+    X: list[Any],
+    frame: pd.DataFrame,
+    audio: bool,
+    n_jobs: int | None,
+    parameters: dict[str, Any],
+) -> list[SplitAudit]:
+    """Return what stands on both sides of each cell's folds; the audio is read once."""
+    corpus = Bunch(X=X, y=frame["emotion"], groups=frame["speaker"], frame=frame)
+    rate = parameters.get("waveform_rate")
+    folds = [fold for cell in cells for fold in cell.folds]
+    found = audit_split(corpus, folds, audio=audio, waveform_rate=rate, n_jobs=n_jobs)
+    ends = np.cumsum([len(cell.folds) for cell in cells])
+    starts = ends - [len(cell.folds) for cell in cells]
+    return [found.of_folds(start, end) for start, end in zip(starts, ends, strict=True)]
+
+
+def _verdict(cells: list[_Cell], audits: list[SplitAudit]) -> str:
+    """Return where there are leaks, in words, having warned of them."""
+    leaks = [
+        f"{cell.train} → {cell.test}: {found.verdict}"
+        for cell, found in zip(cells, audits, strict=True)
+        if found.leaks
+    ]
+    if leaks:
+        warnings.warn(" ".join(leaks), LeakageWarning, stacklevel=3)
+    if leaks:
+        return " ".join(leaks)
+    audio = "audio was not compared" if audits[0].shares_audio is None else "nor does any audio"
+    return f"No speaker stands on both sides; {audio}."
+
+
+def _within_its_corpus(
+    error: ClipError, corpora: Mapping[str, Any], scheme: str | None, emotions: list[str]
+) -> ClipError:
+    """Return the error, with the clip's corpus and its position there."""
+    position = error.position
+    for name, corpus in corpora.items():
+        y = np.asarray(corpus.y).astype(str)
+        labels = y if scheme is None else harmonize_labels(y, scheme)
+        kept = np.flatnonzero(np.isin(labels, emotions))
+        if position < len(kept):
+            clip = f"{error.name} of {name}"
+            return type(error)(int(kept[position]), clip, error.cause, error.cure)
+        position -= len(kept)
+    return error
 
 
 def _in_all(pooled: Any) -> list[str]:

@@ -18,7 +18,7 @@ from sklearn_ser.evaluation._classifiers import fit_classifier
 from sklearn_ser.evaluation._intervals import speaker_interval
 from sklearn_ser.evaluation._metrics import fold_average, uar_score
 
-__all__ = ["Clips", "Task", "fit_all", "scores"]
+__all__ = ["Clips", "Task", "fit_all", "fit_fold", "scores"]
 
 
 class Clips(NamedTuple):
@@ -65,26 +65,12 @@ def fit_all(
 def _fit_one(
     task: Task, classifier: Any, clips: Clips, speaker_scaling: str | None
 ) -> pd.DataFrame:
-    train, test = task.train, task.test
-    X_train, X_test = task.values[train], task.values[test]
     started = time.perf_counter()
     # Problems this small are many times slower when BLAS splits them; folds are what runs at once.
     with threadpool_limits(1):
-        if task.alignment is not None:
-            corpora = np.zeros(len(train)) if clips.corpora is None else clips.corpora[train]
-            X_train, X_test = ALIGNMENTS[task.alignment](X_train, X_test, corpora)
-        if speaker_scaling is not None:
-            codes = np.unique(clips.speakers, return_inverse=True)[1].astype(float)
-            X_train = np.column_stack([X_train, codes[train]])
-            X_test = np.column_stack([X_test, codes[test]])
-        fitted = fit_classifier(
-            classifier,
-            X_train,
-            clips.emotions[train],
-            clips.speakers[train],
-            speaker_scaling=speaker_scaling,
-        )
+        fitted, X_test = fit_fold(task, classifier, clips, speaker_scaling)
         predicted = fitted.predict(X_test)
+    test = task.test
     return pd.DataFrame(
         {
             "row": task.row,
@@ -96,6 +82,29 @@ def _fit_one(
             "seconds": time.perf_counter() - started,
         }
     )
+
+
+def fit_fold(
+    task: Task, classifier: Any, clips: Clips, speaker_scaling: str | None
+) -> tuple[Any, npt.NDArray[np.float64]]:
+    """Return what was fitted on a training fold, and the test fold as it takes it."""
+    train, test = task.train, task.test
+    X_train, X_test = task.values[train], task.values[test]
+    if task.alignment is not None:
+        corpora = np.zeros(len(train)) if clips.corpora is None else clips.corpora[train]
+        X_train, X_test = ALIGNMENTS[task.alignment](X_train, X_test, corpora)
+    if speaker_scaling is not None:
+        codes = np.unique(clips.speakers, return_inverse=True)[1].astype(float)
+        X_train = np.column_stack([X_train, codes[train]])
+        X_test = np.column_stack([X_test, codes[test]])
+    fitted = fit_classifier(
+        classifier,
+        X_train,
+        clips.emotions[train],
+        clips.speakers[train],
+        speaker_scaling=speaker_scaling,
+    )
+    return fitted, X_test
 
 
 def scores(predictions: pd.DataFrame, random_state: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pandas as pd
@@ -14,8 +15,8 @@ __all__ = ["published_beside"]
 def published_beside(results: dict[str, Any], splitter: Any) -> tuple[list[dict[str, Any]], str]:
     """Return the published figures that were run as these results were, and why others were not.
 
-    The same corpus, clips, emotions and protocol are asked for; and what was scaled by the test
-    speakers' own clips stands only beside what was scaled so, too.
+    The same corpus, clips, emotions and protocol are asked for; and what is known to be scaled by
+    the test speakers' own clips stands only beside what was scaled so, too.
 
     Returns
     -------
@@ -26,18 +27,19 @@ def published_beside(results: dict[str, Any], splitter: Any) -> tuple[list[dict[
     """
     if not isinstance(splitter, Protocol):
         return [], ""
-    known = splitter.published_results(results["corpus"])
+    known = splitter.published_results()
+    known = known[[_plain(name) == _plain(results["corpus"]) for name in known["corpus"]]]
     if not len(known):
         return [], ""
-    here = (results["n_clips"], len(results["emotions"]))
-    same_clips = (known["n_clips"] == here[0]) & (known["n_emotions"] == here[1])
+    here = " ".join(results["emotions"])
+    same_clips = (known["n_clips"] == results["n_clips"]) & (known["emotions"] == here)
     by_speaker = results["speaker_scaling"] == "own"
     same_scaling = (known["scaling"] == "speaker") == by_speaker
     notes = []
-    for (n_clips, n_emotions), others in known[~same_clips].groupby(["n_clips", "n_emotions"]):
+    for (n_clips, emotions), others in known[~same_clips].groupby(["n_clips", "emotions"]):
         notes.append(
-            f"{len(others)} published figures hold for {n_clips} clips of {n_emotions} emotions; "
-            f"here are {here[0]} of {here[1]}."
+            f"{len(others)} published figures hold for {n_clips} clips of {emotions}; here are "
+            f"{results['n_clips']} of {here}."
         )
     if (same_clips & ~same_scaling).any():
         notes.append(
@@ -45,5 +47,10 @@ def published_beside(results: dict[str, Any], splitter: Any) -> tuple[list[dict[
             + ("were not scaled" if by_speaker else "were scaled")
             + " by the test speakers' own clips, unlike these."
         )
-    rows = known[same_clips & same_scaling].drop(columns=["corpus", "n_clips", "n_emotions"])
+    rows = known[same_clips & same_scaling].drop(columns=["corpus", "n_clips", "emotions"])
     return rows.astype(object).where(pd.notna(rows), None).to_dict("records"), " ".join(notes)
+
+
+def _plain(corpus: str) -> str:
+    """Return a corpus's name without what writers differ in; EmoBox's corpora are the corpora."""
+    return re.sub(r"^emobox|[^a-z0-9]", "", corpus.lower())

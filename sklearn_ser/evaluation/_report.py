@@ -24,7 +24,7 @@ def print_table(comparison: Comparison) -> None:
     table = Table(
         title=comparison.title,
         caption="UAR: unweighted average recall, mean over folds; interval: 95 %, resampling "
-        f"speakers. Chance is {1 / len(results['emotions']):.3f}. Seconds to extract (all layers "
+        f"speakers. Chance is {results['chance']:.3f}. Seconds to extract (all layers "
         "at once) and to fit.",
     )
     for name in ("features", "layer", "UAR", "95 % interval", "accuracy", "macro F1", "seconds"):
@@ -51,14 +51,15 @@ def print_table(comparison: Comparison) -> None:
 
 def _print_published(results: dict[str, Any]) -> None:
     if results["published"]:
-        table = Table(title="Published for the same protocol, clips and emotions")
-        for name in ("features", "system", "metric", "value", "source"):
+        table = Table(title=f"Published for {results['cv']}, the same clips and emotions")
+        for name in ("features", "system", "scaled by", "metric", "value", "source"):
             table.add_column(name, justify="right" if name == "value" else "left")
         for row in results["published"]:
             spread = "" if row["spread"] is None else f" ± {row['spread']:.3f}"
             metric = {"uar": "UAR"}.get(row["metric"], row["metric"])
             value = f"{row['value']:.3f}{spread}"
-            table.add_row(row["features"], row["system"], metric, value, row["source"])
+            cells = row["features"], row["system"], row["scaling"], metric, value, row["source"]
+            table.add_row(*cells)
         Console().print(table)
     if results["published_note"]:
         Console().print(f"Not shown: {results['published_note']}")
@@ -67,6 +68,11 @@ def _print_published(results: dict[str, Any]) -> None:
 def print_cross(comparison: CrossComparison) -> None:
     """Print a square of UARs for each feature set and alignment, at its best layer."""
     results = comparison.results
+    leaky = {
+        (row["train"], row["test"])
+        for row in results["rows"]
+        if not row["speaker_independent"] or row["shares_audio"]
+    }
     counts = ", ".join(f"{name} {count}" for name, count in results["corpora"].items())
     shown = {(row["features"], row["alignment"]) for row in results["rows"] if _crosses(row)}
     for features, how in sorted(shown, key=lambda pair: (pair[0], pair[1] or "")):
@@ -74,15 +80,21 @@ def print_cross(comparison: CrossComparison) -> None:
         table = Table(
             title=f"{features}: {counts} clips, {len(results['emotions'])} emotions, "
             f"{results['classifier']}" + (f", {how} (transductive)" if how else ""),
-            caption=f"UAR; a row for what was trained on. Within a corpus: {results['cv']}, not "
-            f"aligned. Chance is {results['chance']:.3f}.",
+            caption="UAR; a row for what was trained on. Within a corpus the mean over folds, "
+            f"{results['cv']}, not aligned; elsewhere over all clips. Chance is "
+            f"{results['chance']:.3f}. * speakers or audio stand on both sides.",
         )
         table.add_column("trained on")
         for name in uar.columns:
             table.add_column(f"tested on {name}", justify="right")
         for trained, values in uar.iterrows():
-            table.add_row(str(trained), *("" if np.isnan(v) else f"{v:.3f}" for v in values))
+            cells = [
+                "" if np.isnan(value) else f"{value:.3f}" + "*" * ((trained, tested) in leaky)
+                for tested, value in values.items()
+            ]
+            table.add_row(str(trained), *cells)
         Console().print(table)
+    Console().print(f"Audit: {results['audit']}")
     if results["n_clips_left_out"]:
         Console().print(f"{results['n_clips_left_out']} clips could not be used.")
 
@@ -139,7 +151,8 @@ def save_figures(comparison: Comparison, folder: str | os.PathLike[str]) -> list
     )
     row = comparison.results["rows"][comparison.best]
     layer = "" if row["layer"] is None else f", layer {row['layer']}"
-    ax.set_title(f"{row['features']}{layer}: UAR {row['uar']:.3f}", fontsize="medium")
+    title = f"{comparison.title}\n{row['features']}{layer}: UAR {row['uar']:.3f}"
+    ax.set_title(title, fontsize="small", wrap=True)
     figure.savefig(Path(folder, "confusion_matrix.png"), dpi=150)
     return ["uar.png", "confusion_matrix.png"]
 

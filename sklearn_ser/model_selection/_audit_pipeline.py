@@ -13,10 +13,13 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import _safe_indexing, check_scalar, column_or_1d
 
+from sklearn_ser.model_selection._folds import as_splitter
 from sklearn_ser.model_selection._learnt import changes, fitted_parts, learnt, named
 from sklearn_ser.model_selection._poisons import poisoned, take
+from sklearn_ser.model_selection._protocol import Protocol, column_of
 
 __all__ = ["PipelineAudit", "audit_pipeline"]
 
@@ -114,7 +117,7 @@ def audit_pipeline(
     Parameters
     ----------
     pipeline : estimator or callable
-        An estimator is cloned and fitted on the training fold; one with ``cv``, a search, is
+        An estimator is cloned and fitted on the training fold; a search is
         given the training fold's `groups`. A callable ``experiment(X, y, train, test)`` does
         everything that is done for a fold, also what is done before the split, given all clips
         and the indices of the fold's, and returns what was learnt: an estimator, or a tuple,
@@ -123,10 +126,10 @@ def audit_pipeline(
         Anything that scikit-learn can index.
     y : array-like of shape (n_clips,)
         Labels, of two classes or more.
-    cv : cross-validator, int or iterable of (train, test)
-        The splits.
-    groups : array-like of shape (n_clips,), default=None
-        Speakers, for `cv` and for searches.
+    cv : str, cross-validator, int or iterable of (train, test)
+        The splits; "loso" and other names as in :func:`audit_split`.
+    groups : DataFrame, or array-like of shape (n_clips,), default=None
+        The corpus's frame, or its speakers: for `cv` and for searches.
     max_folds : int, default=2
         Number of folds run; each takes ``2 + n_poisons`` fits.
     n_poisons : int, default=3
@@ -192,7 +195,6 @@ def audit_pipeline(
     codes = np.unique(column_or_1d(y), return_inverse=True)[1]
     if codes.max() == 0:
         raise ValueError("y holds a single class; labels can be poisoned with two or more only.")
-    groups = None if groups is None else np.asarray(groups)
     experiment = _fit_on_training_fold(pipeline, groups) if is_estimator else pipeline
     early = []
     if is_estimator:
@@ -232,8 +234,8 @@ def audit_pipeline(
 def _fit_on_training_fold(estimator: Any, groups: Any) -> Callable[..., Any]:
     def experiment(X: Any, y: Any, train: Any, test: Any) -> Any:
         fold = _safe_indexing(X, train), _safe_indexing(y, train)
-        if groups is not None and hasattr(estimator, "cv"):
-            return clone(estimator).fit(*fold, groups=groups[train])
+        if groups is not None and isinstance(estimator, BaseSearchCV):
+            return clone(estimator).fit(*fold, groups=_safe_indexing(groups, train))
         return clone(estimator).fit(*fold)
 
     return experiment
@@ -242,7 +244,11 @@ def _fit_on_training_fold(estimator: Any, groups: Any) -> Callable[..., Any]:
 def _splits(cv: Any, X: Any, y: Any, groups: Any, max_folds: int) -> list[tuple[Any, Any]]:
     with warnings.catch_warnings():  # groups may be meant for the search alone
         warnings.filterwarnings("ignore", "The groups parameter is ignored", UserWarning)
-        splits = list(islice(check_cv(cv).split(X, y, groups), max_folds))
+        splitter = check_cv(as_splitter(cv))
+        by = groups
+        if hasattr(groups, "columns") and not isinstance(splitter, Protocol):
+            by = column_of(groups, "speaker", splitter)
+        splits = list(islice(splitter.split(X, y, by), max_folds))
     return [(np.asarray(train), np.asarray(test)) for train, test in splits]
 
 

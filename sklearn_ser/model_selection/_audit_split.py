@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sklearn_ser.audio import SEGMENT_FIELDS
+from sklearn_ser.model_selection._copies import PAIR, Copies
 from sklearn_ser.model_selection._duplicates import find_duplicates
 from sklearn_ser.model_selection._folds import Folds, folds_of
 
 __all__ = ["SplitAudit", "audit_split"]
 
-PAIRS = ["fold", "test", "train", "kind", "offset", "overlap", "error_rate"]
 # Columns whose values may stand on both sides, and what many of them are called.
 SHARED = {"speaker": "speakers", "session": "sessions", "sentence": "sentences"}
 
@@ -36,7 +37,8 @@ class SplitAudit:
     pairs : DataFrame
         Clips of the same audio on both sides of a fold: fold, test and train (positions), kind,
         offset (seconds after the start of the test clip at which the training clip starts), overlap
-        (seconds) and error_rate, as :func:`find_duplicates` tells them.
+        (seconds) and error_rate, as :func:`find_duplicates` tells them; NaN for clips that are
+        linked through other copies.
     """
 
     cv: str
@@ -44,11 +46,28 @@ class SplitAudit:
     emotions: pd.DataFrame
     pairs: pd.DataFrame
 
+    def of_folds(self, start: int, stop: int) -> SplitAudit:
+        """Return the audit of some of the folds, from `start` up to `stop`."""
+        fold = self.pairs["fold"]
+        return SplitAudit(
+            self.cv,
+            self.folds.iloc[start:stop],
+            self.emotions.iloc[start:stop],
+            self.pairs[(fold >= start) & (fold < stop)],
+        )
+
+    @property
+    def leaks(self) -> bool:
+        """Whether speakers or audio stand on both sides, or may do so for all that is known."""
+        return not self.speaker_independent or bool(self.shares_audio)
+
     @property
     def speaker_independent(self) -> bool | None:
         """Whether no speaker stands on both sides; None if the corpus does not say who speaks."""
         shared = self.folds["shared_speakers"]
-        return None if shared.isna().any() else not shared.any()
+        if shared.fillna(0).any():
+            return False
+        return None if shared.isna().any() else True
 
     @property
     def shares_audio(self) -> bool | None:
@@ -62,7 +81,9 @@ class SplitAudit:
         n_folds, sentences = len(self.folds), []
         independent = self.speaker_independent
         if independent is None:
-            sentences.append("It is not known who speaks, so nothing holds for new speakers.")
+            sentences.append(
+                "It is not known of all clips who speaks, so nothing holds for new speakers."
+            )
         elif independent:
             sentences.append("Speaker-independent: no speaker is both trained on and tested.")
         else:
@@ -96,7 +117,13 @@ class SplitAudit:
 
 
 def audit_split(
-    corpus: Any, cv: Any = "loso", *, audio: bool = True, n_jobs: int | None = None
+    corpus: Any,
+    cv: Any = "loso",
+    *,
+    audio: bool = True,
+    waveform_rate: float | None = None,
+    n_jobs: int | None = None,
+    on_error: str = "raise",
 ) -> SplitAudit:
     """Look for what stands in both training and test folds: speakers, sentences, audio.
 
@@ -107,11 +134,15 @@ def audit_split(
         path, speaker, session and sentence.
     cv : str, cross-validator or iterable of (train, test), default="loso"
         "loso" (leave one speaker out), "group5" and "balanced5" (five folds of speakers),
-        "session", "sentence", "corpus", "ravdess"; a splitter; or the indices of folds.
+        "session", "sentence", "corpus", "ravdess"; a splitter; or the positions of folds.
     audio : bool, default=True
         Whether to compare the clips' audio, which takes some milliseconds a clip.
+    waveform_rate : float, default=None
+        Sampling rate, in Hz, of clips given as bare waveforms.
     n_jobs : int, default=None
         Number of threads that read audio.
+    on_error : {"raise", "warn"}, default="raise"
+        Whether a clip that cannot be read is an error, or its audio is left out with a warning.
 
     Returns
     -------
@@ -121,9 +152,9 @@ def audit_split(
     Raises
     ------
     ValueError
-        If the splitter lacks what it splits by.
+        If the corpus has no emotions, or the splitter lacks what it splits by.
     ClipError
-        If a clip cannot be read.
+        If a clip cannot be read, with ``on_error="raise"``.
 
     See Also
     --------
@@ -140,22 +171,27 @@ def audit_split(
     >>> print(audit_split(corpus, KFold(4, shuffle=True, random_state=0)).verdict)
     NOT speaker-independent: 4 of 4 folds test speakers whom they were trained on, ...
     """
-    frame, clips = _frame_and_clips(corpus)
+    frame, clips = _frame_and_clips(corpus, audio)
     folds, name = folds_of(cv, frame)
-    duplicates = find_duplicates(clips, n_jobs=n_jobs) if audio else None
-    rows, pairs = [], []
+    copies = None
+    if audio:
+        pairs = find_duplicates(
+            clips, waveform_rate=waveform_rate, n_jobs=n_jobs, on_error=on_error
+        )
+        copies = Copies(pairs, len(frame))
+    rows: list[dict[str, Any]] = []
+    crossing: list[dict[str, Any]] = []
     for fold, (train, test) in enumerate(folds):
         row: dict[str, Any] = {"fold": fold, "n_train": len(train), "n_test": len(test)}
         for column, plural in SHARED.items():
             row[f"shared_{plural}"] = _n_shared(frame, column, train, test)
-        if duplicates is None:
-            row |= {"n_identical": np.nan, "n_near_identical": np.nan}
-        else:
-            crossing = _crossing(duplicates, fold, train, test)
+        row |= {"n_identical": np.nan, "n_near_identical": np.nan}
+        if copies is not None:
+            found = copies.crossing(train, test)
             for kind in ("identical", "near-identical"):
-                found = crossing.loc[crossing["kind"] == kind, "test"]
-                row[f"n_{kind.replace('-', '_')}"] = found.nunique()
-            pairs.append(crossing)
+                n_clips = len({pair["test"] for pair in found if pair["kind"] == kind})
+                row[f"n_{kind.replace('-', '_')}"] = n_clips
+            crossing += [{"fold": fold, **pair} for pair in found]
         emotions = frame["emotion"]
         unseen = set(emotions.iloc[test]) - set(emotions.iloc[train])
         rows.append({**row, "emotions_not_trained": sorted(unseen)})
@@ -163,41 +199,44 @@ def audit_split(
         name,
         pd.DataFrame(rows),
         _shares(frame["emotion"], folds),
-        pd.concat(pairs, ignore_index=True) if pairs else pd.DataFrame(columns=PAIRS),
+        pd.DataFrame(crossing, columns=["fold", *PAIR]),
     )
 
 
-def _frame_and_clips(corpus: Any) -> tuple[pd.DataFrame, Any]:
+def _frame_and_clips(corpus: Any, audio: bool) -> tuple[pd.DataFrame, Any]:
+    if hasattr(corpus, "to_pandas"):  # polars
+        corpus = corpus.to_pandas()
     if isinstance(corpus, pd.DataFrame):
-        segment = [c for c in ("path", "start", "end", "channel") if c in corpus]
-        return corpus.reset_index(drop=True), corpus[segment]
+        if "emotion" not in corpus:
+            raise ValueError(f"the frame has no column emotion, only {list(corpus.columns)}.")
+        if audio and "path" not in corpus:
+            raise ValueError(
+                "the frame has no column path, so that audio cannot be compared. Pass the corpus "
+                "itself, or audio=False."
+            )
+        fields = [name for name in ("path", *SEGMENT_FIELDS) if name in corpus]
+        return corpus.reset_index(drop=True), corpus[fields]
+    if not hasattr(corpus, "get") or corpus.get("y") is None or corpus.get("X") is None:
+        raise TypeError(
+            f"a corpus with X and y, or a frame, was expected; got {type(corpus).__name__}."
+        )
     frame = corpus.get("frame")
     frame = pd.DataFrame(index=range(len(corpus.y))) if frame is None else frame
     frame = frame.reset_index(drop=True).assign(emotion=np.asarray(corpus.y))
-    if corpus.groups is not None:
+    if corpus.get("groups") is not None:
         frame["speaker"] = np.asarray(corpus.groups)
     return frame, corpus.X
 
 
 def _n_shared(frame: pd.DataFrame, column: str, train: Any, test: Any) -> float:
-    if column not in frame or frame[column].isna().all():
+    """Return how many values stand on both sides; NaN if none that is known does."""
+    if column not in frame:
         return np.nan
-    values = frame[column]
-    return float(len(set(values.iloc[train].dropna()) & set(values.iloc[test].dropna())))
-
-
-def _crossing(duplicates: pd.DataFrame, fold: int, train: Any, test: Any) -> pd.DataFrame:
-    """Return the pairs of a test and a training clip; a test clip's identical one first."""
-    trained, tested = set(np.asarray(train).tolist()), set(np.asarray(test).tolist())
-    rows = []
-    for pair in duplicates.to_dict("records"):
-        for one, other, sign in (("clip", "other", 1), ("other", "clip", -1)):
-            if pair[one] in tested and pair[other] in trained:
-                sides = {"fold": fold, "test": pair[one], "train": pair[other]}
-                offset = sign * pair["offset"]
-                rows.append({**sides, **{k: pair[k] for k in PAIRS[3:]}, "offset": offset})
-    found = pd.DataFrame(rows, columns=PAIRS).sort_values(["kind", "test"], kind="stable")
-    return found.drop_duplicates(["test", "train"])
+    sides = [frame[column].iloc[side] for side in (train, test)]
+    n_shared = len(set.intersection(*(set(side.dropna()) for side in sides)))
+    if n_shared == 0 and any(side.isna().any() for side in sides):
+        return np.nan
+    return float(n_shared)
 
 
 def _shares(emotions: pd.Series, folds: Folds) -> pd.DataFrame:

@@ -62,6 +62,6 @@ class BalancedSpeakerKFold(Protocol, StratifiedGroupKFold):
             raise ValueError(f"{type(self).__name__} balances emotions: pass them as y.")
         balanced = np.asarray(y).astype(str)
         if hasattr(groups, "columns") and "sex" in groups.columns:
-            sex = groups["sex"].astype(str).to_numpy(dtype=str)
+            sex = np.asarray(groups["sex"]).astype(str)
             balanced = np.char.add(np.char.add(balanced, " "), sex)
         yield from super().split(X, balanced, speakers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from itertools import combinations, product
 from numbers import Integral, Real
@@ -10,12 +11,13 @@ from typing import Any, NamedTuple
 import joblib
 import numpy as np
 import pandas as pd
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from sklearn_ser.audio import SEGMENT_FIELDS, Clip, as_clip, is_numeric_batch
+from sklearn_ser.audio import SEGMENT_FIELDS, Clip, ClipError, as_clip, is_numeric_batch
 from sklearn_ser.audio._clip import content_digest
 from sklearn_ser.audio._decoding import decode
 from sklearn_ser.audio._errors import SilentClipError
+from sklearn_ser.embedders import ClipWarning
 from sklearn_ser.embedders._progress import Progress
 from sklearn_ser.model_selection._fingerprint import HOP, RATE, Fingerprint, fingerprint
 from sklearn_ser.model_selection._matching import LARGEST_GROUP, match_fingerprints
@@ -33,6 +35,9 @@ COLUMNS = {
 }
 
 
+NOTHING = Fingerprint(np.zeros(0, np.uint32), np.zeros(0, np.bool_))
+
+
 class _Heard(NamedTuple):
     """What is kept of a clip: the hash of its samples, its duration and its fingerprint."""
 
@@ -45,6 +50,7 @@ class _Heard(NamedTuple):
     {
         "waveform_rate": [Interval(Real, 0, None, closed="neither"), None],
         "n_jobs": [Integral, None],
+        "on_error": [StrOptions({"raise", "warn"})],
         "verbose": ["verbose"],
     },
     prefer_skip_nested_validation=True,
@@ -54,6 +60,7 @@ def find_duplicates(
     *,
     waveform_rate: float | None = None,
     n_jobs: int | None = None,
+    on_error: str = "raise",
     verbose: bool = False,
 ) -> pd.DataFrame:
     """Find the clips of a collection that hold the same audio.
@@ -72,6 +79,8 @@ def find_duplicates(
         Sampling rate, in Hz, of clips given as bare waveforms; needed for those.
     n_jobs : int, default=None
         Number of threads.
+    on_error : {"raise", "warn"}, default="raise"
+        Whether a clip that cannot be used is an error, or is left out with a ClipWarning.
     verbose : bool, default=False
         Whether to show a progress bar.
 
@@ -94,8 +103,8 @@ def find_duplicates(
     Raises
     ------
     ClipError
-        If a clip cannot be used. A silent one is no such case, but identical to those with the
-        same content.
+        If a clip cannot be used, with ``on_error="raise"``. A silent one is no such case, but
+        identical to those with the same content.
     ValueError
         If `X` is one clip, or a frame that does not tell which column holds the clips.
 
@@ -137,10 +146,14 @@ def find_duplicates(
     0     3      8  near-identical     0.2
     """
     clips = [as_clip(item, i, waveform_rate) for i, item in enumerate(_items(X))]
-    heard = []
+    heard: list[_Heard] = []
     listen = joblib.Parallel(n_jobs, prefer="threads", return_as="generator")
     with Progress(len(clips), "fingerprints", bool(verbose)) as progress:
-        for clip, one in zip(clips, listen(map(joblib.delayed(_hear), clips)), strict=True):
+        found = listen(joblib.delayed(_hear)(clip, on_error) for clip in clips)
+        for clip, one in zip(clips, found, strict=True):
+            if isinstance(one, ClipError):
+                warnings.warn(f"{one} It is left out.", ClipWarning, stacklevel=2)
+                one = _Heard(f"unusable {clip.position}", 0.0, NOTHING)
             heard.append(one)
             progress.update(clip)
     rows = sorted(_rows(heard))
@@ -168,13 +181,16 @@ def _items(X: Any) -> list[Any]:
     return X.to_list() if hasattr(X, "to_list") else list(X)
 
 
-def _hear(clip: Clip) -> _Heard:
-    content = clip.read()
+def _hear(clip: Clip, on_error: str) -> _Heard | ClipError:
     try:
+        content = clip.read()
         samples, rate = decode(clip, content)
     except SilentClipError:
-        nothing = Fingerprint(np.zeros(0, np.uint32), np.zeros(0, np.bool_))
-        return _Heard(clip.digest_of(content), clip.seconds(), nothing)
+        return _Heard(clip.digest(), clip.seconds(), NOTHING)
+    except ClipError as error:
+        if on_error == "raise":
+            raise
+        return error
     assert rate is not None  # as_clip refuses a waveform without one
     digest, seconds = content_digest(samples, float(rate)), len(samples) / rate
     if rate != RATE:

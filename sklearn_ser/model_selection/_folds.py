@@ -53,19 +53,55 @@ def folds_of(cv: Any, frame: pd.DataFrame) -> tuple[Folds, str]:
         A name of `SCHEMES`; a splitter, which is given the frame if it is one of this package, and
         the speakers if not; or the indices themselves.
     frame : DataFrame
-        With emotion and speaker, and what else the splitter needs.
+        With emotion and, where they are known, speaker, and what else the splitter needs.
     """
     splitter = as_splitter(cv)
     if not hasattr(splitter, "split"):
-        folds = [(np.asarray(train), np.asarray(test)) for train, test in splitter]
+        folds = _given(splitter, len(frame))
         return folds, f"{len(folds)} given folds"
-    if isinstance(cv, str):
-        needed, n_speakers = SCHEMES[cv][1], frame["speaker"].nunique()
+    speakers = frame["speaker"].to_numpy() if "speaker" in frame else None
+    if isinstance(cv, str) and SCHEMES[cv][1] > 1:
+        if speakers is None:
+            raise ValueError(
+                f"cv={cv!r} needs to know who speaks, and the corpus does not tell. Load it with "
+                "its speakers: a column speaker, or for a folder a pattern that finds them in a "
+                "path."
+            )
+        needed, n_speakers = SCHEMES[cv][1], len(np.unique(speakers.astype(str)))
         if n_speakers < needed:
             raise ValueError(f"cv={cv!r} needs {needed} speakers or more; there are {n_speakers}.")
-    groups = frame if isinstance(splitter, Protocol) else frame["speaker"].to_numpy()
+    groups = frame if isinstance(splitter, Protocol) else speakers
     with warnings.catch_warnings():  # the audit of a split says it better, and with numbers
         warnings.filterwarnings("ignore", "The groups parameter is ignored", UserWarning)
         emotions = frame["emotion"].to_numpy()
         folds = list(splitter.split(np.zeros((len(frame), 1)), emotions, groups))
     return folds, cv if isinstance(cv, str) else repr(cv)
+
+
+def _given(cv: Any, n_clips: int) -> Folds:
+    """Return folds that were given as positions, or as masks."""
+    try:
+        pairs = [(np.asarray(train), np.asarray(test)) for train, test in cv]
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"cv={cv!r} is no scheme's name, splitter or sequence of (train, test) positions."
+        ) from None
+    folds = []
+    for k, sides in enumerate(pairs):
+        train, test = (
+            np.flatnonzero(side) if side.dtype == bool and len(side) == n_clips else side
+            for side in sides
+        )
+        for name, side in (("train", train), ("test", test)):
+            if (
+                not len(side)
+                or side.dtype.kind not in "iu"
+                or not np.isin(side, np.arange(n_clips)).all()
+            ):
+                raise ValueError(
+                    f"fold {k}: {name} must hold positions of the {n_clips} clips, one or more."
+                )
+        folds.append((train, test))
+    if not folds:
+        raise ValueError("cv holds no folds.")
+    return folds

@@ -102,7 +102,7 @@ class LeaveOneSessionOut(_LeaveOneOut):
     """
 
     column = "session"
-    speaker_independent = True
+    speaker_independent = None  # so it is in IEMOCAP
     citation = (
         'S. Yang et al., "SUPERB: speech processing universal performance benchmark", '
         "Interspeech 2021."
@@ -148,7 +148,7 @@ class LeaveOneCorpusOut(_LeaveOneOut):
     """
 
     column = "corpus"
-    speaker_independent = True
+    speaker_independent = None  # unless speakers of two corpora are the same
     citation = (
         'B. Schuller et al., "Cross-corpus acoustic emotion recognition: variances and '
         'strategies", IEEE Transactions on Affective Computing 1(2), 2010.'

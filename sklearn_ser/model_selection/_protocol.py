@@ -60,11 +60,11 @@ class Protocol:
         Returns
         -------
         results : DataFrame
-            corpus, n_clips and n_emotions (what it was computed on), features, system (what was
-            trained on them), scaling ("train": by training folds; "speaker": by each speaker's
-            own clips, those of test speakers too; "unknown"), metric ("uar" or "accuracy",
-            averaged over folds), value (0 to 1), spread (standard deviation over runs, or NaN) and
-            source.
+            corpus, n_clips and emotions (what it was computed on), features, system (what was
+            trained on them), scaling ("train": by training folds; "clip": each clip by itself;
+            "speaker": by each speaker's own clips, those of test speakers too; "unknown"), metric
+            ("uar" or "accuracy", averaged over folds), value (0 to 1), spread (standard deviation
+            over runs, or NaN) and source.
         """
         table = files("sklearn_ser.model_selection").joinpath("published.csv")
         with table.open(encoding="utf-8") as file:

@@ -92,13 +92,12 @@ class RAVDESSSplit(Protocol, BaseCrossValidator):
         """
         column = column_of(groups, "speaker", self)
         try:
-            actors = column.astype(int)
+            actors = column.astype(float)
         except ValueError:
-            actors = np.zeros(len(column), dtype=int)
+            actors = np.zeros(len(column))
         if not np.isin(actors, np.arange(1, 25)).all():
-            raise ValueError(
-                f"the speakers are no actors of RAVDESS, 1 to 24: {sorted(set(column))[:5]}…"
-            )
+            some = ", ".join(sorted(set(map(str, column)))[:5])
+            raise ValueError(f"the speakers are no actors of RAVDESS, 1 to 24: {some}, …")
         parts = ["train", "validation"] if self.train_on_validation else ["train"]
         train = np.flatnonzero(np.isin(actors, [a for part in parts for a in PARTS[part]]))
         test = np.flatnonzero(np.isin(actors, PARTS[self.evaluate]))

@@ -20,8 +20,8 @@ class ComparisonDisplay:
         Rows of a comparison, with features, model, layer, uar and uar_ci.
     title : str
         What is written above.
-    n_emotions : int
-        Number of emotions, for the line of chance.
+    chance : float
+        UAR of a guess.
 
     Attributes
     ----------
@@ -40,10 +40,10 @@ class ComparisonDisplay:
     'UAR'
     """
 
-    def __init__(self, rows: list[dict[str, Any]], title: str, n_emotions: int) -> None:
+    def __init__(self, rows: list[dict[str, Any]], title: str, chance: float) -> None:
         self.rows = rows
         self.title = title
-        self.n_emotions = n_emotions
+        self.chance = chance
 
     @classmethod
     def from_comparison(cls, comparison: Any, *, ax: Any = None) -> ComparisonDisplay:
@@ -61,7 +61,7 @@ class ComparisonDisplay:
         display : ComparisonDisplay
         """
         results = comparison.results
-        return cls(results["rows"], comparison.title, len(results["emotions"])).plot(ax=ax)
+        return cls(results["rows"], comparison.title, results["chance"]).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> ComparisonDisplay:
         """Draw into `ax`, or into a new figure that is not shown by itself."""
@@ -89,7 +89,7 @@ class ComparisonDisplay:
             else:
                 ends = np.abs(_intervals([row]) - row["uar"])
                 ax.errorbar([_label(row)], [row["uar"]], yerr=ends, fmt="o", capsize=4, **style)
-        ax.axhline(1 / self.n_emotions, color="grey", linestyle=":", label="chance")
+        ax.axhline(self.chance, color="grey", linestyle=":", label="chance")
         if curves:
             ax.set_xlabel("layer")
             ax.xaxis.get_major_locator().set_params(integer=True)

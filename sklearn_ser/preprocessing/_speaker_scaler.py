@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
@@ -16,6 +17,8 @@ from sklearn.utils.validation import (
     check_is_fitted,
     validate_data,
 )
+
+from sklearn_ser.preprocessing._speaker_column import find_speaker_column
 
 __all__ = ["SpeakerScaler"]
 
@@ -40,14 +43,15 @@ class SpeakerScaler(TransformerMixin, BaseEstimator):
         them, though not on labels: it is transductive, and has to be reported as such. "global":
         by the mean and standard deviation of all clips in `fit`, which is inductive.
     min_clips : int, default=5
-        With ``unseen="own"``, a speaker with fewer clips is scaled as if "global", with a warning.
+        A speaker with fewer clips, in `fit` or, with ``unseen="own"``, later, is scaled by the mean
+        and standard deviation of all clips in `fit`, with a warning.
     with_std : bool, default=True
         Whether to divide by the standard deviation.
 
     Attributes
     ----------
-    speakers_ : ndarray of shape (n_speakers,)
-        Speakers in `fit`, sorted.
+    speakers_ : ndarray of str of shape (n_speakers,)
+        Speakers in `fit`, sorted. A number is its digits, so that 1, 1.0 and "1" are one speaker.
     means_, scales_ : ndarray of shape (n_speakers, n_features)
         What each of them is standardised with.
     mean_, scale_ : ndarray of shape (n_features,)
@@ -72,7 +76,7 @@ class SpeakerScaler(TransformerMixin, BaseEstimator):
     >>> import pandas as pd
     >>> from sklearn_ser.preprocessing import SpeakerScaler
     >>> X = pd.DataFrame({"f0": [100.0, 120.0, 200.0, 240.0], "speaker": ["a", "a", "b", "b"]})
-    >>> SpeakerScaler("speaker").fit_transform(X)
+    >>> SpeakerScaler("speaker", min_clips=2).fit_transform(X)
     array([[-1.],
            [ 1.],
            [-1.],
@@ -134,10 +138,16 @@ class SpeakerScaler(TransformerMixin, BaseEstimator):
         """
         values, who = self._split(X, speakers, reset=True)
         self.mean_, self.scale_ = self._moments(values)
-        self.speakers_, code = np.unique(who, return_inverse=True)
-        moments = [self._moments(values[code == k]) for k in range(len(self.speakers_))]
+        self.speakers_, code, counts = np.unique(who, return_inverse=True, return_counts=True)
+        moments = [
+            self._moments(values[code == k])
+            if count >= self.min_clips
+            else (self.mean_, self.scale_)
+            for k, count in enumerate(counts)
+        ]
         self.means_ = np.array([mean for mean, _ in moments])
         self.scales_ = np.array([scale for _, scale in moments])
+        self._warn_of_few("of the", self.speakers_[counts < self.min_clips])
         return self
 
     def transform(self, X: Any, speakers: Any = None) -> Array:
@@ -163,7 +173,7 @@ class SpeakerScaler(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         values, who = self._split(X, speakers, reset=False)
         known = {speaker: k for k, speaker in enumerate(self.speakers_.tolist())}
-        few = []
+        few: list[str] = []
         for speaker in np.unique(who).tolist():
             mine = np.asarray(who == speaker)
             mean, scale = self.mean_, self.scale_
@@ -172,16 +182,9 @@ class SpeakerScaler(TransformerMixin, BaseEstimator):
             elif self.unseen == "own" and np.count_nonzero(mine) >= self.min_clips:
                 mean, scale = self._moments(values[mine])
             elif self.unseen == "own":
-                few.append(str(speaker))
+                few.append(speaker)
             values[mine] = (values[mine] - mean) / scale
-        if few:
-            warnings.warn(
-                f"{len(few)} unseen speakers ({', '.join(few[:5])}{', …' if few[5:] else ''}) have "
-                f"fewer than min_clips={self.min_clips} clips here and are scaled by the mean and "
-                "standard deviation of all clips in fit. Transform a speaker's clips together, "
-                'or set unseen="global".',
-                stacklevel=2,
-            )
+        self._warn_of_few("unseen", few)
         return values
 
     def fit_transform(self, X: Any, y: Any = None, speakers: Any = None) -> Any:
@@ -237,32 +240,26 @@ class SpeakerScaler(TransformerMixin, BaseEstimator):
         if who.shape != (len(X),):
             raise ValueError(f"{who.shape} speakers do not match {len(X)} clips.")
         values = check_array(X, dtype=np.float64, copy=True, input_name="X", estimator=self)
-        return values, who.astype(str) if who.dtype.kind == "O" else who
+        return values, _as_names(who)
 
     def _find_column(self, n_columns: int, speakers: Any) -> int | None:
         if speakers is not None:
             return None
         if self.speaker is None:
             raise ValueError("speaker=None needs the speakers as metadata: fit(X, y, speakers=…).")
-        if isinstance(self.speaker, str):
-            names = list(getattr(self, "feature_names_in_", []))
-            found = [
-                i for i, name in enumerate(names) if name.rpartition("__")[2] == self.speaker
-            ] or [i for i, name in enumerate(names) if name == self.speaker]
-            if len(found) != 1:
-                raise ValueError(
-                    f"X has {len(found) or 'no'} columns called {self.speaker!r}, only one would "
-                    f"do: it has {names[:5] or 'no names'}."
-                )
-            column = found[0]
-        else:
-            column = int(self.speaker)
-        if not -n_columns <= column < n_columns or n_columns < 2:
-            raise ValueError(
-                f"speaker={self.speaker!r} is no column of X beside features: X has {n_columns} "
-                "feature(s)."
+        names = list(getattr(self, "feature_names_in_", []))
+        return find_speaker_column(self.speaker, n_columns, names)
+
+    def _warn_of_few(self, which: str, speakers: Any) -> None:
+        if len(speakers):
+            named = ", ".join([*speakers[:5], *(["…"] if len(speakers) > 5 else [])])
+            warnings.warn(
+                f"{len(speakers)} {which} speakers ({named}) have fewer than min_clips="
+                f"{self.min_clips} clips and are scaled by the mean and standard deviation of all "
+                "clips in fit. Pass a speaker's clips together, or lower min_clips; if these are "
+                "no speakers, set speaker.",
+                stacklevel=3,
             )
-        return column % n_columns
 
     def _moments(self, values: Array) -> tuple[Array, Array]:
         mean = values.mean(axis=0)
@@ -272,3 +269,16 @@ class SpeakerScaler(TransformerMixin, BaseEstimator):
         # What rounding leaves of a constant feature must not be blown up.
         scale[scale <= 10 * np.finfo(np.float64).eps * np.abs(mean)] = 1.0
         return mean, scale
+
+
+def _as_names(speakers: npt.NDArray[Any]) -> npt.NDArray[np.str_]:
+    """Return speakers as str, whatever they were in: 1, 1.0 and "1" are one."""
+    if (n_missing := int(np.sum(pd.isna(speakers)))) > 0:
+        raise ValueError(f"{n_missing} clips have no speaker: leave them out, or name them.")
+    names = [
+        str(int(who))
+        if isinstance(who, (float, np.floating)) and float(who).is_integer()
+        else str(who)
+        for who in speakers.tolist()
+    ]
+    return np.array(names, dtype=str)

@@ -15,8 +15,14 @@ from sklearn_ser import MFCCEmbedder
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.evaluation import Comparison, LeakageWarning, compare
 from sklearn_ser.evaluation._features import feature_names, offline_feature_names
+from sklearn_ser.evaluation._fits import Clips, Task, fit_fold
 from sklearn_ser.evaluation._published import published_beside
-from sklearn_ser.model_selection import LeaveOneSessionOut, LeaveOneSpeakerOut, RAVDESSSplit
+from sklearn_ser.model_selection import (
+    LeaveOneSessionOut,
+    LeaveOneSpeakerOut,
+    RAVDESSSplit,
+    audit_pipeline,
+)
 from sklearn_ser.plotting import ComparisonDisplay
 from sklearn_ser.preprocessing import SpeakerScaler
 from sklearn_ser.speech_models import BUNDLED
@@ -115,6 +121,9 @@ def test_unusable_clips_are_left_out_of_every_row(corpus):
     [
         ({"groups": None}, {}, "does not say who speaks"),
         ({}, {"cv": "random"}, "cv='random'"),
+        ({}, {"cv": [([0], [99])]}, "fold 0: test must hold positions of the 40 clips"),
+        ({}, {"speaker_scaling": "both"}, "speaker_scaling='both'"),
+        ({"groups": [None] * 3 + ["a"] * 37}, {}, "3 clips have no speaker"),
         ({}, {"classifier": "forest"}, "classifier='forest'"),
         ({}, {"features": ["wav2vec"]}, "unknown features 'wav2vec'"),
         ({}, {"features": ["mfcc", "mfcc"]}, "two feature sets"),
@@ -132,7 +141,7 @@ def test_display_shows_every_row():
 
     rows = [row("ssl", 1, 0.5), row("ssl", 0, 0.4), row("mfcc", None, 0.3)]
     results = {"corpus": "c", "n_clips": 9, "n_speakers": 3, "cv": "loso", "rows": rows,
-               "classifier": "lda", "emotions": ["a", "b"], "speaker_scaling": "own",
+               "classifier": "lda", "emotions": ["a", "b"], "chance": 0.5, "speaker_scaling": "own",
                "transductive": True,
                "audit": {"speaker_independent": False, "shares_audio": True}}  # fmt: skip
     ax = ComparisonDisplay.from_comparison(Comparison(results, None)).ax_
@@ -185,40 +194,46 @@ def test_speaker_scaling_equals_plain_scikit_learn(corpus, unseen):
     assert f"per speaker ({'transductive' if unseen == 'own' else 'inductive'})" in found.title
 
 
-def test_speaker_scaling_is_for_named_classifiers(corpus):
-    with pytest.raises(ValueError, match="put a SpeakerScaler into your own pipeline"):
-        compare(corpus, ["mfcc"], classifier=DummyClassifier(), speaker_scaling="own")
+EMOTIONS = {
+    4: "anger happiness neutral sadness",
+    7: "anger disgust fear happiness neutral sadness surprise",
+    8: "anger calm disgust fear happiness neutral sadness surprise",
+}
 
 
 def results_of(corpus, n_clips, n_emotions, speaker_scaling=None):
-    emotions = [f"e{i}" for i in range(n_emotions)]
-    return {"corpus": corpus, "n_clips": n_clips, "emotions": emotions,
+    return {"corpus": corpus, "n_clips": n_clips, "emotions": EMOTIONS[n_emotions].split(),
             "speaker_scaling": speaker_scaling}  # fmt: skip
 
 
-def test_published_figures_stand_beside_what_was_run_alike():
-    rows, note = published_beside(results_of("IEMOCAP", 5531, 4), LeaveOneSessionOut())
+@pytest.mark.parametrize("name", ["IEMOCAP", "EmoBox iemocap"])
+def test_published_figures_stand_beside_what_was_run_alike(name):
+    rows, note = published_beside(results_of(name, 5531, 4), LeaveOneSessionOut())
     values = {(row["features"], row["source"][:6], row["metric"]): row["value"] for row in rows}
     assert values["WavLM-large", "SUPERB", "accuracy"] == 0.7
     assert values["WavLM-large", "EmoBox", "uar"] == 0.695
-    assert {row["scaling"] for row in rows} == {"train", "unknown"}
+    assert {row["scaling"] for row in rows} == {"train", "clip", "unknown"}
     assert note == (
         "1 published figures were scaled by the test speakers' own clips, unlike these."
     )
-    rows, _ = published_beside(results_of("IEMOCAP", 5531, 4, "own"), LeaveOneSessionOut())
+    rows, _ = published_beside(results_of(name, 5531, 4, "own"), LeaveOneSessionOut())
     assert [(row["value"], row["spread"]) for row in rows] == [(0.672, 0.007)]
 
 
 @pytest.mark.parametrize(
     ("results", "splitter", "note"),
     [
-        (("EmoDB", 339, 4), LeaveOneSpeakerOut(), "3 published figures hold for 535 clips of 7"),
-        (("IEMOCAP", 7000, 5), LeaveOneSessionOut(), "hold for 5531 clips of 4 emotions; here are"),
-        (("RAVDESS", 1440, 8), RAVDESSSplit(), "hold for 1440 clips of 7 emotions; here are 1440"),
+        (
+            ("EmoDB", 339, 4),
+            LeaveOneSpeakerOut(),
+            "3 published figures hold for 535 clips of anger",
+        ),
+        (("IEMOCAP", 7000, 4), LeaveOneSessionOut(), "here are 7000 of anger happiness"),
+        (("RAVDESS", 1440, 8), RAVDESSSplit(), "hold for 1440 clips of anger disgust fear"),
         (("RAVDESS", 1440, 7), RAVDESSSplit("validation"), ""),
         (("IEMOCAP", 5531, 4), LeaveOneSpeakerOut(), ""),
         (("IEMOCAP", 5531, 4), GroupKFold(5), ""),
-        (("a folder", 9, 2), LeaveOneSpeakerOut(), ""),
+        (("a folder", 9, 4), LeaveOneSpeakerOut(), ""),
     ],
 )
 def test_published_figures_of_anything_else_are_refused(results, splitter, note):
@@ -226,3 +241,41 @@ def test_published_figures_of_anything_else_are_refused(results, splitter, note)
     assert rows == []
     assert note in why
     assert bool(note) is bool(why)
+
+
+def test_as_many_emotions_are_not_the_same_emotions():
+    results = results_of("RAVDESS", 1440, 7)
+    assert len(published_beside(results, RAVDESSSplit())[0]) == 4
+    results["emotions"][-1] = "calm"
+    rows, note = published_beside(results, RAVDESSSplit())
+    assert rows == []
+    assert "here are 1440 of anger disgust fear happiness neutral sadness calm" in note
+
+
+def test_bare_waveforms_are_audited_at_their_rate(corpus):
+    shortest = min(len(waveform) for waveform, _ in corpus.X)
+    X = np.stack([waveform[:shortest] for waveform, _ in corpus.X])
+    bare = Bunch(X=X, y=corpus.y, groups=corpus.groups)
+    found = compare(bare, ["mfcc"], classifier="lda", waveform_rate=16000)
+    assert found.results["audit"]["shares_audio"] is False
+
+
+@pytest.mark.parametrize("scaling", [None, "own"])
+def test_what_compare_fits_learns_nothing_from_the_test_fold(corpus, scaling):
+    """Its own code, with the choice of C and with scaling by speaker."""
+    X = MFCCEmbedder(n_mfcc=5).fit_transform(corpus.X).astype(float)
+
+    def experiment(X, y, train, test):
+        task = Task(0, 0, X, train, test)
+        return fit_fold(task, "logistic", Clips(y, corpus.groups), scaling)[0]
+
+    audit = audit_pipeline(experiment, X, corpus.y, cv="loso", groups=corpus.groups, max_folds=1)
+    assert not audit.leaks, audit.verdict
+
+
+def test_own_pipelines_are_scaled_by_speaker_too(corpus):
+    own = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
+    found = compare(corpus, ["mfcc"], classifier=own, speaker_scaling="own")
+    named = compare(corpus, ["mfcc"], classifier="lda", speaker_scaling="own")
+    assert found.results["rows"][0]["fold_uar"] == named.results["rows"][0]["fold_uar"]
+    assert named.frame[["speaker_scaling", "transductive"]].to_numpy().tolist() == [["own", True]]

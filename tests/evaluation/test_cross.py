@@ -8,15 +8,18 @@ from sklearn.covariance import LedoitWolf
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
-from sklearn.model_selection import GridSearchCV, GroupKFold, LeaveOneGroupOut
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, LeaveOneGroupOut
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import Bunch
 
 from sklearn_ser import MFCCEmbedder, SSLEmbedder
+from sklearn_ser.audio import ClipError
 from sklearn_ser.cli import main
 from sklearn_ser.datasets import load_emodb, make_emotional_speech, pool_corpora
-from sklearn_ser.evaluation import compare, compare_across
+from sklearn_ser.evaluation import LeakageWarning, compare, compare_across, uar_score
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
+from sklearn_ser.evaluation._report import print_cross
 from sklearn_ser.model_selection import LeaveOneCorpusOut
 
 EMOTIONS = ["anger", "happiness", "neutral", "sadness"]
@@ -116,7 +119,7 @@ def test_coral_gives_training_clips_the_covariance_of_the_test_clips():
     np.testing.assert_allclose(test.mean(axis=0), 0, atol=1e-9)
 
 
-def test_coral_is_the_formula_of_its_paper():
+def test_coral_whitens_by_training_clips_and_colours_by_test_clips():
     """By another way: Cholesky factors whiten and colour up to a rotation that is undone."""
     rng = np.random.default_rng(1)
     X_train, X_test = rng.normal(size=(40, 6)), 2 * rng.normal(size=(30, 6))
@@ -202,8 +205,9 @@ def test_layers_have_rows_of_their_own(corpora):
 def test_unusable_arguments(corpora):
     with pytest.raises(ValueError, match="two corpora or more"):
         compare_across({"one": corpora["one"]})
-    with pytest.raises(ValueError, match="alignment='pca'"):
-        compare_across(corpora, alignment="pca")
+    for alignment in ("pca", [], ["coral", "coral"]):
+        with pytest.raises(ValueError, match=r"alignment=.* it must be None, one of"):
+            compare_across(corpora, alignment=alignment)
     other = make_emotional_speech(2, 1, ["fear", "anger"], random_state=0)
     with pytest.raises(ValueError, match=r"1 emotions in common .*other: anger, fear"):
         compare_across({"one": corpora["one"], "other": other}, scheme=None)
@@ -211,6 +215,60 @@ def test_unusable_arguments(corpora):
         compare(corpora["one"], train=corpora["one"], test=corpora["two"])
     with pytest.raises(ValueError, match="either a corpus, or both train and test"):
         compare(train=corpora["one"])
+    with pytest.raises(ValueError, match="either a corpus, or both train and test"):
+        compare(corpora["one"], train=corpora["two"])
+    with pytest.raises(ValueError, match="cv is for folds within a corpus"):
+        compare(train=corpora["one"], test=corpora["one"], cv="group5")
+    with pytest.raises(ValueError, match="emotions that the training corpus lacks: boredom"):
+        compare(train=corpora["one"], test=corpora["two"])
+
+
+def test_matrix_of_aligned_rows_only(corpora):
+    two = {name: corpora[name] for name in ("one", "three")}
+    found = compare_across(two, ["mfcc"], alignment="coral", classifier="lda")
+    assert found.matrix().equals(found.matrix(alignment="coral"))
+    with pytest.raises(ValueError, match=r"alignment='pca'; there are features \['mfcc'\]"):
+        found.matrix(alignment="pca")
+
+
+def test_folds_that_share_speakers_or_audio_are_marked(corpora, capsys):
+    one, two = corpora["one"], corpora["three"]
+    planted = Bunch(
+        X=[*two.X, one.X[0], one.X[4]],
+        y=[*two.y, one.y[0], one.y[4]],
+        groups=[*two.groups, "s08", "s09"],
+    )
+    with pytest.warns(LeakageWarning, match="one → planted: .*LEAK: the audio of 2 test clips"):
+        found = compare_across({"one": one, "planted": planted}, ["mfcc"], classifier="lda")
+    shared = {(row["train"], row["test"]): row["shares_audio"] for row in found.results["rows"]}
+    assert shared == {
+        ("one", "one"): False,
+        ("one", "planted"): True,
+        ("planted", "one"): True,
+        ("planted", "planted"): False,
+    }
+    with pytest.warns(LeakageWarning, match="one → one: NOT speaker-independent"):
+        mixed = compare_across(
+            {"one": one, "two": corpora["two"]},
+            ["mfcc"],
+            cv=KFold(3, shuffle=True, random_state=0),
+            classifier="lda",
+        )
+    independent = [row["speaker_independent"] for row in mixed.results["rows"]]
+    assert independent == [False, True, True, False]
+    print_cross(mixed)
+    printed = capsys.readouterr().out
+    assert printed.count("*") == 3  # two cells, and what the mark means
+    assert "Audit: one → one: NOT speaker-independent" in " ".join(printed.split())
+
+
+def test_bad_clips_are_named_by_corpus_and_position_there(corpora):
+    two = corpora["two"]
+    position = next(i for i, y in enumerate(two.y) if y == "sadness")
+    broken = Bunch(X=list(two.X), y=two.y, groups=two.groups)
+    broken.X[position] = "missing.wav"
+    with pytest.raises(ClipError, match=rf"clip {position} \(missing.wav of two\): no such file"):
+        compare_across({"one": corpora["one"], "two": broken}, ["mfcc"])
 
 
 def test_command_between_emodb_and_synthetic_speech(emodb, tmp_path, capsys):
@@ -221,7 +279,23 @@ def test_command_between_emodb_and_synthetic_speech(emodb, tmp_path, capsys):
     rows = json.loads((tmp_path / "results.json").read_text())["rows"]
     uar = {(row["train"], row["test"], row["alignment"]): row["uar"] for row in rows}
     assert len(uar) == 6
-    real, made = load_emodb(emodb), make_emotional_speech(random_state=0)
-    X, X_test = (MFCCEmbedder().fit_transform(c.X).astype(float) for c in (real, made))
-    expected = balanced_accuracy_score(made.y, lda().fit(X, real.y).predict(X_test))
-    assert uar["EmoDB", "synthetic speech", None] == pytest.approx(expected)
+    data = {}
+    for name, corpus in (
+        ("EmoDB", load_emodb(emodb)),
+        ("synthetic speech", make_emotional_speech(random_state=0)),
+    ):
+        X = MFCCEmbedder().fit_transform(corpus.X).astype(float)
+        data[name] = X, corpus.y, corpus.groups
+    for (train, test, alignment), found in uar.items():
+        X, y, groups = data[train]
+        X_test, y_test, _ = data[test]
+        if train == test:
+            folds = LeaveOneGroupOut().split(X, y, groups)
+            expected = np.mean(
+                [uar_score(y[b], lda().fit(X[a], y[a]).predict(X[b])) for a, b in folds]
+            )
+        else:
+            if alignment == "coral":
+                X, X_test = ALIGNMENTS["coral"](X, X_test, np.zeros(len(X)))
+            expected = balanced_accuracy_score(y_test, lda().fit(X, y).predict(X_test))
+        assert found == pytest.approx(expected), (train, test, alignment)

@@ -9,6 +9,7 @@ from sklearn.utils import Bunch
 
 from sklearn_ser.audio import ClipError
 from sklearn_ser.datasets import make_emotional_speech
+from sklearn_ser.embedders import ClipWarning
 from sklearn_ser.model_selection import LeaveOneSentenceOut, audit_split
 
 
@@ -92,11 +93,77 @@ def test_folds_may_be_indices(corpus):
     pd.testing.assert_frame_equal(given.folds, split.folds)
 
 
+@pytest.mark.parametrize("change", [1.0, 0.5])
+def test_every_clip_of_a_large_group_of_copies_is_found(corpus, change):
+    """Even if the clip that links the group stands on neither side."""
+    waveform, rate = corpus.X[0]
+    X = [(waveform * (change if i else 1), rate) for i in range(80)]
+    several = Bunch(X=[*X, *corpus.X[8:12]], y=["a"] * 84, groups=np.arange(84).astype(str))
+    audit = audit_split(several, [(np.arange(1, 41), np.arange(41, 84))])
+    kind = "identical"  # all but the first are equal
+    assert audit.folds[f"n_{kind}"].tolist() == [39]
+    assert set(audit.pairs["test"]) == set(range(41, 80))
+
+
+def test_parts_of_one_recording_are_no_copies_of_each_other(corpus):
+    (one, rate), (two, _) = corpus.X[0], corpus.X[9]
+    X = [(np.concatenate([one, two]), rate), (one, rate), (two, rate)]
+    parts = Bunch(X=X, y=["a", "a", "a"], groups=["x", "y", "z"])
+    assert audit_split(parts, [([1], [2])]).shares_audio is False
+    assert audit_split(parts, [([0], [1, 2])]).folds["n_near_identical"].tolist() == [2]
+
+
+def test_partly_unknown_speakers_are_not_independent(corpus):
+    groups = np.array([corpus.groups[0], *[None] * 31], dtype=object)
+    told = Bunch(X=corpus.X, y=corpus.y, groups=groups)
+    audit = audit_split(told, KFold(2, shuffle=True, random_state=0), audio=False)
+    assert audit.speaker_independent is None
+    assert "not known of all clips who speaks" in audit.verdict
+    assert audit.leaks
+
+
+@pytest.mark.parametrize(
+    ("corpus", "cv", "error", "message"),
+    [
+        (pd.DataFrame({"path": ["a"]}), "loso", ValueError, "no column emotion, only"),
+        (pd.DataFrame({"emotion": ["a"]}), "loso", ValueError, "no column path"),
+        (["a.wav"], "loso", TypeError, "a corpus with X and y, or a frame, was expected; got list"),
+        (Bunch(X=["a.wav"], y=["a"]), "loso", ValueError, "needs to know who speaks"),
+        (Bunch(X=["a.wav"] * 2, y=["a"] * 2), 5, TypeError, "cv=5 is no scheme's name"),
+        (Bunch(X=["a.wav"] * 2, y=["a"] * 2), [], ValueError, "cv holds no folds"),
+        (Bunch(X=["a.wav"] * 2, y=["a"] * 2), [([0], [])], ValueError, "fold 0: test must hold"),
+        (Bunch(X=["a.wav"] * 2, y=["a"] * 2), [([0], [2])], ValueError, "positions of the 2 clips"),
+    ],
+)
+def test_unusable_input_gets_one_clear_error(corpus, cv, error, message):
+    with pytest.raises(error, match=message):
+        audit_split(corpus, cv)
+
+
+def test_masks_are_positions(corpus):
+    test = corpus.groups == "s01"
+    assert audit_split(corpus, [(~test, test)], audio=False).folds["n_test"].tolist() == [8]
+
+
+def test_unreadable_clips_can_be_left_out(corpus):
+    X = [*corpus.X[:-1], "missing.wav"]
+    broken = Bunch(X=X, y=corpus.y, groups=corpus.groups)
+    with pytest.warns(ClipWarning, match=r"clip 31 \(missing.wav\): no such file"):
+        audit = audit_split(broken, on_error="warn")
+    assert audit.shares_audio is False
+
+
+def test_frames_of_polars(corpus):
+    polars = pytest.importorskip("polars")
+    frame = polars.from_pandas(corpus.frame)
+    assert audit_split(frame, "loso", audio=False).speaker_independent
+
+
 def test_unknown_speakers(corpus):
     audit = audit_split(Bunch(X=corpus.X, y=corpus.y, groups=None), [([0, 1], [2])], audio=False)
     assert audit.speaker_independent is None
     assert audit.shares_audio is None
-    assert "not known who speaks" in audit.verdict
+    assert "not known of all clips who speaks" in audit.verdict
     assert "audio" not in audit.verdict
 
 

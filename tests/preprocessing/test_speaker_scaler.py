@@ -19,6 +19,7 @@ from sklearn_ser.preprocessing import SpeakerScaler
 
 # The checks' last column is another "speaker" for each clip, so that none has clips of its own.
 @parametrize_with_checks([SpeakerScaler(unseen="global")])
+@pytest.mark.filterwarnings("ignore:.*of the speakers:UserWarning")
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
@@ -101,6 +102,40 @@ def test_too_few_clips_of_an_unseen_speaker_fall_back_with_a_warning(clips):
         scaled = scaler.transform(frame[~known].iloc[:4])
     expected = StandardScaler().fit(X[known]).transform(X[~known][:4])
     np.testing.assert_allclose(scaled, expected, atol=1e-12)
+
+
+def test_speakers_of_few_clips_are_scaled_by_all_in_fit_too(clips):
+    X, speakers, _ = clips
+    speakers = speakers.copy()
+    speakers[0] = "e"
+    with pytest.warns(UserWarning, match=r"1 of the speakers \(e\) have fewer than min_clips=5"):
+        scaled = SpeakerScaler("speaker").fit_transform(with_speaker(X, speakers))
+    np.testing.assert_allclose(scaled[0], StandardScaler().fit(X).transform(X[:1])[0], atol=1e-12)
+
+
+def test_features_in_place_of_speakers_are_warned_of_and_not_wiped_out(clips):
+    X, _, _ = clips
+    with pytest.warns(UserWarning, match="if these are no speakers, set speaker"):
+        scaled = SpeakerScaler().fit_transform(X)
+    np.testing.assert_allclose(scaled, StandardScaler().fit_transform(X)[:, :-1])
+
+
+def test_a_number_and_its_digits_are_one_speaker(clips):
+    X, speakers, _ = clips
+    numbers = np.unique(speakers, return_inverse=True)[1]
+    fitted = SpeakerScaler(None, unseen="global").fit(X, speakers=numbers)
+    for kind in (float, str, object):
+        scaled = fitted.transform(X, speakers=numbers.astype(kind))
+        np.testing.assert_allclose(scaled, own(X, speakers), atol=1e-12)
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_missing_speakers_are_refused(clips, missing):
+    X, speakers, _ = clips
+    frame = with_speaker(X, speakers).astype({"speaker": object})
+    frame.loc[:2, "speaker"] = missing
+    with pytest.raises(ValueError, match="3 clips have no speaker"):
+        SpeakerScaler("speaker").fit(frame)
 
 
 def test_constant_features_are_centred_only(clips):

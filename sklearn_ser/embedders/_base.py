@@ -102,6 +102,14 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
             f"{type(self).__name__} has to define _frames(waveform), or _record(clip, content)."
         )
 
+    def _clip(self, item: Any, position: int) -> Clip:
+        """Return what an element of a collection stands for."""
+        return as_clip(item, position, self.waveform_rate)
+
+    def _blank(self) -> float:
+        """Return what fills the row of a clip that cannot be used."""
+        return np.nan
+
     def _min_samples(self) -> int:
         """Return the fewest samples, at `rate`, that `_frames` can take."""
         return 2
@@ -227,7 +235,7 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         """
         self._validate_params()
         items = self._items(X, reset=False)
-        clips = [as_clip(item, i, self.waveform_rate) for i, item in enumerate(items)]
+        clips = [self._clip(item, i) for i, item in enumerate(items)]
         rows = None if self._gives_sequences() else self._rows()
         n_dims = len(self._dims())
         n_features = n_dims * len(self._groups() if rows is None else rows)
@@ -246,11 +254,11 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
             sequences = np.empty(len(clips), dtype=object)
             for i, part in enumerate(parts):
                 if part is None:
-                    part = np.full((1, n_features), np.nan, dtype=np.float32)
+                    part = np.full((1, n_features), self._blank(), dtype=np.float32)
                 sequences[i] = part.copy()  # the store may read the same again
             return sequences
         known = [part for part in parts if part is not None]
-        embedded = np.full((len(clips), n_features), np.nan, dtype=np.float32)
+        embedded = np.full((len(clips), n_features), self._blank(), dtype=np.float32)
         if known:
             found = np.concatenate(known).reshape(len(known), -1, known[0].shape[1])
             usable = (
@@ -275,6 +283,12 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
             raise NotFittedError(f"This {type(self).__name__} is not fitted yet; call fit first.")
         _check_feature_names_in(self, input_features, generate_names=False)
         return np.asarray(self._names(), dtype=object)
+
+    def __dir__(self) -> list[str]:
+        # To display an estimator, scikit-learn gets all that this lists: no properties, as some
+        # read the model, which may have to be downloaded.
+        names = object.__dir__(self)
+        return [n for n in names if not isinstance(getattr(type(self), n, None), property)]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

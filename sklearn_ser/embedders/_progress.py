@@ -32,8 +32,8 @@ class Progress:
 
     def update(self, clip: Clip) -> None:
         """Count one clip."""
-        if self._shown:
-            self._seconds += clip.seconds()
+        if self._shown and (seconds := clip.seconds()):  # a transcript has none
+            self._seconds += seconds
             speed = self._seconds / (time.perf_counter() - self._started)
             done = f"{self._seconds / 3600:.2f} h of audio, {speed:.1f}× real time"
             self._bar.set_postfix_str(done, refresh=False)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import warnings
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
 from sklearn_ser.audio import Clip
-from sklearn_ser.embedders._base import POSITIVE, Array, BaseEmbedder
+from sklearn_ser.embedders._base import POSITIVE, Array
 from sklearn_ser.embedders._batches import Batched
+from sklearn_ser.embedders._layers import LayerEmbedder
 from sklearn_ser.embedders._records import ClipWarning
 from sklearn_ser.embedders._speech_batches import SpeechBatches, out_of_memory
 
@@ -26,7 +25,7 @@ MEANING = "layers before final norm, Whisper after; own frames only; 1"
 WINDOWS = "40 s at once, else 30 s with 2 s of context; median of 6000 frames; 1"
 
 
-class SSLEmbedder(BaseEmbedder):
+class SSLEmbedder(LayerEmbedder):
     """Layers of a pretrained speech model, pooled over the clip's frames.
 
     Any speech model that transformers' ``AutoModel`` loads: wav2vec 2.0, HuBERT, WavLM,
@@ -116,12 +115,8 @@ class SSLEmbedder(BaseEmbedder):
 
     short_name = "ssl"
     _parameter_constraints = {
-        **BaseEmbedder._parameter_constraints,
-        "model": [str],
-        "layer": [Integral, StrOptions({"middle", "mean", "all"}), "array-like"],
-        "revision": [str, None],
+        **LayerEmbedder._parameter_constraints,
         "window": [StrOptions({"auto", "clip"}), POSITIVE, None],
-        "device": [str],
         "dtype": [StrOptions({"float32", "bfloat16", "float16"})],
         "backend": [StrOptions({"auto", "torch", "openvino", "onnxruntime"})],
         "batch_seconds": [StrOptions({"auto"}), POSITIVE, None],
@@ -161,11 +156,6 @@ class SSLEmbedder(BaseEmbedder):
         self.verbose = verbose
 
     @property
-    def n_layers(self) -> int:
-        """Number of the model's transformer layers."""
-        return int(self._config().num_hidden_layers)
-
-    @property
     def rate(self) -> int:
         """Sampling rate, in Hz, that the model was trained at."""
         return self._loaded().rate
@@ -175,22 +165,10 @@ class SSLEmbedder(BaseEmbedder):
 
         return find_model(self.model, self.revision)
 
-    def _config(self) -> Any:
-        from sklearn_ser.speech_models._loading import read_config
-
-        return read_config(self._folder())
-
     def _loaded(self) -> Any:
         from sklearn_ser.speech_models import load_model
 
         return load_model(self._folder(), self._device(), self.dtype, self.backend)
-
-    def _device(self) -> str:
-        if self.device != "auto":
-            return self.device
-        import torch
-
-        return "cuda" if torch.cuda.is_available() else "cpu"
 
     def _settings(self) -> dict[str, Any]:
         from sklearn_ser.speech_models import model_digest
@@ -257,31 +235,6 @@ class SSLEmbedder(BaseEmbedder):
             return None
         ahead = 8 if model.device.type == "cuda" else 1
         return SpeechBatches(model, self._heard, self._upto(), float(seconds), ahead)
-
-    def _groups(self) -> list[tuple[int, str]]:
-        n_layers = self.n_layers
-        if not isinstance(self.layer, str):
-            layers = list(np.atleast_1d(self.layer))
-        elif self.layer == "mean":
-            return [(n_layers + 1, "layermean")]
-        else:
-            layers = [n_layers // 2] if self.layer == "middle" else list(range(n_layers + 1))
-        there = range(-n_layers - 1, n_layers + 1)
-        if not layers or not all(isinstance(k, Integral) and k in there for k in layers):
-            raise ValueError(
-                f"layer={self.layer!r}, but {self.model} has layers 0 to {n_layers} (or "
-                f"{-n_layers - 1} to -1, from the end)."
-            )
-        layers = [int(k) % (n_layers + 1) for k in layers]
-        return [(k, f"layer{k}") for k in layers]
-
-    def _dims(self) -> list[str]:
-        return list(_numbers(self._config().hidden_size))
-
-
-@functools.cache  # asked for by every fold of a search
-def _numbers(n_dims: int) -> tuple[str, ...]:
-    return tuple(f"{i:04d}" for i in range(n_dims))
 
 
 def _about_windows(seconds: float, n_windows: int) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sklearn_ser import embedders
-from sklearn_ser.embedders import BaseEmbedder, SSLEmbedder
+from sklearn_ser.embedders import BaseEmbedder, SSLEmbedder, TextEmbedder
 from sklearn_ser.speech_models._files import BUNDLED
 
 __all__ = ["as_embedders", "feature_names", "offline_feature_names"]
@@ -20,7 +20,9 @@ def _classes() -> dict[str, type[BaseEmbedder]]:
     return {
         cls.short_name: cls
         for cls in public
-        if issubclass(cls, BaseEmbedder) and hasattr(cls, "short_name")
+        if issubclass(cls, BaseEmbedder)
+        and hasattr(cls, "short_name")
+        and not issubclass(cls, TextEmbedder)  # which takes no clips
     }
 
 

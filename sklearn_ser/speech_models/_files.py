@@ -14,13 +14,27 @@ BUNDLED = ("nano",)  # each a folder beside this file, with its model card
 
 # The feature extractor's settings; which of the two depends on what saved them.
 EXTRACTORS = ("preprocessor_config.json", "processor_config.json")
-CONFIGS = ("config.json", *EXTRACTORS)
+# A tokenizer's, likewise.
+TOKENIZERS = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "bpe.codes",
+    "spiece.model",
+    "spm.model",
+    "sentencepiece.bpe.model",
+    "tokenizer.model",
+)
 WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
 
 _digests: dict[tuple[str, int, int, int], str] = {}
 
 
-def find_model(model: str, revision: str | None = None) -> Path:
+def find_model(model: str, revision: str | None = None, front: Sequence[str] = EXTRACTORS) -> Path:
     """Return the folder that holds a model's files, downloading them if need be.
 
     Parameters
@@ -31,6 +45,8 @@ def find_model(model: str, revision: str | None = None) -> Path:
         the hub.
     revision : str or None
         Branch, tag or commit on the hub.
+    front : sequence of str
+        The files, one at least, of what prepares the model's input.
 
     Returns
     -------
@@ -43,16 +59,16 @@ def find_model(model: str, revision: str | None = None) -> Path:
     """
     folder = Path(__file__).with_name(model) if model in BUNDLED else Path(model).expanduser()
     if folder.is_dir():
-        if missing := _missing(folder):
+        if missing := _missing(folder, front):
             raise OSError(
                 f"{folder} is not a model's folder: it lacks {missing}. Write it with "
-                "save_pretrained of the model and of its feature extractor."
+                "save_pretrained of the model and of its feature extractor or tokenizer."
             )
         return folder
-    return _from_hub(model, revision)
+    return _from_hub(model, revision, front)
 
 
-def _from_hub(model: str, revision: str | None) -> Path:
+def _from_hub(model: str, revision: str | None, front: Sequence[str]) -> Path:
     from huggingface_hub import snapshot_download
 
     tried = []
@@ -63,14 +79,14 @@ def _from_hub(model: str, revision: str | None) -> Path:
                     snapshot_download(
                         model,
                         revision=revision,
-                        allow_patterns=[*CONFIGS, weights, f"{weights}.index.json"],
+                        allow_patterns=["config.json", *front, weights, f"{weights}.index.json"],
                         local_files_only=local,
                     )
                 )
             except Exception as error:  # whatever its network library raises comes through
                 tried.append(f"{where} ({str(error).splitlines()[0] if str(error) else error!r})")
                 break
-            if not (missing := _missing(folder)):
+            if not (missing := _missing(folder, front)):
                 return folder
         else:
             tried.append(f"{where} (it lacks {missing})")
@@ -81,10 +97,10 @@ def _from_hub(model: str, revision: str | None) -> Path:
     )
 
 
-def _missing(folder: Path) -> str:
+def _missing(folder: Path, front: Sequence[str]) -> str:
     """Name what a model's folder lacks."""
     there = os.listdir(folder)
-    needed = (("config.json",), EXTRACTORS, WEIGHTS)  # one of each
+    needed = (("config.json",), front, WEIGHTS)  # one of each
     lacking = [" or ".join(names) for names in needed if not _first_of(names, there)]
     return ", ".join(lacking)
 
@@ -97,11 +113,11 @@ def _first_of(patterns: Sequence[str], names: Sequence[str]) -> list[str]:
     return []
 
 
-def model_digest(folder: Path) -> str:
-    """Return a 128-bit hash of a model's configuration and weights."""
+def model_digest(folder: Path, front: Sequence[str] = EXTRACTORS) -> str:
+    """Return a 128-bit hash of a model's configuration, what prepares its input, and weights."""
     digest = hashlib.sha256()
     there = os.listdir(folder)
-    for name in [*CONFIGS, *_first_of(WEIGHTS, there)]:
+    for name in ["config.json", *front, *_first_of(WEIGHTS, there)]:
         if name in there:
             digest.update(f"{name} {file_digest(folder / name)}\n".encode())
     return digest.hexdigest()[:32]

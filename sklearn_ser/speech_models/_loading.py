@@ -10,7 +10,7 @@ from typing import Any
 
 from sklearn_ser.speech_models._files import file_digest
 
-__all__ = ["read_checkpoint", "read_config"]
+__all__ = ["read_checkpoint", "read_config", "read_encoder", "reading"]
 
 # Weights that only training uses; fine-tuned checkpoints leave them out.
 UNUSED_WEIGHTS = ("masked_spec_embed",)
@@ -30,7 +30,7 @@ def _read_config(folder: Path, digest: str) -> Any:
     try:
         return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:
-        raise OSError(f"{folder / 'config.json'} is of no known speech model ({error})") from error
+        raise OSError(f"{folder / 'config.json'} is of no known model ({error})") from error
 
 
 def read_checkpoint(folder: Path, dtype: str) -> tuple[Any, Any]:
@@ -41,27 +41,52 @@ def read_checkpoint(folder: Path, dtype: str) -> tuple[Any, Any]:
     OSError
         If it holds no speech model, or not all of its weights.
     """
-    import torch
-    from transformers import AutoFeatureExtractor, AutoModel
+    from transformers import AutoFeatureExtractor
 
-    try:
+    with reading(folder):
         extractor = AutoFeatureExtractor.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
-        with quiet_loading():
-            model, report = AutoModel.from_pretrained(
-                folder,
-                local_files_only=True,
-                trust_remote_code=False,
-                dtype=getattr(torch, dtype),
-                ignore_mismatched_sizes=True,  # reported below, with those that are missing
-                output_loading_info=True,
-            )
-    except Exception as error:
+    model = read_encoder(folder, dtype)
+    if model.main_input_name not in ("input_values", "input_features"):
+        raise OSError(f"the model in {folder} takes {model.main_input_name}, not speech.")
+    if type(extractor).__name__ not in EXTRACTORS:
         raise OSError(
-            f"the model in {folder} cannot be loaded ({type(error).__name__}: {error}). "
-            "Download or save it again, with its feature extractor."
-        ) from error
+            f"the model in {folder} hears through a {type(extractor).__name__}; known are "
+            f"{', '.join(EXTRACTORS)}."
+        )
+    return extractor, model
+
+
+def read_encoder(
+    folder: Path, dtype: str = "float32", unused: tuple[str, ...] = UNUSED_WEIGHTS
+) -> Any:
+    """Return the encoder that a folder holds, in evaluation mode.
+
+    Parameters
+    ----------
+    folder : Path
+    dtype : str
+    unused : tuple of str
+        How the names of weights end that no layer depends on, and so may be missing.
+
+    Raises
+    ------
+    OSError
+        If it holds no model, or not all of its weights.
+    """
+    import torch
+    from transformers import AutoModel
+
+    with reading(folder), quiet_loading():
+        model, report = AutoModel.from_pretrained(
+            folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            dtype=getattr(torch, dtype),
+            ignore_mismatched_sizes=True,  # reported below, with those that are missing
+            output_loading_info=True,
+        )
     if model.config.is_encoder_decoder:
         model, prefix = model.get_encoder(), "encoder."
     else:
@@ -72,7 +97,7 @@ def read_checkpoint(folder: Path, dtype: str) -> tuple[Any, Any]:
     missing = [
         name
         for name in {*report["missing_keys"], *misshapen}
-        if name.startswith(prefix) and not name.endswith(UNUSED_WEIGHTS)
+        if name.startswith(prefix) and not name.endswith(unused)
     ]
     if missing:
         raise OSError(
@@ -80,14 +105,19 @@ def read_checkpoint(folder: Path, dtype: str) -> tuple[Any, Any]:
             f"in another shape ({', '.join(sorted(missing)[:3])}, …); they would be random. "
             "Use the checkpoint that belongs to its config.json."
         )
-    if model.main_input_name not in ("input_values", "input_features"):
-        raise OSError(f"the model in {folder} takes {model.main_input_name}, not speech.")
-    if type(extractor).__name__ not in EXTRACTORS:
+    return model.eval().requires_grad_(False)
+
+
+@contextlib.contextmanager
+def reading(folder: Path) -> Iterator[None]:
+    """Say of any error in it that this folder's model cannot be loaded."""
+    try:
+        yield
+    except Exception as error:
         raise OSError(
-            f"the model in {folder} hears through a {type(extractor).__name__}; known are "
-            f"{', '.join(EXTRACTORS)}."
-        )
-    return extractor, model.eval().requires_grad_(False)
+            f"the model in {folder} cannot be loaded ({type(error).__name__}: {error}). "
+            "Download or save it again, with its feature extractor or tokenizer."
+        ) from error
 
 
 @contextlib.contextmanager

@@ -29,7 +29,7 @@ from sklearn_ser.speech_models._states import transformer_layers
 from sklearn_ser.speech_models._wavlm import fuse_attention
 from sklearn_ser.speech_models._windows import CONTEXT, FULL, LENGTH, Window, windows
 
-__all__ = ["Heard", "Pending", "SpeechModel", "load_model"]
+__all__ = ["Heard", "Pending", "SpeechModel", "frames_of", "load_model", "pool_states", "running"]
 
 Array = npt.NDArray[np.float32]
 
@@ -245,15 +245,8 @@ class SpeechModel:
         ((states, n_frames),) = self._states(clips, upto)
         return [[s[i, :n] for s in states] for i, n in enumerate(n_frames)]
 
-    @contextlib.contextmanager
-    def _run(self) -> Iterator[None]:
-        with (
-            _running,
-            torch.inference_mode(),
-            torch.autocast(self.device.type, enabled=False),  # whatever the caller has chosen
-            exact_products(self.device),
-        ):
-            yield
+    def _run(self) -> contextlib.AbstractContextManager[None]:
+        return running(self.device)
 
     def frames(self, clip: Heard, layers: Sequence[int]) -> Array:
         """Return the frames of some layers.
@@ -271,7 +264,7 @@ class SpeechModel:
         """
         with self._run():
             parts = [
-                np.stack([_numpy(state[0]) for state in _select(states, layers)])
+                frames_of(states, layers)
                 for states, _ in self._states([clip], self.reached(layers))
             ]
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
@@ -305,11 +298,7 @@ class SpeechModel:
             if len(clips) > 1 and self.batching == "joined":
                 return Pending(_pooled(self._joined(clips, last), layers))
             ((states, n_frames),) = self._states(clips, last)
-            if self.device.type == "cuda":
-                pooled = [pool_padded(state, n_frames) for state in _select(states, layers)]
-                return Pending(torch.stack(pooled, dim=1))
-            of_clips = [[s[i, :n] for s in states] for i, n in enumerate(n_frames)]
-            return Pending(_pooled(of_clips, layers))
+            return pool_states(states, n_frames, layers)
 
     def _merged(self, clip: Heard, layers: Sequence[int]) -> list[Array]:
         if clip.passes:
@@ -318,7 +307,7 @@ class SpeechModel:
             total = sum(clip.n_frames)
         moments = Moments(total)
         for states, _ in self._states([clip], self.reached(layers)):
-            moments.add(np.stack([_numpy(state[0]) for state in _select(states, layers)]))
+            moments.add(frames_of(states, layers))
         return [moments.statistics()]
 
     def seconds(self, clip: Heard) -> float:
@@ -394,6 +383,32 @@ class Pending:
         return self._result
 
 
+def frames_of(states: Sequence[torch.Tensor], layers: Sequence[int]) -> Array:
+    """Return some layers of a batch of one clip, of shape (len(layers), n_frames, n_dims)."""
+    return np.stack([_numpy(state[0]) for state in _select(states, layers)])
+
+
+def pool_states(
+    states: Sequence[torch.Tensor], n_frames: Sequence[int], layers: Sequence[int]
+) -> Pending:
+    """Return every statistic of some layers of a padded batch.
+
+    Parameters
+    ----------
+    states : sequence of tensors of shape (n_clips, n_frames, n_dims)
+        Of layer 0 and those after it.
+    n_frames : sequence of int
+        How many frames are each clip's own.
+    layers : sequence of int
+        One more than there are states is their mean.
+    """
+    if states[0].is_cuda:
+        pooled = [pool_padded(state, n_frames) for state in _select(states, layers)]
+        return Pending(torch.stack(pooled, dim=1))
+    of_clips = [[s[i, :n] for s in states] for i, n in enumerate(n_frames)]
+    return Pending(_pooled(of_clips, layers))
+
+
 def _pooled(of_clips: Sequence[Sequence[torch.Tensor]], layers: Sequence[int]) -> list[Array]:
     """Pool the states of each clip; sorting for the median leaves Python to other threads."""
 
@@ -430,6 +445,18 @@ def fold_weight_norms(model: Any) -> None:
         if parametrize.is_parametrized(module):
             for name in list(module.parametrizations):
                 parametrize.remove_parametrizations(module, name)
+
+
+@contextlib.contextmanager
+def running(device: torch.device) -> Iterator[None]:
+    """Run a model for the same numbers whatever the caller's settings of torch."""
+    with (
+        _running,
+        torch.inference_mode(),
+        torch.autocast(device.type, enabled=False),
+        exact_products(device),
+    ):
+        yield
 
 
 @contextlib.contextmanager

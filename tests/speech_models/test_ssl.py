@@ -211,3 +211,7 @@ def test_a_nested_search_runs_the_model_once_a_clip(tiny_model, counting_ssl, em
         search.fit([X[i] for i in train], y[train], groups=groups[train])
         assert search.predict([X[i] for i in test]).shape == test.shape
     assert passes.stat().st_size == len(X)
+
+
+def test_a_model_that_cannot_be_had_does_not_keep_its_embedder_from_being_shown():
+    assert "nowhere/to-be-had" in SSLEmbedder("nowhere/to-be-had")._repr_html_()

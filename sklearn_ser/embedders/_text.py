@@ -1,0 +1,211 @@
+"""Embeddings of what is said: transcripts through a pretrained text encoder."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.utils._missing import is_pandas_na, is_scalar_nan
+from sklearn.utils._param_validation import StrOptions
+
+from sklearn_ser.audio import Clip, ClipError
+from sklearn_ser.embedders._base import Array
+from sklearn_ser.embedders._batches import Batched
+from sklearn_ser.embedders._layers import LayerEmbedder
+from sklearn_ser.embedders._records import ClipWarning
+
+__all__ = ["TextEmbedder"]
+
+# Raise it when the same model and text would give other values; it is part of the key.
+MEANING = "hidden states; own tokens only; windows with 64 tokens of context; 1"
+OF_SOUND = ("waveform_rate", "n_jobs", "on_error")
+
+
+class TextEmbedder(LayerEmbedder):
+    """Layers of a pretrained text encoder, pooled over the tokens of a transcript.
+
+    Any text encoder that transformers' ``AutoModel`` and ``AutoTokenizer`` load: BERT, RoBERTa,
+    DistilBERT, DeBERTa, XLM-RoBERTa, MPNet, ELECTRA, ModernBERT, … and the encoders of T5 and
+    BART. One pass over a text yields every layer and every statistic, which are kept: `layer`
+    and `pooling` only choose among them. A sentence that many speakers say is run once.
+
+    Takes a list or an object array of str, a Series, or a frame of one column, so that in a
+    ``ColumnTransformer`` it stands beside embedders of sound.
+
+    Parameters
+    ----------
+    model : str, default="FacebookAI/xlm-roberta-base"
+        A folder that `save_pretrained` of the model and its tokenizer wrote, or the id of a model
+        on the Hugging Face hub. The default knows about a hundred languages.
+    layer : int, "middle", "mean", "all", or list of int, default="middle"
+        0 is what enters the first layer, k the output of layer k; negative numbers count from the
+        end. "middle" is half the number of layers; "mean" averages the tokens of all layers, 0
+        among them. A list or "all" concatenates.
+    pooling : str, list of str, or None, default="mean"
+        Statistics over tokens: "mean", "std", "min", "max", "median"; a list concatenates. None
+        returns the tokens' states.
+    revision : str, default=None
+        Branch, tag or commit of a model on the hub.
+    device : str, default="auto"
+        Where the model runs: "cpu", "cuda", "cuda:1", …; "auto" takes a GPU if there is one.
+    cache : str, path-like or None, default="auto"
+        Where records are kept. "auto" is the environment variable ``SKLEARN_SER_CACHE`` or
+        the platform's cache folder; None keeps nothing.
+    missing : {"zeros", "nan", "raise"}, default="zeros"
+        What a missing transcript does: None, NaN, ``pd.NA``, or a text without a visible
+        character. "zeros" gives a row of zeros, which any classifier takes, and which learns
+        nothing from other clips; "nan" a row of NaN, for an imputer inside of the pipeline or for
+        classifiers that know what to do with it; "raise" an error that names the clip.
+    verbose : bool, default=False
+        Whether to show a progress bar.
+
+    Raises
+    ------
+    ClipError
+        By `transform`, if a transcript is missing and ``missing="raise"``, or is no text.
+
+    Warns
+    -----
+    ClipWarning
+        If a text has more tokens than the model has positions.
+
+    Notes
+    -----
+    Only the text's own tokens are pooled: not those that the tokenizer puts around it ([CLS],
+    [SEP], <s>, …), and no padding. A text gets the same numbers alone as beside any others;
+    a model in which that is not so is run text by text.
+
+    A text with more tokens than the model has positions is run in windows that see up to 64
+    tokens beyond their own on both sides; each token is counted once. The median of a text of
+    more than 6000 tokens that is run in windows is taken over every second, third, … token.
+
+    States are those that transformers returns, so that the last layer of models with a final
+    normalisation is taken after it.
+
+    Texts are taken as they are: case and punctuation matter to most tokenizers.
+
+    Examples
+    --------
+    >>> from sklearn_ser import TextEmbedder
+    >>> words = TextEmbedder("FacebookAI/xlm-roberta-base", layer=[4, 8], pooling=["mean", "max"])
+    >>> words.fit_transform(["I could not care less.", "Watch out!", None]).shape  # doctest: +SKIP
+    (3, 3072)
+
+    Beside sound, for a table with the columns path and text:
+
+    >>> from sklearn.compose import ColumnTransformer
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn_ser import SSLEmbedder
+    >>> both = ColumnTransformer([("sound", SSLEmbedder(), "path"), ("words", words, "text")])
+    >>> pipe = make_pipeline(both, StandardScaler(), LogisticRegression())
+    """
+
+    short_name = "text"
+    _parameter_constraints = {
+        **{k: v for k, v in LayerEmbedder._parameter_constraints.items() if k not in OF_SOUND},
+        "missing": [StrOptions({"zeros", "nan", "raise"})],
+    }
+    n_jobs = None
+
+    def __init__(
+        self,
+        model: str = "FacebookAI/xlm-roberta-base",
+        layer: int | str | Sequence[int] = "middle",
+        pooling: str | Sequence[str] | None = "mean",
+        *,
+        revision: str | None = None,
+        device: str = "auto",
+        cache: str | os.PathLike[str] | None = "auto",
+        missing: str = "zeros",
+        verbose: bool = False,
+    ) -> None:
+        self.model = model
+        self.layer = layer
+        self.pooling = pooling
+        self.revision = revision
+        self.device = device
+        self.cache = cache
+        self.missing = missing
+        self.verbose = verbose
+
+    @property
+    def on_error(self) -> str:
+        """What a clip without words does, as other embedders call it."""
+        return "raise" if self.missing == "raise" else "nan"
+
+    def _blank(self) -> float:
+        return 0.0 if self.missing == "zeros" else np.nan
+
+    def _folder(self) -> Path:
+        from sklearn_ser.speech_models._files import TOKENIZERS, find_model
+
+        return find_model(self.model, self.revision, TOKENIZERS)
+
+    def _loaded(self) -> Any:
+        from sklearn_ser.text_models import load_text_model
+
+        return load_text_model(self._folder(), self._device())
+
+    def _settings(self) -> dict[str, Any]:
+        from sklearn_ser.speech_models._files import TOKENIZERS, model_digest
+
+        return {"weights": model_digest(self._folder(), TOKENIZERS), "meaning": MEANING}
+
+    def _items(self, X: Any, reset: bool) -> list[Any]:
+        if isinstance(X, (str, bytes)):
+            raise ValueError(f"X is one text, {X!r:.60}. Wrap it in a list.")
+        shape = getattr(X, "shape", (0,))
+        if len(shape) > 1 and shape[1:] != (1,):
+            raise ValueError(f"X has the shape {shape}, but texts are a single column.")
+        if hasattr(X, "columns"):
+            X = X[X.columns[0]]
+        items = np.ravel(X) if isinstance(X, np.ndarray) else X
+        return items.to_list() if hasattr(items, "to_list") else list(items)
+
+    def _clip(self, item: Any, position: int) -> Clip:
+        if isinstance(item, str) and any(c.isprintable() and not c.isspace() for c in item):
+            return Clip(position, f"{item:.40}", item.encode())
+        if isinstance(item, str) or item is None or is_scalar_nan(item) or is_pandas_na(item):
+            name, cause = "no words", "its transcript is missing"
+            cure = 'Set missing="zeros" or missing="nan", or leave the clip out.'
+            return Clip(position, name, ClipError(position, name, cause, cure))
+        cure = "Pass str; None, NaN or an empty one stands for a transcript that is missing."
+        raise ClipError(position, type(item).__name__, f"not a text: {item!r:.60}", cure)
+
+    def _tokens(self, clip: Clip, content: bytes) -> Any:
+        model = self._loaded()
+        text = model.tokens(content.decode())
+        if not text.n_own:
+            cure = 'Set missing="zeros" or missing="nan", or leave the clip out.'
+            raise clip.error("its transcript has no token that the model knows", cure)
+        if len(text.passes) > 1:
+            what = (
+                f"has {text.n_own} tokens, and the model takes {model.max_tokens} at once: they "
+                f"are run in {len(text.passes)} windows, in which they attend to each other"
+            )
+            warnings.warn(clip.note(what), ClipWarning, stacklevel=2)
+        return text
+
+    def _record(self, clip: Clip, content: Any) -> Array:
+        frames = self._loaded().frames(self._tokens(clip, content))
+        return np.concatenate([frames[i] for i, _ in self._groups()], axis=1)
+
+    def _batched(self) -> Batched | None:
+        if self._gives_sequences():
+            return None
+        from sklearn_ser.text_models import TextBatches
+
+        return TextBatches(self._loaded(), self._tokens)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.string = True
+        tags.input_tags.allow_nan = True
+        return tags

@@ -1,0 +1,451 @@
+"""Published emotion models, as they are, behind scikit-learn's interface."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import assert_all_finite, check_consistent_length, column_or_1d
+
+from sklearn_ser.audio import Clip
+from sklearn_ser.datasets._labels import canonical
+from sklearn_ser.embedders import BaseEmbedder
+
+__all__ = ["PretrainedEmotionClassifier", "PretrainedEmotionRegressor"]
+
+Array = npt.NDArray[np.float32]
+# Raise it when the same model and waveform would give other values; it is part of the key.
+MEANING = "mean over equal pieces of at most 30 s of clips over 40 s, Whisper over 30 s; 1"
+
+
+class _PretrainedModel(BaseEmbedder):
+    """A checkpoint's outputs as the only row of a clip's record."""
+
+    task: ClassVar[str]  # what the checkpoint was trained for
+
+    _parameter_constraints = {
+        **{k: v for k, v in BaseEmbedder._parameter_constraints.items() if k != "pooling"},
+        "model": [str],
+        "revision": [str, None],
+        "device": [str],
+    }
+
+    model: str
+    revision: str | None
+    device: str
+
+    def _folder(self) -> Any:
+        from sklearn_ser.speech_models import find_model
+
+        return find_model(self.model, self.revision)
+
+    def _loaded(self) -> Any:
+        import torch
+
+        from sklearn_ser.speech_models._heads import load_fine_tuned
+
+        auto = "cuda" if torch.cuda.is_available() else "cpu"
+        return load_fine_tuned(self._folder(), auto if self.device == "auto" else self.device)
+
+    def _settings(self) -> dict[str, Any]:
+        from sklearn_ser.speech_models import model_digest
+
+        return {
+            "weights": model_digest(self._folder()),
+            "transformers": version("transformers"),
+            "meaning": MEANING,
+        }
+
+    def _activate(self, outputs: Array) -> Array:
+        """Return what is averaged over the pieces of a long clip."""
+        return outputs
+
+    def _record(self, clip: Clip, content: Any) -> Array:
+        model = self._loaded()
+        outputs = model(clip.waveform(content, model.rate, model.shortest))
+        return self._activate(outputs).mean(axis=0, keepdims=True)
+
+    def _dims(self) -> list[str]:
+        """Return the checkpoint's names of its outputs, in its order."""
+        from sklearn_ser.speech_models._loading import read_config
+
+        config = read_config(self._folder())
+        task = config.problem_type
+        if task is None:  # as transformers takes it
+            task = "regression" if config.num_labels == 1 else "single_label_classification"
+        if task != self.task:
+            raise ValueError(
+                f"{type(self).__name__} takes models for {self.task}, but {self.model} is one for "
+                f"{task}, by its config.json (problem_type)."
+            )
+        return [str(config.id2label[i]) for i in range(config.num_labels)]
+
+    def _groups(self) -> list[tuple[int, str]]:
+        return [(0, "")]
+
+    def _statistics(self) -> list[str]:
+        return [""]
+
+    def _gives_sequences(self) -> bool:
+        return False
+
+    def _rows(self) -> list[int]:
+        return [0]
+
+    def fit(self, X: Any, y: Any = None) -> Any:
+        """Check the parameters, the kind of input and the targets; nothing is learnt.
+
+        Parameters
+        ----------
+        X : sequence of n_clips clips, or ndarray of shape (n_clips, n_samples)
+            Paths, waveforms, (waveform, rate) pairs or dicts; see the user guide.
+        y : array-like of shape (n_clips,) or (n_clips, n_outputs), or None
+            Targets, only checked for being as many as `X`, and finite.
+
+        Returns
+        -------
+        self : object
+        """
+        super().fit(X)
+        if y is not None:
+            check_consistent_length(X, y)
+            assert_all_finite(y, input_name="y")
+        return self
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = False
+        return tags
+
+
+class PretrainedEmotionClassifier(ClassifierMixin, _PretrainedModel):
+    """A published emotion classifier, fitted already: nothing is learnt here.
+
+    Any checkpoint that transformers' ``AutoModelForAudioClassification`` loads and that hears
+    samples or Whisper's or Wav2Vec2-BERT's spectrograms: wav2vec 2.0, HuBERT, WavLM,
+    UniSpeech-SAT, data2vec-audio, SEW, Wav2Vec2-BERT, Whisper, …; and those whose head is
+    ``classifier.dense`` → tanh → ``classifier.out_proj``. Clips of any rate are resampled to
+    the checkpoint's own and go through its own feature extractor. What it says of a clip is kept,
+    so that hearing the same clip again computes nothing.
+
+    Parameters
+    ----------
+    model : str, default="superb/wav2vec2-large-superb-er"
+        A folder that `save_pretrained` wrote, or the id of a model on the Hugging Face hub.
+    label_map : "auto", dict or None, default="auto"
+        What the model's labels are called here. "auto": this package's names of emotions, as its
+        corpora have them ("ang" is "anger"); a label that is no known emotion in lower case.
+        A dict maps the model's labels to yours; those it leaves out keep their names. None: as
+        the model has them. Probabilities of labels that get one name add up.
+    revision : str, default=None
+        Branch, tag or commit of a model on the hub.
+    device : str, default="auto"
+        Where the model runs: "cpu", "cuda", "cuda:1", …; "auto" takes a GPU if there is one.
+    waveform_rate : float, default=None
+        Sampling rate, in Hz, of clips given as bare waveforms; needed for those.
+    n_jobs : int, default=None
+        Number of threads that read and decode clips while the model runs.
+    cache : str, path-like or None, default="auto"
+        Where records are kept. "auto" is the environment variable ``SKLEARN_SER_CACHE`` or
+        the platform's cache folder; None keeps nothing.
+    on_error : {"raise", "warn", "nan"}, default="raise"
+        What a clip that cannot be used does: raise, give a row of NaN and a warning, or give
+        a row of NaN. `predict`, which has no label for it, raises in any case.
+    verbose : bool, default=False
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels that `predict` gives, sorted; read from the checkpoint, with or without `fit`.
+
+    See Also
+    --------
+    PretrainedEmotionRegressor : Arousal, dominance and valence.
+    sklearn_ser.SSLEmbedder : Features to train a classifier of your own on.
+
+    Notes
+    -----
+    The model never saw your labels: compare its classes with those of the corpus first, and mind
+    that corpora that it was trained on flatter it. As nothing is learnt, `predict_proba` is worth
+    the same with and without cross-validation. A clip of more than 40 s (Whisper: 30 s) is
+    heard in equal pieces of at most 30 s, whose probabilities are averaged.
+
+    `transform` gives the probabilities of the model's own labels, for use as features.
+
+    A weighted sum of layers that was saved by transformers 4 takes the last layer after its
+    final normalisation, as it was trained, under transformers 5 too.
+
+    References
+    ----------
+    S. Yang et al., "SUPERB: Speech Processing Universal PERformance Benchmark", Interspeech 2021.
+
+    Examples
+    --------
+    >>> from sklearn_ser.classifiers import PretrainedEmotionClassifier
+    >>> from sklearn_ser.datasets import make_emotional_speech
+    >>> corpus = make_emotional_speech(n_speakers=2, n_sentences=1, random_state=0)
+    >>> classifier = PretrainedEmotionClassifier("superb/wav2vec2-large-superb-er")
+    >>> classifier.classes_  # doctest: +SKIP
+    array(['anger', 'happiness', 'neutral', 'sadness'], dtype='<U9')
+    >>> classifier.predict_proba(corpus.X).shape  # doctest: +SKIP
+    (8, 4)
+    >>> classifier.score(corpus.X, corpus.y)  # doctest: +SKIP
+    """
+
+    short_name = "emotions"
+    task = "single_label_classification"
+    _parameter_constraints = {
+        **_PretrainedModel._parameter_constraints,
+        "label_map": [StrOptions({"auto"}), Mapping, None],
+    }
+
+    def __init__(
+        self,
+        model: str = "superb/wav2vec2-large-superb-er",
+        label_map: str | Mapping[str, Any] | None = "auto",
+        *,
+        revision: str | None = None,
+        device: str = "auto",
+        waveform_rate: float | None = None,
+        n_jobs: int | None = None,
+        cache: str | os.PathLike[str] | None = "auto",
+        on_error: str = "raise",
+        verbose: bool = False,
+    ) -> None:
+        self.model = model
+        self.label_map = label_map
+        self.revision = revision
+        self.device = device
+        self.waveform_rate = waveform_rate
+        self.n_jobs = n_jobs
+        self.cache = cache
+        self.on_error = on_error
+        self.verbose = verbose
+
+    @property
+    def classes_(self) -> npt.NDArray[Any]:
+        """The labels that `predict` gives, sorted, of shape (n_classes,)."""
+        return np.unique(self._labels())
+
+    def fit(self, X: Any, y: Any = None) -> PretrainedEmotionClassifier:
+        """Check the parameters, the kind of input and the labels; nothing is learnt.
+
+        Parameters
+        ----------
+        X : sequence of n_clips clips, or ndarray of shape (n_clips, n_samples)
+            Paths, waveforms, (waveform, rate) pairs or dicts; see the user guide.
+        y : array-like of shape (n_clips,) or None
+            Labels; if they are strings, some must be among `classes_`.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If `label_map` names labels that the model does not have, or `y` has none in common
+            with `classes_`.
+        """
+        super().fit(X, y)
+        classes = self.classes_
+        if y is None:
+            return self
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        # Numbers may be codes of labels: cross_val_predict passes them.
+        if y.dtype.kind in "OU" and not set(y) & set(classes):
+            raise ValueError(
+                f"y has the labels {sorted(set(map(str, y)))}, of which {self.model} knows none: "
+                f"its classes are {classes.tolist()}. Set label_map."
+            )
+        return self
+
+    def predict_proba(self, X: Any) -> Array:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : sequence of n_clips clips, or ndarray of shape (n_clips, n_samples)
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_clips, n_classes), float32
+            In the order of `classes_`; NaN for a clip that cannot be used, unless
+            ``on_error="raise"``.
+
+        Raises
+        ------
+        ClipError
+            If a clip cannot be used and ``on_error="raise"``.
+        """
+        of_labels = np.asarray(self.transform(X))
+        named = np.equal.outer(self._labels(), self.classes_)
+        return of_labels @ named.astype(of_labels.dtype)
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:
+        """Return the most probable class of each clip.
+
+        Parameters
+        ----------
+        X : sequence of n_clips clips, or ndarray of shape (n_clips, n_samples)
+
+        Returns
+        -------
+        labels : ndarray of shape (n_clips,)
+
+        Raises
+        ------
+        ClipError
+            If a clip cannot be used and ``on_error="raise"``.
+        ValueError
+            If one cannot be used otherwise.
+        """
+        probabilities = self.predict_proba(X)
+        unusable = np.flatnonzero(np.isnan(probabilities).any(axis=1)).tolist()
+        if unusable:
+            raise ValueError(
+                f"the clips {unusable} cannot be used, so they have no label. Leave them out; "
+                "predict_proba gives them NaN."
+            )
+        return self.classes_[probabilities.argmax(axis=1)]
+
+    def _labels(self) -> npt.NDArray[Any]:
+        """Return what each of the model's labels is called here."""
+        own = self._dims()
+        if self.label_map is None:
+            return np.array(own)
+        if isinstance(self.label_map, str):
+            return np.array([canonical(label) for label in own])
+        if unknown := sorted(set(self.label_map) - set(own), key=str):
+            raise ValueError(
+                f"label_map names {unknown}, which {self.model} does not have; it has {own}."
+            )
+        return np.array([self.label_map.get(label, label) for label in own])
+
+    def _activate(self, outputs: Array) -> Array:
+        from scipy.special import softmax
+
+        probabilities: Array = softmax(outputs, axis=1)
+        return probabilities
+
+
+class PretrainedEmotionRegressor(RegressorMixin, _PretrainedModel):
+    """A published model of emotional dimensions, fitted already: nothing is learnt here.
+
+    As :class:`PretrainedEmotionClassifier`, for checkpoints trained for regression, such as of
+    arousal, dominance and valence [1]_.
+
+    Parameters
+    ----------
+    model : str, default="audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim"
+        A folder that `save_pretrained` wrote, or the id of a model on the Hugging Face hub. The
+        licence of the default (CC BY-NC-SA 4.0) is for research only.
+    revision : str, default=None
+        Branch, tag or commit of a model on the hub.
+    device : str, default="auto"
+        Where the model runs: "cpu", "cuda", "cuda:1", …; "auto" takes a GPU if there is one.
+    waveform_rate : float, default=None
+        Sampling rate, in Hz, of clips given as bare waveforms; needed for those.
+    n_jobs : int, default=None
+        Number of threads that read and decode clips while the model runs.
+    cache : str, path-like or None, default="auto"
+        Where records are kept. "auto" is the environment variable ``SKLEARN_SER_CACHE`` or
+        the platform's cache folder; None keeps nothing.
+    on_error : {"raise", "warn", "nan"}, default="raise"
+        What a clip that cannot be used does: raise, give a row of NaN and a warning, or give
+        a row of NaN.
+    verbose : bool, default=False
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    outputs_ : ndarray of shape (n_outputs,)
+        What `predict` gives, in the checkpoint's order; read from it, with or without `fit`.
+
+    Notes
+    -----
+    Values are the model's own, about 0 to 1 for the default. `transform` gives the same as
+    `predict`, for use as features. A clip of more than 40 s (Whisper: 30 s) is heard in equal
+    pieces of at most 30 s, whose outputs are averaged.
+
+    References
+    ----------
+    .. [1] J. Wagner et al., "Dawn of the Transformer Era in Speech Emotion Recognition: Closing
+       the Valence Gap", IEEE Transactions on Pattern Analysis and Machine Intelligence 45(9),
+       2023.
+
+    Examples
+    --------
+    >>> from sklearn_ser.classifiers import PretrainedEmotionRegressor
+    >>> from sklearn_ser.datasets import make_emotional_speech
+    >>> corpus = make_emotional_speech(n_speakers=2, n_sentences=1, random_state=0)
+    >>> regressor = PretrainedEmotionRegressor()
+    >>> regressor.outputs_  # doctest: +SKIP
+    array(['arousal', 'dominance', 'valence'], dtype='<U9')
+    >>> regressor.predict(corpus.X).shape  # doctest: +SKIP
+    (8, 3)
+    """
+
+    short_name = "dimensions"
+    task = "regression"
+
+    def __init__(
+        self,
+        model: str = "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim",
+        *,
+        revision: str | None = None,
+        device: str = "auto",
+        waveform_rate: float | None = None,
+        n_jobs: int | None = None,
+        cache: str | os.PathLike[str] | None = "auto",
+        on_error: str = "raise",
+        verbose: bool = False,
+    ) -> None:
+        self.model = model
+        self.revision = revision
+        self.device = device
+        self.waveform_rate = waveform_rate
+        self.n_jobs = n_jobs
+        self.cache = cache
+        self.on_error = on_error
+        self.verbose = verbose
+
+    @property
+    def outputs_(self) -> npt.NDArray[np.str_]:
+        """What `predict` gives, in the checkpoint's order, of shape (n_outputs,)."""
+        return np.array(self._dims())
+
+    def predict(self, X: Any) -> Array:
+        """Return the model's outputs for each clip.
+
+        Parameters
+        ----------
+        X : sequence of n_clips clips, or ndarray of shape (n_clips, n_samples)
+            Paths, waveforms, (waveform, rate) pairs or dicts; see the user guide.
+
+        Returns
+        -------
+        values : ndarray of shape (n_clips, n_outputs), float32
+            In the order of `outputs_`; NaN for a clip that cannot be used, unless
+            ``on_error="raise"``.
+
+        Raises
+        ------
+        ClipError
+            If a clip cannot be used and ``on_error="raise"``.
+        """
+        return np.asarray(self.transform(X))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

@@ -1,8 +1,17 @@
-"""Classifiers and regressors that take clips of speech."""
+"""Classifiers and regressors for emotion in speech."""
 
+from sklearn_ser.classifiers._layer_weighted import LayerWeightedClassifier
+from sklearn_ser.classifiers._mlp import MLPHead
 from sklearn_ser.classifiers._pretrained import (
     PretrainedEmotionClassifier,
     PretrainedEmotionRegressor,
 )
+from sklearn_ser.classifiers._sequence import SequenceClassifier
 
-__all__ = ["PretrainedEmotionClassifier", "PretrainedEmotionRegressor"]
+__all__ = [
+    "LayerWeightedClassifier",
+    "MLPHead",
+    "PretrainedEmotionClassifier",
+    "PretrainedEmotionRegressor",
+    "SequenceClassifier",
+]

@@ -1,0 +1,209 @@
+"""A head that learns how much each layer of a speech model counts."""
+
+from __future__ import annotations
+
+import re
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from sklearn_ser.classifiers._neural import Array
+from sklearn_ser.classifiers._pooled import PooledClassifier
+
+__all__ = ["LayerWeightedClassifier"]
+
+LAYER = re.compile(r"(?:^|_)layer(\d+)_")
+
+
+class LayerWeightedClassifier(PooledClassifier):
+    """Softmax weights over layers, projection, dropout and a linear layer.
+
+    It stands on ``SSLEmbedder(layer="all")``.
+
+    Parameters
+    ----------
+    n_layers : int or "auto", default="auto"
+        Number of layers that X holds side by side, as many columns each. "auto" reads it from the
+        names of the columns (``layer0_…``) of a frame: see ``set_output``.
+    projection : int, default=256
+        Dimensions that the weighted layer is projected to.
+    standardize : bool, default=True
+        Whether to give each column mean 0 and variance 1 over the clips that are trained on, so
+        that layers are weighed by what they tell and not by how large their numbers are.
+    dropout : float, default=0.5
+        Share of the projection that is dropped in training.
+    learning_rate : float, default=1e-3
+        Of Adam; ten times that for the layers' weights.
+    weight_decay : float, default=1e-2
+        Of Adam.
+    batch_size : int, default=32
+        Clips a step.
+    max_epochs : int, default=100
+        Most epochs.
+    patience : int, default=10
+        Epochs without a lower validation loss after which training stops. The weights of the
+        epoch with the lowest are kept.
+    validation_fraction : float, default=0.1
+        Share of the speakers who are held out of training, one at least.
+    class_weight : "balanced" or None, default="balanced"
+        Whether rare emotions count as much as frequent ones.
+    calibrate : bool, default=False
+        Whether probabilities are calibrated on the held-out speakers, by one temperature.
+    speaker : int, str or None, default=None
+        Column of X that tells who speaks; None if `fit` is told by ``groups``.
+    device : str, default="auto"
+        "cpu", "cuda", … "auto" takes a GPU if there is one.
+    random_state : int, RandomState instance or None, default=None
+        Determines the held-out speakers, first weights, dropout and the order of clips.
+    verbose : bool, default=False
+        Whether to print a line an epoch.
+
+    Attributes
+    ----------
+    layer_weights_ : ndarray of shape (n_layers,)
+        How much each layer counts; they sum to 1.
+    classes_ : ndarray of shape (n_classes,)
+    history_ : dict of str to ndarray of shape (n_epochs,)
+        epoch, train_loss, valid_loss, valid_uar and seconds; ``pd.DataFrame(history_)`` is a table.
+    n_epochs_ : int
+        Epoch whose weights are kept.
+    weights_ : dict of str to ndarray
+        They are.
+    temperature_ : float
+        What scores are divided by.
+
+    References
+    ----------
+    .. [1] S. Yang et al., "SUPERB: speech processing universal performance benchmark",
+       Interspeech 2021.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn_ser import SSLEmbedder
+    >>> from sklearn_ser.classifiers import LayerWeightedClassifier
+    >>> from sklearn_ser.datasets import make_emotional_speech
+    >>> corpus = make_emotional_speech(n_speakers=4, n_sentences=1, random_state=0)
+    >>> X = SSLEmbedder("nano", layer="all", cache=None).fit_transform(corpus.X)
+    >>> head = LayerWeightedClassifier(n_layers=5, max_epochs=3, random_state=0)
+    >>> head.fit(X, corpus.y, groups=corpus.groups).layer_weights_.shape
+    (5,)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_layers": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "projection": [Interval(Integral, 1, None, closed="left")],
+        "standardize": ["boolean"],
+        **PooledClassifier._parameter_constraints,
+    }
+
+    def __init__(
+        self,
+        n_layers: int | str = "auto",
+        *,
+        projection: int = 256,
+        standardize: bool = True,
+        dropout: float = 0.5,
+        learning_rate: float = 1e-3,
+        weight_decay: float = 1e-2,
+        batch_size: int = 32,
+        max_epochs: int = 100,
+        patience: int = 10,
+        validation_fraction: float = 0.1,
+        class_weight: str | None = "balanced",
+        calibrate: bool = False,
+        speaker: int | str | None = None,
+        device: str = "auto",
+        random_state: Any = None,
+        verbose: bool = False,
+    ) -> None:
+        self.n_layers = n_layers
+        self.projection = projection
+        self.standardize = standardize
+        self.dropout = dropout
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.class_weight = class_weight
+        self.calibrate = calibrate
+        self.speaker = speaker
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @classmethod
+    def superb(cls, n_layers: int | str = "auto", **parameters: Any) -> LayerWeightedClassifier:
+        """Return the head that SUPERB classifies emotions with [1]_.
+
+        Its projection and its mean over frames are linear, so that frames may as well be averaged
+        first, by ``SSLEmbedder(layer="all", pooling="mean")``.
+
+        Parameters
+        ----------
+        n_layers : int or "auto", default="auto"
+            Number of layers.
+        **parameters
+            Others, such as random_state.
+
+        Returns
+        -------
+        head : LayerWeightedClassifier
+        """
+        preset = {
+            "standardize": False,
+            "dropout": 0.0,
+            "learning_rate": 1e-4,
+            "weight_decay": 0.0,
+            "class_weight": None,
+        }
+        return cls(n_layers, **{**preset, **parameters})
+
+    @property
+    def layer_weights_(self) -> Array:
+        """How much each layer counts, of shape (n_layers,)."""
+        return softmax(self.weights_["layers.logits"].astype(np.float64))
+
+    def _prepare(self, clips: Any, train: Array) -> None:
+        super()._prepare(clips, train)
+        self.n_layers_ = self._count_layers()
+        if self.n_features_ % self.n_layers_:
+            raise ValueError(
+                f"X has {self.n_features_} columns, which are not {self.n_layers_} layers of as "
+                "many columns each."
+            )
+        self.mean_ = np.zeros(self.n_features_, np.float32)
+        self.scale_ = np.ones(self.n_features_, np.float32)
+        if self.standardize:
+            self.mean_ = clips[train].mean(axis=0)
+            scale = clips[train].std(axis=0)
+            self.scale_ = np.where(scale > 1e-6 * (1 + np.abs(self.mean_)), scale, 1)
+
+    def _count_layers(self) -> int:
+        if not isinstance(self.n_layers, str):
+            return int(self.n_layers)
+        names = [LAYER.search(name) for name in getattr(self, "feature_names_in_", [])]
+        found = {match[1] for match in names if match}
+        if not found:
+            raise ValueError(
+                'n_layers="auto" needs columns called layer0_… and so on: set '
+                'set_output(transform="pandas") on the embedder, or n_layers.'
+            )
+        return len(found)
+
+    def _inputs(self, X: Array) -> Array:
+        scaled = ((X - self.mean_) / self.scale_).astype(np.float32)
+        return scaled.reshape(len(X), self.n_layers_, -1)
+
+    def _module(self) -> Any:
+        from sklearn_ser.classifiers._heads import LayerWeightedHead
+
+        n_dims = self.n_features_ // self.n_layers_
+        return LayerWeightedHead(
+            self.n_layers_, n_dims, len(self.classes_), self.projection, self.dropout
+        )

@@ -1,0 +1,202 @@
+"""What the classifiers that are trained with torch have in common."""
+
+from __future__ import annotations
+
+from abc import ABCMeta, abstractmethod
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.utils import check_random_state, compute_class_weight
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_ser.classifiers._training import hold_out_speakers, temperature_of, train
+
+__all__ = ["NeuralClassifier"]
+
+Array = npt.NDArray[Any]
+
+
+class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
+    """A network that stops training when held-out speakers are recognised no better.
+
+    Subclasses say what the network is and how clips are read.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "patience": [Interval(Integral, 1, None, closed="left")],
+        "validation_fraction": [Interval(Real, 0, 0.5, closed="right")],
+        "class_weight": [StrOptions({"balanced"}), None],
+        "calibrate": ["boolean"],
+        "speaker": [Integral, str, None],
+        "device": [str],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    @abstractmethod
+    def _split(self, X: Any, groups: Any, reset: bool) -> tuple[Any, Any]:
+        """Return the clips, and who speaks or None; a method of the input, checked."""
+
+    @abstractmethod
+    def _prepare(self, clips: Any, train: Array) -> None:
+        """Learn from the clips that are trained on what inputs are scaled by."""
+
+    @abstractmethod
+    def _dataset(self, clips: Any, rows: Array, codes: Array | None) -> Any:
+        """Return a torch dataset of (input, code) pairs."""
+
+    @abstractmethod
+    def _module(self) -> Any:
+        """Return a new network."""
+
+    _collate: Any = None
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, groups: Any = None) -> NeuralClassifier:
+        """Train on most speakers, and stop when the others are recognised no better.
+
+        Parameters
+        ----------
+        X : array-like of n_clips clips
+            See the class.
+        y : array-like of shape (n_clips,)
+            Emotions.
+        groups : array-like of shape (n_clips,), default=None
+            Who speaks, if no column of X tells.
+
+        Returns
+        -------
+        self : object
+        """
+        clips, speakers = self._split(X, groups, reset=True)
+        y = self._check_y(y, len(clips))
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"y has one class, {self.classes_[0]}: there must be two or more to tell apart."
+            )
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        rows, held_out = hold_out_speakers(codes, speakers, self.validation_fraction, seed)
+        self._prepare(clips, rows)
+        weight = None
+        if self.class_weight is not None:
+            known = np.unique(codes[rows])
+            weight = np.zeros(len(self.classes_), dtype=np.float32)
+            weight[known] = compute_class_weight("balanced", classes=known, y=codes[rows])
+        trained = train(
+            self._module,
+            self._dataset(clips, rows, codes),
+            self._dataset(clips, held_out, codes),
+            codes[held_out],
+            class_weight=weight,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            batch_size=self.batch_size,
+            max_epochs=self.max_epochs,
+            patience=self.patience,
+            device=self._device(),
+            random_state=seed,
+            verbose=bool(self.verbose),
+            collate=self._collate,
+        )
+        self.weights_, self.history_ = trained.weights, trained.history
+        self.n_epochs_ = int(self.history_["valid_loss"].argmin()) + 1
+        self.temperature_ = 1.0
+        if self.calibrate:
+            self.temperature_ = temperature_of(trained.valid_scores, codes[held_out])
+        return self
+
+    def decision_function(self, X: Any) -> npt.NDArray[np.float64]:
+        """Return the network's scores, before softmax.
+
+        Parameters
+        ----------
+        X : array-like of n_clips clips
+            See the class.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_clips, n_classes)
+            Of shape (n_clips,) with two classes: the second's score less the first's.
+        """
+        scores = self._scores(X)
+        return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
+
+    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
+        """Return the probability of each emotion.
+
+        Parameters
+        ----------
+        X : array-like of n_clips clips
+            See the class.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_clips, n_classes)
+        """
+        from scipy.special import softmax
+
+        return softmax(self._scores(X) / self.temperature_, axis=1)
+
+    def predict(self, X: Any) -> Array:
+        """Return the likeliest emotion of each clip.
+
+        Parameters
+        ----------
+        X : array-like of n_clips clips
+            See the class.
+
+        Returns
+        -------
+        emotions : ndarray of shape (n_clips,)
+        """
+        return self.classes_[self._scores(X).argmax(axis=1)]
+
+    def _scores(self, X: Any) -> npt.NDArray[np.float64]:
+        import torch
+
+        check_is_fitted(self)
+        clips, _ = self._split(X, None, reset=False)
+        found = []
+        with torch.random.fork_rng(devices=[]), torch.inference_mode():
+            module = self._module()
+            module.load_state_dict({k: torch.tensor(v) for k, v in self.weights_.items()})
+            module.eval().to(self._device())
+            loader = torch.utils.data.DataLoader(
+                self._dataset(clips, np.arange(len(clips)), None),
+                batch_size=self.batch_size,
+                collate_fn=self._collate,
+            )
+            for inputs, _ in loader:
+                inputs = inputs if isinstance(inputs, dict) else {"X": inputs}
+                inputs = {name: value.to(self._device()) for name, value in inputs.items()}
+                found.append(module(**inputs).cpu().numpy())
+        return np.concatenate(found).astype(np.float64)
+
+    def _check_y(self, y: Any, n_clips: int) -> Array:
+        from sklearn.utils import column_or_1d
+        from sklearn.utils.multiclass import check_classification_targets
+
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but it is None.")
+        check_classification_targets(y)
+        y = column_or_1d(y, warn=True)
+        if len(y) != n_clips:
+            raise ValueError(f"{n_clips} clips and {len(y)} emotions do not match.")
+        return y
+
+    def _device(self) -> str:
+        import torch
+
+        if self.device != "auto":
+            return self.device
+        return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,41 @@
+"""What classifiers of pooled embeddings have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_array, validate_data
+
+from sklearn_ser.classifiers._neural import Array, NeuralClassifier
+from sklearn_ser.preprocessing._speaker_column import find_speaker_column
+
+__all__ = ["PooledClassifier"]
+
+
+class PooledClassifier(NeuralClassifier):
+    """A network on a matrix of features, one row a clip, one column of which may be the speaker."""
+
+    def _split(self, X: Any, groups: Any, reset: bool) -> tuple[Any, Any]:
+        X = validate_data(
+            self, X, reset=reset, dtype=None if self.speaker is not None else np.float32
+        )
+        if self.speaker is None:
+            return X, groups
+        names = list(getattr(self, "feature_names_in_", []))
+        column = find_speaker_column(self.speaker, X.shape[1], names)
+        features = check_array(np.delete(X, column, axis=1), dtype=np.float32, estimator=self)
+        return features, X[:, column].astype(str) if groups is None else groups
+
+    def _prepare(self, clips: Any, train: Array) -> None:
+        self.n_features_ = clips.shape[1]
+
+    def _dataset(self, clips: Any, rows: Array, codes: Array | None) -> Any:
+        import torch
+
+        inputs = torch.from_numpy(self._inputs(clips[rows]))
+        targets = np.zeros(len(rows), np.int64) if codes is None else codes[rows]
+        return torch.utils.data.TensorDataset(inputs, torch.from_numpy(targets))
+
+    def _inputs(self, X: Array) -> Array:
+        return X

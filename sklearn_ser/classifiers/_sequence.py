@@ -1,0 +1,259 @@
+"""Heads that read the frames of a clip, one after another."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.base import clone
+from sklearn.utils import _safe_indexing
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import _num_samples
+
+from sklearn_ser.classifiers._neural import Array, NeuralClassifier
+from sklearn_ser.preprocessing._speaker_column import find_speaker_column
+
+__all__ = ["SequenceClassifier"]
+
+AT_ONCE = 64  # clips embedded at once, so that memory stays bounded
+
+
+class SequenceClassifier(NeuralClassifier):
+    """A network on sequences of frames, of whatever length, masked where padded.
+
+    Its input is what ``SSLEmbedder(pooling=None)``, ``MFCCEmbedder(pooling=None)`` or
+    ``EGeMAPSEmbedder(pooling=None)`` give: an array of shape (n_frames, n_features) a clip. With
+    `embedder`, its input is the clips themselves: frames are then read from the embedder's store
+    batch by batch, so that a corpus of any size trains in bounded memory.
+
+    Parameters
+    ----------
+    head : {"pepino", "emobox", "superb", "attention", "lstm"}, default="pepino"
+        "pepino": two pointwise convolutions, ReLU and dropout, mean over frames [1]_.
+        "emobox": layer norm over a clip's frames, Linear(128), ReLU, mean [2]_.
+        "superb": Linear(256), mean [3]_.
+        "attention": mean and deviation of frames weighted by attention [4]_.
+        "lstm": a small bidirectional LSTM between dropouts, mean.
+        All begin with a weighted average of layers, and end in a linear layer.
+    embedder : transformer, default=None
+        Makes sequences of clips, with ``pooling=None``.
+    n_layers : int, default=1
+        Number of layers that frames hold side by side, as ``SSLEmbedder(layer="all")`` gives them.
+    standardize : bool, default=True
+        Whether to give each dimension of a frame mean 0 and variance 1 over the frames that are
+        trained on.
+    dropout : float, default=0.5
+        Share of units that are dropped in training.
+    learning_rate : float, default=1e-3
+        Of Adam; ten times that for the layers' weights.
+    weight_decay : float, default=1e-2
+        Of Adam.
+    batch_size : int, default=32
+        Clips a step.
+    max_epochs : int, default=100
+        Most epochs.
+    patience : int, default=10
+        Epochs without a lower validation loss after which training stops. The weights of the
+        epoch with the lowest are kept.
+    validation_fraction : float, default=0.1
+        Share of the speakers who are held out of training, one at least.
+    class_weight : "balanced" or None, default="balanced"
+        Whether rare emotions count as much as frequent ones.
+    calibrate : bool, default=False
+        Whether probabilities are calibrated on the held-out speakers, by one temperature.
+    speaker : int, str or None, default=None
+        With `embedder` and a frame of clips, the column that tells who speaks; None if `fit` is
+        told by ``groups``.
+    device : str, default="auto"
+        "cpu", "cuda", … "auto" takes a GPU if there is one.
+    random_state : int, RandomState instance or None, default=None
+        Determines the held-out speakers, first weights, dropout and the order of clips.
+    verbose : bool, default=False
+        Whether to print a line an epoch.
+
+    Attributes
+    ----------
+    layer_weights_ : ndarray of shape (n_layers,)
+        How much each layer counts; they sum to 1.
+    classes_ : ndarray of shape (n_classes,)
+    history_ : dict of str to ndarray of shape (n_epochs,)
+        epoch, train_loss, valid_loss, valid_uar and seconds; ``pd.DataFrame(history_)`` is a table.
+    n_epochs_ : int
+        Epoch whose weights are kept.
+    weights_ : dict of str to ndarray
+        They are.
+    temperature_ : float
+        What scores are divided by.
+
+    References
+    ----------
+    .. [1] L. Pepino, P. Riera, L. Ferrer, "Emotion recognition from speech using wav2vec 2.0
+       embeddings", Interspeech 2021.
+    .. [2] Z. Ma et al., "EmoBox: multilingual multi-corpus speech emotion recognition toolkit
+       and benchmark", Interspeech 2024.
+    .. [3] S. Yang et al., "SUPERB: speech processing universal performance benchmark",
+       Interspeech 2021.
+    .. [4] K. Okabe, T. Koshinaka, K. Shinoda, "Attentive statistics pooling for deep speaker
+       embedding", Interspeech 2018.
+
+    Examples
+    --------
+    >>> from sklearn_ser import SSLEmbedder
+    >>> from sklearn_ser.classifiers import SequenceClassifier
+    >>> from sklearn_ser.datasets import make_emotional_speech
+    >>> corpus = make_emotional_speech(n_speakers=4, n_sentences=1, random_state=0)
+    >>> frames = SSLEmbedder("nano", layer=3, pooling=None, cache=None)
+    >>> head = SequenceClassifier("attention", max_epochs=3, random_state=0)
+    >>> head.fit(frames.fit_transform(corpus.X), corpus.y, groups=corpus.groups).classes_.tolist()
+    ['anger', 'happiness', 'neutral', 'sadness']
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "head": [StrOptions({"pepino", "emobox", "superb", "attention", "lstm"})],
+        "embedder": [HasMethods(["fit", "transform"]), None],
+        "n_layers": [Interval(Integral, 1, None, closed="left")],
+        "standardize": ["boolean"],
+        **NeuralClassifier._parameter_constraints,
+    }
+
+    def __init__(
+        self,
+        head: str = "pepino",
+        *,
+        embedder: Any = None,
+        n_layers: int = 1,
+        standardize: bool = True,
+        dropout: float = 0.5,
+        learning_rate: float = 1e-3,
+        weight_decay: float = 1e-2,
+        batch_size: int = 32,
+        max_epochs: int = 100,
+        patience: int = 10,
+        validation_fraction: float = 0.1,
+        class_weight: str | None = "balanced",
+        calibrate: bool = False,
+        speaker: int | str | None = None,
+        device: str = "auto",
+        random_state: Any = None,
+        verbose: bool = False,
+    ) -> None:
+        self.head = head
+        self.embedder = embedder
+        self.n_layers = n_layers
+        self.standardize = standardize
+        self.dropout = dropout
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.class_weight = class_weight
+        self.calibrate = calibrate
+        self.speaker = speaker
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @property
+    def layer_weights_(self) -> Array:
+        """How much each layer counts, of shape (n_layers,)."""
+        return softmax(self.weights_["layers.logits"].astype(np.float64))
+
+    @property
+    def _collate(self) -> Any:
+        from sklearn_ser.classifiers._batches import padded
+
+        return padded
+
+    def _split(self, X: Any, groups: Any, reset: bool) -> tuple[Any, Any]:
+        if self.embedder is None:
+            return _as_sequences(X), groups
+        if reset:
+            self.embedder_ = clone(self.embedder)
+        if self.speaker is None:
+            return _Embedded(X, self.embedder_), groups
+        if not hasattr(X, "columns"):
+            raise TypeError(f"speaker={self.speaker!r} needs X to be a frame of clips.")
+        column = find_speaker_column(self.speaker, X.shape[1], list(map(str, X.columns)))
+        clips = X[[name for i, name in enumerate(X.columns) if i != column]]
+        who = X[X.columns[column]].to_numpy().astype(str)
+        return _Embedded(clips, self.embedder_), who if groups is None else groups
+
+    def _prepare(self, clips: Any, train: Array) -> None:
+        total = squares = np.zeros(0)
+        n_frames = 0
+        for start in range(0, len(train), AT_ONCE):
+            for frames in clips[train[start : start + AT_ONCE]]:
+                values = frames.astype(np.float64)
+                total = total + values.sum(axis=0) if n_frames else values.sum(axis=0)
+                squares = squares + (values**2).sum(axis=0) if n_frames else (values**2).sum(axis=0)
+                n_frames += len(values)
+        self.n_features_ = len(total)
+        if self.n_features_ % self.n_layers:
+            raise ValueError(
+                f"frames have {self.n_features_} dimensions, which are not n_layers="
+                f"{self.n_layers} layers of as many dimensions each."
+            )
+        self.mean_ = np.zeros(self.n_features_, np.float32)
+        self.scale_ = np.ones(self.n_features_, np.float32)
+        if self.standardize:
+            mean = total / n_frames
+            scale = np.sqrt(np.maximum(squares / n_frames - mean**2, 0))
+            self.mean_ = mean.astype(np.float32)
+            self.scale_ = np.where(scale > 1e-6 * (1 + np.abs(mean)), scale, 1).astype(np.float32)
+
+    def _dataset(self, clips: Any, rows: Array, codes: Array | None) -> Any:
+        from sklearn_ser.classifiers._batches import Sequences
+
+        targets = np.zeros(len(rows), np.int64) if codes is None else codes[rows]
+        return Sequences(clips, rows, targets, self._inputs)
+
+    def _inputs(self, frames: Array) -> Array:
+        if frames.ndim != 2 or frames.shape[1] != self.n_features_:
+            raise ValueError(
+                f"frames of shape {frames.shape}: (n_frames, {self.n_features_}) was expected."
+            )
+        scaled = ((frames - self.mean_) / self.scale_).astype(np.float32)
+        return scaled.reshape(len(frames), self.n_layers, -1)
+
+    def _module(self) -> Any:
+        from sklearn_ser.classifiers._heads import HEADS
+
+        n_dims = self.n_features_ // self.n_layers
+        return HEADS[self.head](self.n_layers, n_dims, len(self.classes_), self.dropout)
+
+
+class _Embedded:
+    """Clips that are turned into frames when they are asked for."""
+
+    def __init__(self, clips: Any, embedder: Any) -> None:
+        self.clips, self.embedder = clips, embedder
+
+    def __len__(self) -> int:
+        return int(_num_samples(self.clips))
+
+    def __getitem__(self, rows: Array) -> Array:
+        return self.embedder.fit(_safe_indexing(self.clips, rows)).transform(
+            _safe_indexing(self.clips, rows)
+        )
+
+
+def _as_sequences(X: Any) -> Array:
+    """Return an object array of (n_frames, n_features) arrays."""
+    if hasattr(X, "to_list"):
+        X = X.to_list()
+    sequences = np.empty(_num_samples(X), dtype=object)
+    for i, values in enumerate(X):
+        frames = np.asarray(values)
+        if frames.ndim != 2 or not len(frames) or frames.dtype.kind not in "fiu":
+            raise ValueError(
+                f"clip {i}: an array of shape (n_frames, n_features) was expected, got shape "
+                f"{frames.shape}. Embed clips with pooling=None."
+            )
+        if not np.isfinite(frames).all():
+            raise ValueError(f"clip {i}: its frames hold NaN or infinity. Leave it out.")
+        sequences[i] = frames
+    return sequences

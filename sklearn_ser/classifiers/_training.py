@@ -1,0 +1,171 @@
+"""Train a network until speakers who were held out are recognised no better."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedShuffleSplit
+
+__all__ = ["Trained", "hold_out_speakers", "temperature_of", "train"]
+
+# A softmax of few weights moves little at the rate that suits thousands.
+LAYER_RATE = 10
+CURVES = ("epoch", "train_loss", "valid_loss", "valid_uar", "dur")
+
+
+class Trained(NamedTuple):
+    """What training leaves."""
+
+    #: The module's state by name, of the epoch with the lowest validation loss.
+    weights: dict[str, npt.NDArray[Any]]
+    #: Of each epoch: epoch, train_loss, valid_loss, valid_uar and seconds.
+    history: dict[str, npt.NDArray[Any]]
+    #: Scores of the held-out clips, before softmax.
+    valid_scores: npt.NDArray[np.float64]
+
+
+def hold_out_speakers(
+    y: npt.NDArray[np.int64], speakers: Any, fraction: float, random_state: int | None
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return the clips to train on, and those of about `fraction` of the speakers to validate on.
+
+    Speakers are drawn so that emotions are as frequent on both sides. Without speakers, clips are
+    drawn, with a warning.
+    """
+    n_splits = max(2, round(1 / fraction))
+    if speakers is None:
+        warnings.warn(
+            "it is not known who speaks, so that training is stopped by clips of speakers who are "
+            "trained on: it will go on too long. Pass groups to fit, or a column of X as speaker.",
+            stacklevel=4,
+        )
+        split = StratifiedShuffleSplit(1, test_size=fraction, random_state=random_state)
+        return next(split.split(y, y))
+    speakers = np.asarray(speakers)
+    n_speakers = len(np.unique(speakers))
+    if n_speakers < 2:
+        raise ValueError(
+            f"{n_speakers} speaker: one is held out of training to tell when to stop, so there "
+            "must be two or more."
+        )
+    folds = StratifiedGroupKFold(min(n_splits, n_speakers), shuffle=True, random_state=random_state)
+    with warnings.catch_warnings():  # of emotions with fewer clips than folds
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        return next(folds.split(y, y, speakers))
+
+
+def train(
+    module: Callable[[], Any],
+    training: Any,
+    validation: Any,
+    valid_codes: npt.NDArray[np.int64],
+    *,
+    class_weight: npt.NDArray[np.float32] | None,
+    learning_rate: float,
+    weight_decay: float,
+    batch_size: int,
+    max_epochs: int,
+    patience: int,
+    device: str,
+    random_state: int,
+    verbose: bool,
+    collate: Callable[..., Any] | None = None,
+) -> Trained:
+    """Train with Adam until the validation loss has not fallen for `patience` epochs.
+
+    Parameters
+    ----------
+    module : callable
+        Makes the network, once the seed is set.
+    training, validation : torch.utils.data.Dataset
+        Of (input, code of the emotion) pairs.
+    valid_codes : ndarray of shape (n_validation_clips,)
+        Those of the validation clips.
+    class_weight : ndarray of shape (n_classes,) or None
+        Weights of the emotions in the loss.
+    collate : callable, default=None
+        Makes a batch of such pairs.
+    """
+    import torch
+
+    try:
+        from skorch import NeuralNet
+        from skorch.callbacks import EarlyStopping, EpochScoring
+        from skorch.helper import predefined_split
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"training a network needs skorch: pip install 'sklearn-ser[heads]' ({error})"
+        ) from None
+
+    from sklearn_ser.evaluation import uar_score
+
+    def uar(net: Any, dataset: Any, _: Any) -> float:
+        return uar_score(valid_codes, net.forward(dataset).argmax(dim=1).cpu().numpy())
+
+    generator = torch.Generator().manual_seed(random_state)
+    loaders = (
+        {}
+        if collate is None
+        else {
+            "iterator_train__collate_fn": collate,
+            "iterator_valid__collate_fn": collate,
+        }
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(random_state)
+        network = module()
+        rates = []
+        if any(name.startswith("layers.") for name, _ in network.named_parameters()):
+            rates = [("layers.*", {"lr": LAYER_RATE * learning_rate})]
+        net = NeuralNet(
+            network,
+            torch.nn.CrossEntropyLoss,
+            criterion__weight=None if class_weight is None else torch.from_numpy(class_weight),
+            optimizer=torch.optim.Adam,
+            optimizer__weight_decay=weight_decay,
+            optimizer__param_groups=rates,
+            lr=learning_rate,
+            batch_size=batch_size,
+            max_epochs=max_epochs,
+            iterator_train__shuffle=True,
+            iterator_train__generator=generator,
+            train_split=predefined_split(validation),
+            callbacks=[
+                ("uar", EpochScoring(uar, lower_is_better=False, name="valid_uar")),
+                ("stop", EarlyStopping(patience=patience, load_best=True, sink=_silent)),
+            ],
+            predict_nonlinearity=None,
+            device=device,
+            verbose=int(verbose),
+            **loaders,
+        )
+        net.fit(training, y=None)
+        scores = net.forward(validation).cpu().numpy().astype(np.float64)
+    state = {name: value.cpu().numpy() for name, value in net.module_.state_dict().items()}
+    curves = zip(*net.history[:, CURVES], strict=True)
+    history = {name: np.array(curve) for name, curve in zip(CURVES, curves, strict=True)}
+    history["seconds"] = history.pop("dur")
+    return Trained(state, history, scores)
+
+
+def _silent(*_: Any) -> None:
+    """Take what skorch would print."""
+
+
+def temperature_of(scores: npt.NDArray[np.float64], y: npt.NDArray[np.int64]) -> float:
+    """Return what to divide scores by so that held-out speakers' probabilities are likeliest.
+
+    C. Guo et al., "On calibration of modern neural networks", ICML 2017.
+    """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+
+    def loss(log_temperature: float) -> float:
+        chances = log_softmax(scores / np.exp(log_temperature), axis=1)
+        return -float(chances[np.arange(len(y)), y].mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-4, 4), method="bounded").x))

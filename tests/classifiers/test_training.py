@@ -1,0 +1,292 @@
+"""Training stops by speakers who were held out, and repeats to the bit."""
+
+import pickle
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+import torch
+from scipy.special import log_softmax
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_ser import MFCCEmbedder, SSLEmbedder
+from sklearn_ser.classifiers import LayerWeightedClassifier, MLPHead, SequenceClassifier
+from sklearn_ser.classifiers._training import hold_out_speakers, temperature_of
+from sklearn_ser.datasets import make_emotional_speech
+
+N_LAYERS = 5
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return make_emotional_speech(n_speakers=6, n_sentences=2, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def pooled(corpus):
+    return SSLEmbedder("nano", layer="all", cache=None).fit_transform(corpus.X)
+
+
+@pytest.fixture(scope="module")
+def sequences(corpus):
+    return SSLEmbedder("nano", layer="all", pooling=None, cache=None).fit_transform(corpus.X)
+
+
+HEADS = [
+    MLPHead(max_epochs=8, random_state=0),
+    LayerWeightedClassifier(N_LAYERS, max_epochs=8, random_state=0),
+    SequenceClassifier("attention", n_layers=N_LAYERS, max_epochs=8, random_state=0),
+    SequenceClassifier("lstm", n_layers=N_LAYERS, max_epochs=8, random_state=0),
+]
+
+
+@pytest.fixture(params=HEADS, ids=lambda head: getattr(head, "head", type(head).__name__))
+def head(request):
+    return clone(request.param)
+
+
+@pytest.fixture
+def X(head, pooled, sequences):
+    return sequences if isinstance(head, SequenceClassifier) else pooled
+
+
+def test_it_learns_and_remembers_its_best_epoch(head, X, corpus):
+    head.set_params(max_epochs=300, patience=5).fit(X, corpus.y, groups=corpus.groups)
+    assert head.classes_.tolist() == sorted(set(corpus.y))
+    assert head.score(X, corpus.y) > 0.6
+    history = pd.DataFrame(head.history_)
+    assert list(history) == ["epoch", "train_loss", "valid_loss", "valid_uar", "seconds"]
+    assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
+    assert head.n_epochs_ == history["epoch"][history["valid_loss"].idxmin()]
+    assert len(history) == head.n_epochs_ + 5 < 300  # patience ran out
+    chances = head.predict_proba(X)
+    np.testing.assert_allclose(chances.sum(axis=1), 1)
+    np.testing.assert_array_equal(head.classes_[chances.argmax(axis=1)], head.predict(X))
+
+
+def test_weights_kept_are_those_of_the_best_epoch(pooled, corpus):
+    long = MLPHead(max_epochs=300, patience=5, random_state=0).fit(
+        pooled, corpus.y, groups=corpus.groups
+    )
+    assert long.n_epochs_ < len(long.history_["epoch"])
+    short = MLPHead(max_epochs=long.n_epochs_, random_state=0)
+    short.fit(pooled, corpus.y, groups=corpus.groups)
+    for name, values in short.weights_.items():
+        np.testing.assert_array_equal(long.weights_[name], values)
+
+
+def test_a_seed_repeats_training_to_the_bit(head, X, corpus):
+    first = clone(head).fit(X, corpus.y, groups=corpus.groups)
+    torch.manual_seed(7)
+    state = torch.get_rng_state()
+    second = clone(head).fit(X, corpus.y, groups=corpus.groups)
+    for name, values in first.weights_.items():
+        np.testing.assert_array_equal(second.weights_[name], values)
+    np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
+    assert torch.equal(torch.get_rng_state(), state)  # the caller's own draws go on
+    other = clone(head).set_params(random_state=1).fit(X, corpus.y, groups=corpus.groups)
+    assert any((first.weights_[n] != other.weights_[n]).any() for n in first.weights_)
+
+
+def test_predictions_do_not_depend_on_the_batch(head, X, corpus):
+    head.fit(X, corpus.y, groups=corpus.groups)
+    together = head.decision_function(X)
+    apart = np.concatenate([head.decision_function(X[i : i + 1]) for i in range(len(X))])
+    np.testing.assert_allclose(apart, together, atol=1e-5)
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.2, 0.5])
+def test_speakers_are_held_out_whole(corpus, fraction):
+    codes = np.unique(corpus.y, return_inverse=True)[1]
+    train, valid = hold_out_speakers(codes, corpus.groups, fraction, 0)
+    assert sorted([*train, *valid]) == list(range(len(codes)))
+    assert not set(corpus.groups[train]) & set(corpus.groups[valid])
+    assert abs(len(set(corpus.groups[valid])) - max(1, 6 * fraction)) < 1
+    assert set(codes[valid]) == set(codes)
+
+
+def test_unknown_speakers_are_warned_of(pooled, corpus):
+    with pytest.warns(UserWarning, match="it is not known who speaks"):
+        MLPHead(max_epochs=2, random_state=0).fit(pooled, corpus.y)
+    with pytest.raises(ValueError, match="1 speaker: one is held out"):
+        MLPHead().fit(pooled, corpus.y, groups=["a"] * len(corpus.y))
+
+
+def test_nothing_is_learnt_from_held_out_speakers_but_when_to_stop(sequences, pooled, corpus):
+    """Scaling, too, knows only the clips that are trained on."""
+    codes = np.unique(corpus.y, return_inverse=True)[1]
+    head = LayerWeightedClassifier(N_LAYERS, max_epochs=2, random_state=0)
+    seed = int(np.random.RandomState(0).randint(2**31 - 1))
+    train, _ = hold_out_speakers(codes, corpus.groups, head.validation_fraction, seed)
+    head.fit(pooled, corpus.y, groups=corpus.groups)
+    np.testing.assert_allclose(head.mean_, pooled[train].mean(axis=0), rtol=1e-5, atol=1e-5)
+    sequence = SequenceClassifier(n_layers=N_LAYERS, max_epochs=2, random_state=0)
+    sequence.fit(sequences, corpus.y, groups=corpus.groups)
+    frames = np.concatenate([sequences[i] for i in train])
+    np.testing.assert_allclose(sequence.mean_, frames.mean(axis=0), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(sequence.scale_, frames.std(axis=0), rtol=1e-3)
+
+
+def test_speakers_may_be_a_column(pooled, corpus):
+    frame = pd.DataFrame(pooled, columns=[f"x{i}" for i in range(pooled.shape[1])])
+    frame["speaker"] = corpus.groups
+    told = MLPHead(max_epochs=3, random_state=0).fit(pooled, corpus.y, groups=corpus.groups)
+    column = MLPHead(max_epochs=3, random_state=0, speaker="speaker").fit(frame, corpus.y)
+    np.testing.assert_array_equal(column.predict_proba(frame), told.predict_proba(pooled))
+    head = make_pipeline(MLPHead(max_epochs=2, random_state=0, speaker="speaker"))
+    scores = cross_val_score(head, frame, corpus.y, groups=corpus.groups, cv=GroupKFold(2))
+    assert len(scores) == 2
+
+
+def test_layers_are_counted_by_the_columns_names(corpus, pooled):
+    embedder = SSLEmbedder("nano", layer="all", cache=None).set_output(transform="pandas")
+    frame = embedder.fit_transform(corpus.X)
+    named = LayerWeightedClassifier(max_epochs=3, random_state=0)
+    named.fit(frame, corpus.y, groups=corpus.groups)
+    given = LayerWeightedClassifier(N_LAYERS, max_epochs=3, random_state=0)
+    given.fit(pooled, corpus.y, groups=corpus.groups)
+    np.testing.assert_array_equal(named.predict_proba(frame), given.predict_proba(pooled))
+    assert named.layer_weights_.shape == (N_LAYERS,)
+    assert named.layer_weights_.sum() == pytest.approx(1)
+    with pytest.raises(ValueError, match="set_output"):
+        LayerWeightedClassifier().fit(pooled, corpus.y, groups=corpus.groups)
+    with pytest.raises(ValueError, match="not 7 layers"):
+        LayerWeightedClassifier(7).fit(pooled, corpus.y, groups=corpus.groups)
+
+
+def test_the_layer_that_tells_gets_the_weight():
+    """Only the second of three layers knows the class."""
+    rng = np.random.default_rng(0)
+    y = np.tile([0, 1, 2], 80)
+    X = rng.normal(size=(240, 3, 8))
+    X[np.arange(240), 1, y] += 4
+    head = LayerWeightedClassifier(3, learning_rate=3e-3, random_state=0)
+    head.fit(X.reshape(240, -1), y, groups=np.repeat(np.arange(8), 30))
+    assert head.layer_weights_.argmax() == 1
+    assert head.layer_weights_[1] > 0.5
+
+
+def test_superb_is_a_preset():
+    head = LayerWeightedClassifier.superb(13, random_state=0)
+    assert (head.projection, head.dropout, head.standardize) == (256, 0.0, False)
+    assert (head.learning_rate, head.class_weight, head.random_state) == (1e-4, None, 0)
+
+
+def test_frames_may_be_read_from_the_store_while_training(corpus, sequences, tmp_path):
+    embedder = SSLEmbedder("nano", layer="all", pooling=None, cache=str(tmp_path))
+    head = SequenceClassifier("pepino", n_layers=N_LAYERS, max_epochs=3, random_state=0)
+    memory = clone(head).fit(sequences, corpus.y, groups=corpus.groups)
+    stored = clone(head).set_params(embedder=embedder)
+    stored.fit(corpus.X, corpus.y, groups=corpus.groups)
+    np.testing.assert_array_equal(stored.predict_proba(corpus.X), memory.predict_proba(sequences))
+    frame = pd.DataFrame({"clip": corpus.X, "speaker": corpus.groups})
+    column = clone(stored).set_params(speaker="speaker").fit(frame, corpus.y)
+    np.testing.assert_array_equal(column.predict_proba(frame), stored.predict_proba(corpus.X))
+
+
+def test_calibration_makes_held_out_emotions_likeliest():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 500)
+    scores = rng.normal(size=(500, 3))
+    scores[np.arange(500), y] += 1
+    temperature = temperature_of(10 * scores, y)
+
+    def loss(t):
+        return -log_softmax(10 * scores / t, axis=1)[np.arange(500), y].mean()
+
+    assert loss(temperature) < min(loss(temperature * 1.05), loss(temperature / 1.05), loss(1))
+
+
+def test_temperature_divides_the_scores(pooled, corpus):
+    plain = MLPHead(max_epochs=15, random_state=0).fit(pooled, corpus.y, groups=corpus.groups)
+    assert plain.temperature_ == 1
+    head = clone(plain).set_params(calibrate=True).fit(pooled, corpus.y, groups=corpus.groups)
+    assert head.temperature_ != 1
+    np.testing.assert_array_equal(head.predict(pooled), plain.predict(pooled))
+    scores = head.decision_function(pooled) / head.temperature_
+    np.testing.assert_allclose(np.log(head.predict_proba(pooled)), log_softmax(scores, axis=1))
+
+
+def test_rare_emotions_count_as_much(pooled, corpus):
+    few = np.flatnonzero((corpus.y != "anger") | (np.arange(len(corpus.y)) % 3 == 0))
+    heads = [
+        MLPHead(max_epochs=5, random_state=0, class_weight=weight).fit(
+            pooled[few], corpus.y[few], groups=corpus.groups[few]
+        )
+        for weight in ("balanced", None)
+    ]
+    anger = [head.predict_proba(pooled[few])[:, 0].mean() for head in heads]
+    assert anger[0] > anger[1]
+
+
+def test_heads_are_small_and_safe_to_keep(head, X, corpus):
+    head.fit(X, corpus.y, groups=corpus.groups)
+    again = pickle.loads(pickle.dumps(head))
+    np.testing.assert_array_equal(again.predict(X), head.predict(X))
+    dumped = skops.io.dumps(head)
+    trusted = skops.io.get_untrusted_types(data=dumped)
+    assert all(name.startswith("sklearn_ser.") for name in trusted), trusted
+    loaded = skops.io.loads(dumped, trusted=trusted)
+    np.testing.assert_array_equal(loaded.predict(X), head.predict(X))
+
+
+def test_in_a_search_beside_an_embedder(corpus):
+    pipeline = make_pipeline(
+        SSLEmbedder("nano", layer="all"), StandardScaler(), LayerWeightedClassifier(N_LAYERS)
+    )
+    pipeline.set_params(
+        layerweightedclassifier__max_epochs=2, layerweightedclassifier__random_state=0
+    )
+    search = GridSearchCV(
+        pipeline, {"layerweightedclassifier__dropout": [0.1, 0.5]}, cv=GroupKFold(2)
+    )
+    search.fit(
+        corpus.X,
+        corpus.y,
+        groups=corpus.groups,
+        layerweightedclassifier__groups=corpus.groups,
+    )
+    assert search.predict(corpus.X).shape == (48,)
+
+
+def test_two_emotions(pooled, corpus):
+    two = np.isin(corpus.y, ["anger", "sadness"])
+    head = MLPHead(max_epochs=10, random_state=0)
+    head.fit(pooled[two], corpus.y[two], groups=corpus.groups[two])
+    scores = head.decision_function(pooled[two])
+    assert scores.shape == (two.sum(),)
+    np.testing.assert_array_equal(head.predict(pooled[two]) == "sadness", scores > 0)
+
+
+def test_unusable_input_gets_one_clear_error(corpus, pooled, sequences):
+    groups = corpus.groups
+    with pytest.raises(ValueError, match="y has one class, anger"):
+        MLPHead().fit(pooled, ["anger"] * 48, groups=groups)
+    with pytest.raises(ValueError, match="48 clips and 47 emotions"):
+        MLPHead().fit(pooled, corpus.y[1:], groups=groups)
+    with pytest.raises(ValueError, match=r"clip 0: an array of shape .* pooling=None"):
+        SequenceClassifier().fit(MFCCEmbedder().fit_transform(corpus.X), corpus.y, groups=groups)
+    with pytest.raises(ValueError, match="not n_layers=7 layers"):
+        SequenceClassifier(n_layers=7).fit(sequences, corpus.y, groups=groups)
+    broken = sequences.copy()
+    broken[3] = np.full((4, sequences[0].shape[1]), np.nan)
+    with pytest.raises(ValueError, match="clip 3: its frames hold NaN"):
+        SequenceClassifier().fit(broken, corpus.y, groups=groups)
+    with pytest.raises(TypeError, match="needs X to be a frame of clips"):
+        SequenceClassifier(embedder=MFCCEmbedder(pooling=None), speaker="speaker").fit(
+            corpus.X, corpus.y
+        )
+    head = SequenceClassifier(max_epochs=1, random_state=0).fit(sequences, corpus.y, groups=groups)
+    with pytest.raises(ValueError, match="frames of shape"):
+        head.predict(MFCCEmbedder(pooling=None).fit_transform(corpus.X))
+
+
+def test_missing_skorch_says_what_to_install(pooled, corpus, monkeypatch):
+    monkeypatch.setitem(sys.modules, "skorch", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'sklearn-ser\[heads\]'"):
+        MLPHead(random_state=0).fit(pooled, corpus.y, groups=corpus.groups)

@@ -11,6 +11,7 @@ import pandas as pd
 from sklearn.utils import Bunch, _safe_indexing
 
 from sklearn_ser.datasets import pool_corpora
+from sklearn_ser.evaluation._alignment import ALIGNMENTS
 from sklearn_ser.evaluation._comparison import Comparison, LeakageWarning, versions
 from sklearn_ser.evaluation._fits import Clips, Task, fit_all, scores
 from sklearn_ser.evaluation._matrices import embed
@@ -31,6 +32,7 @@ def compare(
     cv: Any = "loso",
     classifier: Any = "logistic",
     speaker_scaling: str | None = None,
+    alignment: str | None = None,
     audit: bool = True,
     n_jobs: int | None = None,
     verbose: bool = False,
@@ -71,6 +73,9 @@ def compare(
         :class:`~sklearn_ser.preprocessing.SpeakerScaler`, with test speakers scaled by their own
         clips ("own": transductive) or by those of the training fold ("global": inductive). None
         standardises all by the training fold.
+    alignment : {"standardize", "coral"}, default=None
+        With `train` and `test`, how features are aligned to the test corpus, as in
+        :func:`compare_across`: transductive.
     audit : bool, default=True
         Whether to look for the same audio on both sides of the folds, too; speakers, sessions and
         sentences are always looked for.
@@ -127,6 +132,11 @@ def compare(
         raise ValueError(
             f'speaker_scaling={speaker_scaling!r}; it must be None, "own" or "global".'
         )
+    if alignment is not None and corpus is not None:
+        raise ValueError("alignment is for two corpora, train and test.")
+    if alignment not in (None, *ALIGNMENTS):
+        raise ValueError(f"alignment={alignment!r}; it must be None or one of {list(ALIGNMENTS)}.")
+    transductive = speaker_scaling == "own" or alignment is not None
     if corpus is None:
         if cv != "loso":
             raise ValueError("cv is for folds within a corpus; with train and test there is one.")
@@ -149,7 +159,7 @@ def compare(
 
     clips = Clips(corpus.y, corpus.groups)
     tasks = [
-        Task(row, fold, matrix.values, *sides)
+        Task(row, fold, matrix.values, *sides, alignment)
         for row, matrix in enumerate(matrices)
         for fold, sides in enumerate(folds)
     ]
@@ -165,7 +175,8 @@ def compare(
         {
             **matrix.description,
             "speaker_scaling": speaker_scaling,
-            "transductive": speaker_scaling == "own",
+            "alignment": alignment,
+            "transductive": transductive,
             **scores(predictions[predictions["row"] == row], random_state),
             "seconds_extract": round(matrix.seconds, 3),
         }
@@ -182,7 +193,8 @@ def compare(
         "n_folds": len(folds),
         "classifier": classifier if isinstance(classifier, str) else repr(classifier),
         "speaker_scaling": speaker_scaling,
-        "transductive": speaker_scaling == "own",
+        "alignment": alignment,
+        "transductive": transductive,
         "audit": {
             "speaker_independent": found.speaker_independent,
             "shares_audio": found.shares_audio,

@@ -71,8 +71,10 @@ class Comparison:
             results["classifier"],
         ]
         if results["speaker_scaling"] is not None:
-            kind = "transductive" if results["transductive"] else "inductive"
+            kind = "transductive" if results["speaker_scaling"] == "own" else "inductive"
             how.append(f"scaled per speaker ({kind})")
+        if results["alignment"] is not None:
+            how.append(f"aligned by {results['alignment']} (transductive)")
         if not results["audit"]["speaker_independent"]:
             how.append("NOT speaker-independent")
         if results["audit"]["shares_audio"]:

@@ -189,6 +189,10 @@ def compare_across(
     LeakageWarning
         If speakers, or audio, stand on both sides of a fold.
 
+    Notes
+    -----
+    The search for C sees training clips as they were aligned, without labels of the test corpus.
+
     References
     ----------
     .. [1] B. Sun, J. Feng, K. Saenko, "Correlation alignment for unsupervised domain adaptation",

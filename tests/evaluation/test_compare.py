@@ -141,12 +141,13 @@ def test_display_shows_every_row():
 
     rows = [row("ssl", 1, 0.5), row("ssl", 0, 0.4), row("mfcc", None, 0.3)]
     results = {"corpus": "c", "n_clips": 9, "n_speakers": 3, "cv": "loso", "rows": rows,
-               "classifier": "lda", "emotions": ["a", "b"], "chance": 0.5, "speaker_scaling": "own",
-               "transductive": True,
+               "classifier": "lda", "emotions": ["a", "b"], "chance": 0.5,
+               "speaker_scaling": "own", "alignment": "coral", "transductive": True,
                "audit": {"speaker_independent": False, "shares_audio": True}}  # fmt: skip
     ax = ComparisonDisplay.from_comparison(Comparison(results, None)).ax_
     assert ax.get_title() == (
         "c: 9 clips of 3 speakers, 2 emotions, loso, lda, scaled per speaker (transductive), "
+        "aligned by coral (transductive), "
         "NOT speaker-independent, SAME AUDIO trained on and tested"
     )
     drawn = {line.get_label(): line.get_ydata() for line in ax.get_lines()}

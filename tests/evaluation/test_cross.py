@@ -105,6 +105,13 @@ def test_compare_trains_on_one_corpus_and_tests_on_another(corpora):
     expected = np.mean([np.mean(predicted[three.y == label] == label) for label in set(three.y)])
     assert found.results["rows"][0]["uar"] == pytest.approx(expected)
     assert found.results["corpus"] == "synthetic → three"
+    aligned = compare(None, ["mfcc"], train=one, test=three, classifier="lda", alignment="coral")
+    X, X_test = ALIGNMENTS["coral"](X, X_test, np.zeros(len(X)))
+    predicted = lda().fit(X, one.y).predict(X_test)
+    expected = np.mean([np.mean(predicted[three.y == label] == label) for label in set(three.y)])
+    assert aligned.results["rows"][0]["uar"] == pytest.approx(expected)
+    assert aligned.results["rows"][0]["transductive"] is True
+    assert "aligned by coral (transductive)" in aligned.title
     assert found.results["n_folds"] == 1
     assert found.results["audit"]["speaker_independent"] is True
 
@@ -217,6 +224,8 @@ def test_unusable_arguments(corpora):
         compare(train=corpora["one"])
     with pytest.raises(ValueError, match="either a corpus, or both train and test"):
         compare(corpora["one"], train=corpora["two"])
+    with pytest.raises(ValueError, match="alignment is for two corpora"):
+        compare(corpora["one"], alignment="coral")
     with pytest.raises(ValueError, match="cv is for folds within a corpus"):
         compare(train=corpora["one"], test=corpora["one"], cv="group5")
     with pytest.raises(ValueError, match="emotions that the training corpus lacks: boredom"):

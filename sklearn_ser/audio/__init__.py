@@ -7,7 +7,7 @@ A clip is a path, a 1-D waveform, a ``(waveform, rate)`` pair, an audio value of
 
 from sklearn_ser.audio._clip import Clip
 from sklearn_ser.audio._errors import ClipError
-from sklearn_ser.audio._inputs import as_clip, is_numeric_batch
+from sklearn_ser.audio._inputs import as_clip, is_numeric_batch, items_of
 from sklearn_ser.audio._segments import SEGMENT_FIELDS
 
-__all__ = ["SEGMENT_FIELDS", "Clip", "ClipError", "as_clip", "is_numeric_batch"]
+__all__ = ["SEGMENT_FIELDS", "Clip", "ClipError", "as_clip", "is_numeric_batch", "items_of"]

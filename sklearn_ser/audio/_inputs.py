@@ -17,7 +17,7 @@ from sklearn_ser.audio._clip import Clip
 from sklearn_ser.audio._errors import ClipError
 from sklearn_ser.audio._segments import SEGMENT_FIELDS, WHOLE, as_segment
 
-__all__ = ["as_clip", "is_numeric_batch"]
+__all__ = ["as_clip", "is_numeric_batch", "items_of"]
 
 
 def as_clip(value: Any, position: int, waveform_rate: float | None = None) -> Clip:
@@ -165,3 +165,15 @@ def is_numeric_batch(X: Any) -> bool:
     if isinstance(X, Sequence):
         return len(X) == 0 or all(isinstance(x, Real) for x in X)
     return not (hasattr(X, "__getitem__") and hasattr(X, "__len__")) or hasattr(X, "__array__")
+
+
+def items_of(X: Any) -> list[Any]:
+    """Return the elements of a collection, one a clip; a row of a frame of segments is a dict."""
+    if hasattr(X, "columns") and len(X.columns) > 1:
+        columns = {name: X[name].to_list() for name in X.columns}
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    if hasattr(X, "columns"):
+        X = X[X.columns[0]]
+    if isinstance(X, np.ndarray) and not is_numeric_batch(X):
+        X = np.ravel(X)
+    return X.to_list() if hasattr(X, "to_list") else list(X)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import softmax
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_ser.classifiers._neural import Array
@@ -177,12 +178,7 @@ class LayerWeightedClassifier(PooledClassifier):
                 f"X has {self.n_features_} columns, which are not {self.n_layers_} layers of as "
                 "many columns each."
             )
-        self.mean_ = np.zeros(self.n_features_, np.float32)
-        self.scale_ = np.ones(self.n_features_, np.float32)
-        if self.standardize:
-            self.mean_ = clips[train].mean(axis=0)
-            scale = clips[train].std(axis=0)
-            self.scale_ = np.where(scale > 1e-6 * (1 + np.abs(self.mean_)), scale, 1)
+        self.scaler_ = StandardScaler().fit(clips[train]) if self.standardize else None
 
     def _count_layers(self) -> int:
         if not isinstance(self.n_layers, str):
@@ -197,7 +193,7 @@ class LayerWeightedClassifier(PooledClassifier):
         return len(found)
 
     def _inputs(self, X: Array) -> Array:
-        scaled = ((X - self.mean_) / self.scale_).astype(np.float32)
+        scaled = X if self.scaler_ is None else self.scaler_.transform(X)
         return scaled.reshape(len(X), self.n_layers_, -1)
 
     def _module(self) -> Any:

@@ -8,9 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.utils import check_random_state, compute_class_weight
+from sklearn.utils import check_random_state, column_or_1d, compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ser.classifiers._training import hold_out_speakers, temperature_of, train
@@ -60,6 +62,10 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
 
     _collate: Any = None
 
+    def _further(self, clips: Any, codes: Array, rows: Array, seed: int) -> dict[str, Any]:
+        """Return what else `train` is told; `rows` are the clips that are trained on."""
+        return {}
+
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, groups: Any = None) -> NeuralClassifier:
         """Train on most speakers, and stop when the others are recognised no better.
@@ -107,6 +113,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             random_state=seed,
             verbose=bool(self.verbose),
             collate=self._collate,
+            **self._further(clips, codes, rows, seed),
         )
         self.weights_, self.history_ = trained.weights, trained.history
         self.n_epochs_ = int(self.history_["valid_loss"].argmin()) + 1
@@ -143,8 +150,6 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         -------
         probabilities : ndarray of shape (n_clips, n_classes)
         """
-        from scipy.special import softmax
-
         return softmax(self._scores(X) / self.temperature_, axis=1)
 
     def predict(self, X: Any) -> Array:
@@ -183,9 +188,6 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         return np.concatenate(found).astype(np.float64)
 
     def _check_y(self, y: Any, n_clips: int) -> Array:
-        from sklearn.utils import column_or_1d
-        from sklearn.utils.multiclass import check_classification_targets
-
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but it is None.")
         check_classification_targets(y)

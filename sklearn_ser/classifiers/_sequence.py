@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.special import softmax
 from sklearn.base import clone
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _num_samples
@@ -183,27 +184,16 @@ class SequenceClassifier(NeuralClassifier):
         return _Embedded(clips, self.embedder_), who if groups is None else groups
 
     def _prepare(self, clips: Any, train: Array) -> None:
-        total = squares = np.zeros(0)
-        n_frames = 0
+        self.scaler_ = StandardScaler()
         for start in range(0, len(train), AT_ONCE):
             for frames in clips[train[start : start + AT_ONCE]]:
-                values = frames.astype(np.float64)
-                total = total + values.sum(axis=0) if n_frames else values.sum(axis=0)
-                squares = squares + (values**2).sum(axis=0) if n_frames else (values**2).sum(axis=0)
-                n_frames += len(values)
-        self.n_features_ = len(total)
+                self.scaler_.partial_fit(frames)
+        self.n_features_ = self.scaler_.n_features_in_
         if self.n_features_ % self.n_layers:
             raise ValueError(
                 f"frames have {self.n_features_} dimensions, which are not n_layers="
                 f"{self.n_layers} layers of as many dimensions each."
             )
-        self.mean_ = np.zeros(self.n_features_, np.float32)
-        self.scale_ = np.ones(self.n_features_, np.float32)
-        if self.standardize:
-            mean = total / n_frames
-            scale = np.sqrt(np.maximum(squares / n_frames - mean**2, 0))
-            self.mean_ = mean.astype(np.float32)
-            self.scale_ = np.where(scale > 1e-6 * (1 + np.abs(mean)), scale, 1).astype(np.float32)
 
     def _dataset(self, clips: Any, rows: Array, codes: Array | None) -> Any:
         from sklearn_ser.classifiers._batches import Sequences
@@ -216,8 +206,8 @@ class SequenceClassifier(NeuralClassifier):
             raise ValueError(
                 f"frames of shape {frames.shape}: (n_frames, {self.n_features_}) was expected."
             )
-        scaled = ((frames - self.mean_) / self.scale_).astype(np.float32)
-        return scaled.reshape(len(frames), self.n_layers, -1)
+        scaled = self.scaler_.transform(frames) if self.standardize else frames
+        return scaled.astype(np.float32, copy=False).reshape(len(frames), self.n_layers, -1)
 
     def _module(self) -> Any:
         from sklearn_ser.classifiers._heads import HEADS
@@ -236,9 +226,7 @@ class _Embedded:
         return int(_num_samples(self.clips))
 
     def __getitem__(self, rows: Array) -> Array:
-        return self.embedder.fit(_safe_indexing(self.clips, rows)).transform(
-            _safe_indexing(self.clips, rows)
-        )
+        return self.embedder.fit_transform(_safe_indexing(self.clips, rows))
 
 
 def _as_sequences(X: Any) -> Array:

@@ -12,7 +12,7 @@ from sklearn.utils import Bunch
 
 from sklearn_ser.audio import SEGMENT_FIELDS
 
-__all__ = ["AUDIO_SUFFIXES", "as_corpus", "existing_folder"]
+__all__ = ["AUDIO_SUFFIXES", "as_corpus", "corpus_frame", "existing_folder"]
 
 # What columns of a frame are called, and their order; a corpus has those that it tells.
 COLUMNS = ["path", "emotion", "code", "speaker", "sex", "session", "sentence", "intensity"]
@@ -74,6 +74,16 @@ def _clips(frame: pd.DataFrame) -> list[Any]:
         {"path": path, **dict(zip(fields, row, strict=True))}
         for path, row in zip(paths, rows, strict=True)
     ]
+
+
+def corpus_frame(corpus: Any) -> pd.DataFrame:
+    """Return a corpus's frame, or a new one, with its emotions and, if known, its speakers."""
+    y, frame = np.asarray(corpus.y), corpus.get("frame")
+    frame = pd.DataFrame(index=range(len(y))) if frame is None else frame.reset_index(drop=True)
+    frame = frame.assign(emotion=y)
+    return (
+        frame if corpus.get("groups") is None else frame.assign(speaker=np.asarray(corpus.groups))
+    )
 
 
 def existing_folder(folder: object) -> Path:

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch, _safe_indexing
 
+from sklearn_ser.audio import items_of
+from sklearn_ser.datasets._corpus import corpus_frame
 from sklearn_ser.datasets._labels import DROPPED, harmonize_labels
 
 __all__ = ["pool_corpora"]
@@ -28,7 +30,7 @@ def pool_corpora(corpora: Mapping[str, Any], scheme: str | None = "four") -> Bun
     Returns
     -------
     corpus : Bunch
-        X, y, groups, frame (with the columns corpus and speaker, and what the corpora's frames
+        X, y, groups, frame (with the columns corpus, position there, and what the corpora's frames
         tell) and DESCR. Speakers, sessions and sentences are called "corpus/speaker" and so on:
         those of two corpora are never taken for one.
 
@@ -58,10 +60,8 @@ def pool_corpora(corpora: Mapping[str, Any], scheme: str | None = "four") -> Bun
         kept = np.flatnonzero(labels != DROPPED)
         if not len(kept):
             raise ValueError(f"scheme={scheme!r} drops every clip of {name}: {sorted(set(y))}.")
-        X += _listed(_safe_indexing(corpus.X, kept))
-        frame = corpus.get("frame")
-        frame = pd.DataFrame(index=range(len(y))) if frame is None else frame.reset_index(drop=True)
-        frame = frame.assign(corpus=name, speaker=np.asarray(corpus.groups), emotion=labels)
+        X += items_of(_safe_indexing(corpus.X, kept))
+        frame = corpus_frame(corpus).assign(corpus=name, emotion=labels, position=range(len(y)))
         for column in ("speaker", "session", "sentence"):
             if column in frame:
                 known = frame[column].notna()
@@ -77,12 +77,3 @@ def pool_corpora(corpora: Mapping[str, Any], scheme: str | None = "four") -> Bun
         frame=frame,
         DESCR=f"Corpora put together, labels {scheme or 'as they were'}. {'; '.join(told)}.",
     )
-
-
-def _listed(X: Any) -> list[Any]:
-    """Return clips as a list; rows of a frame of segments as dicts."""
-    if hasattr(X, "columns") and len(X.columns) > 1:
-        return [dict(row) for row in X.to_dict("records")]
-    if hasattr(X, "columns"):
-        X = X[X.columns[0]]
-    return X.to_list() if hasattr(X, "to_list") else list(X)

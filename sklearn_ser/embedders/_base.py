@@ -14,7 +14,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, validate_data
 
-from sklearn_ser.audio import Clip, as_clip, is_numeric_batch
+from sklearn_ser.audio import Clip, as_clip, is_numeric_batch, items_of
 from sklearn_ser.embedders._batches import Batched
 from sklearn_ser.embedders._records import rows_of_records
 from sklearn_ser.pooling import STATISTICS, pool
@@ -98,7 +98,7 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _frames(self, waveform: Array) -> Array:
         """Return all frames, of shape (n_groups, n_frames, n_dims), of a waveform at `rate`."""
-        raise NotImplementedError(
+        raise TypeError(
             f"{type(self).__name__} has to define _frames(waveform), or _record(clip, content)."
         )
 
@@ -184,15 +184,7 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         if reset:
             for attribute in ("n_features_in_", "feature_names_in_"):
                 self.__dict__.pop(attribute, None)
-        if hasattr(X, "columns") and len(X.columns) > 1:  # segments
-            columns = {name: X[name].to_list() for name in X.columns}
-            return [
-                dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
-            ]
-        if hasattr(X, "columns"):
-            X = X[X.columns[0]]
-        items = np.ravel(X) if isinstance(X, np.ndarray) else X
-        return items.to_list() if hasattr(items, "to_list") else list(items)
+        return items_of(X)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> BaseEmbedder:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sklearn_ser.audio import Clip, ClipError
-from sklearn_ser.store import Records, StoreWarning
+from sklearn_ser.store import NO_LOCK, Records, StoreWarning
 
 __all__ = ["UNKNOWN", "Claim", "Done"]
 
@@ -58,7 +58,7 @@ class Claim:
             lock.acquire(blocking=False)  # who holds one and waits for another may wait for ever
         except filelock.Timeout:
             return None
-        except (OSError, NotImplementedError) as error:
+        except NO_LOCK as error:
             folder = self._records.folder
             message = f"no lock in {folder} ({error}); processes may repeat each other's work"
             warnings.warn(message, StoreWarning, stacklevel=2)

@@ -11,6 +11,7 @@ import pandas as pd
 from sklearn.utils import Bunch, _safe_indexing
 
 from sklearn_ser.datasets import pool_corpora
+from sklearn_ser.datasets._corpus import corpus_frame
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
 from sklearn_ser.evaluation._comparison import Comparison, LeakageWarning, versions
 from sklearn_ser.evaluation._fits import Clips, Task, fit_all, scores
@@ -124,9 +125,8 @@ def compare(
     >>> comparison.frame[["features", "uar"]].shape
     (1, 2)
     """
-    if (corpus is None) != (train is not None and test is not None) or (
-        corpus is not None and (train is not None or test is not None)
-    ):
+    given = tuple(one is not None for one in (corpus, train, test))
+    if given not in ((True, False, False), (False, True, True)):
         raise ValueError("compare needs either a corpus, or both train and test.")
     if speaker_scaling not in (None, "own", "global"):
         raise ValueError(
@@ -239,15 +239,12 @@ def _as_one(train: Any, test: Any) -> tuple[Bunch, list[tuple[Any, Any]]]:
 
 def _subset(corpus: Any, usable: Any) -> tuple[Bunch, int]:
     """Return the usable clips of a corpus, with a frame in any case, and how many others."""
-    y, groups = np.asarray(corpus.y), np.asarray(corpus.groups)
-    frame = corpus.get("frame")
-    frame = pd.DataFrame(index=range(len(y))) if frame is None else frame
-    frame = frame.reset_index(drop=True).assign(emotion=y, speaker=groups)
+    frame = corpus_frame(corpus).iloc[usable].reset_index(drop=True)
     subset = Bunch(
         name=corpus.get("name", "corpus"),
         X=_safe_indexing(corpus.X, usable),
-        y=y[usable],
-        groups=groups[usable],
-        frame=frame.iloc[usable].reset_index(drop=True),
+        y=np.asarray(corpus.y)[usable],
+        groups=np.asarray(corpus.groups)[usable],
+        frame=frame,
     )
-    return subset, len(y) - len(usable)
+    return subset, len(corpus.y) - len(usable)

@@ -14,7 +14,7 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from sklearn_ser.audio import ClipError
-from sklearn_ser.datasets import harmonize_labels, pool_corpora
+from sklearn_ser.datasets import pool_corpora
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
 from sklearn_ser.evaluation._comparison import LeakageWarning, save, versions
 from sklearn_ser.evaluation._fits import Clips, Task, fit_all, scores
@@ -232,7 +232,9 @@ def compare_across(
             **parameters,
         )
     except ClipError as error:
-        raise _within_its_corpus(error, corpora, scheme, emotions) from None
+        found = pooled.frame.iloc[kept[error.position]]
+        name = f"{error.name} of {found['corpus']}"
+        raise type(error)(int(found["position"]), name, error.cause, error.cure) from None
     clip_of_row = kept[usable]
     frame = pooled.frame.iloc[clip_of_row].reset_index(drop=True)
     clips = Clips(*(frame[name].to_numpy(dtype=str) for name in ("emotion", "speaker", "corpus")))
@@ -314,26 +316,9 @@ def _verdict(cells: list[_Cell], audits: list[SplitAudit]) -> str:
     ]
     if leaks:
         warnings.warn(" ".join(leaks), LeakageWarning, stacklevel=3)
-    if leaks:
         return " ".join(leaks)
     audio = "audio was not compared" if audits[0].shares_audio is None else "nor does any audio"
     return f"No speaker stands on both sides; {audio}."
-
-
-def _within_its_corpus(
-    error: ClipError, corpora: Mapping[str, Any], scheme: str | None, emotions: list[str]
-) -> ClipError:
-    """Return the error, with the clip's corpus and its position there."""
-    position = error.position
-    for name, corpus in corpora.items():
-        y = np.asarray(corpus.y).astype(str)
-        labels = y if scheme is None else harmonize_labels(y, scheme)
-        kept = np.flatnonzero(np.isin(labels, emotions))
-        if position < len(kept):
-            clip = f"{error.name} of {name}"
-            return type(error)(int(kept[position]), clip, error.cause, error.cure)
-        position -= len(kept)
-    return error
 
 
 def _in_all(pooled: Any) -> list[str]:

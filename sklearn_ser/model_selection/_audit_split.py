@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_ser.audio import SEGMENT_FIELDS
+from sklearn_ser.datasets._corpus import corpus_frame
 from sklearn_ser.model_selection._copies import PAIR, Copies
 from sklearn_ser.model_selection._duplicates import find_duplicates
 from sklearn_ser.model_selection._folds import Folds, folds_of
@@ -220,12 +221,7 @@ def _frame_and_clips(corpus: Any, audio: bool) -> tuple[pd.DataFrame, Any]:
         raise TypeError(
             f"a corpus with X and y, or a frame, was expected; got {type(corpus).__name__}."
         )
-    frame = corpus.get("frame")
-    frame = pd.DataFrame(index=range(len(corpus.y))) if frame is None else frame
-    frame = frame.reset_index(drop=True).assign(emotion=np.asarray(corpus.y))
-    if corpus.get("groups") is not None:
-        frame["speaker"] = np.asarray(corpus.groups)
-    return frame, corpus.X
+    return corpus_frame(corpus), corpus.X
 
 
 def _n_shared(frame: pd.DataFrame, column: str, train: Any, test: Any) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from sklearn_ser.audio import SEGMENT_FIELDS, Clip, ClipError, as_clip, is_numeric_batch
+from sklearn_ser.audio import SEGMENT_FIELDS, Clip, ClipError, as_clip, items_of
 from sklearn_ser.audio._clip import content_digest
 from sklearn_ser.audio._decoding import decode
 from sklearn_ser.audio._errors import SilentClipError
@@ -161,24 +161,15 @@ def find_duplicates(
 
 
 def _items(X: Any) -> list[Any]:
-    """Return the elements of the collection `X`, one a clip."""
-    if hasattr(X, "columns"):
-        if "path" in X.columns:
-            columns = {
-                name: X[name].to_list() for name in ("path", *SEGMENT_FIELDS) if name in X.columns
-            }
-            return [
-                dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
-            ]
-        if len(X.columns) != 1:
-            raise ValueError(
-                f"X has the columns {list(X.columns)}, and none of them is path. Pass the column "
-                "that holds the clips."
-            )
-        X = X[X.columns[0]]
-    if not is_numeric_batch(X) and isinstance(X, np.ndarray):
-        X = X.ravel()
-    return X.to_list() if hasattr(X, "to_list") else list(X)
+    """Return the elements of the collection `X`; of a corpus's frame, what tells the clips."""
+    if hasattr(X, "columns") and "path" in X.columns:
+        X = X[[name for name in ("path", *SEGMENT_FIELDS) if name in X.columns]]
+    elif hasattr(X, "columns") and len(X.columns) != 1:
+        raise ValueError(
+            f"X has the columns {list(X.columns)}, and none of them is path. Pass the column that "
+            "holds the clips."
+        )
+    return items_of(X)
 
 
 def _hear(clip: Clip, on_error: str) -> _Heard | ClipError:

@@ -13,13 +13,13 @@ import torch
 
 from sklearn_ser.speech_models._cpu import speed_up
 from sklearn_ser.speech_models._files import model_digest
-from sklearn_ser.speech_models._loading import EXTRACTORS, UNUSED_WEIGHTS, quiet_loading
-from sklearn_ser.speech_models._model import (
-    SHORTEST,
-    _running,
-    exact_products,
-    fold_weight_norms,
+from sklearn_ser.speech_models._loading import (
+    UNUSED_WEIGHTS,
+    check_extractor,
+    check_weights,
+    read_weights,
 )
+from sklearn_ser.speech_models._model import SHORTEST, fold_weight_norms, running
 from sklearn_ser.speech_models._wavlm import fuse_attention
 from sklearn_ser.speech_models._windows import FULL, LENGTH
 
@@ -97,12 +97,7 @@ class FineTunedModel:
         outputs : ndarray of shape (n_pieces, n_outputs), float32
         """
         n_pieces = 1 if len(waveform) <= self._full else -(-len(waveform) // self._length)
-        with (
-            _running,
-            torch.inference_mode(),
-            torch.autocast(self.device.type, enabled=False),
-            exact_products(self.device),
-        ):
+        with running(self.device):
             return np.concatenate([self._run(p) for p in np.array_split(waveform, n_pieces)])
 
     def _run(self, piece: Array) -> Array:
@@ -119,9 +114,9 @@ def read_fine_tuned(folder: Path) -> tuple[Any, Any]:
         extractor = AutoFeatureExtractor.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
-        model, report = _read(AutoModelForAudioClassification, folder)
+        model, report = read_weights(AutoModelForAudioClassification, folder)
         if DENSE_HEAD.issubset(report["unexpected_keys"]):
-            model, report = _read(_with_dense_head(type(model)), folder)
+            model, report = read_weights(_with_dense_head(type(model)), folder)
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0][:300]
         raise OSError(
@@ -129,37 +124,11 @@ def read_fine_tuned(folder: Path) -> tuple[Any, Any]:
             f"({type(error).__name__}: {reason}). Use a checkpoint that was fine-tuned for it, "
             "with its feature extractor."
         ) from error
-    misshapen = [key if isinstance(key, str) else key[0] for key in report["mismatched_keys"]]
-    missing = sorted(
-        name for name in {*report["missing_keys"], *misshapen} if not name.endswith(UNUSED_WEIGHTS)
-    )
-    if missing:
-        raise OSError(
-            f"the files in {folder} lack {len(missing)} of the model's weights, or have them in "
-            f"another shape ({', '.join(missing[:3])}, …); they would be random. Use a checkpoint "
-            "that was fine-tuned for audio classification, head included."
-        )
-    if type(extractor).__name__ not in EXTRACTORS:
-        raise OSError(
-            f"the model in {folder} hears through a {type(extractor).__name__}; known are "
-            f"{', '.join(EXTRACTORS)}."
-        )
+    check_weights(report, folder, UNUSED_WEIGHTS)
+    check_extractor(extractor, folder)
     if _ended_after_norm(model.config):
         model.base_model.register_forward_hook(_normalise_last_state)
     return extractor, model.eval().requires_grad_(False)
-
-
-def _read(kind: Any, folder: Path) -> tuple[Any, dict[str, Any]]:
-    with quiet_loading():
-        model, report = kind.from_pretrained(
-            folder,
-            local_files_only=True,
-            trust_remote_code=False,
-            dtype=torch.float32,
-            ignore_mismatched_sizes=True,  # reported, with those that are missing
-            output_loading_info=True,
-        )
-    return model, report
 
 
 def _with_dense_head(kind: type[Any]) -> type[Any]:

@@ -50,12 +50,17 @@ def read_checkpoint(folder: Path, dtype: str) -> tuple[Any, Any]:
     model = read_encoder(folder, dtype)
     if model.main_input_name not in ("input_values", "input_features"):
         raise OSError(f"the model in {folder} takes {model.main_input_name}, not speech.")
+    check_extractor(extractor, folder)
+    return extractor, model
+
+
+def check_extractor(extractor: Any, folder: Path) -> None:
+    """Raise an OSError if clips cannot be fed to a model as its feature extractor wants."""
     if type(extractor).__name__ not in EXTRACTORS:
         raise OSError(
             f"the model in {folder} hears through a {type(extractor).__name__}; known are "
             f"{', '.join(EXTRACTORS)}."
         )
-    return extractor, model
 
 
 def read_encoder(
@@ -75,22 +80,38 @@ def read_encoder(
     OSError
         If it holds no model, or not all of its weights.
     """
-    import torch
     from transformers import AutoModel
 
-    with reading(folder), quiet_loading():
-        model, report = AutoModel.from_pretrained(
-            folder,
-            local_files_only=True,
-            trust_remote_code=False,
-            dtype=getattr(torch, dtype),
-            ignore_mismatched_sizes=True,  # reported below, with those that are missing
-            output_loading_info=True,
-        )
+    with reading(folder):
+        model, report = read_weights(AutoModel, folder, dtype)
     if model.config.is_encoder_decoder:
         model, prefix = model.get_encoder(), "encoder."
     else:
         prefix = ""
+    check_weights(report, folder, unused, prefix)
+    return model.eval().requires_grad_(False)
+
+
+def read_weights(kind: Any, folder: Path, dtype: str = "float32") -> tuple[Any, dict[str, Any]]:
+    """Return the model of a class of transformers, and its report of what the files lack."""
+    import torch
+
+    with quiet_loading():
+        model, report = kind.from_pretrained(
+            folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            dtype=getattr(torch, dtype),
+            ignore_mismatched_sizes=True,  # reported, with those that are missing
+            output_loading_info=True,
+        )
+    return model, report
+
+
+def check_weights(
+    report: dict[str, Any], folder: Path, unused: tuple[str, ...], prefix: str = ""
+) -> None:
+    """Raise an OSError if weights would be random, but for those whose names end in `unused`."""
     misshapen = [  # transformers 5 tells the shapes too
         key if isinstance(key, str) else key[0] for key in report["mismatched_keys"]
     ]
@@ -103,9 +124,8 @@ def read_encoder(
         raise OSError(
             f"the files in {folder} lack {len(missing)} of the model's weights, or have them "
             f"in another shape ({', '.join(sorted(missing)[:3])}, …); they would be random. "
-            "Use the checkpoint that belongs to its config.json."
+            "Use the checkpoint that belongs to its config.json, with all that it is used for."
         )
-    return model.eval().requires_grad_(False)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,8 @@ several machines need nothing but a shared folder. Once there are many, they are
 in which the same row of all clips lies side by side: that is what a search reads.
 """
 
+from sklearn_ser.store._locks import NO_LOCK
 from sklearn_ser.store._store import Records, Store
 from sklearn_ser.store._warning import StoreWarning
 
-__all__ = ["Records", "Store", "StoreWarning"]
+__all__ = ["NO_LOCK", "Records", "Store", "StoreWarning"]

@@ -28,6 +28,7 @@ import filelock
 import numpy as np
 
 from sklearn_ser.store._format import Record, parse_header, read_rows, to_bytes
+from sklearn_ser.store._locks import NO_LOCK
 from sklearn_ser.store._warning import StoreWarning
 
 __all__ = ["Packs", "packs_in"]
@@ -142,7 +143,7 @@ class Packs:
         """Pack loose records, many of one shape together, and remove their files."""
         if len(loose) < FEWEST:
             return
-        with suppress(OSError, NotImplementedError, filelock.Timeout):
+        with suppress(*NO_LOCK, filelock.Timeout):
             self.folder.mkdir(parents=True, exist_ok=True)
             with self._lock().acquire(blocking=False):  # or another process is at it
                 for start in range(0, len(loose), CLIPS):
@@ -184,7 +185,7 @@ class Packs:
 
     def _salvage(self, pack: str) -> None:
         """Turn the sound records of a damaged pack into loose ones, and drop the pack."""
-        with suppress(OSError, NotImplementedError), self._lock():
+        with suppress(*NO_LOCK), self._lock():
             content = Path(self._path(pack)).read_bytes()
             records = _sound_records(content, self._list(pack))
             for key, record in records.items():

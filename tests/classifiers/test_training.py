@@ -124,12 +124,12 @@ def test_nothing_is_learnt_from_held_out_speakers_but_when_to_stop(sequences, po
     seed = int(np.random.RandomState(0).randint(2**31 - 1))
     train, _ = hold_out_speakers(codes, corpus.groups, head.validation_fraction, seed)
     head.fit(pooled, corpus.y, groups=corpus.groups)
-    np.testing.assert_allclose(head.mean_, pooled[train].mean(axis=0), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(head.scaler_.mean_, pooled[train].mean(axis=0), rtol=1e-5, atol=1e-5)
     sequence = SequenceClassifier(n_layers=N_LAYERS, max_epochs=2, random_state=0)
     sequence.fit(sequences, corpus.y, groups=corpus.groups)
     frames = np.concatenate([sequences[i] for i in train])
-    np.testing.assert_allclose(sequence.mean_, frames.mean(axis=0), rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(sequence.scale_, frames.std(axis=0), rtol=1e-3)
+    np.testing.assert_allclose(sequence.scaler_.mean_, frames.mean(axis=0), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(sequence.scaler_.scale_, frames.std(axis=0), rtol=1e-3)
 
 
 def test_speakers_may_be_a_column(pooled, corpus):

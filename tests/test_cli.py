@@ -11,6 +11,7 @@ from sklearn_ser import MFCCEmbedder
 from sklearn_ser.cli import NAMED, main
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.evaluation import LeakageWarning
+from sklearn_ser.recognition import load_recognizer
 
 
 @pytest.fixture
@@ -92,6 +93,60 @@ def test_embed_writes_the_matrix(clips, tmp_path, suffix):
     assert names == embedder.get_feature_names_out().tolist()
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    out = tmp_path_factory.mktemp("trained") / "model.skops"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SKLEARN_SER_CACHE", str(tmp_path_factory.mktemp("records")))
+        arguments = ["train", "synthetic", "--features", "mfcc", "--classifier", "lda", "--quiet"]
+        assert main([*arguments, "--no-audio-audit", "--out", str(out)]) == 0
+    return out
+
+
+def test_a_card_says_what_was_trained(trained, capsys):
+    assert main(["card", str(trained)]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    card = load_recognizer(trained).card_
+    assert f"UAR {card.new_speakers['uar']:.3f}" in printed
+    assert "trained on synthetic speech" in printed
+    assert "mfcc" in printed
+
+
+def test_predict_prints_a_table_and_draws_long_recordings(trained, tmp_path, capsys):
+    corpus = make_emotional_speech(n_speakers=2, n_sentences=3, random_state=5)
+    soundfile.write(tmp_path / "long.mp3", np.concatenate([x for x, _ in corpus.X]), 16000)
+    soundfile.write(tmp_path / "short.wav", *corpus.X[0])
+    arguments = ["predict", str(trained), str(tmp_path), "--timeline", str(tmp_path / "png")]
+    assert main([*arguments, "--abstain", "never", "--hop", "1"]) == 0
+    printed = capsys.readouterr()
+    assert "short.wav" in printed.out
+    assert "recognize: " in printed.err
+    assert [path.name for path in (tmp_path / "png").iterdir()] == ["long.mp3.png"]
+    assert (tmp_path / "png" / "long.mp3.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".jsonl"])
+def test_predict_writes_rows_and_says_what_could_not_be_used(trained, tmp_path, capsys, suffix):
+    corpus = make_emotional_speech(n_speakers=2, n_sentences=1, random_state=5)
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    for i, (waveform, rate) in enumerate(corpus.X[:3]):
+        soundfile.write(folder / f"{i}.wav", waveform, rate)
+    (folder / "3.wav").write_bytes(b"")
+    out = tmp_path / "out" / f"rows{suffix}"
+    arguments = ["predict", str(trained), str(folder), "--abstain", "never", "--quiet"]
+    assert main([*arguments, "--out", str(out)]) == 1
+    assert "clip 3 (3.wav): empty, 0 bytes" in capsys.readouterr().err
+    read = {".csv": pd.read_csv, ".json": pd.read_json, ".jsonl": pd.read_json}[suffix]
+    rows = read(out, lines=True) if suffix == ".jsonl" else read(out)
+    expected = load_recognizer(trained, cache=None).recognize(
+        sorted(map(str, folder.iterdir())), abstain=None
+    )
+    assert rows["emotion"].tolist()[:3] == expected["emotion"].tolist()[:3]
+    np.testing.assert_allclose(rows["anger"], expected["anger"], rtol=1e-5)
+    assert rows["note"].iloc[3] == expected["note"].iloc[3]
+
+
 def test_cache_is_shown_and_cleared(clips, tmp_path, capsys):
     main(["embed", str(clips), "--features", "mfcc", "--out", str(tmp_path / "m.csv"), "--quiet"])
     capsys.readouterr()
@@ -115,6 +170,10 @@ def test_cache_is_shown_and_cleared(clips, tmp_path, capsys):
         ("embed nowhere.wav --features mfcc --out m.csv", "clip 0 (nowhere.wav): no such file"),
         ("embed nowhere.wav --features mfcc --out m.txt", "must end in .parquet, .csv or .npz"),
         ("embed nowhere.wav --features mine --out m.csv", "unknown features 'mine'"),
+        ("train synthetic --out m.pkl", "must end in .skops"),
+        ("train emodb --out m.skops", "needs its folder or file: --data PATH, or emodb=PATH"),
+        ("predict nowhere.skops x.wav", "No such file or directory: 'nowhere.skops'"),
+        ("predict nowhere.skops x.wav --out m.txt", "must end in .csv, .jsonl, .json"),
     ],
 )
 def test_errors_are_one_line(arguments, message, capsys, tmp_path, monkeypatch):

@@ -17,7 +17,7 @@ from sklearn_ser.audio._video import decode_sound, is_container
 if TYPE_CHECKING:
     from sklearn_ser.audio._clip import Clip
 
-__all__ = ["Waveform", "decode"]
+__all__ = ["Waveform", "decode", "is_cut_short"]
 
 Waveform = npt.NDArray[np.float32]
 
@@ -83,7 +83,7 @@ def _decode_file(clip: Clip, content: bytes) -> tuple[Waveform, float]:
             f"not audio that libsndfile can read ({len(content)} bytes: {reason})",
             "Convert it to wav or flac, for example with ffmpeg.",
         ) from None
-    if _is_cut_short(content, len(samples), promised, log):
+    if is_cut_short(content, len(samples), promised, log):
         raise _truncated(clip, f"{len(samples)} frames could be decoded")
     return _mono(clip, samples), rate
 
@@ -176,7 +176,7 @@ def _scale(samples: npt.NDArray[Any]) -> Waveform:
     return ((samples.astype(np.float64) - (limits.min + half)) / half).astype(np.float32)
 
 
-def _is_cut_short(content: bytes, n_read: int, promised: int, log: str) -> bool:
+def is_cut_short(content: bytes, n_read: int, promised: int, log: str) -> bool:
     """Tell whether a container promises more than it holds; libsndfile itself is lenient."""
     if n_read < promised:
         return True

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import itertools
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["decode_sound", "is_container"]
+__all__ = ["decode_sound", "is_container", "sound_blocks"]
+
+Samples = npt.NDArray[np.float32]
 
 
 def is_container(content: bytes) -> bool:
@@ -15,7 +19,7 @@ def is_container(content: bytes) -> bool:
     return content[4:8] == b"ftyp" or content.startswith(b"\x1a\x45\xdf\xa3")
 
 
-def decode_sound(content: bytes) -> tuple[npt.NDArray[np.float32], float]:
+def decode_sound(content: bytes) -> tuple[Samples, float]:
     """Decode the first track of sound, with PyAV.
 
     Parameters
@@ -36,21 +40,26 @@ def decode_sound(content: bytes) -> tuple[npt.NDArray[np.float32], float]:
     ValueError
         If the content is damaged or holds no sound.
     """
+    blocks, rates = zip(*sound_blocks(io.BytesIO(content)), strict=True)
+    return np.concatenate(blocks), rates[0]
+
+
+def sound_blocks(file: io.BytesIO | str) -> Iterator[tuple[Samples, float]]:
+    """Yield the same, a few milliseconds at a time, of a path or an open file."""
     import av
 
+    empty = True
     try:
-        with av.open(io.BytesIO(content)) as container:
+        with av.open(file) as container:
             if not container.streams.audio:
                 raise ValueError("it holds no sound")
             track = container.streams.audio[0]
             to_floats = av.AudioResampler(format="fltp")
-            frames = [
-                part for frame in container.decode(track) for part in to_floats.resample(frame)
-            ]
-            frames += to_floats.resample(None)
+            for frame in itertools.chain(container.decode(track), [None]):
+                for part in to_floats.resample(frame):
+                    empty = False
+                    yield part.to_ndarray().T, float(part.sample_rate)
     except av.FFmpegError as error:
         raise ValueError(str(error)) from None
-    if not frames:
+    if empty:
         raise ValueError("no frame can be decoded")
-    samples = np.concatenate([frame.to_ndarray() for frame in frames], axis=1).T
-    return samples, float(frames[0].sample_rate)

@@ -1,0 +1,57 @@
+"""The command line: a file for each command, or for two that are much alike."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from sklearn_ser import __version__
+from sklearn_ser.cli._audit import add_audit
+from sklearn_ser.cli._cache import add_cache
+from sklearn_ser.cli._compare import add_compare, add_cross
+from sklearn_ser.cli._embed import add_embed
+from sklearn_ser.cli._options import NAMED
+from sklearn_ser.cli._predict import add_predict
+from sklearn_ser.cli._train import add_card, add_train
+
+__all__ = ["NAMED", "main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status.
+
+    Parameters
+    ----------
+    arguments : sequence of str, default=None
+        What follows ``sklearn-ser``; by default the process's own arguments.
+
+    Returns
+    -------
+    status : int
+        0 if all went well, 1 if `audit` found a leak, 2 if the arguments or the data were not
+        usable.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        print(f"sklearn-ser: error: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sklearn-ser", description="Speech emotion recognition for scikit-learn."
+    )
+    parser.add_argument("--version", action="version", version=f"sklearn-ser {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    add_compare(commands)
+    add_cross(commands)
+    add_audit(commands)
+    add_embed(commands)
+    add_train(commands)
+    add_predict(commands)
+    add_card(commands)
+    add_cache(commands)
+    return parser

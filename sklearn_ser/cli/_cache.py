@@ -1,0 +1,27 @@
+"""``sklearn-ser cache``."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+__all__ = ["add_cache"]
+
+
+def add_cache(commands: Any) -> None:
+    command = commands.add_parser("cache", help="show or clear the store of clip records")
+    command.add_argument("--cache", default="auto", metavar="DIR")
+    command.add_argument("--clear", action="store_true", help="delete every record")
+    command.set_defaults(run=_cache)
+
+
+def _cache(options: argparse.Namespace) -> int:
+    from sklearn_ser.evaluation._report import print_store
+    from sklearn_ser.store import Store
+
+    store = Store(options.cache)
+    print_store(store)
+    if options.clear:
+        store.clear()
+        print("Cleared.")
+    return 0

@@ -1,0 +1,119 @@
+"""``sklearn-ser compare`` and ``sklearn-ser cross``."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from sklearn_ser.cli._options import (
+    NAMED,
+    add_corpus,
+    add_cv,
+    add_evaluation,
+    embedding_parameters,
+    load_corpus,
+)
+
+__all__ = ["add_compare", "add_cross"]
+
+
+def add_compare(commands: Any) -> None:
+    command = commands.add_parser(
+        "compare",
+        help="which features recognise emotion best, for speakers never heard before",
+        description="Compare features on a corpus, with folds that share no speaker. Without "
+        "arguments: a synthetic corpus, and all features that come with this package.",
+    )
+    add_corpus(command)
+    add_evaluation(command)
+    command.add_argument(
+        "--speaker-scaling",
+        choices=["own", "global"],
+        help="standardise each speaker: those tested by their own clips (transductive), or by all "
+        "of the training fold",
+    )
+    command.add_argument("--out", default="comparison", metavar="DIR", help="default: comparison")
+    command.set_defaults(run=_compare)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from sklearn_ser.evaluation import compare
+    from sklearn_ser.evaluation._report import print_table, save_figures
+
+    comparison = compare(
+        load_corpus(options.corpus, options.data, options.speaker),
+        options.features,
+        layer=options.layer,
+        cv=options.cv,
+        classifier=options.classifier,
+        speaker_scaling=options.speaker_scaling,
+        audit=not options.no_audio_audit,
+        n_jobs=options.jobs,
+        verbose=not options.quiet,
+        **embedding_parameters(options),
+    )
+    comparison.save(options.out)
+    print_table(comparison)
+    written = ["results.json", "predictions.csv", *save_figures(comparison, options.out)]
+    print(f"Written to {options.out}: {', '.join(written)}")
+    return 0
+
+
+def add_cross(commands: Any) -> None:
+    command = commands.add_parser(
+        "cross",
+        help="train on one corpus, test on another",
+        description="Compare features across corpora, with labels that mean the same in all.",
+    )
+    command.add_argument(
+        "corpora",
+        nargs="+",
+        metavar="CORPUS[=PATH]",
+        help=f"synthetic, or one of {', '.join((*NAMED, 'folder', 'table'))} and its place",
+    )
+    command.add_argument(
+        "--scheme", default="four", choices=["four", "ekman", "arousal", "valence", "quadrants"]
+    )
+    command.add_argument(
+        "--align",
+        nargs="+",
+        default=["none"],
+        choices=["none", "standardize", "coral"],
+        help="how features are aligned to the corpus that is tested (transductive), or none; "
+        "several make a table each",
+    )
+    command.add_argument("--speaker", metavar="REGEX", help="as for compare")
+    add_cv(command)
+    add_evaluation(command)
+    command.add_argument("--out", default="cross", metavar="DIR", help="default: cross")
+    command.set_defaults(run=_cross)
+
+
+def _cross(options: argparse.Namespace) -> int:
+    from sklearn_ser.evaluation import compare_across
+    from sklearn_ser.evaluation._report import print_cross
+
+    corpora = {}
+    for given in options.corpora:
+        name, _, data = given.partition("=")
+        corpus = load_corpus(name, data or None, options.speaker)
+        if corpus.name in corpora:
+            raise ValueError(f"two corpora are called {corpus.name!r}")
+        corpora[corpus.name] = corpus
+    comparison = compare_across(
+        corpora,
+        options.features,
+        scheme=options.scheme,
+        alignment=[None if name == "none" else name for name in options.align],
+        layer=options.layer,
+        cv=options.cv,
+        classifier=options.classifier,
+        audit=not options.no_audio_audit,
+        n_jobs=options.jobs,
+        verbose=not options.quiet,
+        **embedding_parameters(options),
+    )
+    comparison.save(options.out)
+    print_cross(comparison)
+    print(f"Written to {options.out}: results.json, predictions.csv")
+    return 0

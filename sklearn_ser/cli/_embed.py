@@ -1,0 +1,53 @@
+"""``sklearn-ser embed``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sklearn_ser.cli._options import add_embedding, audio_files, embedding_parameters
+
+__all__ = ["add_embed"]
+
+
+def add_embed(commands: Any) -> None:
+    command = commands.add_parser("embed", help="write a matrix of features for a list of clips")
+    command.add_argument("clips", nargs="+", metavar="CLIP", help="audio files, or folders of them")
+    command.add_argument("--features", required=True, metavar="NAME")
+    add_embedding(command, layer="middle")
+    command.add_argument(
+        "--out", required=True, metavar="FILE", help="ends in .parquet, .csv or .npz"
+    )
+    command.set_defaults(run=_embed)
+
+
+def _embed(options: argparse.Namespace) -> int:
+    from sklearn_ser.evaluation._features import as_embedders
+
+    out = Path(options.out)
+    if out.suffix not in (".parquet", ".csv", ".npz"):
+        raise ValueError(f"--out {out} must end in .parquet, .csv or .npz")
+    (embedder,) = as_embedders(
+        [options.features],
+        layer=options.layer,
+        n_jobs=options.jobs,
+        verbose=not options.quiet,
+        **embedding_parameters(options),
+    ).values()
+    clips = [path for clip in options.clips for path in audio_files(Path(clip))]
+    matrix = embedder.fit_transform(clips)
+    names = embedder.get_feature_names_out()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.suffix == ".npz":
+        np.savez_compressed(out, X=matrix, clips=np.array(clips), features=names.astype(str))
+    else:
+        import pandas as pd
+
+        frame = pd.DataFrame(matrix, columns=names)
+        frame.insert(0, "clip", clips)
+        frame.to_parquet(out) if out.suffix == ".parquet" else frame.to_csv(out, index=False)
+    print(f"Written to {out}: {matrix.shape[0]} clips × {matrix.shape[1]} features")
+    return 0

@@ -1,0 +1,171 @@
+"""``sklearn-ser predict``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sklearn_ser.cli._options import audio_files
+
+__all__ = ["add_predict"]
+
+
+def add_predict(commands: Any) -> None:
+    command = commands.add_parser(
+        "predict",
+        help="which emotion is heard in recordings, and how far that can be said of them",
+        description="Give a row for each recording, or for each window of a long one. Speech "
+        "unlike that of training gets no emotion. Exits with 1 if a recording could not be used.",
+    )
+    command.add_argument("recognizer", metavar="FILE", help="what sklearn-ser train wrote")
+    command.add_argument(
+        "recordings", nargs="+", metavar="RECORDING", help="audio files, or folders of them"
+    )
+    command.add_argument(
+        "--window",
+        default="auto",
+        type=_window,
+        metavar="SECONDS",
+        help="how much is heard at once; auto: recordings longer than all training clips in "
+        "windows as long as their median; none: whole recordings",
+    )
+    command.add_argument(
+        "--hop", type=float, metavar="SECONDS", help="from one window to the next; default: window"
+    )
+    command.add_argument(
+        "--abstain",
+        default=0.95,
+        type=_share,
+        metavar="SHARE",
+        help="no emotion for speech farther from that of training than this share of held-out "
+        "speakers' clips; never: always an emotion; default: %(default)s",
+    )
+    command.add_argument("--model", metavar="ID", help="where the speech model lies now")
+    command.add_argument(
+        "--trust",
+        nargs="+",
+        default=[],
+        metavar="CLASS",
+        help='classes of your own in the file, as "module.Class"',
+    )
+    command.add_argument(
+        "--cache", default="none", metavar="DIR", help="where records are kept; default: none"
+    )
+    command.add_argument("--device", default="auto", help="cpu, cuda, …; default: auto")
+    command.add_argument("--jobs", type=int, metavar="N", help="threads at once")
+    command.add_argument("--quiet", action="store_true", help="no progress bar")
+    command.add_argument(
+        "--out", metavar="FILE", help="ends in .csv, .jsonl or .json; default: a table"
+    )
+    command.add_argument(
+        "--timeline", metavar="DIR", help="draw recordings that have windows, a PNG each"
+    )
+    command.set_defaults(run=_predict)
+
+
+def _window(text: str) -> float | str | None:
+    if text == "none":
+        return None
+    return "auto" if text == "auto" else float(text)
+
+
+def _share(text: str) -> float | None:
+    return None if text == "never" else float(text)
+
+
+def _predict(options: argparse.Namespace) -> int:
+    import pandas as pd
+
+    from sklearn_ser.recognition import load_recognizer
+    from sklearn_ser.recognition._recordings import rows_of
+    from sklearn_ser.recognition._report import print_rows
+
+    out = None if options.out is None else Path(options.out)
+    if out is not None and out.suffix not in WRITERS:
+        raise ValueError(f"--out {out} must end in {', '.join(WRITERS)}")
+    paths = [path for given in options.recordings for path in audio_files(Path(given))]
+    recognizer = load_recognizer(
+        options.recognizer,
+        model=options.model,
+        trusted=options.trust,
+        cache=None if options.cache == "none" else options.cache,
+        device=options.device,
+        n_jobs=options.jobs,
+        verbose=False,
+    )
+    parts = rows_of(
+        recognizer,
+        paths,
+        window=options.window,
+        hop=options.hop,
+        abstain=options.abstain,
+        verbose=not options.quiet,
+    )
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        parts = WRITERS[out.suffix](parts, out)
+    rows = pd.DataFrame([row for part in parts for row in part])
+    if out is None:
+        print_rows(rows)
+    else:
+        print(f"Written to {out}: {len(rows)} rows of {len(paths)} recordings")
+    if options.timeline is not None:
+        _draw(rows, recognizer.classes_.tolist(), Path(options.timeline))
+    unusable = rows[rows["emotion"].isna() & rows["out_of_domain"].isna()]
+    for note in unusable["note"]:
+        print(note, file=sys.stderr)
+    return int(len(unusable) > 0)
+
+
+Parts = Iterator[list[dict[str, Any]]]
+
+
+def _csv(parts: Parts, out: Path) -> Parts:
+    """Write rows as soon as they are known, so that a killed run leaves them."""
+    import pandas as pd
+
+    for i, part in enumerate(parts):
+        pd.DataFrame(part).to_csv(out, mode="a" if i else "w", header=not i, index=False)
+        yield part
+
+
+def _jsonl(parts: Parts, out: Path) -> Parts:
+    with open(out, "w", encoding="utf-8") as file:
+        for part in parts:
+            file.writelines(json.dumps(_plain(row)) + "\n" for row in part)
+            file.flush()
+            yield part
+
+
+def _json(parts: Parts, out: Path) -> Parts:
+    found = list(parts)
+    rows = [_plain(row) for part in found for row in part]
+    out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    yield from found
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row in JSON's values, which have no NaN."""
+    return {
+        key: None if isinstance(value, float) and value != value else value
+        for key, value in row.items()
+    }
+
+
+WRITERS = {".csv": _csv, ".jsonl": _jsonl, ".json": _json}
+
+
+def _draw(rows: Any, emotions: list[str], folder: Path) -> None:
+    from sklearn_ser.plotting import TimelineDisplay
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for recording, of_recording in rows.groupby("recording", sort=False):
+        if len(of_recording) > 1:
+            display = TimelineDisplay.from_rows(of_recording, emotions)
+            path = folder / f"{Path(str(recording)).name}.png"
+            display.figure_.savefig(path, dpi=150)
+            print(f"Written to {path}")

@@ -1,0 +1,138 @@
+"""``sklearn-ser train`` and ``sklearn-ser card``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from sklearn_ser.cli._options import (
+    NAMED,
+    add_embedding,
+    embedding_parameters,
+    load_corpus,
+)
+
+__all__ = ["add_card", "add_train"]
+
+
+def add_train(commands: Any) -> None:
+    command = commands.add_parser(
+        "train",
+        help="train a recognizer on corpora, to be used on anyone's recordings",
+        description="Train on all clips of the corpora, after measuring on speakers held out of "
+        "training how well, how surely and how far that holds.",
+    )
+    command.add_argument(
+        "corpora",
+        nargs="+",
+        metavar="CORPUS[=PATH]",
+        help=f"synthetic, or one of {', '.join((*NAMED, 'folder', 'table'))} and its place",
+    )
+    command.add_argument(
+        "--scheme",
+        choices=["four", "ekman", "arousal", "valence", "quadrants"],
+        help="what labels are made of the corpora's; by default one corpus keeps its own, and "
+        "several have the four of the field",
+    )
+    command.add_argument("--speaker", metavar="REGEX", help="as for compare")
+    command.add_argument(
+        "--features",
+        nargs="+",
+        default=["nano"],
+        metavar="NAME",
+        help="as for compare; several stand side by side; default: nano",
+    )
+    add_embedding(command, layer="middle")
+    command.add_argument("--classifier", default="lda", choices=["logistic", "lda", "svm"])
+    command.add_argument(
+        "--no-audio-audit",
+        action="store_true",
+        help="do not look for the same audio spoken by two speakers",
+    )
+    command.add_argument("--out", required=True, metavar="FILE", help="ends in .skops")
+    command.set_defaults(run=_train)
+
+
+def add_card(commands: Any) -> None:
+    command = commands.add_parser(
+        "card", help="what a recognizer was trained on, and how well it does"
+    )
+    command.add_argument("recognizer", metavar="FILE")
+    command.add_argument("--trust", nargs="+", default=[], metavar="CLASS", help="as for predict")
+    command.add_argument("--model", metavar="ID", help="as for predict")
+    command.set_defaults(run=_card)
+
+
+def _train(options: argparse.Namespace) -> int:
+    from sklearn.pipeline import FeatureUnion
+
+    from sklearn_ser.evaluation._features import as_embedders
+    from sklearn_ser.recognition import EmotionRecognizer, save_recognizer
+    from sklearn_ser.recognition._file import card_of
+    from sklearn_ser.recognition._report import print_card
+
+    out = Path(options.out)
+    if out.suffix != ".skops":
+        raise ValueError(f"--out {out} must end in .skops")
+    if options.on_error != "raise":
+        raise ValueError("--on-error is not for train: leave out clips that cannot be used.")
+    corpora, corpus = _corpora(options)
+    _audit(corpus, audio=not options.no_audio_audit, n_jobs=options.jobs)
+    embedders = as_embedders(
+        options.features,
+        layer=options.layer,
+        n_jobs=options.jobs,
+        verbose=not options.quiet,
+        **embedding_parameters(options),
+    )
+    single = next(iter(embedders.values()))
+    recognizer = EmotionRecognizer(
+        single if len(embedders) == 1 else FeatureUnion(list(embedders.items())),
+        options.classifier,
+        n_jobs=options.jobs,
+    )
+    recognizer.fit(corpus.X, corpus.y, corpus.groups)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    save_recognizer(recognizer, out, corpora)
+    print_card(card_of(recognizer, corpora))
+    print(f"Written to {out}: {out.stat().st_size / 1e6:.1f} MB, without the speech model")
+    return 0
+
+
+def _corpora(options: argparse.Namespace) -> tuple[list[Any], Any]:
+    """Return the corpora, and one corpus of them all."""
+    from sklearn_ser.datasets import pool_corpora
+
+    corpora = {}
+    for given in options.corpora:
+        name, _, data = given.partition("=")
+        corpus = load_corpus(name, data or None, options.speaker)
+        if corpus.name in corpora:
+            raise ValueError(f"two corpora are called {corpus.name!r}")
+        corpora[corpus.name] = corpus
+    scheme = options.scheme or (None if len(corpora) == 1 else "four")
+    return list(corpora.values()), pool_corpora(corpora, scheme)
+
+
+def _audit(corpus: Any, *, audio: bool, n_jobs: int | None) -> None:
+    """Warn if speakers who are held out are heard in training by another name."""
+    import warnings
+
+    from sklearn_ser.evaluation import LeakageWarning
+    from sklearn_ser.model_selection import audit_split
+    from sklearn_ser.recognition._folds import speaker_folds
+
+    found = audit_split(corpus, speaker_folds(corpus.y, corpus.groups), audio=audio, n_jobs=n_jobs)
+    if found.leaks:
+        warnings.warn(f"held-out speakers: {found.verdict}", LeakageWarning, stacklevel=2)
+
+
+def _card(options: argparse.Namespace) -> int:
+    from sklearn_ser.recognition import load_recognizer
+    from sklearn_ser.recognition._report import print_card
+
+    print_card(
+        load_recognizer(options.recognizer, model=options.model, trusted=options.trust).card_
+    )
+    return 0

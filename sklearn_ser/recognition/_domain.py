@@ -1,0 +1,152 @@
+"""How far speech is from what a recognizer was trained on."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, _fit_context, clone
+from sklearn.covariance import LedoitWolf
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_ser.embedders import MFCCEmbedder, SSLEmbedder
+from sklearn_ser.recognition._folds import speaker_folds
+
+__all__ = ["OutOfDomainDetector"]
+
+Array = npt.NDArray[np.float64]
+
+
+class ClassDistance(BaseEstimator):
+    """Mahalanobis distance to the nearest emotion, with one covariance for all of them [1]_.
+
+    The covariance, of many features and few clips, is shrunk as Ledoit and Wolf show.
+
+    References
+    ----------
+    .. [1] K. Lee et al., "A simple unified framework for detecting out-of-distribution samples
+       and adversarial attacks", NeurIPS 2018.
+    """
+
+    def fit(self, X: Any, y: Any) -> ClassDistance:
+        """Learn the mean of each emotion, and what all of them vary by."""
+        self.scaler_ = StandardScaler().fit(X)
+        scaled, y = self.scaler_.transform(X), np.asarray(y)
+        emotions, codes = np.unique(y, return_inverse=True)
+        self.means_ = np.array([scaled[codes == k].mean(axis=0) for k in range(len(emotions))])
+        self.precision_ = LedoitWolf().fit(scaled - self.means_[codes]).precision_
+        return self
+
+    def distances(self, X: Any) -> Array:
+        """Return the distance of each row, of shape (n_clips,)."""
+        scaled = self.scaler_.transform(X)
+        squares = [
+            np.einsum("ij,jk,ik->i", scaled - mean, self.precision_, scaled - mean, optimize=True)
+            for mean in self.means_
+        ]
+        return np.sqrt(np.min(squares, axis=0))
+
+
+class OutOfDomainDetector(BaseEstimator):
+    """Tell speech that is unlike the speech of training, as measured on speakers held out of it.
+
+    A clip is compared with the training clips twice: by its MFCCs, which hear the room, the line
+    and the microphone, and by a speech model, which hears how it is spoken. The farther of the two
+    counts. What is far for a known kind of speech is learnt from training speakers who were
+    held out, each compared with the others.
+
+    Parameters
+    ----------
+    views : list of embedders, default=None
+        What clips are compared by. None: the MFCCs' mean and deviation, and the middle layer
+        of "nano".
+
+    Attributes
+    ----------
+    views_ : list of embedders
+    distances_ : list of estimators
+        One a view, fitted on all clips.
+    medians_, spreads_ : ndarray of shape (n_views,)
+        Median distance of held-out speakers' clips in each view, and from there to their 95 %
+        quantile: what distances are measured in.
+    held_out_ : ndarray of shape (n_clips,)
+        How far the clips of held-out speakers are, sorted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_ser.datasets import make_emotional_speech
+    >>> from sklearn_ser.recognition import OutOfDomainDetector
+    >>> corpus = make_emotional_speech(n_speakers=6, n_sentences=3, random_state=0)
+    >>> detector = OutOfDomainDetector().fit(corpus.X, corpus.y, corpus.groups)
+    >>> noise = np.random.default_rng(0).normal(size=16000).clip(-3, 3) / 4
+    >>> detector.quantiles([(noise, 16000)])
+    array([1.])
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "views": [list, None],
+    }
+
+    def __init__(self, views: list[Any] | None = None) -> None:
+        self.views = views
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: Any, y: Any, groups: Any = None) -> OutOfDomainDetector:
+        """Learn what is near, and how far new speakers are.
+
+        Parameters
+        ----------
+        X : sequence of n_clips clips
+        y : array-like of shape (n_clips,)
+            Emotions.
+        groups : array-like of shape (n_clips,)
+            Who speaks.
+
+        Returns
+        -------
+        self : object
+        """
+        views = [MFCCEmbedder(), SSLEmbedder("nano")] if self.views is None else self.views
+        self.views_ = [clone(view) for view in views]
+        folds = speaker_folds(y, groups)
+        y = np.asarray(y)
+        values = [np.asarray(view.fit_transform(X), dtype=np.float64) for view in self.views_]
+        held_out = np.empty((len(y), len(values)))
+        for column, of_view in enumerate(values):
+            for train, test in folds:
+                fitted = ClassDistance().fit(of_view[train], y[train])
+                held_out[test, column] = fitted.distances(of_view[test])
+        self.distances_ = [ClassDistance().fit(of_view, y) for of_view in values]
+        self.medians_ = np.median(held_out, axis=0)
+        self.spreads_ = np.quantile(held_out, 0.95, axis=0) - self.medians_
+        self.held_out_ = np.sort(self._farthest(held_out))
+        return self
+
+    def _farthest(self, distances: Array) -> Array:
+        return ((distances - self.medians_) / self.spreads_).max(axis=1)
+
+    def quantiles(self, X: Any) -> Array:
+        """Return the share of held-out speakers' clips that are nearer than each clip.
+
+        Parameters
+        ----------
+        X : sequence of n_clips clips
+
+        Returns
+        -------
+        quantiles : ndarray of shape (n_clips,)
+            From 0 to 1; NaN for a clip that a view cannot embed, if its ``on_error`` is "nan".
+        """
+        check_is_fitted(self)
+        distances = np.full((len(X), len(self.views_)), np.nan)
+        for column, (view, fitted) in enumerate(zip(self.views_, self.distances_, strict=True)):
+            values = np.asarray(view.transform(X), dtype=np.float64)
+            usable = np.isfinite(values).all(axis=1)
+            if usable.any():
+                distances[usable, column] = fitted.distances(values[usable])
+        far = self._farthest(distances)
+        shares = np.searchsorted(self.held_out_, far) / len(self.held_out_)
+        return np.where(np.isnan(far), np.nan, shares)

@@ -1,0 +1,212 @@
+"""A recognizer in a file that holds no code and no weights of a speech model."""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import importlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sklearn.base import BaseEstimator
+from sklearn.utils import Bunch
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_ser.embedders import BaseEmbedder, SSLEmbedder
+from sklearn_ser.evaluation._comparison import versions
+from sklearn_ser.recognition._recognizer import EmotionRecognizer
+
+__all__ = ["card_of", "load_recognizer", "save_recognizer"]
+
+FORMAT = 1
+
+
+def save_recognizer(
+    recognizer: EmotionRecognizer,
+    path: str | os.PathLike[str],
+    training: Sequence[Any] = (),
+) -> None:
+    """Write a fitted recognizer, with its card, to one file.
+
+    Parameters
+    ----------
+    recognizer : EmotionRecognizer
+    path : str or path-like
+    training : sequence of Bunch
+        The corpora that it was trained on, for the card.
+
+    Notes
+    -----
+    The file is skops's: arrays and the names of classes, nothing that runs code. It names the
+    speech model, and the digest and the revision of its weights, but does not hold them.
+    """
+    check_is_fitted(recognizer)
+    recognizer = pinned(recognizer)
+    card = json.dumps(card_of(recognizer, training))
+    path = os.fspath(path)
+    aside = f"{path}.{os.getpid()}.tmp"
+    try:
+        skops_io().dump({"card": card, "recognizer": recognizer}, aside)
+        os.replace(aside, path)
+    finally:
+        if os.path.exists(aside):
+            os.remove(aside)
+
+
+def load_recognizer(
+    path: str | os.PathLike[str],
+    *,
+    model: str | None = None,
+    trusted: Sequence[str] = (),
+    **parameters: Any,
+) -> EmotionRecognizer:
+    """Read a recognizer that :func:`save_recognizer` wrote.
+
+    Parameters
+    ----------
+    path : str or path-like
+    model : str, default=None
+        Where the speech model of its features lies now, if not where it was trained.
+    trusted : sequence of str
+        Classes of your own that the file may hold, as "module.Class". Importing their modules
+        runs them.
+    **parameters
+        Set on the embedders, where they have such parameters: cache, device, n_jobs, verbose.
+
+    Returns
+    -------
+    recognizer : EmotionRecognizer
+        With ``card_``, a dict: what it was trained on, its scores for held-out speakers, versions.
+
+    Raises
+    ------
+    ValueError
+        If the file is no such file, or holds what could run code, or its features would be
+        computed by another model, or otherwise, than those that it was trained on.
+    """
+    skops, path = skops_io(), os.fspath(path)
+    try:
+        found = skops.get_untrusted_types(file=path)
+        refused = sorted(name for name in found if name not in trusted and not is_own(name))
+        if refused:
+            raise ValueError(
+                f"{path} holds {', '.join(refused)}, which could run code. If you trust who wrote "
+                "it, name these classes as trusted."
+            )
+        held = skops.load(path, trusted=list(found))
+        recognizer, card = held["recognizer"], json.loads(held["card"])
+    except (OSError, ValueError, ImportError):
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"{path} is not a recognizer that save_recognizer wrote "
+            f"({type(error).__name__}: {str(error)[:200]})."
+        ) from error
+    if card["format"] != FORMAT:
+        raise ValueError(f"{path} has format {card['format']}; this version reads {FORMAT}.")
+    for embedder in embedders_of(recognizer.embedder_):
+        if model is not None and "model" in embedder.get_params():
+            embedder.set_params(model=model)
+    embedders = [*embedders_of(recognizer.embedder_), *domain_embedders(recognizer)]
+    for embedder in embedders:
+        known = embedder.get_params()
+        embedder.set_params(**{k: v for k, v in parameters.items() if k in known})
+    for embedder, trained in zip(embedders, [*card["features"], *card["domain"]], strict=True):
+        _check_features(embedder, trained, path)
+    recognizer.card_ = Bunch(**card)
+    return recognizer
+
+
+def card_of(recognizer: EmotionRecognizer, training: Sequence[Any]) -> dict[str, Any]:
+    """Return what a recognizer is, in plain JSON values."""
+    return {
+        "format": FORMAT,
+        "created": datetime.date.today().isoformat(),
+        "versions": versions(),
+        "emotions": recognizer.classes_.tolist(),
+        "features": [_features(each) for each in embedders_of(recognizer.embedder_)],
+        "domain": [_features(each) for each in domain_embedders(recognizer)],
+        "classifier": recognizer.classifier
+        if isinstance(recognizer.classifier, str)
+        else repr(recognizer.classifier),
+        "seconds": {"median": recognizer.seconds_[0], "longest": recognizer.seconds_[1]},
+        "training": [_corpus(corpus) for corpus in training],
+        "new_speakers": recognizer.scores_,
+    }
+
+
+def pinned(recognizer: EmotionRecognizer) -> EmotionRecognizer:
+    """Return a recognizer that names the commits of its models on the hub."""
+    recognizer = copy.deepcopy(recognizer)
+    for embedder in embedders_of(recognizer.embedder_):
+        folder = embedder._folder() if isinstance(embedder, SSLEmbedder) else Path()
+        if folder.parent.name == "snapshots":  # where the hub's cache keeps a commit's files
+            embedder.set_params(revision=folder.name)
+    return recognizer
+
+
+def _corpus(corpus: Any) -> dict[str, Any]:
+    groups = corpus.get("groups")
+    return {
+        "corpus": corpus.get("name", "corpus"),
+        "n_clips": len(corpus.y),
+        "n_speakers": None if groups is None else len(set(groups.tolist())),
+        "emotions": {str(name): int((corpus.y == name).sum()) for name in sorted(set(corpus.y))},
+    }
+
+
+def _features(embedder: BaseEmbedder) -> dict[str, Any]:
+    parameters = embedder.get_params()
+    selected = ("model", "layer", "pooling")
+    return {
+        "features": embedder.short_name,
+        **{name: parameters[name] for name in selected if name in parameters},
+        "computed": json.loads(json.dumps(embedder._settings())),
+    }
+
+
+def _check_features(embedder: BaseEmbedder, trained: dict[str, Any], path: str) -> None:
+    then, now = trained["computed"], _features(embedder)["computed"]
+    other = sorted(key for key in {*now, *then} if now.get(key) != then.get(key))
+    if other:
+        told = ", ".join(f"{key} {then.get(key)!r} then, {now.get(key)!r} now" for key in other)
+        raise ValueError(
+            f"{path} was trained on {trained['features']} features that are computed otherwise "
+            f"here ({told}). Give it the model, in the revision, that it was trained with, or "
+            "train it again."
+        )
+
+
+def domain_embedders(recognizer: EmotionRecognizer) -> list[BaseEmbedder]:
+    """Return the embedders of a recognizer's detector."""
+    return [found for view in recognizer.detector_.views_ for found in embedders_of(view)]
+
+
+def embedders_of(estimator: Any) -> list[BaseEmbedder]:
+    """Return the embedders that an estimator is, or is made of."""
+    if isinstance(estimator, BaseEmbedder):
+        return [estimator]
+    parts = [*getattr(estimator, "transformer_list", ()), *getattr(estimator, "steps", ())]
+    return [found for _, part in parts for found in embedders_of(part)]
+
+
+def is_own(name: str) -> bool:
+    """Tell whether a name is that of one of this package's estimators."""
+    module, _, attribute = name.rpartition(".")
+    if module.split(".")[0] != "sklearn_ser":
+        return False
+    found = getattr(importlib.import_module(module), attribute, None)
+    return isinstance(found, type) and issubclass(found, BaseEstimator)
+
+
+def skops_io() -> Any:
+    """Return skops.io, or raise an error that says what to install."""
+    try:
+        return importlib.import_module("skops.io")
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"a recognizer's file needs skops: pip install 'sklearn-ser[skops]' ({error})"
+        ) from None

@@ -1,0 +1,246 @@
+"""A classifier of clips that knows how well it does for new speakers, and where it does not."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import joblib
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
+from sklearn.metrics import log_loss
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.utils._param_validation import HasMethods
+from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits
+
+from sklearn_ser.audio import as_clip, items_of
+from sklearn_ser.classifiers._training import temperature_of
+from sklearn_ser.embedders import SSLEmbedder
+from sklearn_ser.evaluation._classifiers import fit_classifier
+from sklearn_ser.evaluation._fits import scores
+from sklearn_ser.recognition._domain import OutOfDomainDetector
+from sklearn_ser.recognition._folds import speaker_folds
+
+__all__ = ["EmotionRecognizer"]
+
+Array = npt.NDArray[np.float64]
+
+
+class EmotionRecognizer(ClassifierMixin, BaseEstimator):
+    """An embedder and a classifier, with what they are worth for speakers never heard before.
+
+    `fit` measures on speakers who are held out: how well their emotions are recognised
+    (`scores_`), how sure the classifier may be (its probabilities are calibrated on them), and how
+    far new speech may be from that of training (`detector_`). Then it fits on all clips.
+
+    Parameters
+    ----------
+    embedder : transformer, default=None
+        Makes rows of features of clips. None is ``SSLEmbedder("nano")``.
+    classifier : {"logistic", "lda", "svm"} or classifier, default="logistic"
+        A name stands for StandardScaler and that classifier, its C (if it has one) chosen by a
+        search whose folds share no speaker.
+    detector : OutOfDomainDetector, default=None
+        What tells speech unlike that of training. None is ``OutOfDomainDetector()``.
+    n_jobs : int, default=None
+        Number of folds that are fitted at once.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    embedder_, classifier_, detector_ : estimators
+        Fitted on all clips.
+    temperature_ : float
+        What the classifier's scores are divided by, so that probabilities of held-out speakers'
+        emotions are likeliest.
+    scores_ : dict
+        uar, uar_ci (95 %, resampling speakers), accuracy, macro_f1, fold_uar and log_loss, of
+        speakers held out of training.
+    seconds_ : tuple of float
+        Median and greatest length of the clips.
+
+    See Also
+    --------
+    load_recognizer, save_recognizer : Keep it in a file.
+
+    Examples
+    --------
+    >>> from sklearn_ser.datasets import make_emotional_speech
+    >>> from sklearn_ser.recognition import EmotionRecognizer
+    >>> corpus = make_emotional_speech(n_speakers=6, n_sentences=3, random_state=0)
+    >>> recognizer = EmotionRecognizer(classifier="lda").fit(corpus.X, corpus.y, corpus.groups)
+    >>> recognizer.predict(corpus.X[:2]).shape
+    (2,)
+    >>> recognizer.recognize(corpus.X[:1]).columns.tolist()[:4]
+    ['recording', 'start', 'end', 'emotion']
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "embedder": [HasMethods(["fit", "transform"]), None],
+        "classifier": [str, HasMethods(["fit", "predict"])],
+        "detector": [HasMethods(["fit", "quantiles"]), None],
+        "n_jobs": [int, None],
+    }
+
+    def __init__(
+        self,
+        embedder: Any = None,
+        classifier: Any = "logistic",
+        *,
+        detector: Any = None,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.embedder = embedder
+        self.classifier = classifier
+        self.detector = detector
+        self.n_jobs = n_jobs
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: Any, y: Any, groups: Any = None) -> EmotionRecognizer:
+        """Measure on held-out speakers, then fit on all clips.
+
+        Parameters
+        ----------
+        X : sequence of n_clips clips
+        y : array-like of shape (n_clips,)
+            Emotions.
+        groups : array-like of shape (n_clips,)
+            Who speaks.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If it is not known who speaks, or an emotion is spoken by one speaker only.
+        """
+        y = np.asarray(y)
+        folds = speaker_folds(y, groups)
+        groups = np.asarray(groups)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        lengths = [as_clip(item, i).seconds() for i, item in enumerate(items_of(X))]
+        self.seconds_ = (float(np.median(lengths)), float(np.max(lengths)))
+        self.embedder_ = SSLEmbedder("nano") if self.embedder is None else clone(self.embedder)
+        values = np.asarray(self.embedder_.fit_transform(X), dtype=np.float64)
+        found = joblib.Parallel(self.n_jobs)(
+            joblib.delayed(held_out_scores)(self.classifier, values, y, groups, *fold)
+            for fold in folds
+        )
+        held_out = np.empty((len(y), len(self.classes_)))
+        fold_of = np.empty(len(y), dtype=int)
+        for k, ((_, test), of_fold) in enumerate(zip(folds, found, strict=True)):
+            held_out[test], fold_of[test] = of_fold, k
+        self.temperature_ = temperature_of(held_out, codes)
+        self.scores_ = self._scores(held_out, fold_of, y, groups)
+        with threadpool_limits(1):
+            fitted = fit_classifier(self.classifier, values, y, groups)
+        self.classifier_ = fitted.best_estimator_ if isinstance(fitted, BaseSearchCV) else fitted
+        detector = OutOfDomainDetector() if self.detector is None else clone(self.detector)
+        self.detector_ = detector.fit(X, y, groups)
+        return self
+
+    def _scores(self, held_out: Array, fold_of: Any, y: Any, groups: Any) -> dict[str, Any]:
+        predictions = pd.DataFrame(
+            {
+                "fold": fold_of,
+                "speaker": groups,
+                "emotion": y,
+                "predicted": self.classes_[held_out.argmax(axis=1)],
+                "seconds": 0.0,
+            }
+        )
+        found = scores(predictions, random_state=0)
+        del found["seconds_fit"]
+        chances = softmax(held_out / self.temperature_, axis=1)
+        return {**found, "log_loss": float(log_loss(y, chances, labels=self.classes_))}
+
+    def predict_proba(self, X: Any) -> Array:
+        """Return the probability of each emotion, for speech like that of training.
+
+        Parameters
+        ----------
+        X : sequence of n_clips clips
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_clips, n_classes)
+            NaN for a clip that cannot be used, if the embedder's ``on_error`` is "nan".
+        """
+        check_is_fitted(self)
+        values = np.asarray(self.embedder_.transform(X), dtype=np.float64)
+        usable = np.isfinite(values).all(axis=1)
+        chances = np.full((len(values), len(self.classes_)), np.nan)
+        if usable.any():
+            found = scores_of(self.classifier_, values[usable])
+            chances[usable] = softmax(found / self.temperature_, axis=1)
+        return chances
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:
+        """Return the likeliest emotion of each clip, however far from the training clips.
+
+        Parameters
+        ----------
+        X : sequence of n_clips clips
+
+        Returns
+        -------
+        emotions : ndarray of shape (n_clips,)
+        """
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def recognize(
+        self,
+        recordings: Any,
+        *,
+        window: float | str | None = "auto",
+        hop: float | None = None,
+        abstain: float | None = 0.95,
+        verbose: bool = False,
+    ) -> pd.DataFrame:
+        """Return a row for each recording, or for each window of a long one.
+
+        Parameters
+        ----------
+        recordings : sequence of clips
+            Paths of files of any length, waveforms, …
+        window : float, "auto" or None, default="auto"
+            Seconds that are heard at once. "auto": a recording that is longer than every training
+            clip is heard in windows as long as their median. None: whole recordings.
+        hop : float, default=None
+            Seconds from one window's start to the next one's; None is the window's length.
+        abstain : float or None, default=0.95
+            Speech that is farther from the training clips than this share of clips of held-out
+            speakers gets neither emotion nor probabilities. None never abstains.
+        verbose : bool, default=False
+            Whether to show a progress bar.
+
+        Returns
+        -------
+        rows : DataFrame
+            recording, start and end (seconds), emotion (missing if abstained), a column of
+            probabilities for each emotion, out_of_domain (the share of held-out speakers' clips
+            that are nearer to the training clips) and note (why there is no emotion).
+        """
+        from sklearn_ser.recognition._recordings import rows_of
+
+        parts = rows_of(self, recordings, window=window, hop=hop, abstain=abstain, verbose=verbose)
+        return pd.DataFrame([row for part in parts for row in part])
+
+
+def scores_of(classifier: Any, X: Array) -> Array:
+    """Return scores of shape (n_clips, n_classes), of which softmax makes probabilities."""
+    if not hasattr(classifier, "decision_function"):
+        return np.log(np.clip(classifier.predict_proba(X), 1e-12, None))
+    found = np.asarray(classifier.decision_function(X), dtype=np.float64)
+    return np.column_stack([np.zeros(len(found)), found]) if found.ndim == 1 else found
+
+
+def held_out_scores(classifier: Any, X: Array, y: Any, groups: Any, train: Any, test: Any) -> Array:
+    """Return the scores of test clips by a classifier that was fitted on training clips."""
+    with threadpool_limits(1):
+        return scores_of(fit_classifier(classifier, X[train], y[train], groups[train]), X[test])

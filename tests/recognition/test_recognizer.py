@@ -1,0 +1,314 @@
+"""A recognizer knows what it is worth for new speakers, and for speech unlike that of training."""
+
+import json
+import shutil
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+import soundfile
+import soxr
+from safetensors.torch import load_file, save_file
+from scipy.special import softmax
+from sklearn.base import clone
+from sklearn.covariance import LedoitWolf
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss, recall_score
+from sklearn.model_selection import GroupKFold
+from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from sklearn_ser import MFCCEmbedder, SSLEmbedder
+from sklearn_ser.datasets import make_emotional_speech
+from sklearn_ser.evaluation._classifiers import fit_classifier
+from sklearn_ser.recognition import (
+    EmotionRecognizer,
+    OutOfDomainDetector,
+    load_recognizer,
+    save_recognizer,
+)
+from sklearn_ser.speech_models import find_model
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return make_emotional_speech(n_speakers=6, n_sentences=3, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def recognizer(corpus, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SKLEARN_SER_CACHE", str(tmp_path_factory.mktemp("records")))
+        return EmotionRecognizer(classifier="lda").fit(corpus.X, corpus.y, corpus.groups)
+
+
+@pytest.fixture
+def nano(tmp_path):
+    """Return a function that writes a model's folder, with other weights if asked to."""
+
+    def write(name, other=False):
+        folder = shutil.copytree(find_model("nano"), tmp_path / name)
+        if other:
+            weights = load_file(folder / "model.safetensors")
+            weights[min(weights)] += 1
+            save_file(weights, folder / "model.safetensors", {"format": "pt"})
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def path(recognizer, corpus, tmp_path):
+    corpus.name = "synthetic"
+    save_recognizer(recognizer, tmp_path / "model.skops", [corpus])
+    return tmp_path / "model.skops"
+
+
+def lda(X, y):
+    return fit_classifier("lda", X, y, None)
+
+
+def test_scores_are_those_of_held_out_speakers(recognizer, corpus):
+    X = SSLEmbedder("nano").fit_transform(corpus.X).astype(np.float64)
+    held_out = np.empty((len(X), 4))
+    recalls = []
+    for train, test in GroupKFold(6).split(X, corpus.y, corpus.groups):
+        fitted = lda(X[train], corpus.y[train])
+        held_out[test] = fitted.decision_function(X[test])
+        predicted = fitted.classes_[held_out[test].argmax(axis=1)]
+        recalls.append(recall_score(corpus.y[test], predicted, average="macro", zero_division=0))
+    assert recognizer.scores_["uar"] == pytest.approx(np.mean(recalls))
+    found = recognizer.scores_["log_loss"]
+    assert found == pytest.approx(
+        log_loss(corpus.y, softmax(held_out / recognizer.temperature_, axis=1))
+    )
+    for other in (1, recognizer.temperature_ * 1.1, recognizer.temperature_ / 1.1):
+        assert found < log_loss(corpus.y, softmax(held_out / other, axis=1))
+
+
+def test_predictions_are_the_classifiers(recognizer, corpus):
+    X = SSLEmbedder("nano").fit_transform(corpus.X).astype(np.float64)
+    fitted = lda(X, corpus.y)
+    np.testing.assert_array_equal(recognizer.predict(corpus.X), fitted.predict(X))
+    expected = softmax(fitted.decision_function(X) / recognizer.temperature_, axis=1)
+    np.testing.assert_allclose(recognizer.predict_proba(corpus.X), expected)
+
+
+@pytest.mark.parametrize("classifier", ["svm", LogisticRegression()])
+def test_two_emotions_and_any_classifier(corpus, classifier):
+    two = np.isin(corpus.y, ["anger", "sadness"])
+    clips = [corpus.X[i] for i in np.flatnonzero(two)]
+    detector = OutOfDomainDetector([MFCCEmbedder()])
+    fitted = EmotionRecognizer(MFCCEmbedder(), classifier, detector=detector)
+    fitted.fit(clips, corpus.y[two], corpus.groups[two])
+    chances = fitted.predict_proba(clips)
+    assert chances.shape == (two.sum(), 2)
+    np.testing.assert_allclose(chances.sum(axis=1), 1)
+    np.testing.assert_array_equal(fitted.predict(clips) == "sadness", chances[:, 1] > 0.5)
+
+
+def test_distance_is_a_quantile_of_held_out_speakers(corpus):
+    detector = OutOfDomainDetector([MFCCEmbedder()]).fit(corpus.X, corpus.y, corpus.groups)
+    X = MFCCEmbedder().fit_transform(corpus.X).astype(np.float64)
+
+    def distances(train, rows):
+        scaler = StandardScaler().fit(X[train])
+        Z, y = scaler.transform(X), corpus.y
+        means = {k: Z[train][y[train] == k].mean(axis=0) for k in np.unique(y)}
+        inside = LedoitWolf().fit(Z[train] - [means[k] for k in y[train]])
+        found = [
+            LedoitWolf.mahalanobis(inside, Z[rows] - m + inside.location_) for m in means.values()
+        ]
+        return np.sqrt(np.min(found, axis=0))
+
+    held_out = np.empty(len(X))
+    for train, test in GroupKFold(6).split(X, corpus.y, corpus.groups):
+        held_out[test] = distances(train, test)
+    own = distances(np.arange(len(X)), np.arange(len(X)))
+    expected = [(held_out < distance).mean() for distance in own]
+    np.testing.assert_allclose(detector.quantiles(corpus.X), expected, atol=1.5 / len(X))
+
+
+def test_speech_unlike_that_of_training_is_far(recognizer, corpus):
+    rng = np.random.default_rng(0)
+    noise = [(rng.normal(0, 0.1, 16000), 16000) for _ in range(10)]
+    narrow = [(soxr.resample(x, rate, 6000), 6000) for x, rate in corpus.X[:20]]
+    other = make_emotional_speech(n_speakers=4, n_sentences=2, random_state=9).X
+    assert (recognizer.detector_.quantiles(noise) > 0.95).all()
+    assert (recognizer.detector_.quantiles(narrow) > 0.95).mean() > 0.9
+    assert (recognizer.detector_.quantiles(other) > 0.95).mean() < 0.4  # new voices, same kind
+
+
+def test_it_abstains_where_it_cannot_know(recognizer, corpus):
+    noise = np.random.default_rng(0).normal(0, 0.1, 16000)
+    rows = recognizer.recognize([corpus.X[0], (noise, 16000)], abstain=0.95)
+    told = rows.iloc[0]
+    chances = recognizer.predict_proba(corpus.X[:1])[0]
+    assert told["emotion"] == recognizer.classes_[chances.argmax()]
+    np.testing.assert_allclose(told[recognizer.classes_].astype(float), chances)
+    assert pd.isna(rows.loc[1, "emotion"])
+    assert rows.loc[1, recognizer.classes_].isna().all()
+    assert rows.loc[1, "note"].startswith("abstained")
+    always = recognizer.recognize([(noise, 16000)], abstain=None)
+    assert always.loc[0, "emotion"] in recognizer.classes_
+    assert always.loc[0, "out_of_domain"] == rows.loc[1, "out_of_domain"] == 1
+
+
+@pytest.mark.parametrize("suffix", ["wav", "mp3"])
+def test_a_window_is_recognised_as_the_clip_that_is_cut(recognizer, corpus, tmp_path, suffix):
+    joined = np.concatenate([x for x, _ in corpus.X[:12]])
+    long = tmp_path / f"long.{suffix}"
+    soundfile.write(long, joined, 16000)
+    rows = recognizer.recognize([long], window=1.5, hop=1.1, abstain=None)
+    assert len(rows) > 5
+    decoded, rate = soundfile.read(long, dtype="float32")
+    for _, row in rows.iterrows():
+        cut = tmp_path / "cut.wav"
+        clip = decoded[round(row["start"] * rate) : round(row["end"] * rate)]
+        soundfile.write(cut, clip, rate, subtype="FLOAT")
+        alone = recognizer.predict_proba([cut])[0]
+        np.testing.assert_allclose(row[recognizer.classes_].astype(float), alone, atol=1e-4)
+
+
+def test_long_recordings_are_heard_in_windows_like_the_training_clips(recognizer, corpus):
+    median, longest = recognizer.seconds_
+    lengths = [len(x) / rate for x, rate in corpus.X]
+    assert median == pytest.approx(np.median(lengths))
+    assert longest == pytest.approx(max(lengths))
+    joined = np.concatenate([x for x, _ in corpus.X])
+    inside = round(longest * 16000)
+    rows = recognizer.recognize([(joined[:inside], 16000), (joined[: 3 * inside], 16000)])
+    assert rows["start"].tolist()[:2] == [0, 0]
+    assert rows.loc[0, "end"] == pytest.approx(longest, abs=1e-3)
+    np.testing.assert_allclose((rows["end"] - rows["start"])[1:], median, atol=1e-4)
+    assert rows["end"].iloc[-1] == pytest.approx(3 * inside / 16000, abs=0.1 * median)
+
+
+def test_a_recording_that_cannot_be_used_is_a_row_that_says_why(recognizer, corpus, tmp_path):
+    good = tmp_path / "good.wav"
+    soundfile.write(good, *corpus.X[0])
+    bad = tmp_path / "bad.wav"
+    bad.write_bytes(good.read_bytes()[:1000])
+    tiny = tmp_path / "tiny.wav"
+    soundfile.write(tiny, corpus.X[0][0][4000:4100], 16000)
+    rows = recognizer.recognize([bad, tiny, tmp_path / "nowhere.wav", good])
+    assert rows["emotion"].notna().tolist() == [False, False, False, True]
+    assert "clip 0 (bad.wav): truncated" in rows.loc[0, "note"]
+    assert "clip 1 (tiny.wav): lasts" in rows.loc[1, "note"]
+    assert "clip 2 (nowhere.wav): no such file" in rows.loc[2, "note"]
+    assert rows.loc[3, "note"] == ""
+
+
+def test_a_file_brings_back_the_same(recognizer, corpus, path):
+    loaded = load_recognizer(path, cache=None)
+    pd.testing.assert_frame_equal(
+        loaded.recognize(corpus.X[:5]), recognizer.recognize(corpus.X[:5])
+    )
+    assert loaded.embedder_.cache is None
+    card = loaded.card_
+    assert card.emotions == recognizer.classes_.tolist()
+    assert card.new_speakers["uar"] == recognizer.scores_["uar"]
+    assert card.training == [
+        {
+            "corpus": "synthetic",
+            "n_clips": 72,
+            "n_speakers": 6,
+            "emotions": dict.fromkeys(["anger", "happiness", "neutral", "sadness"], 18),
+        }
+    ]
+    assert set(card.versions) >= {"scikit-learn", "torch", "sklearn-ser"}
+    (features,) = card.features
+    assert features["model"] == "nano"
+    assert len(features["computed"]["weights"]) == 32
+
+
+def test_a_file_holds_no_weights_of_the_speech_model(path):
+    assert path.stat().st_size < 5e6  # nano alone is larger
+    with zipfile.ZipFile(path) as file:
+        names = file.namelist()
+        schema = json.loads(file.read("schema.json"))
+    assert {name.rpartition(".")[2] for name in names} == {"json", "npy"}
+    assert '"__module__": "torch' not in json.dumps(schema)
+
+
+def test_another_model_is_refused(corpus, tmp_path, nano):
+    folder, other = nano("trained with"), nano("other", other=True)
+    fitted = EmotionRecognizer(SSLEmbedder(str(folder)), "lda").fit(
+        corpus.X, corpus.y, corpus.groups
+    )
+    save_recognizer(fitted, tmp_path / "own.skops")
+    expected = fitted.predict(corpus.X[:4])
+    with pytest.raises(ValueError, match=r"computed otherwise here \(weights '.*' then, '.*' now"):
+        load_recognizer(tmp_path / "own.skops", model=str(other))
+    moved = folder.rename(tmp_path / "moved")
+    with pytest.raises(OSError, match="is not a folder here"):
+        load_recognizer(tmp_path / "own.skops")
+    loaded = load_recognizer(tmp_path / "own.skops", model=str(moved))
+    assert loaded.embedder_.model == str(moved)
+    np.testing.assert_array_equal(loaded.predict(corpus.X[:4]), expected)
+
+
+def test_a_file_that_could_run_code_is_refused(recognizer, path, tmp_path):
+    evil = clone(recognizer).set_params(embedder=FunctionTransformer(np.save))
+    skops.io.dump({"card": "{}", "recognizer": evil}, tmp_path / "evil.skops")
+    with pytest.raises(ValueError, match=r"numpy.save.*, which could run code"):
+        load_recognizer(tmp_path / "evil.skops")
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(ValueError, match="not a recognizer that save_recognizer wrote"):
+        load_recognizer(path)
+    with pytest.raises(FileNotFoundError):
+        load_recognizer(tmp_path / "nowhere.skops")
+
+
+def test_a_model_on_the_hub_is_kept_with_its_commit(recognizer, tmp_path, nano, monkeypatch):
+    commit = tmp_path / "models--a--b" / "snapshots" / "0123abc"
+    commit.parent.mkdir(parents=True)
+    nano("downloaded").rename(commit)
+    monkeypatch.setattr("sklearn_ser.speech_models.find_model", lambda model, revision: commit)
+    hub = clone(recognizer)
+    hub.__dict__.update(recognizer.__dict__)
+    hub.embedder_ = SSLEmbedder("a/b")
+    save_recognizer(hub, tmp_path / "hub.skops")
+    loaded = load_recognizer(tmp_path / "hub.skops")
+    assert loaded.embedder_.revision == "0123abc"
+    assert loaded.card_.features[0]["computed"]["revision"] == "0123abc"
+    assert hub.embedder_.revision is None
+
+
+def test_several_features_stand_side_by_side(corpus, tmp_path):
+    union = FeatureUnion([("mfcc", MFCCEmbedder()), ("nano", SSLEmbedder("nano"))])
+    fitted = EmotionRecognizer(union, "lda").fit(corpus.X, corpus.y, corpus.groups)
+    save_recognizer(fitted, tmp_path / "both.skops")
+    loaded = load_recognizer(tmp_path / "both.skops", n_jobs=2)
+    assert [each["features"] for each in loaded.card_.features] == ["mfcc", "ssl"]
+    assert loaded.embedder_.get_params()["nano__n_jobs"] == 2
+    np.testing.assert_array_equal(loaded.predict(corpus.X[:9]), fitted.predict(corpus.X[:9]))
+
+
+def test_new_speakers_cannot_be_judged_without_speakers(corpus):
+    with pytest.raises(ValueError, match="not known who speaks"):
+        EmotionRecognizer(MFCCEmbedder()).fit(corpus.X, corpus.y)
+    one = np.where(corpus.y == "anger", "s00", corpus.groups)
+    with pytest.raises(ValueError, match="anger is spoken by one speaker only"):
+        EmotionRecognizer(MFCCEmbedder()).fit(corpus.X, corpus.y, one)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"window": 0.0}, "window=0.0; it must be a positive number of seconds"),
+        ({"window": "long"}, "window='long'; it must be seconds"),
+        ({"hop": -1.0}, "hop=-1.0; it must be a positive"),
+        ({"abstain": 2.0}, "abstain=2.0; it must be a share"),
+    ],
+)
+def test_parameters_are_checked(recognizer, corpus, parameters, message):
+    with pytest.raises(ValueError, match=message):
+        recognizer.recognize(corpus.X[:1], **parameters)
+
+
+def test_it_is_a_classifier(recognizer, corpus):
+    assert recognizer.score(corpus.X, corpus.y) > 0.9
+    assert make_pipeline(clone(recognizer)).steps[0][1].classifier == "lda"

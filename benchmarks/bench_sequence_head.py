@@ -26,6 +26,8 @@ N_LAYERS, N_DIMS, N_FRAMES, N_CLASSES, N_SPEAKERS = 13, 768, 50, 4, 10
 
 
 class SyntheticFrames(BaseEmbedder):
+    """Random frames of a clip that is a number, slightly towards its class."""
+
     short_name = "synthetic_frames"
     rate = 16000
 

@@ -44,6 +44,10 @@ class Segment(NamedTuple):
             raise ValueError(f"its segment ({self}) is not inside of its {seconds:.4g} s")
         return round(self.start * rate), min(n_samples, round(end * rate))
 
+    def __reduce__(self) -> str | tuple[type[Segment], tuple[Any, ...]]:
+        # A pickle of WHOLE has to come back as WHOLE itself: clips are compared with it by `is`.
+        return "WHOLE" if self is WHOLE else (Segment, tuple(self))
+
     def __str__(self) -> str:
         end = "its end" if self.end is None else f"{self.end:g} s"
         channel = "" if self.channel is None else f", channel {self.channel}"

@@ -78,10 +78,17 @@ class Store:
         return sum(n for n, _ in sizes), sum(size for _, size in sizes)
 
     def clear(self) -> None:
-        """Delete every record and exported model. Other files in the folder are left alone."""
+        """Delete every record, exported model and augmented clip; other files are left alone."""
         for records in self.list():
             records.clear()
         shutil.rmtree(self.folder / "exports", ignore_errors=True)
+        augmented = self.folder / "augmented"
+        for path in augmented.glob(f"{'[0-9a-f]' * 2}/{'[0-9a-f]' * 30}.wav*"):
+            with suppress(OSError):
+                path.unlink()
+        for folder in [*augmented.glob("*"), augmented]:
+            with suppress(OSError):
+                folder.rmdir()
 
 
 class Records:

@@ -1,0 +1,399 @@
+"""Changed copies of clips, in training folds only."""
+
+from __future__ import annotations
+
+import copy
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import joblib
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.utils import (
+    _safe_indexing,
+    check_array,
+    check_consistent_length,
+    check_random_state,
+    column_or_1d,
+)
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+
+from sklearn_ser.audio import SEGMENT_FIELDS, Clip, ClipError, as_clip, is_numeric_batch, items_of
+from sklearn_ser.audio._clip import content_digest
+from sklearn_ser.embedders._progress import Progress
+from sklearn_ser.preprocessing._changes import SETTINGS, Change, Copy, Made
+from sklearn_ser.store import Store
+
+__all__ = ["AudioAugmenter"]
+
+COLUMNS = ("path", "clip", "audio")  # what a frame's column of clips may be called
+FOLDER = "augmented"  # in the store's
+
+Key = tuple[str, int]  # of a copy: the digest of its clip, and its number
+
+
+class AudioAugmenter(BaseEstimator):
+    """Add changed copies of clips, while a pipeline is fitted.
+
+    A sampler for the Pipeline of imbalanced-learn, which runs samplers in `fit` alone: copies are
+    made of training clips, and clips that are predicted stay as they are. A copy keeps its clip's
+    label and all other columns of its row, such as the speaker.
+
+    Every copy differs from its clip in one change:
+
+    ===========  ==================================================================================
+    "noise"      white noise, 10 to 30 dB below the clip
+    "stretch"    0.9 to 1.1 times the tempo, at the same pitch
+    "pitch"      up to 2 semitones up or down, with the formants, at the same tempo
+    "gain"       12 dB less to 12 dB more, but never above full scale
+    "room"       reverberation that takes 0.2 to 0.8 s to fall by 60 dB, 0 to 10 dB below the
+                 direct sound, as loud as the clip; it goes on after the clip's end
+    "codec"      G.711 or GSM 06.10, the codecs of telephones, at 8 kHz; or MP3 or Opus at 16 kHz
+    ===========  ==================================================================================
+
+    Parameters
+    ----------
+    changes : str, callable, list or tuple, default=("noise", "stretch", "pitch", "gain")
+        What copies differ in, drawn for each: one or several names from the table, transforms of
+        audiomentations (with ``p=1``, or some copies equal their clips), or functions of
+        ``(waveform, rate)`` that return a waveform. A clip's first copies differ in their changes:
+        with as many copies as changes there is one of each. Several changes at once are an
+        audiomentations ``Compose``.
+    n_copies : int, default=1
+        Copies of each clip. 0 adds none, unless `balance` does.
+    balance : bool, default=False
+        Whether to make emotions equally frequent: all as frequent as the most frequent one
+        becomes, ``1 + n_copies`` times as many clips as it had. Rarer ones get more copies,
+        spread over their clips as evenly as can be.
+    column : str or None, default=None
+        The column of clips, where X is a frame. None: its only column, or the one called "path",
+        "clip" or "audio", the first of these that there is.
+    cache : str, path-like or None, default="auto"
+        Where copies are kept, as wav files of 32-bit floats: in the folder "augmented" of the
+        store (see :class:`~sklearn_ser.store.Store`). None: in memory, as (waveform, rate) pairs.
+    waveform_rate : float or None, default=None
+        Sampling rate of bare waveforms, in Hz.
+    n_jobs : int or None, default=None
+        Number of processes that make copies. Threads would take turns.
+    on_error : {"raise", "warn", "ignore"}, default="raise"
+        What happens to a clip that cannot be used: an error, or it stays in X and has no copies,
+        with or without a warning.
+    random_state : int, RandomState instance or None, default=0
+        Determines the copies. With an int, a clip has the same copies in every fold, of every
+        candidate of a search, so that each is made and embedded once. None draws others at every
+        fit, which are never found again.
+    verbose : bool, default=False
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    sample_indices_ : ndarray of shape (n_clips_new,), dtype int
+        The row of X that each clip returned comes from.
+    seed_ : int
+        What the copies were drawn from.
+
+    Notes
+    -----
+    What a copy is follows from the seed, its number and the clip's content, not from where the
+    clip stands. A copy is mono and keeps the clip's sampling rate. Changes from the table turn down
+    what would exceed full scale. Own transforms have to draw from the global states of
+    :mod:`random` and NumPy, as audiomentations does; these are seeded for each copy and then put
+    back.
+
+    What splits the training clips again, such as a search inside the pipeline, has to split them
+    by speaker, or copies of one clip come to stand on both sides.
+
+    Examples
+    --------
+    >>> from imblearn.pipeline import make_pipeline
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.model_selection import GroupKFold, cross_val_score
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn_ser import MFCCEmbedder
+    >>> from sklearn_ser.datasets import make_emotional_speech
+    >>> from sklearn_ser.preprocessing import AudioAugmenter
+    >>> corpus = make_emotional_speech(n_speakers=3, n_sentences=1, random_state=0)
+    >>> augmenter = AudioAugmenter(["noise", "gain"], n_copies=2, cache=None)
+    >>> X, y = augmenter.fit_resample(corpus.X, corpus.y)
+    >>> len(corpus.X), len(X)
+    (12, 36)
+    >>> speakers = corpus.groups[augmenter.sample_indices_]
+
+    In cross-validation, by speaker:
+
+    >>> pipeline = make_pipeline(
+    ...     augmenter, MFCCEmbedder(cache=None), StandardScaler(), LogisticRegression()
+    ... )
+    >>> cross_val_score(pipeline, corpus.X, corpus.y, groups=corpus.groups, cv=GroupKFold(3)).shape
+    (3,)
+    """
+
+    _estimator_type = "sampler"
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "changes": [StrOptions(set(SETTINGS)), callable, list, tuple],
+        "n_copies": [Interval(Integral, 0, None, closed="left")],
+        "balance": ["boolean"],
+        "column": [str, None],
+        "cache": [str, os.PathLike, None],
+        "waveform_rate": [Interval(Real, 0, None, closed="neither"), None],
+        "n_jobs": [Integral, None],
+        "on_error": [StrOptions({"raise", "warn", "ignore"})],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        changes: Change | Sequence[Change] = ("noise", "stretch", "pitch", "gain"),
+        *,
+        n_copies: int = 1,
+        balance: bool = False,
+        column: str | None = None,
+        cache: str | os.PathLike[str] | None = "auto",
+        waveform_rate: float | None = None,
+        n_jobs: int | None = None,
+        on_error: str = "raise",
+        random_state: int | np.random.RandomState | None = 0,
+        verbose: bool = False,
+    ) -> None:
+        self.changes = changes
+        self.n_copies = n_copies
+        self.balance = balance
+        self.column = column
+        self.cache = cache
+        self.waveform_rate = waveform_rate
+        self.n_jobs = n_jobs
+        self.on_error = on_error
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None) -> AudioAugmenter:
+        """Check the parameters; use `fit_resample` for all else.
+
+        Parameters
+        ----------
+        X : collection of n_clips clips
+            Ignored.
+        y : array-like of shape (n_clips,)
+            Ignored.
+
+        Returns
+        -------
+        self : AudioAugmenter
+        """
+        self._changes()
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """Return the clips and, after them, changed copies.
+
+        Parameters
+        ----------
+        X : sequence of n_clips clips, frame, or ndarray of shape (n_clips, n_samples)
+            Paths, waveforms, (waveform, rate) pairs or dicts; or a frame with a column of these,
+            and of start, end and channel where clips are segments, and any others.
+        y : array-like of shape (n_clips,)
+            Emotions; any numbers where nothing is balanced.
+
+        Returns
+        -------
+        X_resampled : as X
+            With n_clips_new clips, copies as paths or (waveform, rate) pairs. A 2-D array becomes
+            an object array of clips. A pandas index starts anew.
+        y_resampled : as y
+            Their labels.
+
+        Raises
+        ------
+        ClipError
+            If a clip cannot be used and ``on_error="raise"``.
+        """
+        changes = self._changes()
+        if y is None:
+            raise ValueError("AudioAugmenter requires y to be passed, but the target y is None.")
+        column = _clip_column(X, self.column)
+        items = _items(X, column)
+        check_consistent_length(items, y)
+        clips = [as_clip(item, i, self.waveform_rate) for i, item in enumerate(items)]
+        self.seed_ = int(check_random_state(self.random_state).randint(2**31 - 1))
+        sources, copies = self._copies(clips, y, changes)
+        self.sample_indices_ = np.array([*range(len(clips)), *sources], dtype=np.intp)
+        X_resampled = _with_copies(X, column, items, self.sample_indices_, copies)
+        return X_resampled, _renumbered(_safe_indexing(y, self.sample_indices_))
+
+    def _changes(self) -> tuple[Change, ...]:
+        changes: Any = self.changes
+        changes = tuple(changes) if isinstance(changes, (list, tuple)) else (changes,)
+        if not changes or not all(callable(change) or change in [*SETTINGS] for change in changes):
+            raise ValueError(
+                "The 'changes' parameter of AudioAugmenter must be one or several of "
+                f"{list(SETTINGS)}, or functions. Got {self.changes!r} instead."
+            )
+        return copy.deepcopy(changes)  # transforms note what they have drawn
+
+    def _copies(
+        self, clips: list[Clip], y: Any, changes: tuple[Change, ...]
+    ) -> tuple[list[int], list[Made]]:
+        """Return the rows that the copies are of, and the copies."""
+        folder = None
+        if self.cache is not None:
+            folder = os.path.abspath(Store(self.cache).folder / FOLDER)
+        digests = [self._digest(clip) for clip in clips]
+        known: dict[Key, Made] = {}
+        while True:
+            plan = self._plan(digests, y)
+            new = {
+                key: Copy(clips[row], *key, changes, self.seed_, folder)
+                for row, key in plan
+                if key not in known
+            }
+            unusable: dict[str, ClipError] = {}
+            for key, made in self._made(new):
+                if isinstance(made, ClipError):
+                    unusable[key[0]] = self._failed(made)
+                else:
+                    known[key] = made
+            if not unusable:  # or their copies have to be of others
+                break
+            digests = [unusable.get(str(digest), digest) for digest in digests]
+        if self.on_error == "warn":
+            for clip, digest in zip(clips, digests, strict=True):
+                if isinstance(digest, ClipError):  # equal clips share it, but each is named
+                    named = clip.error(digest.cause, digest.cure)
+                    warnings.warn(f"{named} It has no copies.", stacklevel=4)
+        return [row for row, _ in plan], [known[key] for _, key in plan]
+
+    def _digest(self, clip: Clip) -> str | ClipError:
+        try:
+            return clip.digest()
+        except ClipError as error:
+            return self._failed(error)
+
+    def _failed(self, error: ClipError) -> ClipError:
+        """Raise the error, or return it."""
+        if self.on_error == "raise":
+            raise error
+        return error
+
+    def _plan(self, digests: list[str | ClipError], y: Any) -> list[tuple[int, Key]]:
+        """Return the row and the key of each copy, first copies first."""
+        codes, emotions = np.zeros(len(digests), dtype=np.intp), [None]
+        if self.balance:
+            check_classification_targets(y)
+            codes, emotions = pd.factorize(column_or_1d(y))
+        counts = np.bincount(codes)
+        plan = []
+        for code, count in enumerate(counts):
+            rows = [row for row in np.flatnonzero(codes == code) if isinstance(digests[row], str)]
+            n_copies = len(rows) * self.n_copies
+            if self.balance:
+                n_copies = (1 + self.n_copies) * counts.max() - count
+            if n_copies and not rows:
+                raise ValueError(f"No clip of {emotions[code]} can be used: it cannot be balanced.")
+            # Which clips have one copy more than others must not follow from where they stand.
+            rows.sort(key=lambda row: content_digest(f"{self.seed_} {digests[row]}".encode()))
+            plan += [(i // len(rows), int(rows[i % len(rows)])) for i in range(n_copies)]
+        return [(row, (str(digests[row]), number)) for number, row in sorted(plan)]
+
+    def _made(self, copies: dict[Key, Copy]) -> Iterator[tuple[Key, Made | ClipError]]:
+        """Yield the key of each copy, and the copy; first those that were there."""
+        missing = {}
+        for key, wanted in copies.items():
+            if (found := wanted.find()) is None:
+                missing[key] = wanted
+            else:
+                yield key, found
+        if not missing:
+            return
+        make = joblib.Parallel(self.n_jobs, return_as="generator")
+        making = make(joblib.delayed(wanted.make)() for wanted in missing.values())
+        with (
+            Progress(len(missing), "augmented", bool(self.verbose)) as progress,
+            closing(making),
+        ):
+            for (key, wanted), made in zip(missing.items(), making, strict=True):
+                progress.update(wanted.clip)
+                yield key, made
+
+
+def _clip_column(X: Any, column: str | None) -> str | None:
+    """Return the name of the column of clips, or None if X is no frame."""
+    if not (hasattr(X, "columns") and hasattr(X, "shape")):
+        return None
+    names = list(X.columns)
+    found = [name for name in COLUMNS if name in names] if len(names) > 1 else names
+    if column is not None:
+        found = [name for name in names if name == column]
+    if not found:
+        raise ValueError(
+            f"X has no column of clips called {column or ', '.join(COLUMNS)}, only {names}. Set "
+            "column to the one that holds paths or waveforms."
+        )
+    return found[0]
+
+
+def _segment_fields(X: Any, column: str | None) -> list[str]:
+    return [field for field in SEGMENT_FIELDS if column == "path" and field in X.columns]
+
+
+def _items(X: Any, column: str | None) -> list[Any]:
+    """Return the clips of a collection, or of a column of a frame."""
+    if column is not None:
+        return items_of(X[[column, *_segment_fields(X, column)]])
+    if is_numeric_batch(X):
+        return list(check_array(X, input_name="X", ensure_all_finite=False))
+    return items_of(X)
+
+
+def _with_copies(
+    X: Any, column: str | None, items: list[Any], rows: npt.NDArray[np.intp], copies: list[Made]
+) -> Any:
+    """Return these rows of X, those at the end with copies in place of their clips."""
+    if column is not None:
+        frame = _renumbered(_safe_indexing(X, rows))
+        if not copies:
+            return frame
+        clips = _series(X[column], [*X[column].to_list(), *copies])
+        parts = [
+            _series(X[field], [*X[field].to_list(), *[None] * len(copies)])
+            for field in _segment_fields(X, column)
+        ]
+        if not isinstance(frame, pd.DataFrame):
+            return frame.with_columns(clips, *parts)
+        for series in (clips, *parts):
+            frame[series.name] = series
+        return frame
+    clips = [*items, *copies]
+    if hasattr(X, "to_list") and hasattr(X, "dtype"):
+        return _series(X, clips)
+    if not isinstance(X, np.ndarray):
+        return clips
+    array = np.empty(len(clips), dtype=object)
+    for i, clip in enumerate(clips):  # at once, equally long waveforms would become 2-D
+        array[i] = clip
+    return array if is_numeric_batch(X) else array.reshape(-1, *X.shape[1:])
+
+
+def _series(like: Any, values: list[Any]) -> Any:
+    """Return a Series of the same name, and of the same library."""
+    if isinstance(like, pd.Series):
+        return pd.Series(values, name=like.name)
+    import polars
+
+    try:
+        return polars.Series(like.name, values)
+    except TypeError:  # not all are of one kind
+        return polars.Series(like.name, values, dtype=polars.Object)
+
+
+def _renumbered(values: Any) -> Any:
+    return values.reset_index(drop=True) if hasattr(values, "reset_index") else values

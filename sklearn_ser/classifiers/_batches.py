@@ -27,14 +27,14 @@ class Sequences(Dataset[Any]):
         Which of them.
     targets : ndarray of shape (n_rows,), int
         Codes of their emotions.
-    inputs : callable
-        What is done to a clip's frames.
+    check : callable
+        Raises an error if a clip's frames are not what they should be.
     """
 
     def __init__(
-        self, clips: Any, rows: Array, targets: Array, inputs: Callable[[Array], Array]
+        self, clips: Any, rows: Array, targets: Array, check: Callable[[Array], None]
     ) -> None:
-        self.clips, self.rows, self.targets, self.inputs = clips, rows, targets, inputs
+        self.clips, self.rows, self.targets, self.check = clips, rows, targets, check
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -45,16 +45,34 @@ class Sequences(Dataset[Any]):
     def __getitems__(self, batch: list[int]) -> list[tuple[Array, int]]:
         """Return the pairs of a batch, all read at once."""
         found = self.clips[self.rows[np.asarray(batch)]]
-        return [
-            (self.inputs(frames), int(self.targets[i]))
-            for frames, i in zip(found, batch, strict=True)
-        ]
+        for frames in found:
+            self.check(frames)
+        return [(frames, int(self.targets[i])) for frames, i in zip(found, batch, strict=True)]
 
 
-def padded(pairs: list[tuple[Array, int]]) -> tuple[dict[str, Tensor], Tensor]:
-    """Return padded frames with a mask of what is not padding, and codes."""
-    frames = [torch.from_numpy(values) for values, _ in pairs]
+def padded(
+    pairs: list[tuple[Array, int]], n_layers: int | None = None, scaler: Any = None
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Return padded frames with a mask of what is not padding, and codes.
+
+    Parameters
+    ----------
+    pairs : list of (ndarray of shape (n_frames,) or (n_frames, n_features), int)
+    n_layers : int, default=None
+        Into how many parts of as many dimensions each the features are taken apart.
+    scaler : StandardScaler, default=None
+        What frames are standardised by.
+    """
+    # Of arrays that cannot be written to, such as memory maps, torch warns.
+    frames = [torch.from_numpy(np.require(values, np.float32, "W")) for values, _ in pairs]
     lengths = torch.tensor([len(values) for values in frames])
     mask = torch.arange(int(lengths.max()))[None, :] < lengths[:, None]
     batch = torch.nn.utils.rnn.pad_sequence(frames, batch_first=True)
+    if scaler is not None:
+        mean, scale = (
+            torch.from_numpy(x.astype(np.float32)) for x in (scaler.mean_, scaler.scale_)
+        )
+        batch.sub_(mean).div_(scale)  # what this makes of padding is masked
+    if n_layers is not None:
+        batch = batch.unflatten(2, (n_layers, -1))
     return {"frames": batch, "mask": mask}, torch.tensor([code for _, code in pairs])

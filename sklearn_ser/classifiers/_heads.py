@@ -42,7 +42,8 @@ class WeightedLayers(nn.Module):
 
     def forward(self, layers: Tensor) -> Tensor:
         """Return (…, n_dims) of layers of shape (…, n_layers, n_dims)."""
-        return torch.einsum("l,...ld->...d", self.weights, layers)
+        weights = self.weights.expand(*layers.shape[:-2], 1, -1)  # einsum would copy the layers
+        return (weights @ layers).squeeze(-2)
 
 
 class MLP(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -167,7 +168,8 @@ class SequenceClassifier(NeuralClassifier):
     def _collate(self) -> Any:
         from sklearn_ser.classifiers._batches import padded
 
-        return padded
+        scaler = self.scaler_ if self.standardize else None
+        return functools.partial(padded, n_layers=self.n_layers, scaler=scaler)
 
     def _split(self, X: Any, groups: Any, reset: bool) -> tuple[Any, Any]:
         if self.embedder is None:
@@ -199,15 +201,13 @@ class SequenceClassifier(NeuralClassifier):
         from sklearn_ser.classifiers._batches import Sequences
 
         targets = np.zeros(len(rows), np.int64) if codes is None else codes[rows]
-        return Sequences(clips, rows, targets, self._inputs)
+        return Sequences(clips, rows, targets, self._check_frames)
 
-    def _inputs(self, frames: Array) -> Array:
+    def _check_frames(self, frames: Array) -> None:
         if frames.ndim != 2 or frames.shape[1] != self.n_features_:
             raise ValueError(
                 f"frames of shape {frames.shape}: (n_frames, {self.n_features_}) was expected."
             )
-        scaled = self.scaler_.transform(frames) if self.standardize else frames
-        return scaled.astype(np.float32, copy=False).reshape(len(frames), self.n_layers, -1)
 
     def _module(self) -> Any:
         from sklearn_ser.classifiers._heads import HEADS

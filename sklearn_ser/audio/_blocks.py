@@ -42,7 +42,14 @@ def read_blocks(path: Path) -> Iterator[tuple[npt.NDArray[np.float32], float]]:
         for samples, rate in sound_blocks(str(path)):
             yield samples.mean(axis=1, dtype=np.float32), rate
         return
-    with soundfile.SoundFile(path) as file:
+
+    class Forward(soundfile.SoundFile):
+        """A file that is only read on: MPEG decoders stumble where they are made to seek."""
+
+        def seekable(self) -> bool:
+            return False
+
+    with Forward(path) as file:
         n_samples, n_read = SECONDS * file.samplerate, 0
         while len(samples := file.read(n_samples, dtype="float32", always_2d=True)):
             n_read += len(samples)

@@ -1,5 +1,6 @@
 """Classifiers and regressors for emotion in speech."""
 
+from sklearn_ser.classifiers._fine_tuned import FineTunedClassifier
 from sklearn_ser.classifiers._layer_weighted import LayerWeightedClassifier
 from sklearn_ser.classifiers._mlp import MLPHead
 from sklearn_ser.classifiers._pretrained import (
@@ -9,6 +10,7 @@ from sklearn_ser.classifiers._pretrained import (
 from sklearn_ser.classifiers._sequence import SequenceClassifier
 
 __all__ = [
+    "FineTunedClassifier",
     "LayerWeightedClassifier",
     "MLPHead",
     "PretrainedEmotionClassifier",

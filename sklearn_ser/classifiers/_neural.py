@@ -164,7 +164,8 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         -------
         emotions : ndarray of shape (n_clips,)
         """
-        return self.classes_[self._scores(X).argmax(axis=1)]
+        best = self._scores(X).argmax(axis=1)
+        return self.classes_[best]
 
     def _scores(self, X: Any) -> npt.NDArray[np.float64]:
         import torch
@@ -189,7 +190,9 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _check_y(self, y: Any, n_clips: int) -> Array:
         if y is None:
-            raise ValueError(f"{type(self).__name__} requires y to be passed, but it is None.")
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None."
+            )
         check_classification_targets(y)
         y = column_or_1d(y, warn=True)
         if len(y) != n_clips:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -74,8 +74,12 @@ def train(
     random_state: int,
     verbose: bool,
     collate: Callable[..., Any] | None = None,
+    optimizer: str = "Adam",
+    rates: Sequence[tuple[str, float]] = (),
+    accumulate: int = 1,
+    callbacks: Callable[[], list[Any]] = list,
 ) -> Trained:
-    """Train with Adam until the validation loss has not fallen for `patience` epochs.
+    """Train until the validation loss has not fallen for `patience` epochs.
 
     Parameters
     ----------
@@ -89,6 +93,14 @@ def train(
         Weights of the emotions in the loss.
     collate : callable, default=None
         Makes a batch of such pairs.
+    optimizer : str
+        One of torch's.
+    rates : sequence of (str, float)
+        Learning rates of weights whose names fit a pattern.
+    accumulate : int
+        Batches whose gradients make one step.
+    callbacks : callable
+        Returns more callbacks of skorch, which come after those here.
     """
     import torch
 
@@ -101,6 +113,7 @@ def train(
             f"training a network needs skorch: pip install 'sklearn-ser[heads]' ({error})"
         ) from None
 
+    from sklearn_ser.classifiers._steps import in_parts
     from sklearn_ser.evaluation import uar_score
 
     def uar(net: Any, dataset: Any, _: Any) -> float:
@@ -118,18 +131,19 @@ def train(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(random_state)
         network = module()
-        rates = []
         if any(name.startswith("layers.") for name, _ in network.named_parameters()):
-            rates = [("layers.*", {"lr": LAYER_RATE * learning_rate})]
-        net = NeuralNet(
+            rates = [("layers.*", LAYER_RATE * learning_rate)]
+        kind = NeuralNet if accumulate == 1 else in_parts(batch_size)
+        net = kind(
             network,
             torch.nn.CrossEntropyLoss,
             criterion__weight=None if class_weight is None else torch.from_numpy(class_weight),
-            optimizer=torch.optim.Adam,
+            optimizer=getattr(torch.optim, optimizer),
             optimizer__weight_decay=weight_decay,
-            optimizer__param_groups=rates,
+            optimizer__param_groups=[(pattern, {"lr": rate}) for pattern, rate in rates],
             lr=learning_rate,
             batch_size=batch_size,
+            iterator_train__batch_size=batch_size * accumulate,
             max_epochs=max_epochs,
             iterator_train__shuffle=True,
             iterator_train__generator=generator,
@@ -137,6 +151,7 @@ def train(
             callbacks=[
                 ("uar", EpochScoring(uar, lower_is_better=False, name="valid_uar")),
                 ("stop", EarlyStopping(patience=patience, load_best=True, sink=_silent)),
+                *callbacks(),
             ],
             predict_nonlinearity=None,
             device=device,

@@ -41,7 +41,7 @@ HEADS = [
     MLPHead(max_epochs=8, random_state=0),
     LayerWeightedClassifier(N_LAYERS, max_epochs=8, random_state=0),
     SequenceClassifier("attention", n_layers=N_LAYERS, max_epochs=8, random_state=0),
-    SequenceClassifier("lstm", n_layers=N_LAYERS, max_epochs=8, random_state=0),
+    SequenceClassifier("lstm", n_layers=N_LAYERS, learning_rate=5e-3, max_epochs=8, random_state=0),
 ]
 
 

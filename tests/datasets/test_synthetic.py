@@ -172,12 +172,16 @@ def test_prosody_follows_the_rules(rules, measure, more, less):
 
 
 def test_anger_is_higher_and_louder_than_sadness_for_every_speaker(corpus):
-    frame = corpus.frame.assign(
+    told = corpus.frame.reset_index(drop=True)
+    told = told[told["emotion"].isin(["anger", "sadness"])]
+    told = told.groupby(["emotion", "speaker"]).head(3)
+    clips = [corpus.X[i] for i in told.index]
+    frame = told.assign(
         f0=[
             np.median(librosa.yin(waveform, fmin=60, fmax=600, sr=rate, frame_length=1024))
-            for waveform, rate in corpus.X
+            for waveform, rate in clips
         ],
-        level=[np.sqrt(np.mean(waveform**2)) for waveform, _ in corpus.X],
+        level=[np.sqrt(np.mean(waveform**2)) for waveform, _ in clips],
     )
     mean = frame.groupby(["emotion", "speaker"])[["f0", "level"]].mean()
     assert (mean.loc["anger"] > mean.loc["sadness"]).all(axis=None)

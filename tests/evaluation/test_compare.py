@@ -110,7 +110,7 @@ def test_splits_that_share_speakers_are_named(corpus):
 
 def test_unusable_clips_are_left_out_of_every_row(corpus):
     broken = Bunch(**{**corpus, "X": [*corpus.X[:-1], "missing.wav"]})
-    comparison = compare(broken, classifier="lda", on_error="nan")
+    comparison = compare(broken, ["mfcc", "egemaps"], classifier="lda", on_error="nan")
     assert comparison.results["n_clips"] == len(corpus.X) - 1
     assert comparison.results["n_clips_left_out"] == 1
     assert not (comparison.predictions["clip"] == len(corpus.X) - 1).any()
@@ -261,7 +261,7 @@ def test_bare_waveforms_are_audited_at_their_rate(corpus):
     assert found.results["audit"]["shares_audio"] is False
 
 
-@pytest.mark.parametrize("scaling", [None, "own"])
+@pytest.mark.parametrize("scaling", [pytest.param(None, marks=pytest.mark.slow), "own"])
 def test_what_compare_fits_learns_nothing_from_the_test_fold(corpus, scaling):
     """Its own code, with the choice of C and with scaling by speaker."""
     X = MFCCEmbedder(n_mfcc=5).fit_transform(corpus.X).astype(float)

@@ -280,6 +280,7 @@ def test_bad_clips_are_named_by_corpus_and_position_there(corpora):
         compare_across({"one": corpora["one"], "two": broken}, ["mfcc"])
 
 
+@pytest.mark.slow
 def test_command_between_emodb_and_synthetic_speech(emodb, tmp_path, capsys):
     arguments = ["cross", "synthetic", f"emodb={emodb}", "--features", "mfcc", "--align", "none"]
     arguments += ["coral", "--classifier", "lda", "--quiet", "--out", str(tmp_path)]

@@ -154,3 +154,17 @@ def clips(speech) -> list[tuple[Any, int]]:
     """Clips of 0.3 to 2.5 s, among them odd numbers of frames for every family."""
     lengths = [4800, 8411, 16000, 23456, 40000]
     return [(speech(i, n / 16000), 16000) for i, n in enumerate(lengths)]
+
+
+# What OpenVINO takes seconds to export; other families go through the same few lines.
+EXPORTED_QUICKLY = ("wav2vec2-base", "WavLM-base", "Whisper")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Leave most families' exports to the slow tests."""
+    for item in items:
+        given = getattr(getattr(item, "callspec", None), "params", {})
+        family = given.get("family", EXPORTED_QUICKLY[0])
+        if given.get("backend") == "openvino" and family not in EXPORTED_QUICKLY:
+            item.add_marker(pytest.mark.slow)

@@ -9,7 +9,9 @@ import soundfile
 
 from sklearn_ser import MFCCEmbedder
 from sklearn_ser.cli import NAMED, main
-from sklearn_ser.datasets import make_emotional_speech
+from sklearn_ser.cli._predict import _draw
+from sklearn_ser.cli._train import _parts
+from sklearn_ser.datasets import make_emotional_speech, pool_corpora
 from sklearn_ser.evaluation import LeakageWarning
 from sklearn_ser.recognition import load_recognizer
 
@@ -110,6 +112,24 @@ def test_a_card_says_what_was_trained(trained, capsys):
     assert f"UAR {card.new_speakers['uar']:.3f}" in printed
     assert "trained on synthetic speech" in printed
     assert "mfcc" in printed
+
+
+def test_a_card_counts_the_clips_that_were_trained_on():
+    one = make_emotional_speech(3, 1, ["anger", "fear", "neutral"], random_state=0)
+    two = make_emotional_speech(2, 1, ["anger", "sadness"], random_state=1)
+    parts = _parts(pool_corpora({"one": one, "two": two}, "four"))
+    counts = [(part.name, sorted(part.y), len(set(part.groups))) for part in parts]
+    assert counts == [
+        ("one", ["anger"] * 3 + ["neutral"] * 3, 3),
+        ("two", ["anger"] * 2 + ["sadness"] * 2, 2),
+    ]
+
+
+def test_recordings_of_one_name_are_drawn_apart(tmp_path):
+    rows = {"start": [0.0, 1.0] * 2, "end": [1.0, 2.0] * 2, "emotion": "a", "a": 1.0}
+    rows |= {"recording": ["x/r.wav"] * 2 + ["y/r.wav"] * 2, "out_of_domain": 0.5}
+    _draw(pd.DataFrame(rows), ["a"], tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["r.wav-2.png", "r.wav.png"]
 
 
 def test_predict_prints_a_table_and_draws_long_recordings(trained, tmp_path, capsys):

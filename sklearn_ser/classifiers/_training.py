@@ -52,7 +52,9 @@ def hold_out_speakers(
             f"{n_speakers} speaker: one is held out of training to tell when to stop, so there "
             "must be two or more."
         )
-    folds = StratifiedGroupKFold(min(n_splits, n_speakers), shuffle=True, random_state=random_state)
+    # Of no emotion more folds than clips: scikit-learn refuses that if it holds for all of them.
+    n_splits = min(n_splits, n_speakers, max(2, int(np.bincount(y).max())))
+    folds = StratifiedGroupKFold(n_splits, shuffle=True, random_state=random_state)
     with warnings.catch_warnings():  # of emotions with fewer clips than folds
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         return next(folds.split(y, y, speakers))

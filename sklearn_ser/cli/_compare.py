@@ -6,11 +6,13 @@ import argparse
 from typing import Any
 
 from sklearn_ser.cli._options import (
-    NAMED,
+    SCHEMES,
+    add_corpora,
     add_corpus,
     add_cv,
     add_evaluation,
     embedding_parameters,
+    load_corpora,
     load_corpus,
 )
 
@@ -65,15 +67,8 @@ def add_cross(commands: Any) -> None:
         help="train on one corpus, test on another",
         description="Compare features across corpora, with labels that mean the same in all.",
     )
-    command.add_argument(
-        "corpora",
-        nargs="+",
-        metavar="CORPUS[=PATH]",
-        help=f"synthetic, or one of {', '.join((*NAMED, 'folder', 'table'))} and its place",
-    )
-    command.add_argument(
-        "--scheme", default="four", choices=["four", "ekman", "arousal", "valence", "quadrants"]
-    )
+    add_corpora(command)
+    command.add_argument("--scheme", default="four", choices=SCHEMES)
     command.add_argument(
         "--align",
         nargs="+",
@@ -82,7 +77,6 @@ def add_cross(commands: Any) -> None:
         help="how features are aligned to the corpus that is tested (transductive), or none; "
         "several make a table each",
     )
-    command.add_argument("--speaker", metavar="REGEX", help="as for compare")
     add_cv(command)
     add_evaluation(command)
     command.add_argument("--out", default="cross", metavar="DIR", help="default: cross")
@@ -93,15 +87,8 @@ def _cross(options: argparse.Namespace) -> int:
     from sklearn_ser.evaluation import compare_across
     from sklearn_ser.evaluation._report import print_cross
 
-    corpora = {}
-    for given in options.corpora:
-        name, _, data = given.partition("=")
-        corpus = load_corpus(name, data or None, options.speaker)
-        if corpus.name in corpora:
-            raise ValueError(f"two corpora are called {corpus.name!r}")
-        corpora[corpus.name] = corpus
     comparison = compare_across(
-        corpora,
+        load_corpora(options.corpora, options.speaker),
         options.features,
         scheme=options.scheme,
         alignment=[None if name == "none" else name for name in options.align],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,19 @@ from sklearn_ser.datasets._corpus import AUDIO_SUFFIXES
 
 __all__ = [
     "NAMED",
+    "SCHEMES",
+    "add_corpora",
     "add_corpus",
     "add_cv",
     "add_embedding",
     "add_evaluation",
     "audio_files",
     "embedding_parameters",
+    "load_corpora",
     "load_corpus",
 ]
 
-
+SCHEMES = ("four", "ekman", "arousal", "valence", "quadrants")
 # Corpora with a loader of their own, which takes a folder.
 NAMED = ("cremad", "emodb", "esd", "iemocap", "meld", "ravdess", "savee", "tess")
 
@@ -35,6 +39,16 @@ def add_corpus(command: Any) -> None:
         help="with --corpus folder: finds the speaker in a clip's path",
     )
     add_cv(command, "ravdess")
+
+
+def add_corpora(command: Any) -> None:
+    command.add_argument(
+        "corpora",
+        nargs="+",
+        metavar="CORPUS[=PATH]",
+        help=f"synthetic, or one of {', '.join((*NAMED, 'folder', 'table'))} and its place",
+    )
+    command.add_argument("--speaker", metavar="REGEX", help="as for compare")
 
 
 def add_cv(command: Any, *more: str) -> None:
@@ -123,6 +137,18 @@ def load_corpus(name: str, data: str | None, speaker: str | None) -> Any:
     raise ValueError(
         f"unknown corpus {name!r}; known are synthetic, {', '.join((*NAMED, 'folder', 'table'))}"
     )
+
+
+def load_corpora(given: Sequence[str], speaker: str | None) -> dict[str, Any]:
+    """Return corpora by name, of "CORPUS" or "CORPUS=PATH"."""
+    corpora: dict[str, Any] = {}
+    for text in given:
+        name, _, data = text.partition("=")
+        corpus = load_corpus(name, data or None, speaker)
+        if corpus.name in corpora:
+            raise ValueError(f"two corpora are called {corpus.name!r}")
+        corpora[corpus.name] = corpus
+    return corpora
 
 
 def audio_files(path: Path) -> list[str]:

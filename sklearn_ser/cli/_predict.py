@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -163,9 +164,12 @@ def _draw(rows: Any, emotions: list[str], folder: Path) -> None:
     from sklearn_ser.plotting import TimelineDisplay
 
     folder.mkdir(parents=True, exist_ok=True)
+    drawn: Counter[str] = Counter()
     for recording, of_recording in rows.groupby("recording", sort=False):
         if len(of_recording) > 1:
             display = TimelineDisplay.from_rows(of_recording, emotions)
-            path = folder / f"{Path(str(recording)).name}.png"
+            name = Path(str(recording)).name
+            drawn[name] += 1  # another folder's recording may be called the same
+            path = folder / (f"{name}.png" if drawn[name] == 1 else f"{name}-{drawn[name]}.png")
             display.figure_.savefig(path, dpi=150)
             print(f"Written to {path}")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import warnings
 from pathlib import Path
 from typing import Any
 
+from sklearn.utils import Bunch
+
 from sklearn_ser.cli._options import (
-    NAMED,
+    SCHEMES,
+    add_corpora,
     add_embedding,
     embedding_parameters,
-    load_corpus,
+    load_corpora,
 )
 
 __all__ = ["add_card", "add_train"]
@@ -23,19 +27,13 @@ def add_train(commands: Any) -> None:
         description="Train on all clips of the corpora, after measuring on speakers held out of "
         "training how well, how surely and how far that holds.",
     )
-    command.add_argument(
-        "corpora",
-        nargs="+",
-        metavar="CORPUS[=PATH]",
-        help=f"synthetic, or one of {', '.join((*NAMED, 'folder', 'table'))} and its place",
-    )
+    add_corpora(command)
     command.add_argument(
         "--scheme",
-        choices=["four", "ekman", "arousal", "valence", "quadrants"],
+        choices=SCHEMES,
         help="what labels are made of the corpora's; by default one corpus keeps its own, and "
         "several have the four of the field",
     )
-    command.add_argument("--speaker", metavar="REGEX", help="as for compare")
     command.add_argument(
         "--features",
         nargs="+",
@@ -67,6 +65,7 @@ def add_card(commands: Any) -> None:
 def _train(options: argparse.Namespace) -> int:
     from sklearn.pipeline import FeatureUnion
 
+    from sklearn_ser.datasets import pool_corpora
     from sklearn_ser.evaluation._features import as_embedders
     from sklearn_ser.recognition import EmotionRecognizer, save_recognizer
     from sklearn_ser.recognition._file import card_of
@@ -77,7 +76,8 @@ def _train(options: argparse.Namespace) -> int:
         raise ValueError(f"--out {out} must end in .skops")
     if options.on_error != "raise":
         raise ValueError("--on-error is not for train: leave out clips that cannot be used.")
-    corpora, corpus = _corpora(options)
+    corpora = load_corpora(options.corpora, options.speaker)
+    corpus = pool_corpora(corpora, options.scheme or (None if len(corpora) == 1 else "four"))
     _audit(corpus, audio=not options.no_audio_audit, n_jobs=options.jobs)
     embedders = as_embedders(
         options.features,
@@ -94,31 +94,23 @@ def _train(options: argparse.Namespace) -> int:
     )
     recognizer.fit(corpus.X, corpus.y, corpus.groups)
     out.parent.mkdir(parents=True, exist_ok=True)
-    save_recognizer(recognizer, out, corpora)
-    print_card(card_of(recognizer, corpora))
+    parts = _parts(corpus)
+    save_recognizer(recognizer, out, parts)
+    print_card(card_of(recognizer, parts))
     print(f"Written to {out}: {out.stat().st_size / 1e6:.1f} MB, without the speech model")
     return 0
 
 
-def _corpora(options: argparse.Namespace) -> tuple[list[Any], Any]:
-    """Return the corpora, and one corpus of them all."""
-    from sklearn_ser.datasets import pool_corpora
-
-    corpora = {}
-    for given in options.corpora:
-        name, _, data = given.partition("=")
-        corpus = load_corpus(name, data or None, options.speaker)
-        if corpus.name in corpora:
-            raise ValueError(f"two corpora are called {corpus.name!r}")
-        corpora[corpus.name] = corpus
-    scheme = options.scheme or (None if len(corpora) == 1 else "four")
-    return list(corpora.values()), pool_corpora(corpora, scheme)
+def _parts(corpus: Any) -> list[Bunch]:
+    """Return what was trained on of each corpus, for the card."""
+    return [
+        Bunch(name=name, y=corpus.y[rows], groups=corpus.groups[rows])
+        for name, rows in corpus.frame.groupby("corpus", sort=False).indices.items()
+    ]
 
 
 def _audit(corpus: Any, *, audio: bool, n_jobs: int | None) -> None:
     """Warn if speakers who are held out are heard in training by another name."""
-    import warnings
-
     from sklearn_ser.evaluation import LeakageWarning
     from sklearn_ser.model_selection import audit_split
     from sklearn_ser.recognition._folds import speaker_folds

@@ -14,6 +14,7 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from sklearn.utils.validation import has_fit_parameter
 
 from sklearn_ser.evaluation._metrics import uar_score
 from sklearn_ser.preprocessing import SpeakerScaler
@@ -39,7 +40,7 @@ def fit_classifier(
     classifier : {"logistic", "lda", "svm"} or estimator
         A name stands for StandardScaler and that classifier, its C (if it has one) chosen by a
         search whose folds share no speaker. An estimator is cloned and fitted as it is; a
-        search among them is given the speakers.
+        search, or a network that holds speakers out, is given the speakers.
     X : ndarray of shape (n_clips, n_features)
     y, groups : ndarray of shape (n_clips,)
         Emotions and speakers.
@@ -68,6 +69,6 @@ def fit_classifier(
     if not is_classifier(classifier):
         raise TypeError(f"{classifier!r} is not a scikit-learn classifier.")
     pipeline = make_pipeline(*([] if scaler is None else [scaler]), clone(classifier))
-    if isinstance(classifier, BaseSearchCV):
+    if isinstance(classifier, BaseSearchCV) or has_fit_parameter(classifier, "groups"):
         return pipeline.fit(X, y, **{f"{pipeline.steps[-1][0]}__groups": groups})
     return pipeline.fit(X, y)

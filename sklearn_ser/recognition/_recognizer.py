@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any, ClassVar
 
 import joblib
@@ -82,7 +83,7 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         "embedder": [HasMethods(["fit", "transform"]), None],
         "classifier": [str, HasMethods(["fit", "predict"])],
         "detector": [HasMethods(["fit", "quantiles"]), None],
-        "n_jobs": [int, None],
+        "n_jobs": [Integral, None],
     }
 
     def __init__(

@@ -110,6 +110,14 @@ def test_speakers_are_held_out_whole(corpus, fraction):
     assert set(codes[valid]) == set(codes)
 
 
+def test_speakers_are_held_out_of_few_clips_too():
+    codes, speakers = np.tile([0, 1, 2], 4), np.repeat(np.arange(6), 2)
+    train, valid = hold_out_speakers(codes, speakers, 0.1, 0)
+    assert len(train)
+    assert len(valid)
+    assert not set(speakers[train]) & set(speakers[valid])
+
+
 def test_unknown_speakers_are_warned_of(pooled, corpus):
     with pytest.warns(UserWarning, match="it is not known who speaks"):
         MLPHead(max_epochs=2, random_state=0).fit(pooled, corpus.y)

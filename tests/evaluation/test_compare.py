@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
@@ -12,8 +13,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
 
 from sklearn_ser import MFCCEmbedder
+from sklearn_ser.classifiers import MLPHead
 from sklearn_ser.datasets import make_emotional_speech
-from sklearn_ser.evaluation import Comparison, LeakageWarning, compare
+from sklearn_ser.evaluation import Comparison, LeakageWarning, compare, uar_score
 from sklearn_ser.evaluation._features import feature_names, offline_feature_names
 from sklearn_ser.evaluation._fits import Clips, Task, fit_fold
 from sklearn_ser.evaluation._published import published_beside
@@ -280,3 +282,18 @@ def test_own_pipelines_are_scaled_by_speaker_too(corpus):
     named = compare(corpus, ["mfcc"], classifier="lda", speaker_scaling="own")
     assert found.results["rows"][0]["fold_uar"] == named.results["rows"][0]["fold_uar"]
     assert named.frame[["speaker_scaling", "transductive"]].to_numpy().tolist() == [["own", True]]
+
+
+def test_a_network_is_told_who_speaks(corpus):
+    """Else it would hold clips out of training, not speakers, and warn of that."""
+    head = MLPHead(max_epochs=2, random_state=0)
+    found = compare(corpus, ["mfcc"], classifier=head)
+    X = MFCCEmbedder().fit_transform(corpus.X).astype(float)
+    uars = [
+        uar_score(
+            corpus.y[test],
+            clone(head).fit(X[train], corpus.y[train], corpus.groups[train]).predict(X[test]),
+        )
+        for train, test in LeaveOneGroupOut().split(X, corpus.y, corpus.groups)
+    ]
+    assert sorted(found.results["rows"][0]["fold_uar"]) == pytest.approx(sorted(uars))

@@ -50,6 +50,33 @@ def test_rows_of_a_record(rows, n_columns, records):
     np.testing.assert_array_equal(records.read(KEY, rows), record[rows])
 
 
+def test_large_records_are_read_apart_from_each_other(records):
+    rng = np.random.default_rng(0)
+    lengths = [1, 40, 41, 300, 50, 1100, 1, 299]  # below, at and above what shares a block
+    written = {f"{i:064x}": rng.random((n, 8001), np.float32) for i, n in enumerate(lengths)}
+    for key, record in written.items():
+        records.write(key, record)
+    found = records.read_all(list(written))
+    for i, (one, record) in enumerate(zip(found, written.values(), strict=True)):
+        np.testing.assert_array_equal(one, record)
+        assert not any(np.shares_memory(one, other) for other in found[:i])
+    found[1][:] = 0
+    for one, record in zip(found[2:], list(written.values())[2:], strict=True):
+        np.testing.assert_array_equal(one, record)
+
+
+def test_frames_may_be_changed_without_changing_others(speech):
+    clip = (speech(0), 16000)
+    embedder = MFCCEmbedder(pooling=None)
+    for _ in ("computed", "read"):
+        one, other = embedder.fit_transform([clip, clip])
+        np.testing.assert_array_equal(one, other)
+        desired = other.copy()
+        one[:] = 0
+        np.testing.assert_array_equal(other, desired)
+    np.testing.assert_array_equal(embedder.transform([clip])[0], desired)
+
+
 def test_special_values_keep_their_bits(records):
     record = np.array([[0.0, -0.0, 1e-45, np.finfo(np.float32).max]], np.float32)
     records.write(KEY, record)

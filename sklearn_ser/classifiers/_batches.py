@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
-__all__ = ["Sequences", "padded"]
+__all__ = ["ReadAhead", "Sequences", "padded"]
 
 Array = npt.NDArray[Any]
 
@@ -63,16 +64,30 @@ def padded(
     scaler : StandardScaler, default=None
         What frames are standardised by.
     """
-    # Of arrays that cannot be written to, such as memory maps, torch warns.
-    frames = [torch.from_numpy(np.require(values, np.float32, "W")) for values, _ in pairs]
-    lengths = torch.tensor([len(values) for values in frames])
-    mask = torch.arange(int(lengths.max()))[None, :] < lengths[:, None]
-    batch = torch.nn.utils.rnn.pad_sequence(frames, batch_first=True)
-    if scaler is not None:
-        mean, scale = (
-            torch.from_numpy(x.astype(np.float32)) for x in (scaler.mean_, scaler.scale_)
-        )
-        batch.sub_(mean).div_(scale)  # what this makes of padding is masked
+    lengths = np.array([len(values) for values, _ in pairs])
+    mask = torch.from_numpy(np.arange(lengths.max()) < lengths[:, None])
+    # NumPy, unlike torch, asks for large pages, and touching memory is most of what this takes.
+    frames = np.empty((*mask.shape, *pairs[0][0].shape[1:]), np.float32)
+    for clip, (values, _) in zip(frames, pairs, strict=True):
+        clip[len(values) :] = 0
+        if scaler is None:
+            clip[: len(values)] = values
+        else:
+            np.subtract(values, scaler.mean_.astype(np.float32), out=clip[: len(values)])
+            clip[: len(values)] /= scaler.scale_.astype(np.float32)
+    batch = torch.from_numpy(frames)
     if n_layers is not None:
         batch = batch.unflatten(2, (n_layers, -1))
     return {"frames": batch, "mask": mask}, torch.tensor([code for _, code in pairs])
+
+
+class ReadAhead(DataLoader[Any]):
+    """Reads the next batch in a thread while the last one is learnt from."""
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        batches = super().__iter__()
+        with ThreadPoolExecutor(1) as thread:
+            ahead = thread.submit(next, batches, None)
+            while (batch := ahead.result()) is not None:
+                ahead = thread.submit(next, batches, None)
+                yield batch

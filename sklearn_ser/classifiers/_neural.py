@@ -61,6 +61,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         """Return a new network."""
 
     _collate: Any = None
+    _read_ahead: Any = False
 
     def _further(self, clips: Any, codes: Array, rows: Array, seed: int) -> dict[str, Any]:
         """Return what else `train` is told; `rows` are the clips that are trained on."""
@@ -113,6 +114,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             random_state=seed,
             verbose=bool(self.verbose),
             collate=self._collate,
+            read_ahead=self._read_ahead,
             **self._further(clips, codes, rows, seed),
         )
         self.weights_, self.history_ = trained.weights, trained.history
@@ -170,6 +172,8 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     def _scores(self, X: Any) -> npt.NDArray[np.float64]:
         import torch
 
+        from sklearn_ser.classifiers._batches import ReadAhead
+
         check_is_fitted(self)
         clips, _ = self._split(X, None, reset=False)
         found = []
@@ -177,7 +181,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             module = self._module()
             module.load_state_dict({k: torch.tensor(v) for k, v in self.weights_.items()})
             module.eval().to(self._device())
-            loader = torch.utils.data.DataLoader(
+            loader = (ReadAhead if self._read_ahead else torch.utils.data.DataLoader)(
                 self._dataset(clips, np.arange(len(clips)), None),
                 batch_size=self.batch_size,
                 collate_fn=self._collate,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -171,6 +172,11 @@ class SequenceClassifier(NeuralClassifier):
         scaler = self.scaler_ if self.standardize else None
         return functools.partial(padded, n_layers=self.n_layers, scaler=scaler)
 
+    @property
+    def _read_ahead(self) -> bool:
+        # Models may draw numbers, so a thread beside training may read frames, but not make them.
+        return self.embedder is None or getattr(self.embedder, "cache", None) is not None
+
     def _split(self, X: Any, groups: Any, reset: bool) -> tuple[Any, Any]:
         if self.embedder is None:
             return _as_sequences(X), groups
@@ -187,15 +193,18 @@ class SequenceClassifier(NeuralClassifier):
 
     def _prepare(self, clips: Any, train: Array) -> None:
         self.scaler_ = StandardScaler()
-        for start in range(0, len(train), AT_ONCE):
-            for frames in clips[train[start : start + AT_ONCE]]:
-                self.scaler_.partial_fit(frames)
+        for frames in _each(clips, train):
+            self.scaler_.partial_fit(frames)
         self.n_features_ = self.scaler_.n_features_in_
         if self.n_features_ % self.n_layers:
             raise ValueError(
                 f"frames have {self.n_features_} dimensions, which are not n_layers="
                 f"{self.n_layers} layers of as many dimensions each."
             )
+
+        if self.embedder is not None and self._read_ahead:
+            for _ in _each(clips, np.setdiff1d(np.arange(len(clips)), train)):
+                pass  # they are in the store now
 
     def _dataset(self, clips: Any, rows: Array, codes: Array | None) -> Any:
         from sklearn_ser.classifiers._batches import Sequences
@@ -214,6 +223,12 @@ class SequenceClassifier(NeuralClassifier):
 
         n_dims = self.n_features_ // self.n_layers
         return HEADS[self.head](self.n_layers, n_dims, len(self.classes_), self.dropout)
+
+
+def _each(clips: Any, rows: Array) -> Iterator[Array]:
+    """Yield the frames of some clips."""
+    for start in range(0, len(rows), AT_ONCE):
+        yield from clips[rows[start : start + AT_ONCE]]
 
 
 class _Embedded:

@@ -76,6 +76,7 @@ def train(
     random_state: int,
     verbose: bool,
     collate: Callable[..., Any] | None = None,
+    read_ahead: bool = False,
     optimizer: str = "Adam",
     rates: Sequence[tuple[str, float]] = (),
     accumulate: int = 1,
@@ -95,6 +96,8 @@ def train(
         Weights of the emotions in the loss.
     collate : callable, default=None
         Makes a batch of such pairs.
+    read_ahead : bool
+        Whether a thread reads the next batch meanwhile; reading must not draw numbers of torch's.
     optimizer : str
         One of torch's.
     rates : sequence of (str, float)
@@ -115,6 +118,7 @@ def train(
             f"training a network needs skorch: pip install 'sklearn-ser[heads]' ({error})"
         ) from None
 
+    from sklearn_ser.classifiers._batches import ReadAhead
     from sklearn_ser.classifiers._steps import in_parts
     from sklearn_ser.evaluation import uar_score
 
@@ -122,14 +126,12 @@ def train(
         return uar_score(valid_codes, net.forward(dataset).argmax(dim=1).cpu().numpy())
 
     generator = torch.Generator().manual_seed(random_state)
-    loaders = (
-        {}
-        if collate is None
-        else {
-            "iterator_train__collate_fn": collate,
-            "iterator_valid__collate_fn": collate,
-        }
-    )
+    loaders: dict[str, Any] = {}
+    for iterator in ("iterator_train", "iterator_valid"):
+        if collate is not None:
+            loaders[f"{iterator}__collate_fn"] = collate
+        if read_ahead:
+            loaders[iterator] = ReadAhead
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(random_state)
         network = module()

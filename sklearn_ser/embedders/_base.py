@@ -244,10 +244,14 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         )
         if self._gives_sequences():
             sequences = np.empty(len(clips), dtype=object)
+            given = set()
             for i, part in enumerate(parts):
                 if part is None:
                     part = np.full((1, n_features), self._blank(), dtype=np.float32)
-                sequences[i] = part.copy()  # the store may read the same again
+                # Nobody may change what the store remembers, or another clip with equal content.
+                shared = not part.flags.writeable or id(part) in given
+                sequences[i] = part.copy() if shared else part
+                given.add(id(part))
             return sequences
         known = [part for part in parts if part is not None]
         embedded = np.full((len(clips), n_features), self._blank(), dtype=np.float32)

@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Record", "parse_header", "read_rows", "to_bytes"]
+__all__ = ["Memory", "Record", "parse_header", "read_rows", "to_bytes"]
 
 Record = npt.NDArray[np.float32]
 
 _HEAD = 512  # more than any header of ours
+BLOCK, SMALL = 1 << 25, 1 << 17  # bytes
 
 
 def to_bytes(record: Record, key: str) -> bytes:
@@ -33,26 +34,59 @@ def to_bytes(record: Record, key: str) -> bytes:
     return head.getvalue() + rows.tobytes()
 
 
-def read_rows(file: io.FileIO, key: str, rows: Sequence[int] | None) -> Record:
+class Memory:
+    """Gives memory to read large records into, many from one block.
+
+    Pages that are touched for the first time cost more than reading does, and the system hands out
+    large blocks in larger pages. A block stays as long as one of its records is used.
+    """
+
+    def __init__(self) -> None:
+        self._block = np.empty(0, np.uint8)
+
+    def take(self, n_bytes: int) -> npt.NDArray[np.uint8]:
+        """Return the next bytes, whose content is left to chance."""
+        if n_bytes < SMALL or n_bytes > BLOCK:
+            return np.empty(n_bytes, np.uint8)
+        if n_bytes > len(self._block):
+            self._block = np.empty(BLOCK, np.uint8)
+        taken, self._block = self._block[:n_bytes], self._block[-(-n_bytes // 64) * 64 :]
+        return taken
+
+
+def read_rows(
+    file: io.FileIO, key: str, rows: Sequence[int] | None, memory: Memory | None = None
+) -> Record:
     head = file.read(_HEAD)
     start, dtype, n_rows = parse_header(head)
     size = os.fstat(file.fileno()).st_size
     if size != start + n_rows * dtype.itemsize:
         raise ValueError(f"{size} bytes long instead of {start + n_rows * dtype.itemsize}")
-    seed = zlib.crc32(head[:start] + key.encode())
-    if rows is None or size <= _HEAD:
-        everything = head[start:] if size <= _HEAD else head[start:] + file.readall()
-        wanted = range(n_rows) if rows is None else rows
-        parts = [everything[i * dtype.itemsize : (i + 1) * dtype.itemsize] for i in wanted]
+    content: Any
+    if rows is None:
+        content = (memory or Memory()).take(size - start)
+        file.seek(start)
+        n_read = 0
+        while n_read < len(content):  # two gigabytes at most are read at once
+            if not (n := file.readinto(content[n_read:])):
+                raise ValueError("it ended while it was read")
+            n_read += n
+    elif size <= _HEAD:
+        content = b"".join(head[start + i * dtype.itemsize :][: dtype.itemsize] for i in rows)
     else:
-        parts = []
-        for row in rows:
-            file.seek(start + row * dtype.itemsize)
-            parts.append(file.read(dtype.itemsize))
-    for part in parts:
-        if zlib.crc32(memoryview(part)[:-4], seed) != int.from_bytes(part[-4:], "little"):
+        content = b"".join(_at(file, start + i * dtype.itemsize, dtype.itemsize) for i in rows)
+    seed = zlib.crc32(head[:start] + key.encode())
+    found = memoryview(content)
+    for i in range(0, len(found), dtype.itemsize):
+        end = i + dtype.itemsize
+        if zlib.crc32(found[i : end - 4], seed) != int.from_bytes(found[end - 4 : end], "little"):
             raise ValueError("its checksum does not match")
-    return np.frombuffer(parts[0] if len(parts) == 1 else b"".join(parts), dtype)["values"]
+    return np.frombuffer(content, dtype)["values"]
+
+
+def _at(file: io.FileIO, place: int, size: int) -> bytes:
+    file.seek(place)
+    return file.read(size)
 
 
 def parse_header(content: bytes) -> tuple[int, np.dtype[Any], int]:

@@ -18,7 +18,7 @@ from typing import Any
 import filelock
 import platformdirs
 
-from sklearn_ser.store._format import Record, read_rows, to_bytes
+from sklearn_ser.store._format import Memory, Record, read_rows, to_bytes
 from sklearn_ser.store._packs import packs_in
 from sklearn_ser.store._warning import StoreWarning
 
@@ -117,8 +117,9 @@ class Records:
     ) -> list[Record | None]:
         """Return some rows of many records, in the order of their keys; see `read`."""
         found = self._packs.read(keys, rows)
+        memory = Memory()
         return [
-            self._read_loose(key, rows) if record is None else record
+            self._read_loose(key, rows, memory) if record is None else record
             for key, record in zip(keys, found, strict=True)
         ]
 
@@ -140,7 +141,9 @@ class Records:
         # Not loose: it may have been packed, even since the packs were last looked at.
         return self._packs.read([key], rows)[0] if record is None else record
 
-    def _read_loose(self, key: str, rows: Sequence[int] | None) -> Record | None:
+    def _read_loose(
+        self, key: str, rows: Sequence[int] | None, memory: Memory | None = None
+    ) -> Record | None:
         try:
             path = self.path(key)
             stat = os.stat(path)
@@ -150,7 +153,7 @@ class Records:
             if known is not None and known[0] == state:
                 return known[1]
             with io.FileIO(path) as file:
-                record = read_rows(file, key, rows)
+                record = read_rows(file, key, rows, memory)
             if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > SETTLED_NS:
                 _remember(wanted, state, record)
             return record

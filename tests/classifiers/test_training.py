@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_ser import MFCCEmbedder, SSLEmbedder
 from sklearn_ser.classifiers import LayerWeightedClassifier, MLPHead, SequenceClassifier
+from sklearn_ser.classifiers._batches import ReadAhead
 from sklearn_ser.classifiers._training import hold_out_speakers, temperature_of
 from sklearn_ser.datasets import make_emotional_speech
 
@@ -185,8 +186,30 @@ def test_superb_is_a_preset():
     assert (head.learning_rate, head.class_weight, head.random_state) == (1e-4, None, 0)
 
 
-def test_frames_may_be_read_from_the_store_while_training(corpus, sequences, tmp_path):
-    embedder = SSLEmbedder("nano", layer="all", pooling=None, cache=str(tmp_path))
+def test_batches_read_ahead_are_those_of_a_plain_loader():
+    rows = list(range(10))
+    ahead = [batch.tolist() for batch in ReadAhead(rows, batch_size=3)]
+    assert ahead == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9]]
+    assert next(iter(ReadAhead(rows, batch_size=2))).tolist() == [0, 1]  # and nobody waits for more
+
+
+def test_what_goes_wrong_ahead_is_raised_in_its_turn():
+    class Broken(list):
+        def __getitem__(self, i):
+            if i == 4:
+                raise OSError("no such clip")
+            return super().__getitem__(i)
+
+    batches = iter(ReadAhead(Broken(range(9)), batch_size=2))
+    assert [next(batches).tolist() for _ in range(2)] == [[0, 1], [2, 3]]
+    with pytest.raises(OSError, match="no such clip"):
+        next(batches)
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_frames_may_be_read_from_the_store_while_training(corpus, sequences, tmp_path, cached):
+    cache = str(tmp_path) if cached else None
+    embedder = SSLEmbedder("nano", layer="all", pooling=None, cache=cache)
     head = SequenceClassifier("pepino", n_layers=N_LAYERS, max_epochs=3, random_state=0)
     memory = clone(head).fit(sequences, corpus.y, groups=corpus.groups)
     stored = clone(head).set_params(embedder=embedder)

@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
-__all__ = ["ReadAhead", "Sequences", "padded"]
+__all__ = ["ByLength", "ReadAhead", "Sequences", "padded"]
 
 Array = npt.NDArray[Any]
+SORTED = 4  # batches; of more, those of long clips would hold other emotions than the rest
 
 
 class Sequences(Dataset[Any]):
@@ -79,6 +80,39 @@ def padded(
     if n_layers is not None:
         batch = batch.unflatten(2, (n_layers, -1))
     return {"frames": batch, "mask": mask}, torch.tensor([code for _, code in pairs])
+
+
+class ByLength(Sampler[int]):
+    """Draws clips so that those of a batch are about equally long, and little of it is padding.
+
+    All clips are shuffled, a few batches' worth sorted, and these batches shuffled: a batch is
+    another one in every epoch.
+
+    Parameters
+    ----------
+    lengths : ndarray of shape (n_clips,), int
+        Numbers of frames.
+    batch_size : int
+    generator : torch.Generator
+    """
+
+    def __init__(self, lengths: Array, batch_size: int, generator: torch.Generator) -> None:
+        self.lengths, self.batch_size, self.generator = lengths, batch_size, generator
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        order = torch.randperm(len(self), generator=self.generator).numpy()
+        whole, rest = np.split(order, [len(order) - len(order) % self.batch_size])
+        batches: list[Array] = []
+        for start in range(0, len(whole), SORTED * self.batch_size):
+            some = whole[start : start + SORTED * self.batch_size]
+            some = some[np.argsort(self.lengths[some], kind="stable")]
+            batches.extend(some.reshape(-1, self.batch_size))
+        for i in torch.randperm(len(batches), generator=self.generator).tolist():
+            yield from batches[i].tolist()
+        yield from rest.tolist()
 
 
 class ReadAhead(DataLoader[Any]):

@@ -49,8 +49,11 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         """Return the clips, and who speaks or None; a method of the input, checked."""
 
     @abstractmethod
-    def _prepare(self, clips: Any, train: Array) -> None:
-        """Learn from the clips that are trained on what inputs are scaled by."""
+    def _prepare(self, clips: Any, train: Array) -> Array | None:
+        """Learn from the clips that are trained on what inputs are scaled by.
+
+        Return their numbers of frames, if clips of a batch should be about equally long.
+        """
 
     @abstractmethod
     def _dataset(self, clips: Any, rows: Array, codes: Array | None) -> Any:
@@ -93,7 +96,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             )
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         rows, held_out = hold_out_speakers(codes, speakers, self.validation_fraction, seed)
-        self._prepare(clips, rows)
+        lengths = self._prepare(clips, rows)
         weight = None
         if self.class_weight is not None:
             known = np.unique(codes[rows])
@@ -115,6 +118,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             verbose=bool(self.verbose),
             collate=self._collate,
             read_ahead=self._read_ahead,
+            lengths=lengths,
             **self._further(clips, codes, rows, seed),
         )
         self.weights_, self.history_ = trained.weights, trained.history

@@ -191,20 +191,21 @@ class SequenceClassifier(NeuralClassifier):
         who = X[X.columns[column]].to_numpy().astype(str)
         return _Embedded(clips, self.embedder_), who if groups is None else groups
 
-    def _prepare(self, clips: Any, train: Array) -> None:
-        self.scaler_ = StandardScaler()
+    def _prepare(self, clips: Any, train: Array) -> Array:
+        self.scaler_, lengths = StandardScaler(), []
         for frames in _each(clips, train):
             self.scaler_.partial_fit(frames)
+            lengths.append(len(frames))
         self.n_features_ = self.scaler_.n_features_in_
         if self.n_features_ % self.n_layers:
             raise ValueError(
                 f"frames have {self.n_features_} dimensions, which are not n_layers="
                 f"{self.n_layers} layers of as many dimensions each."
             )
-
         if self.embedder is not None and self._read_ahead:
             for _ in _each(clips, np.setdiff1d(np.arange(len(clips)), train)):
                 pass  # they are in the store now
+        return np.array(lengths)
 
     def _dataset(self, clips: Any, rows: Array, codes: Array | None) -> Any:
         from sklearn_ser.classifiers._batches import Sequences

@@ -77,6 +77,7 @@ def train(
     verbose: bool,
     collate: Callable[..., Any] | None = None,
     read_ahead: bool = False,
+    lengths: npt.NDArray[np.int64] | None = None,
     optimizer: str = "Adam",
     rates: Sequence[tuple[str, float]] = (),
     accumulate: int = 1,
@@ -98,6 +99,8 @@ def train(
         Makes a batch of such pairs.
     read_ahead : bool
         Whether a thread reads the next batch meanwhile; reading must not draw numbers of torch's.
+    lengths : ndarray of shape (n_training_clips,), default=None
+        Of clips of which a batch should hold about equally long ones.
     optimizer : str
         One of torch's.
     rates : sequence of (str, float)
@@ -118,7 +121,7 @@ def train(
             f"training a network needs skorch: pip install 'sklearn-ser[heads]' ({error})"
         ) from None
 
-    from sklearn_ser.classifiers._batches import ReadAhead
+    from sklearn_ser.classifiers._batches import ByLength, ReadAhead
     from sklearn_ser.classifiers._steps import in_parts
     from sklearn_ser.evaluation import uar_score
 
@@ -126,7 +129,10 @@ def train(
         return uar_score(valid_codes, net.forward(dataset).argmax(dim=1).cpu().numpy())
 
     generator = torch.Generator().manual_seed(random_state)
-    loaders: dict[str, Any] = {}
+    loaders: dict[str, Any] = {"iterator_train__shuffle": True}
+    if lengths is not None:
+        order = ByLength(lengths, batch_size * accumulate, generator)
+        loaders = {"iterator_train__sampler": order}
     for iterator in ("iterator_train", "iterator_valid"):
         if collate is not None:
             loaders[f"{iterator}__collate_fn"] = collate
@@ -149,7 +155,6 @@ def train(
             batch_size=batch_size,
             iterator_train__batch_size=batch_size * accumulate,
             max_epochs=max_epochs,
-            iterator_train__shuffle=True,
             iterator_train__generator=generator,
             train_split=predefined_split(validation),
             callbacks=[

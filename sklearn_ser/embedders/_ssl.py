@@ -168,7 +168,15 @@ class SSLEmbedder(LayerEmbedder):
     def _loaded(self) -> Any:
         from sklearn_ser.speech_models import load_model
 
-        return load_model(self._folder(), self._device(), self.dtype, self.backend)
+        backend = self.backend
+        if backend == "auto" and self._stops_early():
+            backend = "torch"  # the others run all layers, and take long to be compared with
+        return load_model(self._folder(), self._device(), self.dtype, backend)
+
+    def _stops_early(self) -> bool:
+        """Tell whether not all layers are run."""
+        last = max(i for i, _ in self._groups())
+        return last < self.n_layers and (self.cache is None or self._gives_sequences())
 
     def _settings(self) -> dict[str, Any]:
         from sklearn_ser.speech_models import model_digest

@@ -114,7 +114,8 @@ class SpeechModel:
         from sklearn_ser.speech_models import _exported
 
         found: dict[str, Encoder] = {}
-        examples = [self._features(clip.parts) for clip in self._probe()]
+        clips = self._probe()[:1] if self.is_whisper else self._probe()  # all are 30 s there
+        examples = [self._features(clip.parts) for clip in clips]
         if backend != "torch":
             found = _exported.exports(folder, encoder, examples, backend)
         self.choices |= speed_up(model)

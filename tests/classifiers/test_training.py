@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_ser import MFCCEmbedder, SSLEmbedder
 from sklearn_ser.classifiers import LayerWeightedClassifier, MLPHead, SequenceClassifier
-from sklearn_ser.classifiers._batches import ReadAhead
+from sklearn_ser.classifiers._batches import ByLength, ReadAhead
 from sklearn_ser.classifiers._training import hold_out_speakers, temperature_of
 from sklearn_ser.datasets import make_emotional_speech
 
@@ -191,6 +191,26 @@ def test_batches_read_ahead_are_those_of_a_plain_loader():
     ahead = [batch.tolist() for batch in ReadAhead(rows, batch_size=3)]
     assert ahead == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9]]
     assert next(iter(ReadAhead(rows, batch_size=2))).tolist() == [0, 1]  # and nobody waits for more
+
+
+def test_clips_of_a_batch_are_about_equally_long():
+    lengths = np.random.default_rng(0).integers(20, 400, 331)
+    order = ByLength(lengths, 32, torch.Generator().manual_seed(0))
+    epochs = [np.array(list(order)) for _ in range(2)]
+    again = ByLength(lengths, 32, torch.Generator().manual_seed(0))
+    np.testing.assert_array_equal(list(again), epochs[0])
+    assert (epochs[0] != epochs[1]).any()
+
+    def n_padded(drawn):
+        return sum(lengths[part].max() * len(part) for part in np.split(drawn, range(32, 331, 32)))
+
+    for drawn in epochs:
+        np.testing.assert_array_equal(np.sort(drawn), np.arange(331))
+        assert n_padded(drawn) < 0.75 * n_padded(np.arange(331))
+        longest = [lengths[part].max() for part in np.split(drawn, range(32, 331, 32))]
+        assert longest != sorted(longest)  # an epoch does not go from short to long
+    few = ByLength(lengths[:5], 32, torch.Generator().manual_seed(0))
+    np.testing.assert_array_equal(np.sort(list(few)), np.arange(5))
 
 
 def test_what_goes_wrong_ahead_is_raised_in_its_turn():

@@ -70,7 +70,12 @@ def attention(module, clip):
 
 
 def lstm(module, clip):
-    hidden, _ = module.lstm(module.projection(weighted(module, clip))[None])
+    both = torch.nn.LSTM(64, 64, batch_first=True, bidirectional=True)
+    both.load_state_dict(
+        module.onward.state_dict()
+        | {f"{name}_reverse": values for name, values in module.back.state_dict().items()}
+    )
+    hidden, _ = both(module.projection(weighted(module, clip))[None])
     return module.output(hidden[0].mean(dim=0))
 
 

@@ -52,16 +52,12 @@ class Sequences(Dataset[Any]):
         return [(frames, int(self.targets[i])) for frames, i in zip(found, batch, strict=True)]
 
 
-def padded(
-    pairs: list[tuple[Array, int]], n_layers: int | None = None, scaler: Any = None
-) -> tuple[dict[str, Tensor], Tensor]:
+def padded(pairs: list[tuple[Array, int]], scaler: Any = None) -> tuple[dict[str, Tensor], Tensor]:
     """Return padded frames with a mask of what is not padding, and codes.
 
     Parameters
     ----------
     pairs : list of (ndarray of shape (n_frames,) or (n_frames, n_features), int)
-    n_layers : int, default=None
-        Into how many parts of as many dimensions each the features are taken apart.
     scaler : StandardScaler, default=None
         What frames are standardised by.
     """
@@ -76,10 +72,9 @@ def padded(
         else:
             np.subtract(values, scaler.mean_.astype(np.float32), out=clip[: len(values)])
             clip[: len(values)] /= scaler.scale_.astype(np.float32)
-    batch = torch.from_numpy(frames)
-    if n_layers is not None:
-        batch = batch.unflatten(2, (n_layers, -1))
-    return {"frames": batch, "mask": mask}, torch.tensor([code for _, code in pairs])
+    return {"frames": torch.from_numpy(frames), "mask": mask}, torch.tensor(
+        [code for _, code in pairs]
+    )
 
 
 class ByLength(Sampler[int]):

@@ -1,8 +1,8 @@
 """Networks that turn pooled embeddings, or sequences of frames, into scores of emotions.
 
-Frames are given as a padded batch of shape (n_clips, n_frames, n_layers, n_dims) with a mask of
-shape (n_clips, n_frames) that is True where a frame belongs to the clip; what stands elsewhere
-changes nothing.
+Frames are given as a padded batch of shape (n_clips, n_frames, n_features) with a mask of shape
+(n_clips, n_frames) that is True where a frame belongs to the clip; what stands elsewhere changes
+nothing. A frame's features are layers side by side, and then those that are of no layer, if any.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ __all__ = [
     "LayerWeightedHead",
     "PepinoHead",
     "SUPERBHead",
+    "WeightedLayers",
 ]
 
 
@@ -29,21 +30,39 @@ def masked_mean(frames: Tensor, mask: Tensor) -> Tensor:
 
 
 class WeightedLayers(nn.Module):
-    """A weighted average of layers, with softmax weights that are learnt."""
+    """A weighted average of layers, with softmax weights that are learnt; what is no layer stays.
 
-    def __init__(self, n_layers: int) -> None:
+    Parameters
+    ----------
+    n_layers : int
+    n_dims : int
+        Of each layer.
+    n_others : int
+        Number of features after the layers.
+    """
+
+    def __init__(self, n_layers: int, n_dims: int, n_others: int = 0) -> None:
         super().__init__()
         self.logits = nn.Parameter(torch.zeros(n_layers))
+        self.n_dims, self.n_others = n_dims, n_others
 
     @property
     def weights(self) -> Tensor:
         """The weights of the layers, which sum to 1."""
         return torch.softmax(self.logits, dim=0)
 
-    def forward(self, layers: Tensor) -> Tensor:
-        """Return (…, n_dims) of layers of shape (…, n_layers, n_dims)."""
+    @property
+    def n_out(self) -> int:
+        """Number of features that are left."""
+        return self.n_dims + self.n_others
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return (…, n_out) of features of shape (…, n_layers * n_dims + n_others)."""
+        n_layered = len(self.logits) * self.n_dims
+        layers = features[..., :n_layered].unflatten(-1, (-1, self.n_dims))
         weights = self.weights.expand(*layers.shape[:-2], 1, -1)  # einsum would copy the layers
-        return (weights @ layers).squeeze(-2)
+        average = (weights @ layers).squeeze(-2)
+        return torch.cat([average, features[..., n_layered:]], -1) if self.n_others else average
 
 
 class MLP(nn.Module):
@@ -68,26 +87,26 @@ class LayerWeightedHead(nn.Module):
     """Weighted layers, a projection, dropout and a linear layer, on pooled embeddings."""
 
     def __init__(
-        self, n_layers: int, n_dims: int, n_classes: int, projection: int, dropout: float
+        self, layers: WeightedLayers, n_classes: int, projection: int, dropout: float
     ) -> None:
         super().__init__()
-        self.layers = WeightedLayers(n_layers)
-        self.projection = nn.Linear(n_dims, projection)
+        self.layers = layers
+        self.projection = nn.Linear(layers.n_out, projection)
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(projection, n_classes)
 
     def forward(self, X: Tensor) -> Tensor:
-        """Return scores of clips of shape (n_clips, n_layers, n_dims)."""
+        """Return scores of clips of shape (n_clips, n_features)."""
         return self.output(self.dropout(self.projection(self.layers(X))))
 
 
 class SUPERBHead(nn.Module):
     """Weighted layers, Linear(256), mean over frames, Linear: as SUPERB classifies emotions."""
 
-    def __init__(self, n_layers: int, n_dims: int, n_classes: int, dropout: float) -> None:
+    def __init__(self, layers: WeightedLayers, n_classes: int, dropout: float) -> None:
         super().__init__()
-        self.layers = WeightedLayers(n_layers)
-        self.projection = nn.Linear(n_dims, 256)
+        self.layers = layers
+        self.projection = nn.Linear(layers.n_out, 256)
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(256, n_classes)
 
@@ -100,12 +119,12 @@ class SUPERBHead(nn.Module):
 class PepinoHead(nn.Module):
     """Weighted layers, two pointwise convolutions with ReLU and dropout, masked mean, Linear."""
 
-    def __init__(self, n_layers: int, n_dims: int, n_classes: int, dropout: float) -> None:
+    def __init__(self, layers: WeightedLayers, n_classes: int, dropout: float) -> None:
         super().__init__()
-        self.layers = WeightedLayers(n_layers)
+        self.layers = layers
         # A convolution of width 1 over time is the same linear map for every frame.
         self.frames = nn.Sequential(
-            nn.Linear(n_dims, 128),
+            nn.Linear(layers.n_out, 128),
             nn.ReLU(),
             nn.Dropout(dropout),
             nn.Linear(128, 128),
@@ -122,10 +141,10 @@ class PepinoHead(nn.Module):
 class EmoBoxHead(nn.Module):
     """Layer norm over a clip's frames and dimensions, Linear(128), ReLU, masked mean, Linear."""
 
-    def __init__(self, n_layers: int, n_dims: int, n_classes: int, dropout: float) -> None:
+    def __init__(self, layers: WeightedLayers, n_classes: int, dropout: float) -> None:
         super().__init__()
-        self.layers = WeightedLayers(n_layers)
-        self.projection = nn.Linear(n_dims, 128)
+        self.layers = layers
+        self.projection = nn.Linear(layers.n_out, 128)
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(128, n_classes)
 
@@ -142,10 +161,10 @@ class EmoBoxHead(nn.Module):
 class AttentionHead(nn.Module):
     """Weighted layers, then attentive statistics: a mean and a deviation of weighted frames."""
 
-    def __init__(self, n_layers: int, n_dims: int, n_classes: int, dropout: float) -> None:
+    def __init__(self, layers: WeightedLayers, n_classes: int, dropout: float) -> None:
         super().__init__()
-        self.layers = WeightedLayers(n_layers)
-        self.projection = nn.Linear(n_dims, 128)
+        self.layers = layers
+        self.projection = nn.Linear(layers.n_out, 128)
         self.attention = nn.Sequential(nn.Linear(128, 64), nn.Tanh(), nn.Linear(64, 1))
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(256, n_classes)
@@ -172,11 +191,11 @@ def turned(frames: Tensor, mask: Tensor) -> Tensor:
 class LSTMHead(nn.Module):
     """Weighted layers, a bidirectional LSTM between dropouts, masked mean, Linear."""
 
-    def __init__(self, n_layers: int, n_dims: int, n_classes: int, dropout: float) -> None:
+    def __init__(self, layers: WeightedLayers, n_classes: int, dropout: float) -> None:
         super().__init__()
-        self.layers = WeightedLayers(n_layers)
+        self.layers = layers
         # Few units and much dropout: what else could learn a small corpus by heart.
-        self.projection = nn.Linear(n_dims, 64)
+        self.projection = nn.Linear(layers.n_out, 64)
         self.onward = nn.LSTM(64, 64, batch_first=True)
         self.back = nn.LSTM(64, 64, batch_first=True)
         self.dropout = nn.Dropout(dropout)

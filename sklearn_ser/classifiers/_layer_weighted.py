@@ -193,13 +193,10 @@ class LayerWeightedClassifier(PooledClassifier):
         return len(found)
 
     def _inputs(self, X: Array) -> Array:
-        scaled = X if self.scaler_ is None else self.scaler_.transform(X)
-        return scaled.reshape(len(X), self.n_layers_, -1)
+        return X if self.scaler_ is None else self.scaler_.transform(X)
 
     def _module(self) -> Any:
-        from sklearn_ser.classifiers._heads import LayerWeightedHead
+        from sklearn_ser.classifiers._heads import LayerWeightedHead, WeightedLayers
 
-        n_dims = self.n_features_ // self.n_layers_
-        return LayerWeightedHead(
-            self.n_layers_, n_dims, len(self.classes_), self.projection, self.dropout
-        )
+        layers = WeightedLayers(self.n_layers_, self.n_features_ // self.n_layers_)
+        return LayerWeightedHead(layers, len(self.classes_), self.projection, self.dropout)

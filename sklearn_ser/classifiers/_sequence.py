@@ -44,6 +44,9 @@ class SequenceClassifier(NeuralClassifier):
         Makes sequences of clips, with ``pooling=None``.
     n_layers : int, default=1
         Number of layers that frames hold side by side, as ``SSLEmbedder(layer="all")`` gives them.
+    n_others : int, default=0
+        Number of dimensions after these that are of no layer, as `FrameUnion` appends them; they
+        are not averaged with any.
     standardize : bool, default=True
         Whether to give each dimension of a frame mean 0 and variance 1 over the frames that are
         trained on.
@@ -117,6 +120,7 @@ class SequenceClassifier(NeuralClassifier):
         "head": [StrOptions({"pepino", "emobox", "superb", "attention", "lstm"})],
         "embedder": [HasMethods(["fit", "transform"]), None],
         "n_layers": [Interval(Integral, 1, None, closed="left")],
+        "n_others": [Interval(Integral, 0, None, closed="left")],
         "standardize": ["boolean"],
         **NeuralClassifier._parameter_constraints,
     }
@@ -127,6 +131,7 @@ class SequenceClassifier(NeuralClassifier):
         *,
         embedder: Any = None,
         n_layers: int = 1,
+        n_others: int = 0,
         standardize: bool = True,
         dropout: float = 0.5,
         learning_rate: float = 1e-3,
@@ -145,6 +150,7 @@ class SequenceClassifier(NeuralClassifier):
         self.head = head
         self.embedder = embedder
         self.n_layers = n_layers
+        self.n_others = n_others
         self.standardize = standardize
         self.dropout = dropout
         self.learning_rate = learning_rate
@@ -170,7 +176,7 @@ class SequenceClassifier(NeuralClassifier):
         from sklearn_ser.classifiers._batches import padded
 
         scaler = self.scaler_ if self.standardize else None
-        return functools.partial(padded, n_layers=self.n_layers, scaler=scaler)
+        return functools.partial(padded, scaler=scaler)
 
     @property
     def _read_ahead(self) -> bool:
@@ -197,10 +203,12 @@ class SequenceClassifier(NeuralClassifier):
             self.scaler_.partial_fit(frames)
             lengths.append(len(frames))
         self.n_features_ = self.scaler_.n_features_in_
-        if self.n_features_ % self.n_layers:
+        n_layered = self.n_features_ - self.n_others
+        if n_layered <= 0 or n_layered % self.n_layers:
+            others = f" and n_others={self.n_others} others" if self.n_others else ""
             raise ValueError(
                 f"frames have {self.n_features_} dimensions, which are not n_layers="
-                f"{self.n_layers} layers of as many dimensions each."
+                f"{self.n_layers} layers of as many dimensions each{others}."
             )
         if self.embedder is not None and self._read_ahead:
             for _ in _each(clips, np.setdiff1d(np.arange(len(clips)), train)):
@@ -220,10 +228,11 @@ class SequenceClassifier(NeuralClassifier):
             )
 
     def _module(self) -> Any:
-        from sklearn_ser.classifiers._heads import HEADS
+        from sklearn_ser.classifiers._heads import HEADS, WeightedLayers
 
-        n_dims = self.n_features_ // self.n_layers
-        return HEADS[self.head](self.n_layers, n_dims, len(self.classes_), self.dropout)
+        n_dims = (self.n_features_ - self.n_others) // self.n_layers
+        layers = WeightedLayers(self.n_layers, n_dims, self.n_others)
+        return HEADS[self.head](layers, len(self.classes_), self.dropout)
 
 
 def _each(clips: Any, rows: Array) -> Iterator[Array]:

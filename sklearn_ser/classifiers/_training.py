@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -43,7 +44,8 @@ def hold_out_speakers(
             "trained on: it will go on too long. Pass groups to fit, or a column of X as speaker.",
             stacklevel=4,
         )
-        split = StratifiedShuffleSplit(1, test_size=fraction, random_state=random_state)
+        n_held_out = max(math.ceil(fraction * len(y)), len(np.unique(y)))  # one of each at least
+        split = StratifiedShuffleSplit(1, test_size=n_held_out, random_state=random_state)
         return next(split.split(y, y))
     speakers = np.asarray(speakers)
     n_speakers = len(np.unique(speakers))

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from sklearn_ser.classifiers._heads import HEADS, LayerWeightedHead, SUPERBHead
+from sklearn_ser.classifiers._heads import HEADS, LayerWeightedHead, SUPERBHead, WeightedLayers
 
-N_LAYERS, N_DIMS, N_CLASSES = 3, 6, 4
+N_LAYERS, N_DIMS, N_OTHERS, N_CLASSES = 3, 6, 5, 4
 
 
 @pytest.fixture
@@ -15,21 +15,22 @@ def clips():
     """Frames of three clips of different length."""
     rng = np.random.default_rng(0)
     return [
-        torch.from_numpy(rng.normal(size=(n, N_LAYERS, N_DIMS)).astype(np.float32))
+        torch.from_numpy(rng.normal(size=(n, N_LAYERS * N_DIMS + N_OTHERS)).astype(np.float32))
         for n in (5, 9, 2)
     ]
 
 
 def head(name):
     torch.manual_seed(0)
-    module = HEADS[name](N_LAYERS, N_DIMS, N_CLASSES, 0.3).eval()
+    layers = WeightedLayers(N_LAYERS, N_DIMS, N_OTHERS)
+    module = HEADS[name](layers, N_CLASSES, 0.3).eval()
     nn.init.normal_(module.layers.logits)
     return module
 
 
 def padded(clips, filling=0.0, extra=0):
     n_frames = max(map(len, clips)) + extra
-    frames = torch.full((len(clips), n_frames, N_LAYERS, N_DIMS), filling)
+    frames = torch.full((len(clips), n_frames, clips[0].shape[1]), filling)
     mask = torch.zeros(len(clips), n_frames, dtype=torch.bool)
     for i, clip in enumerate(clips):
         frames[i, : len(clip)] = clip
@@ -39,7 +40,9 @@ def padded(clips, filling=0.0, extra=0):
 
 def weighted(module, clip):
     weights = torch.exp(module.layers.logits) / torch.exp(module.layers.logits).sum()
-    return sum(w * clip[:, i] for i, w in enumerate(weights))
+    layers = clip[:, : N_LAYERS * N_DIMS].reshape(-1, N_LAYERS, N_DIMS)
+    average = sum(w * layers[:, i] for i, w in enumerate(weights))
+    return torch.cat([average, clip[:, N_LAYERS * N_DIMS :]], dim=1)
 
 
 def pepino(module, clip):
@@ -100,16 +103,17 @@ def test_padding_changes_nothing(name, clips):
 
 @torch.no_grad()
 def test_superbs_head_may_as_well_take_averaged_frames(clips):
-    sequence = SUPERBHead(N_LAYERS, N_DIMS, N_CLASSES, 0.0)
-    pooled = LayerWeightedHead(N_LAYERS, N_DIMS, N_CLASSES, 256, 0.0)
+    layers = WeightedLayers(N_LAYERS, N_DIMS, N_OTHERS)
+    sequence = SUPERBHead(layers, N_CLASSES, 0.0)
+    pooled = LayerWeightedHead(layers, N_CLASSES, 256, 0.0)
     pooled.load_state_dict(sequence.state_dict())
     means = torch.stack([clip.mean(dim=0) for clip in clips])
     torch.testing.assert_close(pooled(means), sequence(*padded(clips)), rtol=1e-5, atol=1e-6)
 
 
 def test_published_sizes():
-    module = HEADS["pepino"](13, 768, 4, 0.2)
+    module = HEADS["pepino"](WeightedLayers(13, 768), 4, 0.2)
     linear = [layer for layer in module.frames if isinstance(layer, nn.Linear)]
     assert [(layer.in_features, layer.out_features) for layer in linear] == [(768, 128), (128, 128)]
-    assert HEADS["emobox"](1, 768, 7, 0).projection.out_features == 128
-    assert HEADS["superb"](13, 768, 4, 0).projection.out_features == 256
+    assert HEADS["emobox"](WeightedLayers(1, 768), 7, 0).projection.out_features == 128
+    assert HEADS["superb"](WeightedLayers(13, 768), 4, 0).projection.out_features == 256

@@ -1,0 +1,75 @@
+"""Frames of several embedders side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.pipeline import FeatureUnion
+
+__all__ = ["FrameUnion"]
+
+Array = npt.NDArray[Any]
+
+
+class FrameUnion(FeatureUnion):
+    """scikit-learn's FeatureUnion of embedders that give sequences of frames.
+
+    Embedders have frames of different rates: 50 a second of most speech models, 100 of eGeMAPS.
+    Each clip gets as many frames as the first embedder gives; those of the others are averaged over
+    the time of each, or repeated where they are fewer.
+
+    Parameters
+    ----------
+    transformer_list : list of (str, transformer)
+        Embedders with ``pooling=None``. The first determines the frames.
+    n_jobs, transformer_weights, verbose, verbose_feature_names_out
+        See `sklearn.pipeline.FeatureUnion`.
+
+    See Also
+    --------
+    sklearn_ser.classifiers.SequenceClassifier : Reads what this gives; its ``n_others`` says how
+        many dimensions follow those of a speech model's layers.
+
+    References
+    ----------
+    .. [1] L. Pepino, P. Riera, L. Ferrer, "Emotion recognition from speech using wav2vec 2.0
+       embeddings", Interspeech 2021, which fuses wav2vec 2.0 and eGeMAPS.
+
+    Examples
+    --------
+    >>> from sklearn_ser import EGeMAPSEmbedder, SSLEmbedder
+    >>> from sklearn_ser.datasets import make_emotional_speech
+    >>> from sklearn_ser.embedders import FrameUnion
+    >>> corpus = make_emotional_speech(n_speakers=2, n_sentences=1, random_state=0)
+    >>> learned = SSLEmbedder("nano", layer="all", pooling=None, cache=None)
+    >>> handcrafted = EGeMAPSEmbedder(level="lld", pooling=None, cache=None)
+    >>> union = FrameUnion([("learned", learned), ("handcrafted", handcrafted)])
+    >>> learned.fit_transform(corpus.X)[0].shape, handcrafted.fit_transform(corpus.X)[0].shape
+    ((49, 1280), (194, 25))
+    >>> union.fit_transform(corpus.X)[0].shape
+    (49, 1305)
+    """
+
+    def _hstack(self, Xs: Sequence[Any]) -> Array:  # what FeatureUnion joins its results by
+        used = [name for name, transformer in self.transformer_list if transformer != "drop"]
+        for name, X in zip(used, Xs, strict=True):
+            if not (isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1):
+                raise ValueError(f"{name} gave no sequences of frames: set its pooling to None.")
+        joined = np.empty(len(Xs[0]), dtype=object)
+        for i, (first, *others) in enumerate(zip(*Xs, strict=True)):
+            joined[i] = np.hstack([first, *(in_time(frames, len(first)) for frames in others)])
+        return joined
+
+
+def in_time(frames: Array, n: int) -> Array:
+    """Return `n` frames in the time of however many were given, each the mean of what it spans."""
+    if len(frames) == n:
+        return frames
+    starts = np.arange(n) * len(frames) // n
+    ends = -(-np.arange(1, n + 1) * len(frames) // n)
+    sums = np.concatenate([np.zeros((1, frames.shape[1])), frames.cumsum(axis=0, dtype=np.float64)])
+    means = (sums[ends] - sums[starts]) / (ends - starts)[:, None]
+    return means.astype(frames.dtype)

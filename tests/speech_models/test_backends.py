@@ -8,7 +8,7 @@ import torch
 
 from sklearn_ser import SSLEmbedder
 from sklearn_ser.speech_models import _exported
-from sklearn_ser.speech_models._model import SpeechModel
+from sklearn_ser.speech_models._model import SpeechModel, _load
 
 # It keeps rotations from one call to the next, which tracing cannot follow.
 REFUSED = {("openvino", "Conformer-rotary")}
@@ -119,6 +119,31 @@ def test_auto_takes_the_fastest_that_is_exact(tiny_model, monkeypatch):
         assert SpeechModel(folder, "cpu", "float32", "auto").choices["backend"] == chosen
     with pytest.raises(OSError, match=r"wrong does not run .* \(its states differ\)"):
         SpeechModel(folder, "cpu", "float32", "wrong")
+
+
+@pytest.mark.parametrize(
+    ("options", "tried"),
+    [
+        ({"layer": 1, "cache": None}, False),
+        ({"layer": 1, "pooling": None}, False),
+        ({"layer": 1}, True),  # what is kept has all layers
+        ({"layer": -1, "cache": None}, True),
+        ({"layer": "mean", "cache": None}, True),
+    ],
+)
+def test_auto_exports_only_what_runs_all_layers(options, tried, tiny_model, clips, monkeypatch):
+    calls = []
+
+    def never(*args):
+        calls.append(args)
+        raise RuntimeError("not this time")
+
+    monkeypatch.setattr(_exported, "SMALLEST", 0)
+    monkeypatch.setattr(_exported, "BACKENDS", {"never": ((), never)})
+    _load.cache_clear()
+    SSLEmbedder(tiny_model("WavLM-base"), **options).fit_transform(clips[:1])
+    _load.cache_clear()  # nobody else should be given a model that was not compared
+    assert bool(calls) == tried
 
 
 def test_auto_does_not_export_small_models(tiny_model, monkeypatch):

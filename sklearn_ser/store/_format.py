@@ -64,7 +64,8 @@ def read_rows(
         raise ValueError(f"{size} bytes long instead of {start + n_rows * dtype.itemsize}")
     content: Any
     if rows is None:
-        content = (memory or Memory()).take(size - start)
+        n_bytes = size - start
+        content = np.empty(n_bytes, np.uint8) if memory is None else memory.take(n_bytes)
         file.seek(start)
         n_read = 0
         while n_read < len(content):  # two gigabytes at most are read at once

@@ -195,20 +195,21 @@ def main():
         how = {"middle": {"layer": "middle"}, "layers": {}, "frames": {"pooling": None}}[kind]
         return SSLEmbedder(**{**embedder.get_params(), **how}).fit_transform(corpus.X)
 
+    header = ["head", "UAR", "± over seeds", "each seed", "95 % (first seed)", "layers", "s a fold"]
+    about = (
+        f"{corpus.name}: {len(corpus.y)} clips, leave one speaker out, {options.seeds} seeds, "
+        f"at most {options.epochs} epochs. UAR: mean over folds and seeds; 95 %: interval that "
+        "resamples speakers. Layers: mean weights.\n"
+    )
     rows = []
     for head in options.heads:
         with threadpool_limits(1 if head not in SEQUENCE else None):
             row, fitted = run(head, inputs, corpus, embedder, options)
         rows.append(row)
-        print(row, flush=True)
+        # After each head: it takes long enough to be stopped.
+        _report.report("Networks on layers", [about, _report.table(header, rows)], options.out)
         if options.figures:
             draw(head, fitted, options.figures)
-    header = ["head", "UAR", "± over seeds", "each seed", "95 % (first seed)", "layers", "s a fold"]
-    about = (
-        f"{corpus.name}: {len(corpus.y)} clips, leave one speaker out, {options.seeds} seeds. UAR: "
-        "mean over folds and seeds; 95 %: interval that resamples speakers. Layers: mean weights.\n"
-    )
-    _report.report("Networks on layers", [about, _report.table(header, rows)], options.out)
 
 
 if __name__ == "__main__":

@@ -71,6 +71,7 @@ class HistoryDisplay:
             if self.n_epochs is not None:
                 ax.axvline(self.n_epochs, color="grey", linestyle=":", label="weights kept")
             ax.set_xlabel("epoch")
+            ax.xaxis.get_major_locator().set_params(integer=True)
             ax.legend()
         loss.set_ylabel("loss")
         uar.set(ylabel="UAR", ylim=(0, 1))

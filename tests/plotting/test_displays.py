@@ -21,6 +21,7 @@ def head():
 
 def test_curves_are_the_history(head):
     display = HistoryDisplay.from_estimator(head)
+    assert all(tick == round(tick) for ax in display.ax_ for tick in ax.get_xticks())
     loss, uar = display.ax_
     train, valid, kept = loss.lines
     np.testing.assert_array_equal(train.get_ydata(), head.history_["train_loss"])

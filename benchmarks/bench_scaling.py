@@ -32,9 +32,11 @@ SMALL = {
     "intermediate_size": 256,
     "conv_dim": (64,) * 7,
 }
-N_CLIPS = (100, 1000, 10_000)
-SECONDS = (1, 2, 5, 10, 20, 40, 60, 120, 300, 600)
-LIMIT = 40  # seconds up to which attention is over the whole clip
+ROUNDS = {100: range(9), 1000: (1, 4, 7), 10_000: (4,)}  # in which of nine rounds they run
+N_CLIPS = tuple(ROUNDS)
+SHORT = (1, 2, 5, 10, 20, 40)  # seconds; attention is over the whole clip
+LONG = (60, 120, 300, 600)  # in windows
+SECONDS = SHORT + LONG
 
 
 def build(folder, **settings):
@@ -62,16 +64,19 @@ def by_clips(work, options):
     costs = {}
     for embedder in embedders.values():  # what is imported and loaded, once, is no cost of a clip
         embedder.set_params(cache=None).fit_transform([noise(0.5, seed) for seed in range(20)])
-    for n_clips, repeats in zip(N_CLIPS, (9, 3, 1), strict=True):
-        clips = [noise(0.5, seed) for seed in range(n_clips)]
-        for kind, embedder in embedders.items():
-            taken = {"computed and stored": [], "stored already": []}
-            for i in range(repeats):
+    clips = [noise(0.5, seed) for seed in range(max(N_CLIPS))]
+    taken = {}
+    for i in range(9):  # sizes in turn, as a machine's speed drifts
+        for n_clips, rounds in ROUNDS.items():
+            for kind, embedder in embedders.items() if i in rounds else ():
                 embedder.set_params(cache=f"{work}/{kind[:3]}{n_clips}-{i}")
-                for times in taken.values():
-                    times.append(_report.seconds(lambda e=embedder, X=clips: e.fit_transform(X)))
-            for state, times in taken.items():
-                costs.setdefault(f"{kind}, {state}", []).append(statistics.median(times))
+                for state in ("computed and stored", "stored already"):
+                    seconds = _report.seconds(
+                        lambda e=embedder, n=n_clips: e.fit_transform(clips[:n])
+                    )
+                    taken.setdefault((kind, state, n_clips), []).append(seconds)
+    for (kind, state, _), times in taken.items():
+        costs.setdefault(f"{kind}, {state}", []).append(statistics.median(times))
     rows = []
     for name, taken in costs.items():
         cells = [f"{1e3 * s / n:.2f}" for s, n in zip(taken, N_CLIPS, strict=True)]
@@ -83,19 +88,21 @@ def by_clips(work, options):
 def by_seconds(model, options):
     embedder = SSLEmbedder(model, layer="all", cache=None, backend="torch")
     embedder.fit_transform([noise(3)])
-    rows, costs = [], []
-    for seconds in SECONDS:
-        extract = functools.partial(embedder.fit_transform, [noise(seconds)])
-        repeats = max(1, min(4 * options.repeats, round(60 / seconds)))
-        costs.append(statistics.median(_report.seconds(extract) for _ in range(repeats)))
-        speed = f"{seconds / costs[-1]:.2f}"
-        rows.append([f"{seconds} s", f"{costs[-1]:.2f}", speed, memory(model, seconds)])
+    taken = {}
+    for some, repeats in ((SHORT, 3 * options.repeats), (LONG, 1)):
+        variants = {n: functools.partial(embedder.fit_transform, [noise(n)]) for n in some}
+        taken |= _report.interleaved(variants, repeats)
+    costs = [statistics.median(taken[seconds]) for seconds in SECONDS]
+    rows = [
+        [f"{seconds} s", f"{cost:.2f}", f"{seconds / cost:.2f}", memory(model, seconds)]
+        for seconds, cost in zip(SECONDS, costs, strict=True)
+    ]
     if options.hour:
         rows.append(["3600 s", "–", "–", memory(model, 3600)])
-    n_full = sum(seconds <= LIMIT for seconds in SECONDS)
+    n_full = len(SHORT)
     fits = (
-        f"Exponent {exponent(SECONDS[:n_full], costs[:n_full]):.3f} up to {LIMIT} s, where all of "
-        f"a clip attends to itself; {exponent(SECONDS[n_full:], costs[n_full:]):.3f} in windows "
+        f"Exponent {exponent(SECONDS[:n_full], costs[:n_full]):.3f} up to {SHORT[-1]} s, where all "
+        f"of a clip attends to itself; {exponent(SECONDS[n_full:], costs[n_full:]):.3f} in windows "
         f"beyond; {exponent(SECONDS, costs):.3f} over all.\n"
     )
     header = ["clip", "seconds", "times real time", "peak memory of the process, GB"]

@@ -2,7 +2,6 @@
 
 from sklearn_ser.embedders._base import BaseEmbedder
 from sklearn_ser.embedders._egemaps import EGeMAPSEmbedder
-from sklearn_ser.embedders._frame_union import FrameUnion
 from sklearn_ser.embedders._mfcc import MFCCEmbedder
 from sklearn_ser.embedders._records import ClipWarning
 from sklearn_ser.embedders._ssl import SSLEmbedder
@@ -12,7 +11,6 @@ __all__ = [
     "BaseEmbedder",
     "ClipWarning",
     "EGeMAPSEmbedder",
-    "FrameUnion",
     "MFCCEmbedder",
     "SSLEmbedder",
     "TextEmbedder",

@@ -1,6 +1,7 @@
-"""Transformers of features that know who speaks, and a sampler of changed clips."""
+"""Features that know who speaks, frames side by side, and changed copies of clips."""
 
 from sklearn_ser.preprocessing._audio_augmenter import AudioAugmenter
+from sklearn_ser.preprocessing._frame_union import FrameUnion
 from sklearn_ser.preprocessing._speaker_scaler import SpeakerScaler
 
-__all__ = ["AudioAugmenter", "SpeakerScaler"]
+__all__ = ["AudioAugmenter", "FrameUnion", "SpeakerScaler"]

@@ -20,7 +20,7 @@ from sklearn_ser.pooling import pool
 from sklearn_ser.speech_models._batching import is_exact
 from sklearn_ser.speech_models._cpu import fast_front_end, fastest, speed_up
 from sklearn_ser.speech_models._encoder import Encoder, TorchEncoder
-from sklearn_ser.speech_models._files import model_digest
+from sklearn_ser.speech_models._files import bytes_of_weights, model_digest
 from sklearn_ser.speech_models._front_end import FrontEnd, NotPlain, to_device
 from sklearn_ser.speech_models._joining import prepare_to_join
 from sklearn_ser.speech_models._loading import read_checkpoint
@@ -43,6 +43,10 @@ def load_model(
     folder: Path, device: str, dtype: str = "float32", backend: str = "auto"
 ) -> SpeechModel:
     """Return the model in `folder`, shared by everything in this process that asks for it."""
+    from sklearn_ser.speech_models._exported import SMALLEST
+
+    if backend == "auto" and bytes_of_weights(folder) < 2 * SMALLEST:  # two a weight, or more
+        backend = "torch"  # what "auto" takes for small ones; asked for either way, it is one model
     with _loading:
         return _load(folder, model_digest(folder), device, dtype, backend)
 

@@ -42,7 +42,7 @@ class FrameUnion(FeatureUnion):
     --------
     >>> from sklearn_ser import EGeMAPSEmbedder, SSLEmbedder
     >>> from sklearn_ser.datasets import make_emotional_speech
-    >>> from sklearn_ser.embedders import FrameUnion
+    >>> from sklearn_ser.preprocessing import FrameUnion
     >>> corpus = make_emotional_speech(n_speakers=2, n_sentences=1, random_state=0)
     >>> learned = SSLEmbedder("nano", layer="all", pooling=None, cache=None)
     >>> handcrafted = EGeMAPSEmbedder(level="lld", pooling=None, cache=None)

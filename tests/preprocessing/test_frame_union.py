@@ -9,8 +9,8 @@ from sklearn.pipeline import Pipeline
 from sklearn_ser import EGeMAPSEmbedder, MFCCEmbedder, SSLEmbedder
 from sklearn_ser.classifiers import SequenceClassifier
 from sklearn_ser.datasets import make_emotional_speech
-from sklearn_ser.embedders import FrameUnion
-from sklearn_ser.embedders._frame_union import in_time
+from sklearn_ser.preprocessing import FrameUnion
+from sklearn_ser.preprocessing._frame_union import in_time
 
 
 @pytest.mark.parametrize(("m", "n"), [(9, 4), (4, 9), (7, 7), (200, 99), (1, 5), (5, 1)])

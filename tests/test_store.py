@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,29 @@ def test_large_records_are_read_apart_from_each_other(records):
     found[1][:] = 0
     for one, record in zip(found[2:], list(written.values())[2:], strict=True):
         np.testing.assert_array_equal(one, record)
+
+
+def test_a_large_record_is_checked_once_while_its_file_stays_as_it_was(records, monkeypatch):
+    monkeypatch.setattr("sklearn_ser.store._store.SETTLED_NS", -(10**18))  # no file is too young
+    checks = []
+    crc32 = zlib.crc32
+
+    def counted(*arguments):
+        checks.append(arguments)
+        return crc32(*arguments)
+
+    key, record = "ab" * 32, np.random.default_rng(0).random((50, 200), np.float32)
+    records.write(key, record)
+    monkeypatch.setattr("sklearn_ser.store._format.zlib.crc32", counted)
+    for expected in (1 + 50, 1):  # of the header; of the rows
+        np.testing.assert_array_equal(records.read(key), record)
+        assert len(checks) == expected
+        checks.clear()
+    content = bytearray(Path(records.path(key)).read_bytes())
+    content[-1000] ^= 1
+    Path(records.path(key)).write_bytes(content)
+    with pytest.warns(StoreWarning, match="checksum does not match"):
+        assert records.read(key) is None
 
 
 def test_frames_may_be_changed_without_changing_others(speech):

@@ -28,9 +28,11 @@ ENVIRONMENT_VARIABLE = "SKLEARN_SER_CACHE"
 # Rows checked already, by file and rows, while the file stays as it was; a search reads each of
 # them in every fold. A file younger than SETTLED_NS may change without its dates showing it.
 _recent: dict[tuple[str, tuple[int, ...] | None], tuple[tuple[int, ...], Record]] = {}
+# Larger ones are left on disk, but their checksums are not computed again.
+_checked: dict[tuple[str, tuple[int, ...] | None], tuple[int, ...]] = {}
 _RECENT_ROWS = 1 << 15
 SETTLED_NS = 2_000_000_000
-_LARGEST = 1 << 14  # bytes; larger records are left on disk
+_LARGEST = 1 << 14  # bytes
 
 
 class Store:
@@ -146,15 +148,15 @@ class Records:
     ) -> Record | None:
         try:
             path = self.path(key)
-            stat = os.stat(path)
+            state = _state(os.stat(path))
             wanted = (path, None if rows is None else tuple(rows))
-            state = (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
             known = _recent.get(wanted)
             if known is not None and known[0] == state:
                 return known[1]
             with io.FileIO(path) as file:
-                record = read_rows(file, key, rows, memory)
-            if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > SETTLED_NS:
+                checked = _checked.get(wanted) == state == _state(os.fstat(file.fileno()))
+                record = read_rows(file, key, rows, memory, checked)
+            if time.time_ns() - max(state[2:]) > SETTLED_NS:
                 _remember(wanted, state, record)
             return record
         except (FileNotFoundError, NotADirectoryError):
@@ -241,11 +243,18 @@ class Records:
             os.replace(aside, described)
 
 
+def _state(stat: os.stat_result) -> tuple[int, ...]:
+    """Return what changes when a file does."""
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
+
 def _remember(wanted: Any, state: tuple[int, ...], record: Record) -> None:
+    for memory in (_recent, _checked):
+        if len(memory) >= _RECENT_ROWS:
+            memory.clear()
     if record.nbytes > _LARGEST:
+        _checked[wanted] = state
         return
-    if len(_recent) >= _RECENT_ROWS:
-        _recent.clear()
     record.flags.writeable = False
     _recent[wanted] = (state, record)
 

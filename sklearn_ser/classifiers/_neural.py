@@ -176,8 +176,6 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     def _scores(self, X: Any) -> npt.NDArray[np.float64]:
         import torch
 
-        from sklearn_ser.classifiers._batches import ReadAhead
-
         check_is_fitted(self)
         clips, _ = self._split(X, None, reset=False)
         found = []
@@ -185,7 +183,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             module = self._module()
             module.load_state_dict({k: torch.tensor(v) for k, v in self.weights_.items()})
             module.eval().to(self._device())
-            loader = (ReadAhead if self._read_ahead else torch.utils.data.DataLoader)(
+            loader = torch.utils.data.DataLoader(
                 self._dataset(clips, np.arange(len(clips)), None),
                 batch_size=self.batch_size,
                 collate_fn=self._collate,

@@ -181,7 +181,7 @@ class SequenceClassifier(NeuralClassifier):
     @property
     def _read_ahead(self) -> bool:
         # Models may draw numbers, so a thread beside training may read frames, but not make them.
-        return self.embedder is None or getattr(self.embedder, "cache", None) is not None
+        return self.embedder is None or _keeps(self.embedder)
 
     def _split(self, X: Any, groups: Any, reset: bool) -> tuple[Any, Any]:
         if self.embedder is None:
@@ -233,6 +233,13 @@ class SequenceClassifier(NeuralClassifier):
         n_dims = (self.n_features_ - self.n_others) // self.n_layers
         layers = WeightedLayers(self.n_layers, n_dims, self.n_others)
         return HEADS[self.head](layers, len(self.classes_), self.dropout)
+
+
+def _keeps(embedder: Any) -> bool:
+    """Tell whether frames are stored; of a union, those of all its embedders."""
+    if hasattr(embedder, "transformer_list"):
+        return all(_keeps(part) for _, part in embedder.transformer_list if part != "drop")
+    return getattr(embedder, "cache", None) is not None
 
 
 def _each(clips: Any, rows: Array) -> Iterator[Array]:

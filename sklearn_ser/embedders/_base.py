@@ -218,7 +218,7 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         -------
         X_out : ndarray of shape (n_clips, n_features), float32
             With ``pooling=None``, an object array of shape (n_clips,) that holds arrays of
-            shape (n_frames, n_features).
+            shape (n_frames, n_features). Those from the store need not be contiguous.
 
         Raises
         ------

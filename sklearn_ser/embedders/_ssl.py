@@ -62,8 +62,8 @@ class SSLEmbedder(LayerEmbedder):
         has it, and moves embeddings by about 0.6 % (relative L2); it has records of its own.
     backend : {"auto", "torch", "openvino", "onnxruntime"}, default="auto"
         What runs the transformer layers on a CPU. "auto" compares those that are installed with
-        torch when a model is loaded, and takes the fastest of those that are exact. Values are
-        the same to rounding, so records are shared.
+        torch when a large model is loaded to run all its layers, and takes the fastest of those
+        that are exact. Values are the same to rounding, so records are shared.
     batch_seconds : float, "auto" or None, default="auto"
         Seconds of audio that share a forward pass, padding included; halved when memory runs out.
         None: one clip at a time. "auto" is 160 on a GPU, and 15 on a CPU for models that can take
@@ -175,8 +175,9 @@ class SSLEmbedder(LayerEmbedder):
 
     def _stops_early(self) -> bool:
         """Tell whether not all layers are run."""
-        last = max(i for i, _ in self._groups())
-        return last < self.n_layers and (self.cache is None or self._gives_sequences())
+        if self.cache is not None and not self._gives_sequences():
+            return False
+        return max(i for i, _ in self._groups()) < self.n_layers
 
     def _settings(self) -> dict[str, Any]:
         from sklearn_ser.speech_models import model_digest

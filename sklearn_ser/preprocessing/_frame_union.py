@@ -70,6 +70,9 @@ def in_time(frames: Array, n: int) -> Array:
         return frames
     starts = np.arange(n) * len(frames) // n
     ends = -(-np.arange(1, n + 1) * len(frames) // n)
-    sums = np.concatenate([np.zeros((1, frames.shape[1])), frames.cumsum(axis=0, dtype=np.float64)])
-    means = (sums[ends] - sums[starts]) / (ends - starts)[:, None]
-    return means.astype(frames.dtype)
+    # Pairs of where a span starts and where it ends; what lies between two spans is left out.
+    spans = np.stack([starts, ends], axis=1).ravel()
+    ended = np.concatenate([frames, np.zeros_like(frames[:1])])
+    sums = np.add.reduceat(ended, spans, axis=0, dtype=np.float64)[::2]
+    means = sums / (ends - starts)[:, None]
+    return means.astype(np.result_type(frames.dtype, np.float32))

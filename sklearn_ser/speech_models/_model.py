@@ -43,12 +43,22 @@ def load_model(
     folder: Path, device: str, dtype: str = "float32", backend: str = "auto"
 ) -> SpeechModel:
     """Return the model in `folder`, shared by everything in this process that asks for it."""
-    from sklearn_ser.speech_models._exported import SMALLEST
-
-    if backend == "auto" and bytes_of_weights(folder) < 2 * SMALLEST:  # two a weight, or more
-        backend = "torch"  # what "auto" takes for small ones; asked for either way, it is one model
+    if backend == "auto" and not _may_export(folder, device, dtype):
+        backend = "torch"  # however it is asked for, it is one model
     with _loading:
         return _load(folder, model_digest(folder), device, dtype, backend)
+
+
+def _may_export(folder: Path, device: str, dtype: str) -> bool:
+    """Tell whether another backend than torch could be taken."""
+    from sklearn_ser.speech_models._exported import BACKENDS, SMALLEST, installed
+
+    return (
+        torch.device(device).type == "cpu"
+        and dtype == "float32"
+        and any(installed(name) for name in BACKENDS)
+        and bytes_of_weights(folder) >= 2 * SMALLEST  # two a weight, or more
+    )
 
 
 @functools.lru_cache(maxsize=2)

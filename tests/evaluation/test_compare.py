@@ -7,7 +7,13 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
-from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, LeaveOneGroupOut
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    KFold,
+    LeaveOneGroupOut,
+    LeavePGroupsOut,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
@@ -282,6 +288,14 @@ def test_own_pipelines_are_scaled_by_speaker_too(corpus):
     named = compare(corpus, ["mfcc"], classifier="lda", speaker_scaling="own")
     assert found.results["rows"][0]["fold_uar"] == named.results["rows"][0]["fold_uar"]
     assert named.frame[["speaker_scaling", "transductive"]].to_numpy().tolist() == [["own", True]]
+
+
+def test_a_network_may_be_trained_on_one_speaker():
+    three = make_emotional_speech(n_speakers=3, n_sentences=3, random_state=0)
+    head = MLPHead(max_epochs=1, random_state=0)
+    with pytest.warns(UserWarning, match="not known who speaks"):
+        found = compare(three, ["mfcc"], classifier=head, cv=LeavePGroupsOut(2))
+    assert len(found.results["rows"][0]["fold_uar"]) == 3
 
 
 def test_a_network_is_told_who_speaks(corpus):

@@ -22,6 +22,13 @@ def test_a_frame_is_the_mean_of_what_it_spans(m, n):
     np.testing.assert_allclose(found, desired, rtol=1e-5, atol=1e-6)
 
 
+def test_numbers_that_are_whole_or_missing_stay_apart():
+    frames = np.array([[1], [2], [4], [4], [9]])
+    np.testing.assert_allclose(in_time(frames, 2), [[7 / 3], [17 / 3]])
+    frames = np.array([[1.0], [np.nan], [3.0], [5.0]])
+    np.testing.assert_array_equal(in_time(frames, 2), [[np.nan], [4.0]])
+
+
 def test_what_happens_at_one_time_stands_in_one_frame(speech):
     """A clip whose middle is loud is loud in the middle, for either embedder's frames."""
     waveform = 0.01 * speech(seconds=2.0)

@@ -30,7 +30,7 @@ def head(name):
 
 def padded(clips, filling=0.0, extra=0):
     n_frames = max(map(len, clips)) + extra
-    frames = torch.full((len(clips), n_frames, clips[0].shape[1]), filling)
+    frames = torch.full((len(clips), n_frames, clips[0].shape[1]), filling, dtype=clips[0].dtype)
     mask = torch.zeros(len(clips), n_frames, dtype=torch.bool)
     for i, clip in enumerate(clips):
         frames[i, : len(clip)] = clip
@@ -73,7 +73,7 @@ def attention(module, clip):
 
 
 def lstm(module, clip):
-    both = torch.nn.LSTM(64, 64, batch_first=True, bidirectional=True)
+    both = torch.nn.LSTM(64, 64, batch_first=True, bidirectional=True).double()
     both.load_state_dict(
         module.onward.state_dict()
         | {f"{name}_reverse": values for name, values in module.back.state_dict().items()}
@@ -85,10 +85,11 @@ def lstm(module, clip):
 @pytest.mark.parametrize("reference", [pepino, emobox, superb, attention, lstm])
 @torch.no_grad()
 def test_heads_equal_a_reference(reference, clips):
-    module = head(reference.__name__)
+    module = head(reference.__name__).double()  # in single precision, either rounds by more
+    clips = [clip.double() for clip in clips]
     found = module(*padded(clips))
     expected = torch.stack([reference(module, clip) for clip in clips])
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", list(HEADS))

@@ -65,16 +65,18 @@ def padded(pairs: list[tuple[Array, int]], scaler: Any = None) -> tuple[dict[str
     mask = torch.from_numpy(np.arange(lengths.max()) < lengths[:, None])
     # NumPy, unlike torch, asks for large pages, and touching memory is most of what this takes.
     frames = np.empty((*mask.shape, *pairs[0][0].shape[1:]), np.float32)
+    if scaler is not None:
+        mean, scale = (x.astype(np.float32) for x in (scaler.mean_, scaler.scale_))
     for clip, (values, _) in zip(frames, pairs, strict=True):
+        own = clip[: len(values)]
         clip[len(values) :] = 0
         if scaler is None:
-            clip[: len(values)] = values
+            own[...] = values
         else:
-            np.subtract(values, scaler.mean_.astype(np.float32), out=clip[: len(values)])
-            clip[: len(values)] /= scaler.scale_.astype(np.float32)
-    return {"frames": torch.from_numpy(frames), "mask": mask}, torch.tensor(
-        [code for _, code in pairs]
-    )
+            np.subtract(values, mean, out=own)
+            own /= scale
+    codes = torch.tensor([code for _, code in pairs])
+    return {"frames": torch.from_numpy(frames), "mask": mask}, codes
 
 
 class ByLength(Sampler[int]):

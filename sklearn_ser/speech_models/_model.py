@@ -56,8 +56,8 @@ def _may_export(folder: Path, device: str, dtype: str) -> bool:
     return (
         torch.device(device).type == "cpu"
         and dtype == "float32"
-        and any(installed(name) for name in BACKENDS)
         and bytes_of_weights(folder) >= 2 * SMALLEST  # two a weight, or more
+        and any(installed(name) for name in BACKENDS)
     )
 
 

@@ -65,6 +65,9 @@ def test_learned_and_handcrafted_frames_train_one_head():
     fitted = clone(head).fit(frames, corpus.y, groups=corpus.groups)
     assert fitted.layer_weights_.shape == (5,)
     assert fitted.weights_["projection.weight"].shape == (256, 256 + 25)
+    assert clone(head).set_params(embedder=union)._read_ahead
+    forgetful = clone(union).set_params(egemaps__cache=None)
+    assert not clone(head).set_params(embedder=forgetful)._read_ahead  # it would compute beside
     read = clone(head).set_params(embedder=union).fit(corpus.X, corpus.y, groups=corpus.groups)
     np.testing.assert_array_equal(read.predict_proba(corpus.X), fitted.predict_proba(frames))
     with pytest.raises(ValueError, match=r"not n_layers=5 layers.*and n_others=24 others"):

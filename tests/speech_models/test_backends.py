@@ -146,6 +146,18 @@ def test_auto_exports_only_what_runs_all_layers(options, tried, tiny_model, clip
     assert bool(calls) == tried
 
 
+@pytest.mark.parametrize("why", ["it is small", "nothing else is installed"])
+def test_a_model_is_loaded_once_however_many_layers_are_run(why, tiny_model, monkeypatch):
+    if why != "it is small":
+        monkeypatch.setattr(_exported, "SMALLEST", 0)
+        monkeypatch.setattr(_exported, "installed", lambda name: False)
+    folder = tiny_model("HuBERT-base")
+    whole, early = SSLEmbedder(folder), SSLEmbedder(folder, layer=1, cache=None)
+    assert early._stops_early()
+    assert not whole._stops_early()
+    assert early._loaded() is whole._loaded()
+
+
 def test_auto_does_not_export_small_models(tiny_model, monkeypatch):
     def never(*args):
         raise AssertionError("exported")

@@ -15,12 +15,15 @@ from typing import Any
 import torch
 
 from sklearn_ser.speech_models._front_end import (
-    TOLERANCE,
+    Build,
+    First,
     FrontEnd,
     Layer,
     by_convolution,
     by_matmul,
     distance,
+    first_by_matmul,
+    tolerance,
 )
 from sklearn_ser.speech_models._spectral import SpectralConvolution
 
@@ -32,6 +35,7 @@ LONG_KERNEL = 16
 N_RUNS = 5
 Call = Callable[[], Any]
 Ways = dict[str, Callable[[], Call]]
+Builds = dict[str, Callable[[Any], Any]]
 _decisions: dict[tuple[str, int], str] = {}
 N_WEIGHTS = 4  # as many as keep weights out of the caches, as they are in a model
 
@@ -49,20 +53,59 @@ def onednn_ops() -> Any:
     return ops if all(hasattr(ops, name) for name in (*names, "_convolution_pointwise")) else None
 
 
-class PackedLinear(torch.nn.Module):
-    """A linear layer whose weight is packed once for oneDNN."""
+def packs(dtype: torch.dtype) -> bool:
+    """Tell whether oneDNN multiplies such numbers here, and quickly."""
+    ops = onednn_ops()
+    if ops is None or dtype not in (torch.float32, torch.bfloat16):
+        return False
+    return dtype == torch.float32 or bool(ops._is_mkldnn_bf16_supported())
 
-    def __init__(self, linear: Any) -> None:
+
+class PackedLinear(torch.nn.Module):
+    """A linear layer whose weight is packed once for oneDNN, with what follows it.
+
+    Parameters
+    ----------
+    linear : torch.nn.Linear
+    activation : {"none", "gelu"}
+        Applied as the product leaves the registers.
+    """
+
+    def __init__(self, linear: Any, activation: str = "none") -> None:
         super().__init__()
         self._ops = onednn_ops()
+        self._activation = activation
         self._packed = self._ops._reorder_linear_weight(linear.weight, N_FRAMES)
         self.bias = linear.bias
         self.in_features, self.out_features = linear.in_features, linear.out_features
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the product, of shape (..., out_features)."""
-        y: torch.Tensor = self._ops._linear_pointwise(x, self._packed, self.bias, "none", [], "")
+        y: torch.Tensor = self._ops._linear_pointwise(
+            x, self._packed, self.bias, self._activation, [], "none"
+        )
         return y
+
+
+class FusedFeedForward(torch.nn.Module):
+    """The two linear layers of a transformer layer, packed, with the GELU between them."""
+
+    def __init__(self, module: Any) -> None:
+        super().__init__()
+        self.inner = PackedLinear(module.intermediate_dense, "gelu")
+        self.outer = PackedLinear(module.output_dense)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return frames of the size that they came in, (..., n_dims)."""
+        y: torch.Tensor = self.outer(self.inner(x))
+        return y
+
+
+def is_exact_gelu(activation: Any) -> bool:
+    """Tell whether an activation is GELU by the error function."""
+    return type(activation).__name__ == "GELUActivation" or (
+        type(activation) is torch.nn.GELU and activation.approximate == "none"
+    )
 
 
 def by_packed_convolution(conv: Any, norm: Any, activation: Any) -> Layer:
@@ -73,7 +116,7 @@ def by_packed_convolution(conv: Any, norm: Any, activation: Any) -> Layer:
         conv.weight[:, :, None].contiguous(), [0, 0], stride, [1, 1], 1, []
     )
     # GELU by the error function, as the convolution leaves its registers.
-    exact_gelu = type(activation).__name__ in ("GELUActivation", "GELU") and norm is None
+    exact_gelu = is_exact_gelu(activation) and norm is None
     fused = "gelu" if exact_gelu else "none"
 
     def layer(x: torch.Tensor) -> torch.Tensor:
@@ -89,19 +132,49 @@ def by_packed_convolution(conv: Any, norm: Any, activation: Any) -> Layer:
     return layer
 
 
-def ways_of(module: Any) -> dict[str, Callable[[Any], Any]]:
-    """Return the ways to run a layer, torch's own first; none if it is best left alone."""
-    ways: dict[str, Callable[[Any], Any]] = {"torch": lambda layer: layer}
-    if type(module) is torch.nn.Linear and onednn_ops() is not None:
+def first_packed(
+    x: torch.Tensor, weight: torch.Tensor, bias: Any, norm: Any, activation: Any
+) -> torch.Tensor:
+    """Run the first layer in oneDNN, with its activation: most of its time goes into writing."""
+    if len(x) > 1 or norm is not None or not is_exact_gelu(activation):
+        return first_by_matmul(x, weight, bias, norm, activation)
+    if weight.ndim == 3:
+        weight, bias = weight[0], bias[0, 0]
+    y: torch.Tensor = onednn_ops()._linear_pointwise(
+        x.contiguous(), weight.T.contiguous(), bias, "gelu", [], "none"
+    )
+    return y
+
+
+def ways_of_feed_forward(module: Any) -> Builds:
+    """Return the ways to run a transformer layer's two linear layers; none if it is not that."""
+    parts = ("intermediate_dense", "intermediate_act_fn", "output_dense")
+    if not all(hasattr(module, part) for part in parts):
+        return {}
+    if not packs(module.intermediate_dense.weight.dtype):
+        return {}
+    fits = is_exact_gelu(module.intermediate_act_fn)
+    return _with_own({"fused": FusedFeedForward} if fits else {})
+
+
+def ways_of_layer(module: Any) -> Builds:
+    """Return the ways to run a linear layer or long convolution; none if best left alone."""
+    ways: Builds = {}
+    if type(module) is torch.nn.Linear and packs(module.weight.dtype):
         ways["packed"] = PackedLinear
     if (
         type(module) is torch.nn.Conv1d
+        and module.weight.dtype in (torch.float32, torch.bfloat16)
         and module.kernel_size[0] >= LONG_KERNEL
         and (module.stride, module.dilation) == ((1,), (1,))
         and not isinstance(module.padding, str)
     ):
         ways["spectral"] = SpectralConvolution
-    return ways if len(ways) > 1 else {}
+    return _with_own(ways)
+
+
+def _with_own(ways: Builds) -> Builds:
+    return {"torch": lambda layer: layer, **ways} if ways else {}
 
 
 @torch.inference_mode()
@@ -113,30 +186,43 @@ def speed_up(model: Any) -> dict[str, str]:
     chosen : dict
         What was chosen for each kind of layer.
     """
-    kinds: dict[str, list[tuple[Any, str, Any]]] = {}
-    for parent in list(model.modules()):
-        for name, child in list(parent.named_children()):
-            if ways_of(child) and child.weight.dtype == torch.float32:
-                kind = f"{type(child).__name__} {'x'.join(map(str, child.weight.shape))}"
-                kinds.setdefault(kind, []).append((parent, name, child))
-    chosen = {}
-    for kind, places in kinds.items():
-        layers = [layer for _, _, layer in places[:N_WEIGHTS]]
-        ways = ways_of(layers[0])
-        name = decided(kind, {way: _each(build, layers) for way, build in ways.items()})
-        chosen[kind] = name
-        if name != "torch":
-            for parent, attribute, layer in places:
-                setattr(parent, attribute, ways[name](layer))
+    chosen: dict[str, str] = {}
+    for ways_of in (ways_of_feed_forward, ways_of_layer):  # what is left torch's own, in parts
+        kinds: dict[str, list[tuple[Any, str, Any]]] = {}
+        for parent in list(model.modules()):
+            for name, child in list(parent.named_children()):
+                if ways_of(child):
+                    kinds.setdefault(_kind(child), []).append((parent, name, child))
+        for kind, places in kinds.items():
+            layers = [layer for _, _, layer in places[:N_WEIGHTS]]
+            ways = ways_of(layers[0])
+            name = decided(kind, {way: _each(build, layers) for way, build in ways.items()})
+            chosen[kind] = name
+            if name != "torch":
+                for parent, attribute, layer in places:
+                    setattr(parent, attribute, ways[name](layer))
     return chosen
 
 
+def _weight(module: Any) -> torch.Tensor:
+    """Return the weight of a layer, or of the first one in it."""
+    weight: torch.Tensor = getattr(module, "intermediate_dense", module).weight
+    return weight
+
+
+def _kind(module: Any) -> str:
+    weight = _weight(module)
+    low = "" if weight.dtype == torch.float32 else f" {weight.dtype}"
+    return f"{type(module).__name__} {'x'.join(map(str, weight.shape))}{low}"
+
+
 def _each(build: Callable[[Any], Any], layers: Sequence[Any]) -> Any:
-    if type(layers[0]) is torch.nn.Linear:
-        shape: tuple[int, ...] = (1, N_FRAMES, layers[0].in_features)
+    weight = _weight(layers[0])
+    if weight.ndim == 2:
+        shape: tuple[int, ...] = (1, N_FRAMES, weight.shape[1])
     else:
         shape = (1, layers[0].in_channels, N_FRAMES)
-    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(weight.dtype)
 
     def prepare() -> Callable[[], list[torch.Tensor]]:
         built = [build(layer) for layer in layers]
@@ -149,25 +235,29 @@ def _each(build: Callable[[Any], Any], layers: Sequence[Any]) -> Any:
 def fast_front_end(module: Any) -> tuple[FrontEnd, str]:
     """Return the fastest exact front end, and its name; NotPlain if it cannot be run here."""
     plain = FrontEnd(module, by_matmul)  # tells whether it is one at all
-    ways = {"matmul": by_matmul, "convolution": by_convolution}
-    if onednn_ops() is not None:
-        ways["packed"] = by_packed_convolution
+    ways: dict[str, tuple[Build, First]] = {
+        "matmul": (by_matmul, first_by_matmul),
+        "convolution": (by_convolution, first_by_matmul),
+    }
     device = next(module.parameters()).device
     dtype = next(module.parameters()).dtype
-    if device.type != "cpu" or dtype != torch.float32:
+    if device.type != "cpu" or dtype == torch.float16:
         return plain, "matmul"
+    if packs(dtype):
+        ways["fused"] = by_matmul, first_packed
+        ways["packed"] = by_packed_convolution, first_packed
     noise = torch.randn(24000, generator=torch.Generator().manual_seed(0))
 
-    def build(way: Any) -> Any:
+    def build(way: tuple[Build, First]) -> Any:
         def prepared() -> Callable[[], list[torch.Tensor]]:
-            front_end = FrontEnd(module, way)
+            front_end = FrontEnd(module, *way)
             return lambda: [front_end([front_end.prepare(noise)], device)[0]]
 
         return prepared
 
-    kind = f"front end {[tuple(layer.conv.weight.shape) for layer in module.conv_layers]}"
+    kind = f"front end {dtype} {[tuple(layer.conv.weight.shape) for layer in module.conv_layers]}"
     name = decided(kind, {name: build(way) for name, way in ways.items()})
-    return FrontEnd(module, ways[name]), name
+    return FrontEnd(module, *ways[name]), name
 
 
 def decided(kind: str, ways: Ways) -> str:
@@ -205,7 +295,7 @@ def exact_ways(ways: Ways) -> dict[str, Call]:
                 raise
             continue
         expected = expected or found
-        if all(distance(a, b) <= TOLERANCE for a, b in zip(found, expected, strict=True)):
+        if all(distance(a, b) <= tolerance(b.dtype) for a, b in zip(found, expected, strict=True)):
             calls[name] = call
     return calls
 

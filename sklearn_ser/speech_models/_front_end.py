@@ -21,8 +21,10 @@ __all__ = ["FrontEnd", "NotPlain", "Waveform"]
 
 Layer = Callable[[torch.Tensor], torch.Tensor]  # (n_clips, n_steps, n_channels) in and out
 Build = Callable[[Any, Any, Any], Layer]
+# Windows of samples, weight, bias, norm and activation in, the same as of a layer out.
+First = Callable[[torch.Tensor, torch.Tensor, Any, Any, Any], torch.Tensor]
 
-BLOCK = 500  # frames computed at once, of 20 ms each: 160 MB of activations
+BLOCK = 256  # frames computed at once, of 20 ms each: 34 MB of activations
 MOMENTS_BLOCK = 1 << 20
 TOLERANCE = 1e-5
 
@@ -49,6 +51,8 @@ class FrontEnd:
         The feature encoder of wav2vec 2.0 or of a model built like it.
     build : callable
         ``build(conv, norm, activation)`` returns a function of one layer after the first.
+    first : callable
+        Runs the first layer, on the windows of samples under its kernel.
 
     Raises
     ------
@@ -56,7 +60,8 @@ class FrontEnd:
         If the module is built otherwise, or gives other values than we do.
     """
 
-    def __init__(self, module: Any, build: Build) -> None:
+    def __init__(self, module: Any, build: Build, first: First | None = None) -> None:
+        self._first = first or first_by_matmul
         try:
             layers = list(module.conv_layers)
             self.convs = [layer.conv for layer in layers]
@@ -154,14 +159,7 @@ class FrontEnd:
     def _block(self, samples: Any, weight: Any, bias: Any) -> torch.Tensor:
         first = self.convs[0]
         x = samples.unfold(1, first.kernel_size[0], first.stride[0])
-        if weight.ndim == 2:
-            x = functional.linear(x, weight.T, bias)
-        elif len(x) == 1:
-            x = torch.addmm(bias[0, 0], x[0], weight[0])[None]
-        else:
-            x = torch.baddbmm(bias, x, weight)
-        x = x if self.first_norm is None else self.first_norm(x)
-        x = self.activation(x)
+        x = self._first(x, weight, bias, self.first_norm, self.activation)
         for layer in self.others:
             x = layer(x)
         return x
@@ -194,6 +192,20 @@ def distance(found: torch.Tensor, expected: torch.Tensor) -> float:
 def tolerance(dtype: torch.dtype) -> float:
     """Return the largest error that rounding explains."""
     return TOLERANCE if dtype == torch.float32 else 0.03
+
+
+def first_by_matmul(
+    x: torch.Tensor, weight: torch.Tensor, bias: Any, norm: Any, activation: Any
+) -> torch.Tensor:
+    """Run the first layer, with one weight for all clips or one each."""
+    if weight.ndim == 2:
+        x = functional.linear(x, weight.T, bias)
+    elif len(x) == 1:
+        x = torch.addmm(bias[0, 0], x[0], weight[0])[None]
+    else:
+        x = torch.baddbmm(bias, x, weight)
+    y: torch.Tensor = activation(x if norm is None else norm(x))
+    return y
 
 
 def by_matmul(conv: Any, norm: Any, activation: Any) -> Layer:

@@ -122,6 +122,8 @@ class SpeechModel:
                 self._choose(folder, model, self._encoder, backend)
         elif backend not in ("torch", "auto"):
             raise ValueError(f"backend={backend!r} runs float32 on a CPU, not {dtype} on {device}.")
+        elif self.device.type == "cpu":
+            self.choices |= speed_up(model)
 
     def _choose(self, folder: Path, model: Any, encoder: TorchEncoder, backend: str) -> None:
         """Take the fastest exact way to run the layers on this processor."""
@@ -425,15 +427,17 @@ def pool_states(
 
 
 def _pooled(of_clips: Sequence[Sequence[torch.Tensor]], layers: Sequence[int]) -> list[Array]:
-    """Pool the states of each clip; sorting for the median leaves Python to other threads."""
+    """Pool each state of each clip; sorting for the median leaves Python to other threads."""
 
-    def pooled(states: Sequence[torch.Tensor]) -> Array:
-        return pool(np.stack([_numpy(state) for state in _select(states, layers)]))
+    @torch.inference_mode()
+    def pooled(state: torch.Tensor) -> Array:
+        return pool(_numpy(state))
 
-    if len(of_clips) == 1:
-        return [pooled(of_clips[0])]
+    if torch.get_num_threads() == 1:
+        return [np.stack([pooled(s) for s in _select(states, layers)]) for states in of_clips]
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-        return list(threads.map(torch.inference_mode()(pooled), of_clips))
+        found = [threads.map(pooled, _select(states, layers)) for states in of_clips]
+        return [np.stack(list(of_clip)) for of_clip in found]
 
 
 def _one_by_one(encoder: Encoder, examples: Sequence[torch.Tensor], n_layers: int) -> None:

@@ -20,7 +20,7 @@ class SpectralConvolution(torch.nn.Module):
     Parameters
     ----------
     conv : torch.nn.Conv1d
-        Its weight's spectrum is computed once.
+        Its weight's spectrum is computed once. Transforms run in float32 whatever its dtype.
     """
 
     def __init__(self, conv: Any) -> None:
@@ -28,11 +28,12 @@ class SpectralConvolution(torch.nn.Module):
         if conv.stride != (1,) or conv.dilation != (1,) or isinstance(conv.padding, str):
             raise ValueError(f"{conv} is not plain")
         self.kernel_size, self.stride, self.padding = conv.kernel_size, conv.stride, conv.padding
-        self.groups, self.bias = conv.groups, conv.bias
+        self.groups = conv.groups
+        self.bias = None if conv.bias is None else conv.bias.float()
         kernel = conv.kernel_size[0]
         self._block = 1 << (2 * kernel - 1).bit_length()
         self._step = self._block - kernel + 1  # outputs of a block that no end has touched
-        spectrum = torch.fft.rfft(conv.weight, n=self._block).conj()
+        spectrum = torch.fft.rfft(conv.weight.float(), n=self._block).conj()
         # (frequency, group, channels in, channels out): a product of matrices for each frequency
         grouped = spectrum.view(conv.groups, -1, *spectrum.shape[1:])
         self._weight = grouped.permute(3, 0, 2, 1).contiguous()
@@ -44,9 +45,11 @@ class SpectralConvolution(torch.nn.Module):
         n_out = n_frames + 2 * pad - self.kernel_size[0] + 1
         n_blocks = -(-n_out // self._step)
         reach = (n_blocks - 1) * self._step + self._block
-        blocks = functional.pad(x, (pad, reach - pad - n_frames)).unfold(2, self._block, self._step)
+        padded = functional.pad(x.float(), (pad, reach - pad - n_frames))
+        blocks = padded.unfold(2, self._block, self._step)
         spectra = torch.fft.rfft(blocks).view(n_clips, self.groups, -1, n_blocks, len(self._weight))
         products = spectra.permute(4, 0, 1, 3, 2) @ self._weight[:, None]
         products = products.permute(1, 2, 4, 3, 0).reshape(n_clips, -1, n_blocks, len(self._weight))
         y = torch.fft.irfft(products, n=self._block)[..., : self._step].flatten(2)[..., :n_out]
-        return y if self.bias is None else y + self.bias[:, None]
+        y = y if self.bias is None else y + self.bias[:, None]
+        return y.to(x.dtype)

@@ -16,6 +16,7 @@ from sklearn_ser.speech_models._front_end import (
     by_convolution,
     by_matmul,
     distance,
+    first_by_matmul,
 )
 from sklearn_ser.speech_models._model import SpeechModel
 from sklearn_ser.speech_models._spectral import SpectralConvolution
@@ -70,9 +71,42 @@ def test_a_convolution_that_is_not_plain_is_not_run_by_spectra(options):
         SpectralConvolution(torch.nn.Conv1d(4, 4, 16, **options))
 
 
-WAYS = [by_matmul, by_convolution]
+@needs_onednn
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(1, 1, 48), (1, 7, 48), (3, 150, 48)])
+def test_a_fused_feed_forward_gives_the_same(shape, dtype):
+    from transformers import Wav2Vec2Config
+    from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2FeedForward
+
+    if not _cpu.packs(dtype):
+        pytest.skip(f"this processor does not multiply {dtype}")
+    torch.manual_seed(0)
+    module = Wav2Vec2FeedForward(Wav2Vec2Config(hidden_size=48, intermediate_size=96))
+    module = module.eval().requires_grad_(False)
+    assert list(_cpu.ways_of_feed_forward(module.to(dtype))) == ["torch", "fused"]
+    x = torch.randn(shape)
+    expected = module.float()(x)
+    with torch.inference_mode():
+        found = _cpu.FusedFeedForward(module.to(dtype))(x.to(dtype))
+    assert found.dtype == dtype
+    assert distance(found, expected) <= (1e-6 if dtype == torch.float32 else 0.01)
+
+
+@needs_onednn
+@pytest.mark.parametrize("activation", ["gelu_new", "relu", "swish"])
+def test_only_exact_gelu_is_fused(activation):
+    from transformers import Wav2Vec2Config
+    from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2FeedForward
+
+    config = Wav2Vec2Config(hidden_size=48, intermediate_size=96, hidden_act=activation)
+    assert _cpu.ways_of_feed_forward(Wav2Vec2FeedForward(config)) == {}
+    assert not _cpu.is_exact_gelu(torch.nn.GELU(approximate="tanh"))
+    assert _cpu.is_exact_gelu(torch.nn.GELU())
+
+
+WAYS = [(by_matmul, first_by_matmul), (by_convolution, first_by_matmul)]
 if _cpu.onednn_ops() is not None:
-    WAYS.append(_cpu.by_packed_convolution)
+    WAYS += [(by_matmul, _cpu.first_packed), (_cpu.by_packed_convolution, _cpu.first_packed)]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -81,14 +115,16 @@ def test_every_way_through_the_front_end_gives_the_same(way, family, build_model
     from transformers import AutoModel
 
     module = AutoModel.from_pretrained(build_model(family)).eval().requires_grad_(False)
-    front_end = FrontEnd(module.feature_extractor, way)
+    front_end = FrontEnd(module.feature_extractor, *way)
     waveforms = [torch.from_numpy(speech(i, seconds)) for i, seconds in enumerate((0.025, 1.1))]
     with torch.inference_mode():
-        found = front_end([front_end.prepare(waveform) for waveform in waveforms], "cpu")
-        for waveform, frames in zip(waveforms, found, strict=True):
+        prepared = [front_end.prepare(waveform) for waveform in waveforms]
+        together = front_end(prepared, "cpu")
+        for waveform, one, frames in zip(waveforms, prepared, together, strict=True):
             expected = module.feature_extractor(waveform[None])[0].T
             assert front_end.n_frames(len(waveform)) == len(expected) >= 1
             assert distance(frames[: len(expected)], expected) <= 1e-5
+            assert distance(front_end([one], "cpu")[0], expected) <= 1e-5
 
 
 def test_a_front_end_built_otherwise_is_left_to_the_model(build_model, clips, monkeypatch):
@@ -149,9 +185,9 @@ class TestDecided:
         assert _cpu.decided("one kind", {"a": fast, "b": self.way([1.1])}) == "a"
 
 
-@pytest.mark.parametrize("choice", ["torch", "packed", "spectral"])
+@pytest.mark.parametrize("choice", ["torch", "packed", "fused", "spectral"])
 def test_whatever_the_probe_chooses_gives_the_same(choice, family, tiny_model, clips, monkeypatch):
-    if choice == "packed" and _cpu.onednn_ops() is None:
+    if choice in ("packed", "fused") and _cpu.onednn_ops() is None:
         pytest.skip("this torch has no packed layers")
     monkeypatch.setattr(_cpu, "LONG_KERNEL", 3)
 
@@ -242,6 +278,13 @@ class TestLowPrecision:
         assert (embedded[0] != embedded[1]).any()
         np.testing.assert_array_equal(embedded[0], embedded[2])
         assert len(list(tmp_path.glob("ssl-*"))) == 2
+
+    @needs_onednn
+    @pytest.mark.skipif(not _cpu.packs(torch.bfloat16), reason="not multiplied by this processor")
+    def test_the_ways_to_run_it_are_tried_too(self, tiny_model, monkeypatch):
+        monkeypatch.setattr(_cpu, "decided", lambda kind, ways: list(ways)[-1])
+        model = SpeechModel(Path(tiny_model("HuBERT-base")), "cpu", "bfloat16", "auto")
+        assert {"packed", "fused"} <= set(model.choices.values())
 
     def test_other_backends_refuse_it(self, tiny_model, clips):
         embedder = SSLEmbedder(tiny_model(), dtype="bfloat16", backend="openvino", cache=None)

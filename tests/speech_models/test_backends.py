@@ -108,15 +108,22 @@ def test_auto_takes_the_fastest_that_is_exact(tiny_model, monkeypatch):
 
         return run
 
+    asked = []
+
+    def unneeded(*args):
+        asked.append(args)
+        raise RuntimeError("one was found before")
+
     monkeypatch.setattr(_exported, "SMALLEST", 0)
     folder = Path(tiny_model())
     for made, chosen in (
         ({"wrong": wrong, "broken": broken}, "torch"),
-        ({"wrong": wrong, "fast": fast}, "fast"),
+        ({"wrong": wrong, "fast": fast, "unneeded": unneeded}, "fast"),
     ):
         backends = {name: ((), compile_states) for name, compile_states in made.items()}
         monkeypatch.setattr(_exported, "BACKENDS", backends)
         assert SpeechModel(folder, "cpu", "float32", "auto").choices["backend"] == chosen
+    assert not asked
     with pytest.raises(OSError, match=r"wrong does not run .* \(its states differ\)"):
         SpeechModel(folder, "cpu", "float32", "wrong")
 

@@ -110,8 +110,8 @@ def by_seconds(model, options):
         f"of a clip attends to itself; {exponent(SECONDS[n_full:], costs[n_full:]):.3f} in windows "
         f"beyond; {exponent(SECONDS, costs):.3f} over all.\n"
     )
-    header = ["clip", "seconds", "times real time", "peak memory of the process, GB"]
-    about = "Clips of one length, 30 s of them in one call or one that is longer; seconds a clip.\n"
+    header = ["clip", "seconds", "times real time", "peak memory for one, GB"]
+    about = "Clips of one length, 30 s of them in one call or one that is longer; seconds of one.\n"
     return f"## Seconds of a clip\n\n{about}\n{_report.table(header, rows)}\n{fits}"
 
 

@@ -58,12 +58,12 @@ class SSLEmbedder(LayerEmbedder):
     device : str, default="auto"
         Where the model runs: "cpu", "cuda", "cuda:1", …; "auto" takes a GPU if there is one.
     dtype : {"float32", "bfloat16", "float16"}, default="float32"
-        Precision of weights and activations. "bfloat16" is about twice as fast on hardware that
-        has it, and moves embeddings by about 0.6 % (relative L2); it has records of its own.
+        Precision of weights and activations. "bfloat16" is two to three times as fast on hardware
+        that has it, and moves embeddings by about 0.6 % (relative L2); it has records of its own.
     backend : {"auto", "torch", "openvino", "onnxruntime"}, default="auto"
-        What runs the transformer layers on a CPU. "auto" compares those that are installed with
-        torch when a large model is loaded to run all its layers, and takes the fastest of those
-        that are exact. Values are the same to rounding, so records are shared.
+        What runs the transformer layers on a CPU. When a large model is loaded to run all its
+        layers, "auto" compares torch with OpenVINO, or if that is not installed or not exact with
+        ONNX Runtime, and takes the faster. Values are the same to rounding, so records are shared.
     batch_seconds : float, "auto" or None, default="auto"
         Seconds of audio that share a forward pass, padding included; halved when memory runs out.
         None: one clip at a time. "auto" is 160 on a GPU, and 15 on a CPU for models that can take
@@ -72,7 +72,7 @@ class SSLEmbedder(LayerEmbedder):
     waveform_rate : float, default=None
         Sampling rate, in Hz, of clips given as bare waveforms; needed for those.
     n_jobs : int, default=None
-        Number of threads that read, decode and pool clips while the model runs.
+        Number of threads that read and decode clips while the model runs.
     cache : str, path-like or None, default="auto"
         Where records are kept. "auto" is the environment variable ``SKLEARN_SER_CACHE`` or
         the platform's cache folder; None keeps nothing.

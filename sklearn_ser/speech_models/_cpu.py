@@ -47,10 +47,16 @@ def onednn_ops() -> Any:
     stays behind this function, and whatever it leads to is only used if it proves right.
     """
     ops = torch.ops.mkldnn
-    names = ("_reorder_linear_weight", "_linear_pointwise", "_reorder_convolution_weight")
+    names = (
+        "_reorder_linear_weight",
+        "_linear_pointwise",
+        "_reorder_convolution_weight",
+        "_convolution_pointwise",
+        "_is_mkldnn_bf16_supported",
+    )
     if not torch.backends.mkldnn.is_available():
         return None
-    return ops if all(hasattr(ops, name) for name in (*names, "_convolution_pointwise")) else None
+    return ops if all(hasattr(ops, name) for name in names) else None
 
 
 def packs(dtype: torch.dtype) -> bool:
@@ -244,7 +250,8 @@ def fast_front_end(module: Any) -> tuple[FrontEnd, str]:
     if device.type != "cpu" or dtype == torch.float16:
         return plain, "matmul"
     if packs(dtype):
-        ways["fused"] = by_matmul, first_packed
+        if plain.first_norm is None and is_exact_gelu(plain.activation):
+            ways["fused"] = by_matmul, first_packed
         ways["packed"] = by_packed_convolution, first_packed
     noise = torch.randn(24000, generator=torch.Generator().manual_seed(0))
 

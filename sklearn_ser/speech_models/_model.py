@@ -428,15 +428,12 @@ def pool_states(
 
 def _pooled(of_clips: Sequence[Sequence[torch.Tensor]], layers: Sequence[int]) -> list[Array]:
     """Pool each state of each clip; sorting for the median leaves Python to other threads."""
-
-    @torch.inference_mode()
-    def pooled(state: torch.Tensor) -> Array:
-        return pool(_numpy(state))
-
+    # Converted here: a thread that calls torch gets threads of its own from it.
+    arrays = (map(_numpy, _select(states, layers)) for states in of_clips)
     if torch.get_num_threads() == 1:
-        return [np.stack([pooled(s) for s in _select(states, layers)]) for states in of_clips]
+        return [np.stack(list(map(pool, of_clip))) for of_clip in arrays]
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-        found = [threads.map(pooled, _select(states, layers)) for states in of_clips]
+        found = [threads.map(pool, of_clip) for of_clip in arrays]
         return [np.stack(list(of_clip)) for of_clip in found]
 
 

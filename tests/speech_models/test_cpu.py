@@ -48,6 +48,7 @@ def test_a_packed_linear_layer_gives_the_same(shape, linear):
         assert distance(_cpu.PackedLinear(linear)(x), linear(x)) <= 1e-6
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(
     ("kernel", "groups", "padding", "n_frames"),
     [
@@ -55,14 +56,19 @@ def test_a_packed_linear_layer_gives_the_same(shape, linear):
         *((128, 4, 0, n) for n in [129, 400]),
     ],
 )
-def test_a_spectral_convolution_gives_the_same(kernel, groups, padding, n_frames):
+def test_a_spectral_convolution_gives_the_same(kernel, groups, padding, n_frames, dtype):
     torch.manual_seed(0)
-    conv = torch.nn.Conv1d(24, 24, kernel, groups=groups, padding=padding).requires_grad_(False)
-    x = torch.randn(2, 24, n_frames)
+    conv = (
+        torch.nn.Conv1d(24, 24, kernel, groups=groups, padding=padding)
+        .requires_grad_(False)
+        .to(dtype)
+    )
+    x = torch.randn(2, 24, n_frames).to(dtype)
     with torch.inference_mode():
-        found, expected = SpectralConvolution(conv)(x), conv(x)
+        found, expected = SpectralConvolution(conv)(x), conv.float()(x.float())
     assert found.shape == expected.shape
-    assert distance(found, expected) <= 1e-6
+    assert found.dtype == dtype
+    assert distance(found, expected) <= (1e-6 if dtype == torch.float32 else 0.01)
 
 
 @pytest.mark.parametrize("options", [{"stride": 2}, {"dilation": 2}, {"padding": "same"}])
@@ -199,6 +205,8 @@ def test_whatever_the_probe_chooses_gives_the_same(choice, family, tiny_model, c
     other = SpeechModel(Path(tiny_model(family)), "cpu", "float32", "torch")
     if choice == "packed":
         assert "packed" in other.choices.values()
+    if choice == "fused" and family in ("wav2vec2-base", "HuBERT-base", "WavLM-base", "XLS-R"):
+        assert [way for kind, way in other.choices.items() if "FeedForward" in kind] == ["fused"]
     for waveform, _ in clips[:3]:
         expected, found = (m.statistics([m.prepare(waveform)]).result()[0] for m in (model, other))
         for row, wanted in zip(found.reshape(-1, 24), expected.reshape(-1, 24), strict=True):

@@ -29,7 +29,7 @@ from sklearn_ser.speech_models._front_end import TOLERANCE, distance
 from sklearn_ser.speech_models._states import Captured, transformer_layers
 from sklearn_ser.store import Store
 
-__all__ = ["BACKENDS", "ExportedEncoder", "exports"]
+__all__ = ["BACKENDS", "ExportedEncoder", "exports", "return_memory"]
 
 SMALLEST = 10_000_000  # weights of a model that is worth the seconds of exporting it unasked
 
@@ -95,7 +95,7 @@ def _openvino(encoder: TorchEncoder, example: torch.Tensor, shape: Any, folder: 
             )
             openvino.save_model(model, aside / path.name, compress_to_fp16=False)
         del model
-        _return_memory()
+        return_memory()
     compiled = openvino.Core().compile_model(
         path,
         "CPU",
@@ -108,8 +108,8 @@ def _openvino(encoder: TorchEncoder, example: torch.Tensor, shape: Any, folder: 
     return lambda features: list(compiled([features]).values())
 
 
-def _return_memory() -> None:
-    """Give what converting took, several times the model, back to the system where C can."""
+def return_memory() -> None:
+    """Give what converting and comparing took, several times the model, back to the system."""
     gc.collect()
     with suppress(AttributeError, OSError, TypeError):  # only the GNU library has it
         ctypes.CDLL(None).malloc_trim(0)
@@ -130,7 +130,7 @@ def _onnxruntime(encoder: TorchEncoder, example: torch.Tensor, shape: Any, folde
                 dynamic_axes={"features": axes} if axes else None,
                 dynamo=False,
             )
-        _return_memory()
+        return_memory()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3

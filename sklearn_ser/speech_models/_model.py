@@ -136,16 +136,22 @@ class SpeechModel:
             found = _exported.exports(folder, encoder, examples, backend)
         self.choices |= speed_up(model)
         if backend == "auto" and found:
-            ways: dict[str, Callable[[], object]] = {
-                name: functools.partial(_one_by_one, way, examples, self.n_layers)
-                for name, way in {"torch": encoder, **found}.items()
-            }
-            if self.batching == "joined":
-                n_frames = [example.shape[1] for example in examples]
-                ways["torch"] = lambda: encoder(torch.cat(examples, 1), n_frames, self.n_layers)
-            backend = fastest(ways)
+            backend = self._fastest({"torch": encoder, **found}, examples)
         self._encoder = found.get(backend, encoder)
         self.choices["backend"] = backend if backend in found else "torch"
+        if found:
+            del found
+            _exported.return_memory()
+
+    def _fastest(self, encoders: dict[str, Encoder], examples: list[torch.Tensor]) -> str:
+        ways: dict[str, Callable[[], object]] = {
+            name: functools.partial(_one_by_one, encoder, examples, self.n_layers)
+            for name, encoder in encoders.items()
+        }
+        if self.batching == "joined":
+            n_frames, joined = [example.shape[1] for example in examples], torch.cat(examples, 1)
+            ways["torch"] = lambda: encoders["torch"](joined, n_frames, self.n_layers)
+        return fastest(ways)
 
     @property
     def rate(self) -> int:

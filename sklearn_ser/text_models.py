@@ -17,8 +17,8 @@ from sklearn_ser.audio import Clip
 from sklearn_ser.speech_models._batching import is_exact, own
 from sklearn_ser.speech_models._files import TOKENIZERS, model_digest
 from sklearn_ser.speech_models._loading import read_encoder, reading
-from sklearn_ser.speech_models._model import Pending, frames_of, pool_states, running
-from sklearn_ser.speech_models._pooling import Moments
+from sklearn_ser.speech_models._pooling import Moments, Pending, frames_of, pool_states
+from sklearn_ser.speech_models._running import running
 from sklearn_ser.speech_models._windows import Window, windows
 
 __all__ = ["TextBatches", "TextModel", "Tokens", "load_text_model"]

@@ -17,9 +17,11 @@ from sklearn_ser.speech_models._loading import (
     UNUSED_WEIGHTS,
     check_extractor,
     check_weights,
+    fold_weight_norms,
     read_weights,
 )
-from sklearn_ser.speech_models._model import SHORTEST, fold_weight_norms, running
+from sklearn_ser.speech_models._model import SHORTEST
+from sklearn_ser.speech_models._running import running
 from sklearn_ser.speech_models._wavlm import fuse_attention
 from sklearn_ser.speech_models._windows import FULL, LENGTH
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sklearn_ser.speech_models._files import file_digest
 
-__all__ = ["read_checkpoint", "read_config", "read_encoder", "reading"]
+__all__ = ["fold_weight_norms", "read_checkpoint", "read_config", "read_encoder", "reading"]
 
 # Weights that only training uses; fine-tuned checkpoints leave them out.
 UNUSED_WEIGHTS = ("masked_spec_embed",)
@@ -158,3 +158,13 @@ def quiet_loading() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if shows:
             logging.enable_progress_bar()
+
+
+def fold_weight_norms(model: Any) -> None:
+    """Compute weights that are given as direction and length once, not at every pass."""
+    from torch.nn.utils import parametrize
+
+    for module in model.modules():
+        if parametrize.is_parametrized(module):
+            for name in list(module.parametrizations):
+                parametrize.remove_parametrizations(module, name)

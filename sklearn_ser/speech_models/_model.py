@@ -6,7 +6,6 @@ import contextlib
 import functools
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,29 +13,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.nn.utils import parametrize
 
-from sklearn_ser.pooling import pool
 from sklearn_ser.speech_models._batching import is_exact
 from sklearn_ser.speech_models._cpu import fast_front_end, fastest, speed_up
 from sklearn_ser.speech_models._encoder import Encoder, TorchEncoder
 from sklearn_ser.speech_models._files import bytes_of_weights, model_digest
 from sklearn_ser.speech_models._front_end import FrontEnd, NotPlain, to_device
 from sklearn_ser.speech_models._joining import prepare_to_join
-from sklearn_ser.speech_models._loading import read_checkpoint
-from sklearn_ser.speech_models._pooling import Moments, pool_padded
+from sklearn_ser.speech_models._loading import fold_weight_norms, read_checkpoint
+from sklearn_ser.speech_models._pooling import Moments, Pending, frames_of, pool_clips, pool_states
+from sklearn_ser.speech_models._running import exact_products, running
 from sklearn_ser.speech_models._states import transformer_layers
 from sklearn_ser.speech_models._wavlm import fuse_attention
 from sklearn_ser.speech_models._windows import CONTEXT, FULL, LENGTH, Window, windows
 
-__all__ = ["Heard", "Pending", "SpeechModel", "frames_of", "load_model", "pool_states", "running"]
+__all__ = ["Heard", "SpeechModel", "load_model"]
 
 Array = npt.NDArray[np.float32]
 
 _loading = threading.Lock()
-# One pass at a time, of all models: it fills the device, and the settings of torch that make it
-# exact are those of the whole process.
-_running = threading.RLock()
 
 
 def load_model(
@@ -319,7 +314,7 @@ class SpeechModel:
             if len(clips) == 1 and (clips[0].passes or len(clips[0].parts) > 1):
                 return Pending(self._merged(clips[0], layers))
             if len(clips) > 1 and self.batching == "joined":
-                return Pending(_pooled(self._joined(clips, last), layers))
+                return Pending(pool_clips(self._joined(clips, last), layers))
             ((states, n_frames),) = self._states(clips, last)
             return pool_states(states, n_frames, layers)
 
@@ -385,121 +380,6 @@ class SpeechModel:
         return [self.prepare(noise[: int(share * len(noise))]) for share in (1, 0.63, 0.86)]
 
 
-class Pending:
-    """Statistics of a batch, on their way from the device."""
-
-    def __init__(self, pooled: torch.Tensor | list[Array]) -> None:
-        self._event: Any = None
-        if isinstance(pooled, torch.Tensor):
-            here = torch.empty(pooled.shape, dtype=pooled.dtype, pin_memory=True)
-            here.copy_(pooled, non_blocking=True)
-            self._event = torch.cuda.Event()
-            self._event.record(torch.cuda.current_stream(pooled.device))
-            self._result = list(here.numpy())
-        else:
-            self._result = pooled
-
-    def result(self) -> list[Array]:
-        """Wait, and return one array a clip."""
-        if self._event is not None:
-            self._event.synchronize()
-        return self._result
-
-
-def frames_of(states: Sequence[torch.Tensor], layers: Sequence[int]) -> Array:
-    """Return some layers of a batch of one clip, of shape (len(layers), n_frames, n_dims)."""
-    return np.stack([_numpy(state[0]) for state in _select(states, layers)])
-
-
-def pool_states(
-    states: Sequence[torch.Tensor], n_frames: Sequence[int], layers: Sequence[int]
-) -> Pending:
-    """Return every statistic of some layers of a padded batch.
-
-    Parameters
-    ----------
-    states : sequence of tensors of shape (n_clips, n_frames, n_dims)
-        Of layer 0 and those after it.
-    n_frames : sequence of int
-        How many frames are each clip's own.
-    layers : sequence of int
-        One more than there are states is their mean.
-    """
-    if states[0].is_cuda:
-        pooled = [pool_padded(state, n_frames) for state in _select(states, layers)]
-        return Pending(torch.stack(pooled, dim=1))
-    of_clips = [[s[i, :n] for s in states] for i, n in enumerate(n_frames)]
-    return Pending(_pooled(of_clips, layers))
-
-
-def _pooled(of_clips: Sequence[Sequence[torch.Tensor]], layers: Sequence[int]) -> list[Array]:
-    """Pool each state of each clip; sorting for the median leaves Python to other threads."""
-    # Converted here: a thread that calls torch gets threads of its own from it.
-    arrays = (map(_numpy, _select(states, layers)) for states in of_clips)
-    if torch.get_num_threads() == 1:
-        return [np.stack(list(map(pool, of_clip))) for of_clip in arrays]
-    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-        found = [threads.map(pool, of_clip) for of_clip in arrays]
-        return [np.stack(list(of_clip)) for of_clip in found]
-
-
 def _one_by_one(encoder: Encoder, examples: Sequence[torch.Tensor], n_layers: int) -> None:
     for example in examples:
         encoder(example, [example.shape[1]], n_layers)
-
-
-def _select(states: Sequence[torch.Tensor], layers: Sequence[int]) -> Iterator[torch.Tensor]:
-    for layer in layers:
-        if layer < len(states):
-            yield states[layer]
-        else:
-            yield sum(state.float() for state in states) / len(states)  # type: ignore[misc]
-
-
-def _numpy(state: torch.Tensor) -> Array:
-    array: Array = state.float().cpu().numpy()
-    return array
-
-
-def fold_weight_norms(model: Any) -> None:
-    """Compute weights that are given as direction and length once, not at every pass."""
-    for module in model.modules():
-        if parametrize.is_parametrized(module):
-            for name in list(module.parametrizations):
-                parametrize.remove_parametrizations(module, name)
-
-
-@contextlib.contextmanager
-def running(device: torch.device) -> Iterator[None]:
-    """Run a model for the same numbers whatever the caller's settings of torch."""
-    with (
-        _running,
-        torch.inference_mode(),
-        torch.autocast(device.type, enabled=False),
-        exact_products(device),
-    ):
-        yield
-
-
-@contextlib.contextmanager
-def exact_products(device: torch.device) -> Iterator[None]:
-    """Keep a GPU from rounding float32 factors to 10 bits in convolutions, as it does unasked."""
-    if device.type != "cuda":
-        yield
-        return
-    cuda: Any = torch.backends.cuda.matmul
-    cudnn: Any = torch.backends.cudnn
-    name: str
-    exact: Any
-    if hasattr(cuda, "fp32_precision"):  # from torch 2.9, and not to be mixed with the older one
-        products, name, exact = (cuda, cudnn.conv), "fp32_precision", "ieee"
-    else:
-        products, name, exact = (cuda, cudnn), "allow_tf32", False
-    before = [getattr(product, name) for product in products]
-    for product in products:
-        setattr(product, name, exact)
-    try:
-        yield
-    finally:
-        for product, value in zip(products, before, strict=True):
-            setattr(product, name, value)

@@ -1,8 +1,9 @@
-"""Statistics over frames where the frames are: on the GPU, or window by window."""
+"""Statistics over frames where the frames are: on the GPU, in threads, or window by window."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from sklearn_ser.pooling import pool
 from sklearn_ser.speech_models._batching import own
 from sklearn_ser.speech_models._front_end import to_device
 
-__all__ = ["Moments", "pool_padded"]
+__all__ = ["Moments", "Pending", "frames_of", "pool_clips", "pool_padded", "pool_states"]
+
+Array = npt.NDArray[np.float32]
 
 MEDIAN_FRAMES = 6000  # two minutes
 
@@ -65,9 +68,9 @@ class Moments:
         self._squares: Any
         self._least: Any
         self._most: Any
-        self._sampled: list[npt.NDArray[np.float32]] = []
+        self._sampled: list[Array] = []
 
-    def add(self, frames: npt.NDArray[np.float32]) -> None:
+    def add(self, frames: Array) -> None:
         """Add frames of shape (..., n_frames, n_dims), in order."""
         n_new = frames.shape[-2]
         mean = frames.mean(axis=-2, dtype=np.float64)
@@ -85,10 +88,81 @@ class Moments:
             self._mean, self._squares, self._least, self._most = mean, squares, least, most
         self._seen += n_new
 
-    def statistics(self) -> npt.NDArray[np.float32]:
+    def statistics(self) -> Array:
         """Return the statistics, of shape (..., n_statistics, n_dims), in `pool`'s order."""
         std = np.sqrt(self._squares / self._seen)
         median = np.stack(
             [pool(np.concatenate(parts, axis=-2))[-1] for parts in zip(*self._sampled, strict=True)]
         )
         return np.stack([self._mean, std, self._least, self._most, median], axis=-2).astype("f4")
+
+
+class Pending:
+    """Statistics of a batch, on their way from the device."""
+
+    def __init__(self, pooled: torch.Tensor | list[Array]) -> None:
+        self._event: Any = None
+        if isinstance(pooled, torch.Tensor):
+            here = torch.empty(pooled.shape, dtype=pooled.dtype, pin_memory=True)
+            here.copy_(pooled, non_blocking=True)
+            self._event = torch.cuda.Event()
+            self._event.record(torch.cuda.current_stream(pooled.device))
+            self._result = list(here.numpy())
+        else:
+            self._result = pooled
+
+    def result(self) -> list[Array]:
+        """Wait, and return one array a clip."""
+        if self._event is not None:
+            self._event.synchronize()
+        return self._result
+
+
+def frames_of(states: Sequence[torch.Tensor], layers: Sequence[int]) -> Array:
+    """Return some layers of a batch of one clip, of shape (len(layers), n_frames, n_dims)."""
+    return np.stack([_numpy(state[0]) for state in _select(states, layers)])
+
+
+def pool_states(
+    states: Sequence[torch.Tensor], n_frames: Sequence[int], layers: Sequence[int]
+) -> Pending:
+    """Return every statistic of some layers of a padded batch.
+
+    Parameters
+    ----------
+    states : sequence of tensors of shape (n_clips, n_frames, n_dims)
+        Of layer 0 and those after it.
+    n_frames : sequence of int
+        How many frames are each clip's own.
+    layers : sequence of int
+        One more than there are states is their mean.
+    """
+    if states[0].is_cuda:
+        pooled = [pool_padded(state, n_frames) for state in _select(states, layers)]
+        return Pending(torch.stack(pooled, dim=1))
+    of_clips = [[s[i, :n] for s in states] for i, n in enumerate(n_frames)]
+    return Pending(pool_clips(of_clips, layers))
+
+
+def pool_clips(of_clips: Sequence[Sequence[torch.Tensor]], layers: Sequence[int]) -> list[Array]:
+    """Pool each state of each clip; sorting for the median leaves Python to other threads."""
+    # Converted here: a thread that calls torch gets threads of its own from it.
+    arrays = (map(_numpy, _select(states, layers)) for states in of_clips)
+    if torch.get_num_threads() == 1:
+        return [np.stack(list(map(pool, of_clip))) for of_clip in arrays]
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        found = [threads.map(pool, of_clip) for of_clip in arrays]
+        return [np.stack(list(of_clip)) for of_clip in found]
+
+
+def _select(states: Sequence[torch.Tensor], layers: Sequence[int]) -> Iterator[torch.Tensor]:
+    for layer in layers:
+        if layer < len(states):
+            yield states[layer]
+        else:
+            yield sum(state.float() for state in states) / len(states)  # type: ignore[misc]
+
+
+def _numpy(state: torch.Tensor) -> Array:
+    array: Array = state.float().cpu().numpy()
+    return array

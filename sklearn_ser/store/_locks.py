@@ -4,5 +4,6 @@ from __future__ import annotations
 
 __all__ = ["NO_LOCK"]
 
-# An OSError from the file system, or, where it knows no locks at all, what filelock makes of that.
+# An OSError from the file system; where that knows no locks at all, filelock turns its ENOSYS into
+# a NotImplementedError. Both mean the same to us: go on without a lock.
 NO_LOCK = (OSError, NotImplementedError)

@@ -15,8 +15,9 @@ from sklearn_ser.pooling import STATISTICS, pool
 from sklearn_ser.speech_models import _batching, _joining, _wavlm, load_model
 from sklearn_ser.speech_models._encoder import TorchEncoder
 from sklearn_ser.speech_models._front_end import FrontEnd
-from sklearn_ser.speech_models._model import Pending, SpeechModel, exact_products
-from sklearn_ser.speech_models._pooling import pool_padded
+from sklearn_ser.speech_models._model import SpeechModel
+from sklearn_ser.speech_models._pooling import Pending, pool_padded
+from sklearn_ser.speech_models._running import exact_products
 from sklearn_ser.store import Records, Store
 
 RATE = 16000

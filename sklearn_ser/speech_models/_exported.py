@@ -176,17 +176,14 @@ def exports(
         return {}
     else:
         names = [name for name in BACKENDS if installed(name)]
-    found: dict[str, Encoder] = {}
     for name in names:
-        if backend == "auto" and found:
-            break
         if not installed(name):
             raise ImportError(
                 f"backend={name!r} needs {' and '.join(BACKENDS[name][0])}: "
                 f"pip install sklearn-ser[{name}]"
             )
         try:
-            found[name] = _exact(name, folder, encoder, features)
+            return {name: _exact(name, folder, encoder, features)}
         except Exception as error:  # what another library raises about a model that it cannot run
             if backend != "auto":
                 reason = f"{error}".partition("\n")[0][:200]  # some print the whole graph
@@ -194,7 +191,7 @@ def exports(
                     f"{name} does not run the model in {folder} as torch does ({reason}). "
                     "Use backend='torch'."
                 ) from error
-    return found
+    return {}
 
 
 def installed(name: str) -> bool:

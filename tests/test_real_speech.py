@@ -1,7 +1,6 @@
 """The promises that only real speech and a real pretrained model can show."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -26,12 +25,24 @@ POOLINGS = ["mean", "std", "max"]
 
 
 class CountedEmbedder(SSLEmbedder):
-    """Notes every forward pass in a file, from any process."""
+    """Notes every forward pass in a file beside its records, from any process.
+
+    Its own parameter names the file, as joblib keeps processes with the environment that they
+    were started with, and may hand it one of an earlier test.
+    """
 
     def _heard(self, clip, content):
-        with open(os.environ["FORWARD_PASSES"], "ab") as file:
+        with open(f"{self.cache}-passes", "ab") as file:
             file.write(b".")
         return super()._heard(clip, content)
+
+
+def forward_passes(cache):
+    """Return how many forward passes were made since this was last asked."""
+    file = Path(f"{cache}-passes")
+    n_passes = file.stat().st_size if file.exists() else 0
+    file.unlink(missing_ok=True)
+    return n_passes
 
 
 @pytest.fixture(scope="module")
@@ -52,25 +63,6 @@ def whisper_base(shared, tmp_path_factory):
 def records(tmp_path_factory):
     """The records of this module's tests, so that the corpus is embedded once."""
     return str(tmp_path_factory.mktemp("whisper-records"))
-
-
-@pytest.fixture(scope="module")
-def forward_passes(tmp_path_factory):
-    """Return a function that tells how many forward passes were made since it was last asked.
-
-    It is one file for the whole module, since joblib keeps its processes and their environment.
-    """
-    file = tmp_path_factory.mktemp("counter") / "forward-passes"
-    file.touch()
-
-    def count():
-        n_passes = file.stat().st_size
-        file.write_bytes(b"")
-        return n_passes
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FORWARD_PASSES", str(file))
-        yield count
 
 
 def test_nano_beats_handcrafted_features_and_random_weights(emodb, tmp_path):
@@ -102,15 +94,15 @@ def grid(whisper_base, cache, **arguments):
     return GridSearchCV(pipeline, choices, cv=GroupKFold(5), **arguments)
 
 
-def test_grid_search_makes_one_forward_pass_per_clip(emodb, whisper_base, records, forward_passes):
+def test_grid_search_makes_one_forward_pass_per_clip(emodb, whisper_base, records):
     corpus = load_emodb(emodb)
     search = grid(whisper_base, records)
     search.fit(corpus.X, corpus.y, groups=corpus.groups)
-    assert forward_passes() == len(corpus.X)
+    assert forward_passes(records) == len(corpus.X)
     scores = search.cv_results_["mean_test_score"]
 
     again = grid(whisper_base, records).fit(corpus.X, corpus.y, groups=corpus.groups)
-    assert forward_passes() == 0
+    assert forward_passes(records) == 0
     np.testing.assert_array_equal(again.cv_results_["mean_test_score"], scores)
 
     for train, test in GroupKFold(5).split(corpus.X, corpus.y, corpus.groups):
@@ -118,26 +110,25 @@ def test_grid_search_makes_one_forward_pass_per_clip(emodb, whisper_base, record
         clips = [corpus.X[i] for i in train]
         inner.fit(clips, corpus.y[train], groups=corpus.groups[train])
         assert inner.score([corpus.X[i] for i in test], corpus.y[test]) > 0.5
-    assert forward_passes() == 0
+    assert forward_passes(records) == 0
 
 
 @pytest.mark.parametrize("nested", [False, True])
-def test_two_processes_share_the_forward_passes(
-    emodb, whisper_base, tmp_path, forward_passes, nested
-):
+def test_two_processes_share_the_forward_passes(emodb, whisper_base, tmp_path, nested):
     """A quarter of the corpus, cold; nested, each outer fold searches its own training clips."""
     corpus = load_emodb(emodb)
     chosen = np.flatnonzero(np.arange(len(corpus.X)) % 4 == 0)
     clips = [corpus.X[i] for i in chosen]
     y, groups = corpus.y[chosen], corpus.groups[chosen]
-    search = grid(whisper_base, str(tmp_path / "records"), n_jobs=2)
+    cache = str(tmp_path / "records")
+    search = grid(whisper_base, cache, n_jobs=2)
     if nested:
         for train, test in GroupKFold(5).split(clips, y, groups):
             search.fit([clips[i] for i in train], y[train], groups=groups[train])
             search.score([clips[i] for i in test], y[test])
     else:
         search.fit(clips, y, groups=groups)
-    assert len(clips) <= forward_passes() <= 1.05 * len(clips)
+    assert len(clips) <= forward_passes(cache) <= 1.05 * len(clips)
 
 
 def test_compare_on_emodb(emodb, whisper_base, records, tmp_path):

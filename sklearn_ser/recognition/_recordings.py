@@ -17,6 +17,7 @@ from sklearn_ser.recognition._windows import Piece, pieces_of
 __all__ = ["rows_of"]
 
 AT_ONCE = 32  # pieces, so that memory stays bounded
+BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s of audio [{elapsed}<{remaining}]"
 
 Row = dict[str, Any]
 
@@ -46,11 +47,12 @@ def rows_of(
     hearing = _Hearing(recognizer, abstain)
     pieces = ((clip, piece) for clip in clips for piece in pieces_of(clip, length, hop, longest))
     total = sum(clip.seconds() for clip in clips)
-    with tqdm(total=round(total, 1), desc="recognize", unit="s", disable=not verbose) as progress:
+    shown = {"desc": "recognize", "bar_format": BAR, "disable": not verbose}
+    with tqdm(total=total, **shown) as progress:
         while part := list(itertools.islice(pieces, AT_ONCE)):
             yield hearing(part)
             covered = sum((p.end or 0) - (p.start or 0) for _, p in part)
-            progress.update(round(min(covered, total - progress.n), 1))
+            progress.update(min(covered, total - progress.n))
 
 
 def _window(window: float | str | None, seconds: tuple[float, float]) -> tuple[float | None, float]:

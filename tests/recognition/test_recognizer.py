@@ -186,6 +186,18 @@ def test_long_recordings_are_heard_in_windows_like_the_training_clips(recognizer
     assert rows["end"].iloc[-1] == pytest.approx(3 * inside / 16000, abs=0.1 * median)
 
 
+def test_progress_tells_seconds_of_audio(recognizer, corpus, capsys):
+    """Windows that overlap are not counted twice."""
+    speech = np.concatenate([samples for samples, _ in corpus.X[:8]])[: 7 * 16000]
+    recognizer.recognize([(speech, 16000)], window=2.0, hop=0.7)
+    assert capsys.readouterr().err == ""
+    recognizer.recognize([(speech, 16000)], window=2.0, hop=0.7, verbose=True)
+    first, *_, last = [line for line in capsys.readouterr().err.split("\r") if line.strip()]
+    assert "0/7 s of audio" in first
+    assert "100%" in last
+    assert "7/7 s of audio" in last
+
+
 def test_a_recording_that_cannot_be_used_is_a_row_that_says_why(recognizer, corpus, tmp_path):
     good = tmp_path / "good.wav"
     soundfile.write(good, *corpus.X[0])

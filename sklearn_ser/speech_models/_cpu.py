@@ -36,7 +36,7 @@ N_RUNS = 5
 Call = Callable[[], Any]
 Ways = dict[str, Callable[[], Call]]
 Builds = dict[str, Callable[[Any], Any]]
-_decisions: dict[tuple[str, int], str] = {}
+_decisions: dict[tuple[str, tuple[str, ...], int], str] = {}
 N_WEIGHTS = 4  # as many as keep weights out of the caches, as they are in a model
 
 
@@ -270,9 +270,10 @@ def fast_front_end(module: Any) -> tuple[FrontEnd, str]:
 def decided(kind: str, ways: Ways) -> str:
     """Return the fastest exact way; for layers of one kind the same throughout a process.
 
-    So models of one shape give the same to the bit.
+    So models of one shape give the same to the bit. Two of one shape may still have different
+    ways: with another norm or activation, some do not fit.
     """
-    known = (kind, torch.get_num_threads())
+    known = (kind, tuple(ways), torch.get_num_threads())
     name = _decisions.get(known)
     exact = exact_ways(
         ways if name is None else {way: ways[way] for way in _with_first(ways, name)}

@@ -190,6 +190,26 @@ class TestDecided:
         assert _cpu.decided("one kind", {"a": fast, "b": slow}) == "b"
         assert _cpu.decided("one kind", {"a": fast, "b": self.way([1.1])}) == "a"
 
+    def test_layers_that_look_alike_may_have_other_ways(self):
+        slow, fast = self.way([1.0], 0.01), self.way([1.0])
+        assert _cpu.decided("alike", {"a": slow, "b": fast}) == "b"
+        assert _cpu.decided("alike", {"a": slow, "c": fast}) == "c"
+        assert _cpu.decided("alike", {"a": slow}) == "a"
+
+
+@needs_onednn
+@pytest.mark.parametrize("way", ["matmul", "packed", "fused"])
+def test_a_way_is_remembered_for_front_ends_that_have_it(way, tiny_model, clips, monkeypatch):
+    """Of one shape; with a norm in the first layer, that is not fused."""
+    monkeypatch.setattr(_cpu, "_decisions", {})
+    monkeypatch.setattr(_cpu, "fastest", lambda ways: way if way in ways else next(iter(ways)))
+    chosen = []
+    for family in ("wav2vec2-base", "XLS-R", "wav2vec2-base"):
+        model = SpeechModel(Path(tiny_model(family)), "cpu", "float32", "torch")
+        assert np.isfinite(model.statistics([model.prepare(clips[0][0])]).result()[0]).all()
+        chosen.append(model.choices["front end"])
+    assert chosen == [way, "matmul" if way == "fused" else way, way]
+
 
 @pytest.mark.parametrize("choice", ["torch", "packed", "fused", "spectral"])
 def test_whatever_the_probe_chooses_gives_the_same(choice, family, tiny_model, clips, monkeypatch):

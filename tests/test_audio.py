@@ -649,3 +649,28 @@ def test_a_file_cut_anywhere_is_noticed(extension, speech):
         with pytest.raises(ClipError):
             decode(content[:length])
     assert len(decode(content)) >= 0.9 * 8000
+
+
+def test_a_clip_is_named_by_its_place_in_each_collection(speech, tmp_path):
+    """However often its path has been asked for, alone or among others."""
+    good, missing = stored(tmp_path, encode(speech()), "good.wav"), tmp_path / "missing.wav"
+    for X in ([good, missing], [missing, good], [good, good, missing]) * 2:
+        with pytest.raises(ClipError, match=rf"clip {X.index(missing)} \(missing.wav\)"):
+            MFCCEmbedder(cache=None).transform([str(path) for path in X])
+
+
+def test_a_collection_of_paths_follows_its_files(speech, tmp_path, monkeypatch):
+    monkeypatch.setattr("sklearn_ser.audio._clip.SETTLED_NS", -(10**18))
+    X = [str(stored(tmp_path, encode(speech(i)), f"{i}.wav")) for i in range(3)]
+    before = MFCCEmbedder(cache=None).transform(X)
+    stored(tmp_path, encode(speech(7)), "1.wav")
+    after = MFCCEmbedder(cache=None).transform(X)
+    assert (before != after).any(axis=1).tolist() == [False, True, False]
+    np.testing.assert_array_equal(after[1:2], MFCCEmbedder(cache=None).transform(X[1:2]))
+    monkeypatch.chdir(tmp_path)
+    relative = MFCCEmbedder(cache=None).transform(["1.wav"])
+    other = tmp_path / "other"
+    other.mkdir()
+    stored(other, encode(speech(9)), "1.wav")
+    monkeypatch.chdir(other)
+    assert (MFCCEmbedder(cache=None).transform(["1.wav"]) != relative).any()

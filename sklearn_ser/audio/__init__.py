@@ -9,7 +9,7 @@ from sklearn_ser.audio._blocks import read_blocks
 from sklearn_ser.audio._clip import Clip
 from sklearn_ser.audio._decoding import decode
 from sklearn_ser.audio._errors import ClipError
-from sklearn_ser.audio._inputs import as_clip, is_numeric_batch, items_of
+from sklearn_ser.audio._inputs import as_clip, as_clips, is_numeric_batch, items_of
 from sklearn_ser.audio._segments import SEGMENT_FIELDS
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Clip",
     "ClipError",
     "as_clip",
+    "as_clips",
     "decode",
     "is_numeric_batch",
     "items_of",

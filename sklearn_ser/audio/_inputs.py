@@ -17,7 +17,24 @@ from sklearn_ser.audio._clip import Clip
 from sklearn_ser.audio._errors import ClipError
 from sklearn_ser.audio._segments import SEGMENT_FIELDS, WHOLE, as_segment
 
-__all__ = ["as_clip", "is_numeric_batch", "items_of"]
+__all__ = ["as_clip", "as_clips", "is_numeric_batch", "items_of"]
+
+_MANY = 1 << 12  # clips: collections of more are not remembered
+
+
+def as_clips(values: Sequence[Any], waveform_rate: float | None = None) -> Sequence[Clip]:
+    """Return the clips that the elements of a collection describe; see `as_clip`.
+
+    A search asks for the same collections of paths hundreds of times, so these are remembered.
+    """
+    if len(values) <= _MANY and all(type(value) is str for value in values):
+        return _of_paths(tuple(values))
+    return [as_clip(value, i, waveform_rate) for i, value in enumerate(values)]
+
+
+@functools.lru_cache(maxsize=64)
+def _of_paths(paths: tuple[str, ...]) -> tuple[Clip, ...]:
+    return tuple(as_clip(path, i) for i, path in enumerate(paths))
 
 
 def as_clip(value: Any, position: int, waveform_rate: float | None = None) -> Clip:
@@ -63,7 +80,7 @@ def as_clip(value: Any, position: int, waveform_rate: float | None = None) -> Cl
     )
 
 
-@functools.lru_cache(maxsize=1 << 16)  # a search asks for the same clips hundreds of times
+@functools.lru_cache(maxsize=1 << 16)  # clips of several collections share their paths
 def _as_path(text: str) -> tuple[str, Path]:
     """Return a clip's name and its path."""
     path = Path(os.path.expanduser(text))

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+from collections.abc import Sequence
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,7 +15,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
-from sklearn_ser.audio import Clip, as_clip, is_numeric_batch, items_of
+from sklearn_ser.audio import Clip, as_clips, is_numeric_batch, items_of
 from sklearn_ser.classifiers._neural import Array, NeuralClassifier
 from sklearn_ser.embedders import SSLEmbedder
 from sklearn_ser.embedders._progress import Progress
@@ -276,7 +277,7 @@ class FineTunedClassifier(NeuralClassifier):
                 f"the files of {self.model} are not those that were fine-tuned: what was trained "
                 "does not fit to them. Restore them, or fit again."
             )
-        clips = [as_clip(item, i, self.waveform_rate) for i, item in enumerate(items)]
+        clips = as_clips(items, self.waveform_rate)
         return _States(clips, self._frozen()), speakers if groups is None else groups
 
     def _apart(self, X: Any, reset: bool) -> tuple[Any, Any]:
@@ -385,7 +386,7 @@ class FineTunedClassifier(NeuralClassifier):
 class _States:
     """Clips that become the states which enter the first trained layer when they are asked for."""
 
-    def __init__(self, clips: list[Clip], embedder: SSLEmbedder) -> None:
+    def __init__(self, clips: Sequence[Clip], embedder: SSLEmbedder) -> None:
         self.clips, self.embedder, self.records = clips, embedder, embedder._records()
 
     def __len__(self) -> int:
@@ -410,7 +411,7 @@ class _States:
                 rows = np.arange(start, min(start + AT_ONCE, len(self)))
                 if self.records is not None:
                     self[rows]
-                for clip in (self.clips[i] for i in rows):
+                for clip in (self.clips[int(i)] for i in rows):
                     if self.records is None:
                         model = self.embedder._loaded()
                         clip.waveform(clip.read(), model.rate, model.shortest)

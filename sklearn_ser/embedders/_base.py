@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from abc import ABCMeta, abstractmethod
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -14,7 +16,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, validate_data
 
-from sklearn_ser.audio import Clip, as_clip, is_numeric_batch, items_of
+from sklearn_ser.audio import Clip, as_clips, is_numeric_batch, items_of
 from sklearn_ser.embedders._batches import Batched
 from sklearn_ser.embedders._records import rows_of_records
 from sklearn_ser.pooling import STATISTICS, pool
@@ -84,6 +86,11 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         "{estimator_module}.{estimator_name}.html"
     )
 
+    @classmethod
+    @functools.cache  # a search asks twenty times a fold, and a signature is slow to read
+    def _get_param_names(cls) -> list[str]:
+        return super()._get_param_names()
+
     @abstractmethod
     def _settings(self) -> dict[str, Any]:
         """Return everything that changes a computed value, as plain JSON values."""
@@ -102,9 +109,9 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
             f"{type(self).__name__} has to define _frames(waveform), or _record(clip, content)."
         )
 
-    def _clip(self, item: Any, position: int) -> Clip:
-        """Return what an element of a collection stands for."""
-        return as_clip(item, position, self.waveform_rate)
+    def _clips(self, items: Sequence[Any]) -> Sequence[Clip]:
+        """Return what the elements of a collection stand for."""
+        return as_clips(items, self.waveform_rate)
 
     def _blank(self) -> float:
         """Return what fills the row of a clip that cannot be used."""
@@ -227,7 +234,7 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         """
         self._validate_params()
         items = self._items(X, reset=False)
-        clips = [self._clip(item, i) for i, item in enumerate(items)]
+        clips = self._clips(items)
         rows = None if self._gives_sequences() else self._rows()
         n_dims = len(self._dims())
         n_features = n_dims * len(self._groups() if rows is None else rows)

@@ -69,15 +69,19 @@ def rows_of_records(
     """
     # A search asks for the same stored clips hundreds of times, so what runs for each is short.
     keys = [_key(clip, on_error) for clip in clips]
-    last_first = zip(reversed(keys), reversed(clips), strict=True)
-    pending = {key: clip for key, clip in last_first if isinstance(key, str)}
+    wanted = [key for key in keys if isinstance(key, str)]
     outcomes: dict[str, Array | ClipError] = {}
     if records is not None:
-        wanted = list(pending)
-        stored = zip(wanted, records.read_all(wanted, rows), strict=True)
-        outcomes = {key: record for key, record in stored if record is not None}
-        pending = {key: clip for key, clip in pending.items() if key not in outcomes}
-    pending = dict(reversed(pending.items()))  # each content's first clip, in their order
+        stored = records.read_all(wanted, rows)
+        if len(stored) == len(clips) and all(record is not None for record in stored):
+            return stored
+        outcomes = {
+            k: record for k, record in zip(wanted, stored, strict=True) if record is not None
+        }
+    pending: dict[str, Clip] = {}  # each content's first clip, in their order
+    for key, clip in zip(keys, clips, strict=True):
+        if isinstance(key, str) and key not in outcomes:
+            pending.setdefault(key, clip)
     with closing(
         _compute_all(
             pending, extract, batched, records, rows, on_error, n_jobs, verbose, description

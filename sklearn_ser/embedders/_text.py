@@ -168,15 +168,8 @@ class TextEmbedder(LayerEmbedder):
         items = np.ravel(X) if isinstance(X, np.ndarray) else X
         return items.to_list() if hasattr(items, "to_list") else list(items)
 
-    def _clip(self, item: Any, position: int) -> Clip:
-        if isinstance(item, str) and any(c.isprintable() and not c.isspace() for c in item):
-            return Clip(position, f"{item:.40}", item.encode())
-        if isinstance(item, str) or item is None or is_scalar_nan(item) or is_pandas_na(item):
-            name, cause = "no words", "its transcript is missing"
-            cure = 'Set missing="zeros" or missing="nan", or leave the clip out.'
-            return Clip(position, name, ClipError(position, name, cause, cure))
-        cure = "Pass str; None, NaN or an empty one stands for a transcript that is missing."
-        raise ClipError(position, type(item).__name__, f"not a text: {item!r:.60}", cure)
+    def _clips(self, items: Sequence[Any]) -> Sequence[Clip]:
+        return [_transcript(item, i) for i, item in enumerate(items)]
 
     def _tokens(self, clip: Clip, content: bytes) -> Any:
         model = self._loaded()
@@ -209,3 +202,15 @@ class TextEmbedder(LayerEmbedder):
         tags.input_tags.string = True
         tags.input_tags.allow_nan = True
         return tags
+
+
+def _transcript(item: Any, position: int) -> Clip:
+    """Return the clip whose content is a text."""
+    if isinstance(item, str) and any(c.isprintable() and not c.isspace() for c in item):
+        return Clip(position, f"{item:.40}", item.encode())
+    if isinstance(item, str) or item is None or is_scalar_nan(item) or is_pandas_na(item):
+        name, cause = "no words", "its transcript is missing"
+        cure = 'Set missing="zeros" or missing="nan", or leave the clip out.'
+        return Clip(position, name, ClipError(position, name, cause, cure))
+    cure = "Pass str; None, NaN or an empty one stands for a transcript that is missing."
+    raise ClipError(position, type(item).__name__, f"not a text: {item!r:.60}", cure)

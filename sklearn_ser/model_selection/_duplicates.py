@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from sklearn_ser.audio import SEGMENT_FIELDS, Clip, ClipError, as_clip, items_of
+from sklearn_ser.audio import SEGMENT_FIELDS, Clip, ClipError, as_clips, items_of
 from sklearn_ser.audio._clip import content_digest
 from sklearn_ser.audio._decoding import decode
 from sklearn_ser.audio._errors import SilentClipError
@@ -145,7 +145,7 @@ def find_duplicates(
        clip  other            kind  offset
     0     3      8  near-identical     0.2
     """
-    clips = [as_clip(item, i, waveform_rate) for i, item in enumerate(_items(X))]
+    clips = as_clips(_items(X), waveform_rate)
     heard: list[_Heard] = []
     listen = joblib.Parallel(n_jobs, prefer="threads", return_as="generator")
     with Progress(len(clips), "fingerprints", bool(verbose)) as progress:

@@ -25,7 +25,7 @@ from sklearn.utils import (
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 
-from sklearn_ser.audio import SEGMENT_FIELDS, Clip, ClipError, as_clip, is_numeric_batch, items_of
+from sklearn_ser.audio import SEGMENT_FIELDS, Clip, ClipError, as_clips, is_numeric_batch, items_of
 from sklearn_ser.audio._clip import content_digest
 from sklearn_ser.embedders._progress import Progress
 from sklearn_ser.preprocessing._changes import SETTINGS, Change, Copy, Made
@@ -223,7 +223,7 @@ class AudioAugmenter(BaseEstimator):
         column = _clip_column(X, self.column)
         items = _items(X, column)
         check_consistent_length(items, y)
-        clips = [as_clip(item, i, self.waveform_rate) for i, item in enumerate(items)]
+        clips = as_clips(items, self.waveform_rate)
         self.seed_ = int(check_random_state(self.random_state).randint(2**31 - 1))
         sources, copies = self._copies(clips, y, changes)
         self.sample_indices_ = np.array([*range(len(clips)), *sources], dtype=np.intp)
@@ -241,7 +241,7 @@ class AudioAugmenter(BaseEstimator):
         return copy.deepcopy(changes)  # transforms note what they have drawn
 
     def _copies(
-        self, clips: list[Clip], y: Any, changes: tuple[Change, ...]
+        self, clips: Sequence[Clip], y: Any, changes: tuple[Change, ...]
     ) -> tuple[list[int], list[Made]]:
         """Return the rows that the copies are of, and the copies."""
         folder = None

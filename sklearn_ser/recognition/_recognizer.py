@@ -17,7 +17,7 @@ from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
-from sklearn_ser.audio import as_clip, items_of
+from sklearn_ser.audio import as_clips, items_of
 from sklearn_ser.classifiers._training import temperature_of
 from sklearn_ser.embedders import SSLEmbedder
 from sklearn_ser.evaluation._classifiers import fit_classifier
@@ -124,7 +124,7 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         folds = speaker_folds(y, groups)
         groups = np.asarray(groups)
         self.classes_, codes = np.unique(y, return_inverse=True)
-        lengths = [as_clip(item, i).seconds() for i, item in enumerate(items_of(X))]
+        lengths = [clip.seconds() for clip in as_clips(items_of(X))]
         self.seconds_ = (float(np.median(lengths)), float(np.max(lengths)))
         self.embedder_ = SSLEmbedder("nano") if self.embedder is None else clone(self.embedder)
         values = np.asarray(self.embedder_.fit_transform(X), dtype=np.float64)

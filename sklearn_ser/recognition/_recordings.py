@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from sklearn_ser.audio import Clip, ClipError, as_clip, items_of
+from sklearn_ser.audio import Clip, ClipError, as_clips, items_of
 from sklearn_ser.recognition._windows import Piece, pieces_of
 
 __all__ = ["rows_of"]
@@ -43,7 +43,7 @@ def rows_of(
             raise ValueError(f"{name}={value!r}; it must be a positive number of seconds.")
     if abstain is not None and not 0 <= abstain <= 1:
         raise ValueError(f"abstain={abstain!r}; it must be a share from 0 to 1, or None.")
-    clips = [as_clip(item, i) for i, item in enumerate(items_of(recordings))]
+    clips = as_clips(items_of(recordings))
     hearing = _Hearing(recognizer, abstain)
     pieces = ((clip, piece) for clip in clips for piece in pieces_of(clip, length, hop, longest))
     total = sum(clip.seconds() for clip in clips)

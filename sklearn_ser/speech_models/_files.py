@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 import hashlib
 import os
 from collections.abc import Sequence
@@ -59,13 +60,19 @@ def find_model(model: str, revision: str | None = None, front: Sequence[str] = E
     """
     folder = Path(__file__).with_name(model) if model in BUNDLED else Path(model).expanduser()
     if folder.is_dir():
-        if missing := _missing(folder, front):
-            raise OSError(
-                f"{folder} is not a model's folder: it lacks {missing}. Write it with "
-                "save_pretrained of the model and of its feature extractor or tokenizer."
-            )
+        _check_complete(folder, tuple(front), folder.stat().st_mtime_ns)
         return folder
     return _from_hub(model, revision, front)
+
+
+@functools.lru_cache(maxsize=64)  # a search asks in every fold
+def _check_complete(folder: Path, front: tuple[str, ...], changed: int) -> None:
+    """Raise an OSError if a folder, last changed then, lacks files of a model."""
+    if missing := _missing(folder, front):
+        raise OSError(
+            f"{folder} is not a model's folder: it lacks {missing}. Write it with "
+            "save_pretrained of the model and of its feature extractor or tokenizer."
+        )
 
 
 def _from_hub(model: str, revision: str | None, front: Sequence[str]) -> Path:

@@ -117,7 +117,8 @@ class Packs:
             n_columns = parts[0].size // n_clips if parts else 0
             out = np.empty((len(inside), len(parts), n_columns), "f4")
             for i, part in enumerate(parts):
-                np.take(part.reshape(n_clips, -1), inside, axis=0, out=out[:, i])
+                # "clip", as by default NumPy takes what goes to `out` twice.
+                np.take(part.reshape(n_clips, -1), inside, axis=0, out=out[:, i], mode="clip")
             for i, record in zip(wanted, out, strict=True):
                 found[i] = record
         return found

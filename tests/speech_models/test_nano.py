@@ -1,5 +1,7 @@
 """The bundled model: there without a network, exact, small, and described."""
 
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -89,3 +91,16 @@ def test_the_shortest_clip_has_a_frame():
     assert np.isfinite(embedder.fit_transform([(noise, RATE)])).all()
     with pytest.raises(ClipError, match="shorter than the extractor can take \\(880 samples"):
         embedder.fit_transform([(noise[:-1], RATE)])
+
+
+def test_a_folder_is_looked_at_again_when_it_has_changed(tmp_path):
+    folder = shutil.copytree(find_model("nano"), tmp_path / "model")
+    aside = tmp_path / "aside.json"
+    for moment in range(2):
+        (folder / "config.json").rename(aside)
+        os.utime(folder, (0, 2 * moment))  # as if a while had passed
+        with pytest.raises(OSError, match=r"lacks config\.json"):
+            find_model(str(folder))
+        aside.rename(folder / "config.json")
+        os.utime(folder, (0, 2 * moment + 1))
+        assert find_model(str(folder)) == folder

@@ -219,6 +219,7 @@ class TextBatches:
 
     seconds = BATCH_TOKENS
     ahead = 4.0
+    in_flight = 1
 
     def __init__(self, model: TextModel, cut: Callable[[Clip, Any], Tokens]) -> None:
         self._model, self._cut = model, cut
@@ -228,6 +229,9 @@ class TextBatches:
         text = self._cut(clip, content)
         return text, float(text.n_run), self._model.may_batch and len(text.passes) == 1
 
-    def start(self, items: Sequence[Any]) -> Pending:
+    def start(self, items: Sequence[Any], beside: bool) -> Pending:
         """Compute a batch."""
         return Pending([s.reshape(-1, s.shape[-1]) for s in self._model.statistics(items)])
+
+    def close(self) -> None:
+        """Nothing runs on its own here."""

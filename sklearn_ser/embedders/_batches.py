@@ -1,4 +1,4 @@
-"""Several clips in one pass: for a GPU, which one clip cannot keep busy."""
+"""Several clips at once: in one pass, or in several passes side by side."""
 
 from __future__ import annotations
 
@@ -30,15 +30,24 @@ class Batched(Protocol):
     seconds: float  # of audio, padding included, in one batch
     ahead: float  # batches' worth of clips to read ahead, to find such as are about equally long
 
+    @property
+    def in_flight(self) -> int:
+        """How many batches to begin before the first one's records are waited for."""
+        ...
+
     def prepare(self, clip: Clip, content: Any) -> tuple[Any, float, bool]:
         """Return a clip ready to be computed, its seconds, and whether it may share a batch."""
         ...
 
-    def start(self, items: Sequence[Any]) -> Any:
-        """Begin to compute a batch.
+    def start(self, items: Sequence[Any], beside: bool) -> Any:
+        """Begin to compute a batch; `beside` tells whether others are, or will be, on their way.
 
         The ``result()`` of what it returns gives a record, or what is wrong, for each clip.
         """
+        ...
+
+    def close(self) -> None:
+        """End what computes; another `start` begins it again."""
         ...
 
 
@@ -57,7 +66,7 @@ def compute_in_batches(
     """Yield (key, outcome) as batches are done; threads read and decode ahead of the device.
 
     Clips are sorted by length within a look-ahead, so that little is padding; while the device
-    runs a batch, the records of the one before are stored.
+    runs a batch, the records of those before are stored.
     """
     n_threads = n_threads or min(MOST_THREADS, os.cpu_count() or 1)
     held: dict[str, Claim] = {}
@@ -67,9 +76,11 @@ def compute_in_batches(
             ahead = _Ahead(claims, batched, threads, n_threads, held)
             try:
                 while batch := ahead.next_batch():
-                    started.append((batch, batched.start([ready.item for ready in batch])))
+                    beside = bool(started) or ahead.has_more()
+                    items = [ready.item for ready in batch]
+                    started.append((batch, batched.start(items, beside)))
                     yield from ahead.known()
-                    if len(started) > 1:
+                    if len(started) > batched.in_flight:
                         yield from _collect(*started.popleft(), held)
                 while started:
                     yield from _collect(*started.popleft(), held)
@@ -77,8 +88,9 @@ def compute_in_batches(
             finally:
                 threads.shutdown(cancel_futures=True)
     finally:
+        batched.close()
         while started:  # stopped half-way: what is computed already is stored all the same
-            with suppress(ClipError):
+            with suppress(Exception):  # one is on its way, or it was the caller who stopped
                 deque(_collect(*started.popleft(), held), maxlen=0)
         for claim in list(held.values()):
             claim.__exit__()
@@ -107,6 +119,10 @@ class _Ahead:
         known, self._known = self._known, []
         return known
 
+    def has_more(self) -> bool:
+        """Tell whether clips are left."""
+        return bool(self._waiting or self._reading or self._ready)
+
     def next_batch(self) -> list[_Ready]:
         """Return clips of about one length whose batch, padded, is within the budget."""
         budget = self._batched.seconds
@@ -123,6 +139,9 @@ class _Ahead:
         self._ready.sort(key=lambda ready: ready.seconds)
         if not self._ready:
             return []
+        if self._batched.in_flight > 1 and not self._waiting:  # let the last ones end together
+            left = sum(ready.seconds for ready in self._ready)
+            budget = min(budget, left / self._batched.in_flight)
         batch = [self._ready.pop()]
         while self._ready and batch[0].shares and self._ready[-1].shares:
             if (len(batch) + 1) * batch[0].seconds > budget:

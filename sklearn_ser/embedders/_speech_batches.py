@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,7 +27,7 @@ class SpeechBatches:
     upto : int or None
         The last layer wanted.
     seconds : float
-        Of audio in one batch; less once memory has run out.
+        Of audio in one batch, 0 for one clip; less once memory has run out.
     ahead : float
         How many batches' worth of clips to read ahead.
     """
@@ -41,17 +42,46 @@ class SpeechBatches:
     ) -> None:
         self._model, self._hear, self._upto = model, hear, upto
         self.seconds, self.ahead = seconds, ahead
+        self._workers: Any = None
+
+    @property
+    def in_flight(self) -> int:
+        """How many batches to begin before the first is waited for: some more than run."""
+        n_workers: int = self._model.n_workers
+        return n_workers + n_workers // 2
 
     def prepare(self, clip: Clip, content: Any) -> tuple[Any, float, bool]:
         """Return what the model hears, its seconds, and whether it may share a batch."""
         heard = self._hear(clip, content)
-        return (clip, heard), self._model.seconds(heard), self._model.may_batch(heard)
+        shares = self.seconds > 0 and self._model.may_batch(heard)
+        return (clip, heard), self._model.seconds(heard), shares
 
-    def start(self, items: Sequence[Any]) -> _Results:
+    def start(self, items: Sequence[Any], beside: bool = False) -> Any:
+        """Begin a batch, in a thread of its own if there are others and the model is for that."""
+        ((_, first), *_) = items
+        if not beside or self._model.n_workers == 1 or self._model.takes_all(first):
+            return self._start(self._model, items)
+        if self._workers is None:
+            from sklearn_ser.speech_models._workers import Workers
+
+            self._workers = Workers(self._model.n_workers)
+        return self._workers.submit(functools.partial(self._work, items))
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._workers is not None:
+            self._workers.close()
+            self._workers = None
+
+    def _work(self, items: Sequence[Any]) -> list[Array | ClipError]:
+        with self._model.worker() as model:
+            return self._start(model, items).result()
+
+    def _start(self, model: Any, items: Sequence[Any]) -> _Results:
         """Begin a batch; if it does not fit into memory, halve it, and those to come."""
         heard = [heard for _, heard in items]
         try:
-            return _Results([self._model.statistics(heard, self._upto)])
+            return _Results([model.statistics(heard, self._upto)])
         except Exception as error:
             if not (unusable := out_of_memory(items[0][0], error)):
                 raise
@@ -61,7 +91,7 @@ class SpeechBatches:
         padded = len(items) * max(self._model.seconds(clip) for clip in heard)
         self.seconds = min(self.seconds, padded / 2)
         middle = len(items) // 2
-        return _Results([self.start(items[:middle]), self.start(items[middle:])])
+        return _Results([self._start(model, items[:middle]), self._start(model, items[middle:])])
 
 
 def out_of_memory(clip: Clip, error: Exception) -> ClipError | None:

@@ -66,9 +66,10 @@ class SSLEmbedder(LayerEmbedder):
         ONNX Runtime, and takes the faster. Values are the same to rounding, so records are shared.
     batch_seconds : float, "auto" or None, default="auto"
         Seconds of audio that share a forward pass, padding included; halved when memory runs out.
-        None: one clip at a time. "auto" is 160 on a GPU, and 15 on a CPU for models that can take
-        clips end to end without padding. Embeddings do not depend on it: a model whose clips
-        would notice each other is run one clip at a time.
+        "auto" is 160 on a GPU, and 16 on a CPU for models that can take clips end to end without
+        padding; there every core runs a batch of its own, or a clip of its own. None: one clip at
+        a time, on all cores. Embeddings do not depend on it: a model whose clips would notice
+        each other is run clip by clip.
     waveform_rate : float, default=None
         Sampling rate, in Hz, of clips given as bare waveforms; needed for those.
     n_jobs : int, default=None

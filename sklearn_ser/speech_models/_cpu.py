@@ -79,15 +79,15 @@ class PackedLinear(torch.nn.Module):
 
     def __init__(self, linear: Any, activation: str = "none") -> None:
         super().__init__()
-        self._ops = onednn_ops()
         self._activation = activation
-        self._packed = self._ops._reorder_linear_weight(linear.weight, N_FRAMES)
+        packed = onednn_ops()._reorder_linear_weight(linear.weight, N_FRAMES)
+        self.register_buffer("_packed", packed, persistent=False)
         self.bias = linear.bias
         self.in_features, self.out_features = linear.in_features, linear.out_features
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the product, of shape (..., out_features)."""
-        y: torch.Tensor = self._ops._linear_pointwise(
+        y: torch.Tensor = onednn_ops()._linear_pointwise(
             x, self._packed, self.bias, self._activation, [], "none"
         )
         return y

@@ -16,7 +16,7 @@ import torch
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["current_lengths", "joined", "prepare_to_join"]
+__all__ = ["current_lengths", "end_to_end", "joined", "prepare_to_join"]
 
 _attend = functional.scaled_dot_product_attention
 _lengths: ContextVar[tuple[int, ...] | None] = ContextVar("lengths", default=None)
@@ -75,4 +75,12 @@ class _AttentionByClip(TorchFunctionMode):
         if func is not _attend or len(args) < 3 or args[0].shape[-2] != self._total:
             return func(*args, **kwargs)
         clips = zip(*(x.split(self._n_frames, -2) for x in args[:3]), strict=True)
-        return torch.cat([_attend(q, k, v, *args[3:], **kwargs) for q, k, v in clips], -2)
+        return end_to_end([_attend(q, k, v, *args[3:], **kwargs) for q, k, v in clips])
+
+
+def end_to_end(heads: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Join what attention gives for each clip, each (n_clips, n_heads, n_frames, n_dims).
+
+    A frame's heads are laid side by side, as the next product wants them.
+    """
+    return torch.cat([x.transpose(-3, -2) for x in heads], -3).transpose(-3, -2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,7 @@ from sklearn_ser.speech_models._running import exact_products, running
 from sklearn_ser.speech_models._states import transformer_layers
 from sklearn_ser.speech_models._wavlm import fuse_attention
 from sklearn_ser.speech_models._windows import CONTEXT, FULL, LENGTH, Window, windows
+from sklearn_ser.speech_models._workers import Twins, Workers, n_workers, threads
 
 __all__ = ["Heard", "SpeechModel", "load_model"]
 
@@ -70,6 +72,7 @@ class Heard:
     passes: list[Window]  # where one part is too long: the windows over its frames
 
 
+SIDE_BY_SIDE = 16.0  # seconds of clips that one core runs end to end
 # Of any model, in seconds: SEW and Wav2Vec2-BERT make one frame of two.
 SHORTEST = 0.045
 
@@ -94,6 +97,7 @@ class SpeechModel:
 
     def __init__(self, folder: Path, device: str, dtype: str, backend: str) -> None:
         self._measuring = threading.Lock()
+        self._beside = False  # whether this one runs in a thread beside others
         self.feature_extractor, model = read_checkpoint(folder, dtype)
         self.config = model.config
         self.dtype = getattr(torch, dtype)
@@ -108,17 +112,19 @@ class SpeechModel:
         self.front_end: FrontEnd | None = None
         if self._takes_samples:
             module = getattr(model, "feature_extractor", None)
-            with contextlib.suppress(NotPlain), exact_products(self.device):
+            with contextlib.suppress(NotPlain), exact_products(self.device), _as_a_worker():
                 self.front_end, self.choices["front end"] = fast_front_end(module)
                 model.feature_extractor = torch.nn.Identity()
         self._encoder: Encoder = TorchEncoder(model, self.front_end)
+        self._twins = Twins(model)
         if self.device.type == "cpu" and self.dtype == torch.float32:
             with torch.inference_mode():
                 self._choose(folder, model, self._encoder, backend)
         elif backend not in ("torch", "auto"):
             raise ValueError(f"backend={backend!r} runs float32 on a CPU, not {dtype} on {device}.")
         elif self.device.type == "cpu":
-            self.choices |= speed_up(model)
+            with _as_a_worker():
+                self.choices |= speed_up(model)
 
     def _choose(self, folder: Path, model: Any, encoder: TorchEncoder, backend: str) -> None:
         """Take the fastest exact way to run the layers on this processor."""
@@ -129,7 +135,8 @@ class SpeechModel:
         examples = [self._features(clip.parts) for clip in clips]
         if backend != "torch":
             found = _exported.exports(folder, encoder, examples, backend)
-        self.choices |= speed_up(model)
+        with _as_a_worker():
+            self.choices |= speed_up(model)
         if backend == "auto" and found:
             backend = self._fastest({"torch": encoder, **found}, examples)
         self._encoder = found.get(backend, encoder)
@@ -139,14 +146,25 @@ class SpeechModel:
             _exported.return_memory()
 
     def _fastest(self, encoders: dict[str, Encoder], examples: list[torch.Tensor]) -> str:
+        n = self.n_workers
         ways: dict[str, Callable[[], object]] = {
-            name: functools.partial(_one_by_one, encoder, examples, self.n_layers)
+            name: functools.partial(self._one_by_one, encoder, n * examples)
             for name, encoder in encoders.items()
         }
-        if self.batching == "joined":
-            n_frames, joined = [example.shape[1] for example in examples], torch.cat(examples, 1)
-            ways["torch"] = lambda: encoders["torch"](joined, n_frames, self.n_layers)
-        return fastest(ways)
+
+        def one_of_many() -> None:
+            with self.worker() as worker:
+                worker._one_by_one(worker._encoder, examples)
+
+        with contextlib.closing(Workers(n)) as workers:
+            if n > 1:
+                ways["torch"] = lambda: workers.run(n * [one_of_many])
+            return fastest(ways)
+
+    def _one_by_one(self, encoder: Encoder, examples: Sequence[torch.Tensor]) -> None:
+        with self._run():
+            for example in examples:
+                encoder(example, [example.shape[1]], self.n_layers)
 
     @property
     def rate(self) -> int:
@@ -264,7 +282,26 @@ class SpeechModel:
         return [[s[i, :n] for s in states] for i, n in enumerate(n_frames)]
 
     def _run(self) -> contextlib.AbstractContextManager[None]:
-        return running(self.device)
+        return running(self.device, beside=self._beside)
+
+    @property
+    def n_workers(self) -> int:
+        """How many clips may be run side by side, by `worker`s in threads of their own."""
+        by_torch = self.device.type == "cpu" and isinstance(self._encoder, TorchEncoder)
+        return n_workers() if by_torch else 1
+
+    @contextlib.contextmanager
+    def worker(self) -> Iterator[SpeechModel]:
+        """Lend a model with these weights that one thread may run while others run theirs."""
+        with self._run():  # a pass hangs hooks into the model, which must not be copied
+            twin = self._twins.take()
+        worker = copy.copy(self)
+        worker._encoder = TorchEncoder(twin, self.front_end)
+        worker._beside = True
+        try:
+            yield worker
+        finally:
+            self._twins.give_back(twin)
 
     def frames(self, clip: Heard, layers: Sequence[int]) -> Array:
         """Return the frames of some layers.
@@ -336,13 +373,19 @@ class SpeechModel:
             return clip.n_frames[0] / (self.rate if self._takes_samples else 50.0)
         return clip.n_frames[0] * self.front_end.hop / self.rate
 
+    def takes_all(self, clip: Heard) -> bool:
+        """Tell whether a clip is so long that all cores should share it, and its memory."""
+        return bool(clip.passes) or len(clip.parts) > 1
+
     @property
     def best_batch(self) -> float | None:
-        """How many seconds should share a pass on this device, if any."""
+        """How many seconds should share a pass here: 0 for one clip, None for one after another."""
         if self.device.type == "cuda":
             return 160.0
-        joins = self.choices.get("backend", "torch") == "torch" and self.batching == "joined"
-        return 15.0 if joins else None
+        if not isinstance(self._encoder, TorchEncoder):
+            return None
+        joins = self.front_end is not None and self.batching == "joined"
+        return SIDE_BY_SIDE if joins else 0.0
 
     def may_batch(self, clip: Heard) -> bool:
         """Tell whether a clip may share a batch with others."""
@@ -380,6 +423,6 @@ class SpeechModel:
         return [self.prepare(noise[: int(share * len(noise))]) for share in (1, 0.63, 0.86)]
 
 
-def _one_by_one(encoder: Encoder, examples: Sequence[torch.Tensor], n_layers: int) -> None:
-    for example in examples:
-        encoder(example, [example.shape[1]], n_layers)
+def _as_a_worker() -> contextlib.AbstractContextManager[None]:
+    """Use as many threads as a worker does: what is fastest may differ."""
+    return threads(max(1, torch.get_num_threads() // n_workers()))

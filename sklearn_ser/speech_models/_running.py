@@ -17,10 +17,17 @@ _running = threading.RLock()
 
 
 @contextlib.contextmanager
-def running(device: torch.device) -> Iterator[None]:
-    """Run a model for the same numbers whatever the caller's settings of torch."""
+def running(device: torch.device, *, beside: bool = False) -> Iterator[None]:
+    """Run a model for the same numbers whatever the caller's settings of torch.
+
+    Parameters
+    ----------
+    device : torch.device
+    beside : bool
+        Whether other passes may run at the same time; on processors only.
+    """
     with (
-        _running,
+        contextlib.nullcontext() if beside else _running,
         torch.inference_mode(),
         torch.autocast(device.type, enabled=False),
         exact_products(device),

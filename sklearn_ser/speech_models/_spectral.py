@@ -23,20 +23,25 @@ class SpectralConvolution(torch.nn.Module):
         Its weight's spectrum is computed once. Transforms run in float32 whatever its dtype.
     """
 
+    bias: torch.Tensor | None
+    _weight: torch.Tensor
+
     def __init__(self, conv: Any) -> None:
         super().__init__()
         if conv.stride != (1,) or conv.dilation != (1,) or isinstance(conv.padding, str):
             raise ValueError(f"{conv} is not plain")
         self.kernel_size, self.stride, self.padding = conv.kernel_size, conv.stride, conv.padding
         self.groups = conv.groups
-        self.bias = None if conv.bias is None else conv.bias.float()
+        bias = None if conv.bias is None else conv.bias.detach().float()
+        self.register_buffer("bias", bias, persistent=False)
         kernel = conv.kernel_size[0]
         self._block = 1 << (2 * kernel - 1).bit_length()
         self._step = self._block - kernel + 1  # outputs of a block that no end has touched
         spectrum = torch.fft.rfft(conv.weight.float(), n=self._block).conj()
         # (frequency, group, channels in, channels out): a product of matrices for each frequency
         grouped = spectrum.view(conv.groups, -1, *spectrum.shape[1:])
-        self._weight = grouped.permute(3, 0, 2, 1).contiguous()
+        weight = grouped.permute(3, 0, 2, 1).contiguous()
+        self.register_buffer("_weight", weight, persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Convolve (n_clips, n_channels, n_frames)."""

@@ -6,12 +6,14 @@ bias of every pair of frames; this one gives the same values in less time and me
 
 from __future__ import annotations
 
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch.nn import functional
 
-from sklearn_ser.speech_models._joining import current_lengths
+from sklearn_ser.speech_models._joining import current_lengths, end_to_end
 
 __all__ = ["FusedAttention", "fuse_attention"]
 
@@ -35,8 +37,11 @@ class FusedAttention(torch.nn.Module):
         self.gate = attention.gru_rel_pos_linear
         self.gate_scale = attention.gru_rel_pos_const
         self.buckets = getattr(attention, "rel_attn_embed", None)  # in the first layer only
-        # Which bucket a distance falls in; it reads no weights.
-        self._bucket_of = attention._relative_positions_bucket
+        # Which bucket a distance falls in; of the attention it reads two numbers, no weights.
+        numbers = SimpleNamespace(
+            num_buckets=attention.num_buckets, max_distance=attention.max_distance
+        )
+        self._bucket_of = partial(type(attention)._relative_positions_bucket, numbers)
 
     def forward(
         self,
@@ -64,7 +69,7 @@ class FusedAttention(torch.nn.Module):
             _attend(q, k, v, gate, position_bias, attention_mask)
             for q, k, v, gate in zip(*parts, strict=True)
         ]
-        joined = torch.cat(attended, 2) if len(attended) > 1 else attended[0]
+        joined = end_to_end(attended) if len(attended) > 1 else attended[0]
         joined = joined.transpose(1, 2).reshape(hidden_states.shape)
         return self.out_proj(joined), None, position_bias
 

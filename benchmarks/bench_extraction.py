@@ -161,7 +161,7 @@ def main():
         default=["wav2vec2-base", "wavlm-base", "wav2vec2-large"],
     )
     parser.add_argument("--whisper", help="a folder with Whisper base")
-    parser.add_argument("--clips", type=int, default=12)
+    parser.add_argument("--clips", type=int, default=96)
     parser.add_argument("--without", nargs="*", default=[], help="variants to leave out")
     parser.add_argument("--memory", help=argparse.SUPPRESS)
     options = parser.parse_args()

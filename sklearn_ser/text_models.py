@@ -219,6 +219,7 @@ class TextBatches:
 
     seconds = BATCH_TOKENS
     ahead = 4.0
+    pads = True
     in_flight = 1
 
     def __init__(self, model: TextModel, cut: Callable[[Clip, Any], Tokens]) -> None:

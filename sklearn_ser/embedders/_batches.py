@@ -31,6 +31,11 @@ class Batched(Protocol):
     ahead: float  # batches' worth of clips to read ahead, to find such as are about equally long
 
     @property
+    def pads(self) -> bool:
+        """Whether a batch takes as long as if all its clips were as long as its longest."""
+        ...
+
+    @property
     def in_flight(self) -> int:
         """How many batches to begin before the first one's records are waited for."""
         ...
@@ -141,10 +146,15 @@ class _Ahead:
             return []
         if self._batched.in_flight > 1 and not self._waiting:  # let the last ones end together
             left = sum(ready.seconds for ready in self._ready)
-            budget = min(budget, left / self._batched.in_flight)
+            budget = min(budget, max(budget / 4, left / self._batched.in_flight))
         batch = [self._ready.pop()]
         while self._ready and batch[0].shares and self._ready[-1].shares:
-            if (len(batch) + 1) * batch[0].seconds > budget:
+            more = [*batch, self._ready[-1]]
+            if self._batched.pads:
+                taken = len(more) * batch[0].seconds
+            else:
+                taken = sum(ready.seconds for ready in more)
+            if taken > budget:
                 break
             batch.append(self._ready.pop())
         return batch

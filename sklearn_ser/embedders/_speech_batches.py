@@ -45,6 +45,11 @@ class SpeechBatches:
         self._workers: Any = None
 
     @property
+    def pads(self) -> bool:
+        """Whether clips in a batch are padded to one length."""
+        return bool(self._model.batching != "joined")
+
+    @property
     def in_flight(self) -> int:
         """How many batches to begin before the first is waited for: some more than run."""
         n_workers: int = self._model.n_workers

@@ -58,7 +58,7 @@ class SSLEmbedder(LayerEmbedder):
     device : str, default="auto"
         Where the model runs: "cpu", "cuda", "cuda:1", …; "auto" takes a GPU if there is one.
     dtype : {"float32", "bfloat16", "float16"}, default="float32"
-        Precision of weights and activations. "bfloat16" is two to three times as fast on hardware
+        Precision of weights and activations. "bfloat16" is two to four times as fast on hardware
         that has it, and moves embeddings by about 0.6 % (relative L2); it has records of its own.
     backend : {"auto", "torch", "openvino", "onnxruntime"}, default="auto"
         What runs the transformer layers on a CPU. When a large model is loaded to run all its

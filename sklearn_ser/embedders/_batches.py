@@ -37,7 +37,7 @@ class Batched(Protocol):
 
     @property
     def in_flight(self) -> int:
-        """How many batches to begin before the first one's records are waited for."""
+        """How many batches may be on their way while another is begun."""
         ...
 
     def prepare(self, clip: Clip, content: Any) -> tuple[Any, float, bool]:

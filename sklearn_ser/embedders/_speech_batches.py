@@ -51,7 +51,7 @@ class SpeechBatches:
 
     @property
     def in_flight(self) -> int:
-        """How many batches to begin before the first is waited for: some more than run."""
+        """How many batches may be on their way while another is begun: some more than run."""
         n_workers: int = self._model.n_workers
         return n_workers + n_workers // 2
 

@@ -29,7 +29,7 @@ from sklearn_ser.speech_models._spectral import SpectralConvolution
 __all__ = ["fast_front_end", "fastest", "speed_up"]
 
 N_FRAMES = 400  # of eight seconds; several clips are joined to so many or more
-MARGIN = 0.99  # what replaces torch's own way must be clearly faster
+MARGIN = 0.99  # what replaces torch's own way must be faster, not as fast
 LONG_KERNEL = 16
 N_RUNS = 5
 Call = Callable[[], Any]

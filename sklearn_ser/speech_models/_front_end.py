@@ -141,7 +141,8 @@ class FrontEnd:
         dtype = self.convs[0].weight.dtype
         samples = torch.nn.utils.rnn.pad_sequence([w.samples for w in waveforms], batch_first=True)
         n_frames = self.n_frames(samples.shape[1])
-        if samples.device.type == "cpu" and dtype == torch.bfloat16:
+        on_cpu = torch.device(device).type == "cpu"
+        if on_cpu and dtype == torch.bfloat16:
             # oneDNN compiles a product for each number of rows, which takes longer than to run it.
             more = self.n_samples(-(-n_frames // ROWS) * ROWS) - samples.shape[1]
             samples = functional.pad(samples, (0, max(0, more)))
@@ -155,7 +156,7 @@ class FrontEnd:
             bias = to_device(bias, device)
         weight = to_device(weight, device)
         n_run = self.n_frames(samples.shape[1])
-        block = BLOCK if samples.device.type == "cpu" else GPU_BLOCK
+        block = BLOCK if on_cpu else GPU_BLOCK
         if n_run <= block:
             return self._block(samples, weight, bias)[:, :n_frames]
         frames = samples.new_empty(len(samples), n_run, self.convs[-1].out_channels)

@@ -318,3 +318,29 @@ class TestLowPrecision:
         embedder = SSLEmbedder(tiny_model(), dtype="bfloat16", backend="openvino", cache=None)
         with pytest.raises(ValueError, match="float32"):
             embedder.fit_transform(clips[:1])
+
+
+def test_bfloat16_blocks_come_in_few_sizes(tiny_model):
+    """oneDNN compiles a product for each number of rows that it sees."""
+    from sklearn_ser.speech_models._loading import read_encoder
+
+    module = read_encoder(Path(tiny_model("HuBERT-base")), "bfloat16").feature_extractor
+    front_end = FrontEnd(module, by_matmul)
+    exact = FrontEnd(read_encoder(Path(tiny_model("HuBERT-base"))).feature_extractor, by_matmul)
+    *_, last = front_end.others
+    sizes = set()
+
+    def noted(x):
+        y = last(x)
+        sizes.add(y.shape[1])
+        return y
+
+    front_end.others[-1] = noted
+    for n_samples in range(1000, 60000, 1999):
+        noise = torch.randn(n_samples, generator=torch.Generator().manual_seed(n_samples)) * 0.1
+        with torch.inference_mode():
+            found = front_end([front_end.prepare(noise)], "cpu")[0]
+            expected = exact([exact.prepare(noise)], "cpu")[0]
+        assert found.shape == expected.shape
+        assert distance(found, expected) <= 0.03
+    assert sizes == {16, 32, 48, 64}

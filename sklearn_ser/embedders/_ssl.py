@@ -63,7 +63,9 @@ class SSLEmbedder(LayerEmbedder):
     backend : {"auto", "torch", "openvino", "onnxruntime"}, default="auto"
         What runs the transformer layers on a CPU. When a large model is loaded to run all its
         layers, "auto" compares torch with OpenVINO, or if that is not installed or not exact with
-        ONNX Runtime, and takes the faster. Values are the same to rounding, so records are shared.
+        ONNX Runtime, and takes the faster. On several cores the others run clips side by side, one
+        a core; a clip that is alone is left to torch. Values are the same to rounding, so records
+        are shared.
     batch_seconds : float, "auto" or None, default="auto"
         Seconds of audio that share a forward pass, padding included; halved when memory runs out.
         "auto" is 160 on a GPU, and 16 on a CPU for models that can take clips end to end without
@@ -241,8 +243,6 @@ class SSLEmbedder(LayerEmbedder):
         model = self._loaded()
         if seconds == "auto":
             seconds = model.best_batch
-        if seconds is None:
-            return None
         ahead = 8 if model.device.type == "cuda" else 1
         return SpeechBatches(model, self._heard, self._upto(), float(seconds), ahead)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from sklearn_ser.speech_models._fast_fir import by_fast_fir
 from sklearn_ser.speech_models._front_end import (
     Build,
     First,
@@ -22,6 +23,7 @@ from sklearn_ser.speech_models._front_end import (
     by_matmul,
     distance,
     first_by_matmul,
+    is_exact_gelu,
     tolerance,
 )
 from sklearn_ser.speech_models._spectral import SpectralConvolution
@@ -104,13 +106,6 @@ class FusedFeedForward(torch.nn.Module):
         """Return frames of the size that they came in, (..., n_dims)."""
         y: torch.Tensor = self.outer(self.inner(x))
         return y
-
-
-def is_exact_gelu(activation: Any) -> bool:
-    """Tell whether an activation is GELU by the error function."""
-    return type(activation).__name__ == "GELUActivation" or (
-        type(activation) is torch.nn.GELU and activation.approximate == "none"
-    )
 
 
 def by_packed_convolution(conv: Any, norm: Any, activation: Any) -> Layer:
@@ -240,17 +235,17 @@ def _each(build: Callable[[Any], Any], layers: Sequence[Any]) -> Any:
 def fast_front_end(module: Any) -> tuple[FrontEnd, str]:
     """Return the fastest exact front end, and its name; NotPlain if it cannot be run here."""
     plain = FrontEnd(module, by_matmul)  # tells whether it is one at all
-    ways: dict[str, tuple[Build, First]] = {
-        "matmul": (by_matmul, first_by_matmul),
-        "convolution": (by_convolution, first_by_matmul),
-    }
     device = next(module.parameters()).device
     dtype = next(module.parameters()).dtype
     if device.type != "cpu" or dtype == torch.float16:
         return plain, "matmul"
+    ways: dict[str, tuple[Build, First]] = {
+        "matmul": (by_matmul, first_by_matmul),
+        "convolution": (by_convolution, first_by_matmul),
+    }
+    if dtype == torch.float32:  # sums of weights and of steps would be rounded
+        ways["fast fir"] = by_fast_fir, first_packed if packs(dtype) else first_by_matmul
     if packs(dtype):
-        if plain.first_norm is None and is_exact_gelu(plain.activation):
-            ways["fused"] = by_matmul, first_packed
         ways["packed"] = by_packed_convolution, first_packed
     noise = torch.randn(24000, generator=torch.Generator().manual_seed(0))
 

@@ -2,7 +2,8 @@
 
 Both compile a model for the processor it runs on and can be faster than torch. They are extras:
 ``pip install sklearn-ser[openvino]`` or ``[onnxruntime]``. What they give is compared with torch
-before anything is computed with them, on clips of several lengths.
+before anything is computed with them, on clips of several lengths. Like torch they run several
+clips side by side, a core each; on several cores a clip that is alone is left to torch.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+import queue
 import shutil
 import uuid
 import warnings
@@ -23,10 +25,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from sklearn_ser.speech_models._encoder import Encoder, TorchEncoder
+from sklearn_ser.speech_models._encoder import TorchEncoder
 from sklearn_ser.speech_models._files import model_digest
 from sklearn_ser.speech_models._front_end import TOLERANCE, distance
 from sklearn_ser.speech_models._states import Captured, transformer_layers
+from sklearn_ser.speech_models._workers import n_workers
 from sklearn_ser.store import Store
 
 __all__ = ["BACKENDS", "ExportedEncoder", "exports", "return_memory"]
@@ -40,7 +43,8 @@ class ExportedEncoder:
     Parameters
     ----------
     run : callable
-        Maps an array of features, of one clip or of several equally long, to all states.
+        Maps the features of one clip to all states, arrays that nobody else will write to;
+        several threads may call it at once.
     fallback : TorchEncoder
     shape : tuple of int
         Of the features that the export was made with; -1 for what may differ.
@@ -61,7 +65,11 @@ class ExportedEncoder:
         fits = all(n in (-1, m) for n, m in zip(self._shape, features.shape, strict=True))
         if not fits or len(n_frames) > 1 or upto < self.n_layers:
             return self.fallback(features, n_frames, upto)
-        return [torch.from_numpy(np.array(s)) for s in self._run(features.contiguous().numpy())]
+        return [torch.from_numpy(s) for s in self._run(features.contiguous().numpy())]
+
+    def beside(self, fallback: TorchEncoder) -> ExportedEncoder:
+        """Return an encoder for another thread, which leaves to torch what it must on its own."""
+        return ExportedEncoder(self._run, fallback, self._shape)
 
     @property
     def n_layers(self) -> int:
@@ -102,10 +110,22 @@ def _openvino(encoder: TorchEncoder, example: torch.Tensor, shape: Any, folder: 
         {
             "INFERENCE_PRECISION_HINT": "f32",
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": n_workers(),
         },
     )
-    return lambda features: list(compiled([features]).values())
+    free: queue.SimpleQueue[Any] = queue.SimpleQueue()  # requests, each for one call at a time
+
+    def run(features: Any) -> list[Any]:
+        try:
+            request = free.get_nowait()
+        except queue.Empty:
+            request = compiled.create_infer_request()
+        states = request.infer([features], share_inputs=True, share_outputs=True)
+        copied = [np.array(state) for state in states.values()]  # the next call writes there
+        free.put(request)
+        return copied
+
+    return run
 
 
 def return_memory() -> None:
@@ -132,7 +152,8 @@ def _onnxruntime(encoder: TorchEncoder, example: torch.Tensor, shape: Any, folde
             )
         return_memory()
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
+    alone = n_workers() == torch.get_num_threads()  # each call runs in the thread that makes it
+    options.intra_op_num_threads = 1 if alone else torch.get_num_threads()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     return lambda features: session.run(None, {"features": features})
@@ -147,7 +168,7 @@ BACKENDS: dict[str, tuple[tuple[str, ...], Callable[..., Any]]] = {
 
 def exports(
     folder: Path, encoder: TorchEncoder, features: Sequence[torch.Tensor], backend: str
-) -> dict[str, Encoder]:
+) -> dict[str, ExportedEncoder]:
     """Return the encoder of a backend, or for "auto" of the first one installed that is exact.
 
     Each more would take as long to load and as much memory again, to gain little: on the

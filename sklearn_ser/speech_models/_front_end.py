@@ -214,8 +214,20 @@ def first_by_matmul(
         x = torch.addmm(bias[0, 0], x[0], weight[0])[None]
     else:
         x = torch.baddbmm(bias, x, weight)
-    y: torch.Tensor = activation(x if norm is None else norm(x))
+    y: torch.Tensor = in_place(activation)(x if norm is None else norm(x))
     return y
+
+
+def is_exact_gelu(activation: Any) -> bool:
+    """Tell whether an activation is GELU by the error function."""
+    return type(activation).__name__ == "GELUActivation" or (
+        type(activation) is torch.nn.GELU and activation.approximate == "none"
+    )
+
+
+def in_place(activation: Any) -> Any:
+    """Return an activation that writes over what it is given, where there is one."""
+    return torch.ops.aten.gelu_ if is_exact_gelu(activation) else activation
 
 
 def by_matmul(conv: Any, norm: Any, activation: Any) -> Layer:
@@ -230,6 +242,7 @@ def by_matmul(conv: Any, norm: Any, activation: Any) -> Layer:
     for tap in range(0, kernel, stride):
         taps = conv.weight[:, :, tap : tap + stride].permute(2, 1, 0)
         parts.append((tap, taps.reshape(-1, conv.out_channels).contiguous()))
+    activation = in_place(activation)
 
     def layer(x: torch.Tensor) -> torch.Tensor:
         x = x.contiguous()

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,9 @@ from sklearn_ser.speech_models._states import transformer_layers
 from sklearn_ser.speech_models._wavlm import fuse_attention
 from sklearn_ser.speech_models._windows import CONTEXT, FULL, LENGTH, Window, windows
 from sklearn_ser.speech_models._workers import Twins, Workers, n_workers, threads
+
+if TYPE_CHECKING:
+    from sklearn_ser.speech_models._exported import ExportedEncoder
 
 __all__ = ["Heard", "SpeechModel", "load_model"]
 
@@ -115,56 +118,55 @@ class SpeechModel:
             with contextlib.suppress(NotPlain), exact_products(self.device), _as_a_worker():
                 self.front_end, self.choices["front end"] = fast_front_end(module)
                 model.feature_extractor = torch.nn.Identity()
-        self._encoder: Encoder = TorchEncoder(model, self.front_end)
+        self._torch = TorchEncoder(model, self.front_end)
+        self._exported: ExportedEncoder | None = None
         self._twins = Twins(model)
         if self.device.type == "cpu" and self.dtype == torch.float32:
             with torch.inference_mode():
-                self._choose(folder, model, self._encoder, backend)
+                self._choose(folder, backend)
         elif backend not in ("torch", "auto"):
             raise ValueError(f"backend={backend!r} runs float32 on a CPU, not {dtype} on {device}.")
         elif self.device.type == "cpu":
             with _as_a_worker():
                 self.choices |= speed_up(model)
 
-    def _choose(self, folder: Path, model: Any, encoder: TorchEncoder, backend: str) -> None:
+    def _choose(self, folder: Path, backend: str) -> None:
         """Take the fastest exact way to run the layers on this processor."""
         from sklearn_ser.speech_models import _exported
 
-        found: dict[str, Encoder] = {}
+        found: dict[str, ExportedEncoder] = {}
         clips = self._probe()[:1] if self.is_whisper else self._probe()  # all are 30 s there
         examples = [self._features(clip.parts) for clip in clips]
         if backend != "torch":
-            found = _exported.exports(folder, encoder, examples, backend)
+            found = _exported.exports(folder, self._torch, examples, backend)
         with _as_a_worker():
-            self.choices |= speed_up(model)
+            self.choices |= speed_up(self._torch.model)
         if backend == "auto" and found:
-            backend = self._fastest({"torch": encoder, **found}, examples)
-        self._encoder = found.get(backend, encoder)
+            backend = self._fastest(found, examples)
+        self._exported = found.get(backend)
         self.choices["backend"] = backend if backend in found else "torch"
         if found:
             del found
             _exported.return_memory()
 
-    def _fastest(self, encoders: dict[str, Encoder], examples: list[torch.Tensor]) -> str:
-        n = self.n_workers
-        ways: dict[str, Callable[[], object]] = {
-            name: functools.partial(self._one_by_one, encoder, n * examples)
-            for name, encoder in encoders.items()
-        }
+    def _fastest(self, found: dict[str, ExportedEncoder], examples: list[torch.Tensor]) -> str:
+        """Return what runs most clips in a second when every core has its own."""
+        n = n_workers()
 
-        def one_of_many() -> None:
-            with self.worker() as worker:
-                worker._one_by_one(worker._encoder, examples)
+        def one_of_many(exported: ExportedEncoder | None) -> None:
+            of_this = copy.copy(self)
+            of_this._exported = exported
+            with of_this.worker() as worker, worker._run():
+                for example in examples:
+                    worker._encoder(example, [example.shape[1]], self.n_layers)
 
         with contextlib.closing(Workers(n)) as workers:
-            if n > 1:
-                ways["torch"] = lambda: workers.run(n * [one_of_many])
+            encoders: dict[str, ExportedEncoder | None] = {"torch": None, **found}
+            ways: dict[str, Callable[[], object]] = {
+                name: functools.partial(workers.run, n * [functools.partial(one_of_many, encoder)])
+                for name, encoder in encoders.items()
+            }
             return fastest(ways)
-
-    def _one_by_one(self, encoder: Encoder, examples: Sequence[torch.Tensor]) -> None:
-        with self._run():
-            for example in examples:
-                encoder(example, [example.shape[1]], self.n_layers)
 
     @property
     def rate(self) -> int:
@@ -285,10 +287,15 @@ class SpeechModel:
         return running(self.device, beside=self._beside)
 
     @property
+    def _encoder(self) -> Encoder:
+        """What runs the layers: on several cores only torch shares them, for a clip alone."""
+        lone = not self._beside and self.n_workers > 1
+        return self._torch if lone or self._exported is None else self._exported
+
+    @property
     def n_workers(self) -> int:
         """How many clips may be run side by side, by `worker`s in threads of their own."""
-        by_torch = self.device.type == "cpu" and isinstance(self._encoder, TorchEncoder)
-        return n_workers() if by_torch else 1
+        return n_workers() if self.device.type == "cpu" else 1
 
     @contextlib.contextmanager
     def worker(self) -> Iterator[SpeechModel]:
@@ -296,7 +303,9 @@ class SpeechModel:
         with self._run():  # a pass hangs hooks into the model, which must not be copied
             twin = self._twins.take()
         worker = copy.copy(self)
-        worker._encoder = TorchEncoder(twin, self.front_end)
+        worker._torch = TorchEncoder(twin, self.front_end)
+        if self._exported is not None:
+            worker._exported = self._exported.beside(worker._torch)
         worker._beside = True
         try:
             yield worker
@@ -378,13 +387,12 @@ class SpeechModel:
         return bool(clip.passes) or len(clip.parts) > 1
 
     @property
-    def best_batch(self) -> float | None:
-        """How many seconds should share a pass here: 0 for one clip, None for one after another."""
+    def best_batch(self) -> float:
+        """How many seconds should share a pass here, 0 for one clip."""
         if self.device.type == "cuda":
             return 160.0
-        if not isinstance(self._encoder, TorchEncoder):
-            return None
-        joins = self.front_end is not None and self.batching == "joined"
+        by_torch = self._exported is None
+        joins = by_torch and self.front_end is not None and self.batching == "joined"
         return SIDE_BY_SIDE if joins else 0.0
 
     def may_batch(self, clip: Heard) -> bool:

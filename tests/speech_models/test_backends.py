@@ -1,5 +1,6 @@
 """OpenVINO and ONNX Runtime, where they are installed, and what is said where they are not."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,57 @@ def test_every_family_is_exact_or_refused(backend, family, tiny_model, clips):
     assert embedder._loaded().choices["backend"] == backend
     for row, wanted in zip(found.reshape(-1, 24), expected.reshape(-1, 24), strict=True):
         assert np.linalg.norm(row - wanted) <= 1e-5 * np.linalg.norm(wanted)
+
+
+@pytest.fixture
+def three_cores():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def where(monkeypatch):
+    """Return the threads in which exported layers ran, after their models were loaded."""
+    ran = []
+    call = _exported.ExportedEncoder.__call__
+
+    def noted(self, features, n_frames, upto):
+        ran.append(threading.current_thread())
+        return call(self, features, n_frames, upto)
+
+    monkeypatch.setattr(_exported.ExportedEncoder, "__call__", noted)
+    return ran
+
+
+@pytest.mark.usefixtures("three_cores")
+@pytest.mark.parametrize("kind", ["wav2vec2-base", "Whisper"])
+def test_clips_are_run_side_by_side(kind, backend, tiny_model, speech, where):
+    X = [(speech(i, 0.3 + 0.1 * i), 16000) for i in range(12)]
+    folder = tiny_model(kind)
+    expected = SSLEmbedder(folder, **ALL, backend="torch", cache=None).fit_transform(X)
+    embedder = SSLEmbedder(folder, **ALL, backend=backend, cache=None)
+    embedder._loaded()
+    where.clear()
+    found = embedder.fit_transform(X)
+    assert len(where) == 12
+    assert len(set(where)) > 1
+    assert threading.main_thread() not in where
+    for row, wanted in zip(found.reshape(-1, 24), expected.reshape(-1, 24), strict=True):
+        assert np.linalg.norm(row - wanted) <= 1e-5 * np.linalg.norm(wanted)
+
+
+@pytest.mark.usefixtures("three_cores")
+def test_on_several_cores_a_clip_that_is_alone_is_left_to_torch(backend, tiny_model, clips, where):
+    embedder = SSLEmbedder(tiny_model(), **ALL, backend=backend, cache=None)
+    embedder._loaded()
+    where.clear()
+    embedder.fit_transform(clips[:1])
+    assert not where
+    torch.set_num_threads(1)
+    embedder.fit_transform(clips[:1])
+    assert where == [threading.main_thread()]
 
 
 def test_an_export_is_made_once(backend, tiny_model, cache_folder, clips, monkeypatch):

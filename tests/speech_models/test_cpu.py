@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
 
 from sklearn_ser import SSLEmbedder
 from sklearn_ser.speech_models import _cpu
+from sklearn_ser.speech_models._fast_fir import by_fast_fir
 from sklearn_ser.speech_models._front_end import (
     FrontEnd,
     NotPlain,
@@ -110,9 +112,9 @@ def test_only_exact_gelu_is_fused(activation):
     assert _cpu.is_exact_gelu(torch.nn.GELU())
 
 
-WAYS = [(by_matmul, first_by_matmul), (by_convolution, first_by_matmul)]
+WAYS = [(build, first_by_matmul) for build in (by_matmul, by_convolution, by_fast_fir)]
 if _cpu.onednn_ops() is not None:
-    WAYS += [(by_matmul, _cpu.first_packed), (_cpu.by_packed_convolution, _cpu.first_packed)]
+    WAYS += [(build, _cpu.first_packed) for build in (by_fast_fir, _cpu.by_packed_convolution)]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -131,6 +133,36 @@ def test_every_way_through_the_front_end_gives_the_same(way, family, build_model
             assert front_end.n_frames(len(waveform)) == len(expected) >= 1
             assert distance(frames[: len(expected)], expected) <= 1e-5
             assert distance(front_end([one], "cpu")[0], expected) <= 1e-5
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_fast_filter_gives_the_same_whatever_the_number_of_steps(bias):
+    torch.manual_seed(0)
+    conv = torch.nn.Conv1d(8, 12, 3, 2, bias=bias).double().requires_grad_(False)
+    layer = by_fast_fir(conv, None, torch.nn.GELU())
+    with torch.inference_mode():
+        for n_steps in range(3, 40):
+            x = torch.randn(1, n_steps, 8, dtype=torch.float64)
+            before = x.clone()
+            expected = functional.gelu(conv(x.mT).mT)
+            assert distance(layer(x), expected) <= 1e-14
+            assert torch.equal(x, before)
+
+
+def test_a_fast_filter_multiplies_a_sixth_less():
+    conv = torch.nn.Conv1d(8, 12, 3, 2).requires_grad_(False)
+    x = torch.randn(1, 401, 8)
+
+    def flop(y, a, b, **kwargs):
+        return 2 * a[0] * a[1] * b[1]
+
+    flops = []
+    for build in (by_matmul, by_fast_fir):
+        added = {torch.ops.aten.addmm_: flop}  # torch counts only those that are not in place
+        with FlopCounterMode(display=False, custom_mapping=added) as counter:
+            build(conv, None, torch.nn.GELU())(x)
+        flops.append(counter.get_total_flops())
+    assert flops[1] == flops[0] * 5 / 6
 
 
 def test_a_front_end_built_otherwise_is_left_to_the_model(build_model, clips, monkeypatch):
@@ -198,9 +230,8 @@ class TestDecided:
 
 
 @needs_onednn
-@pytest.mark.parametrize("way", ["matmul", "packed", "fused"])
-def test_a_way_is_remembered_for_front_ends_that_have_it(way, tiny_model, clips, monkeypatch):
-    """Of one shape; with a norm in the first layer, that is not fused."""
+@pytest.mark.parametrize("way", ["matmul", "convolution", "fast fir", "packed"])
+def test_a_way_is_remembered_for_all_front_ends_of_a_shape(way, tiny_model, clips, monkeypatch):
     monkeypatch.setattr(_cpu, "_decisions", {})
     monkeypatch.setattr(_cpu, "fastest", lambda ways: way if way in ways else next(iter(ways)))
     chosen = []
@@ -208,10 +239,10 @@ def test_a_way_is_remembered_for_front_ends_that_have_it(way, tiny_model, clips,
         model = SpeechModel(Path(tiny_model(family)), "cpu", "float32", "torch")
         assert np.isfinite(model.statistics([model.prepare(clips[0][0])]).result()[0]).all()
         chosen.append(model.choices["front end"])
-    assert chosen == [way, "matmul" if way == "fused" else way, way]
+    assert chosen == [way] * 3
 
 
-@pytest.mark.parametrize("choice", ["torch", "packed", "fused", "spectral"])
+@pytest.mark.parametrize("choice", ["torch", "packed", "fused", "fast fir", "spectral"])
 def test_whatever_the_probe_chooses_gives_the_same(choice, family, tiny_model, clips, monkeypatch):
     if choice in ("packed", "fused") and _cpu.onednn_ops() is None:
         pytest.skip("this torch has no packed layers")

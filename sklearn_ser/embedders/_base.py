@@ -6,6 +6,7 @@ import functools
 import os
 from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
+from importlib.metadata import version
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -28,6 +29,7 @@ Array = npt.NDArray[np.float32]
 POSITIVE = Interval(Real, 0, None, closed="neither")
 COUNT = Interval(Integral, 1, None, closed="left")
 POOLING = [StrOptions(set(STATISTICS)), list, tuple, None]
+version_of = functools.cache(version)  # reading it takes as long as ten stored clips
 
 
 class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):

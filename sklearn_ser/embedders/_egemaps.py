@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
 from sklearn_ser.audio import Clip
-from sklearn_ser.embedders._base import POSITIVE, Array, BaseEmbedder
+from sklearn_ser.embedders._base import POSITIVE, Array, BaseEmbedder, version_of
 
 __all__ = ["EGeMAPSEmbedder"]
 
@@ -112,7 +111,7 @@ class EGeMAPSEmbedder(BaseEmbedder):
 
     def _settings(self) -> dict[str, Any]:
         compute = {"feature_set": self.feature_set, "level": self.level, "rate": self.rate}
-        return {**compute, "opensmile": version("opensmile")}
+        return {**compute, "opensmile": version_of("opensmile")}
 
     def _min_samples(self) -> int:
         return int(SHORTEST * self.rate)

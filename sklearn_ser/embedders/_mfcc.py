@@ -6,14 +6,13 @@ import functools
 import math
 import os
 from collections.abc import Sequence
-from importlib.metadata import version
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
-from sklearn_ser.embedders._base import COUNT, POSITIVE, Array, BaseEmbedder
+from sklearn_ser.embedders._base import COUNT, POSITIVE, Array, BaseEmbedder, version_of
 
 __all__ = ["MFCCEmbedder"]
 
@@ -109,7 +108,7 @@ class MFCCEmbedder(BaseEmbedder):
 
     def _settings(self) -> dict[str, Any]:
         compute = {k: getattr(self, k) for k in ("rate", "n_fft", "hop_length", "n_mels")}
-        return {**compute, "librosa": version("librosa")}
+        return {**compute, "librosa": version_of("librosa")}
 
     def _min_samples(self) -> int:
         return self.n_fft

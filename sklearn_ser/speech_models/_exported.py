@@ -111,6 +111,7 @@ def _openvino(encoder: TorchEncoder, example: torch.Tensor, shape: Any, folder: 
             "INFERENCE_PRECISION_HINT": "f32",
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
             "NUM_STREAMS": n_workers(),
+            "ENABLE_CPU_PINNING": False,  # processes side by side would be given the same cores
         },
     )
     free: queue.SimpleQueue[Any] = queue.SimpleQueue()  # requests, each for one call at a time

@@ -63,9 +63,11 @@ class SSLEmbedder(LayerEmbedder):
     backend : {"auto", "torch", "openvino", "onnxruntime"}, default="auto"
         What runs the transformer layers on a CPU. When a large model is loaded to run all its
         layers, "auto" compares torch with OpenVINO, or if that is not installed or not exact with
-        ONNX Runtime, and takes the faster. On several cores the others run clips side by side, one
-        a core; a clip that is alone is left to torch. Values are the same to rounding, so records
-        are shared.
+        ONNX Runtime, and takes the faster. The others run clips side by side, one a core, and all
+        layers: torch runs fewer layers, several clips in a pass, Whisper with ``window="clip"``,
+        and on several cores whatever comes one clip after another (a clip alone or in windows,
+        ``pooling=None``, ``batch_seconds=None``). Values are the same to rounding, so records are
+        shared.
     batch_seconds : float, "auto" or None, default="auto"
         Seconds of audio that share a forward pass, padding included; halved when memory runs out.
         "auto" is 160 on a GPU, and 16 on a CPU for models that can take clips end to end without
@@ -172,8 +174,8 @@ class SSLEmbedder(LayerEmbedder):
         from sklearn_ser.speech_models import load_model
 
         backend = self.backend
-        if backend == "auto" and self._stops_early():
-            backend = "torch"  # the others run all layers, and take long to be compared with
+        if backend == "auto" and (self._stops_early() or self._comes_one_by_one()):
+            backend = "torch"  # others would hardly run, and take long to be compared with
         return load_model(self._folder(), self._device(), self.dtype, backend)
 
     def _stops_early(self) -> bool:
@@ -181,6 +183,10 @@ class SSLEmbedder(LayerEmbedder):
         if self.cache is not None and not self._gives_sequences():
             return False
         return max(i for i, _ in self._groups()) < self.n_layers
+
+    def _comes_one_by_one(self) -> bool:
+        """Tell whether clips are run one after another, on all cores."""
+        return self._gives_sequences() or self.batch_seconds is None
 
     def _settings(self) -> dict[str, Any]:
         from sklearn_ser.speech_models import model_digest
@@ -237,10 +243,10 @@ class SSLEmbedder(LayerEmbedder):
         return None if self.cache is not None or last > self.n_layers else last
 
     def _batched(self) -> Batched | None:
-        seconds = self.batch_seconds
-        if seconds is None or self._gives_sequences():
+        if self._comes_one_by_one():
             return None
         model = self._loaded()
+        seconds: Any = self.batch_seconds
         if seconds == "auto":
             seconds = model.best_batch
         ahead = 8 if model.device.type == "cuda" else 1

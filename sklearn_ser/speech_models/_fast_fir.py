@@ -30,13 +30,13 @@ def by_fast_fir(conv: Any, norm: Any, activation: Any) -> Layer:
     activation = in_place(activation)
 
     def layer(x: torch.Tensor) -> torch.Tensor:
-        n_clips, n_steps, n_in = x.shape
+        n_clips, n_steps, _ = x.shape
         n_pairs = (n_steps - 1) // 4
         if n_clips > 1 or n_pairs == 0:
             return plain(x)
-        x = x[0].contiguous()
+        x = x[0]
         n_out = (n_steps - 1) // 2
-        e0, e1, e2 = (x.as_strided((n_pairs, n_in), (4 * n_in, 1), i * n_in) for i in (0, 2, 4))
+        e0, e1, e2 = (x[i : i + 4 * n_pairs - 3 : 4] for i in (0, 2, 4))
         y = x.new_empty(n_out, conv.out_channels)
         pairs = y[: 2 * n_pairs].view(n_pairs, 2, -1)
         pairs.copy_((e1 @ outer)[:, None].expand_as(pairs))

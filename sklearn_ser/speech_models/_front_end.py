@@ -176,9 +176,10 @@ class FrontEnd:
 
     @torch.inference_mode()
     def _check(self, module: Any) -> None:
-        """Compare with the module itself, in more than one block."""
+        """Compare with the module itself, on a processor in more than one block."""
         weight = self.convs[0].weight
-        noise = torch.randn(8000, generator=torch.Generator().manual_seed(0)) * 0.1
+        length = self.n_samples(BLOCK + 16)
+        noise = torch.randn(length, generator=torch.Generator().manual_seed(0)) * 0.1
         expected = module(noise[None].to(weight.device, weight.dtype))[0].T
         found = self([self.prepare(noise)], weight.device)[0]
         if found.shape != expected.shape or distance(found, expected) > tolerance(weight.dtype):
@@ -251,7 +252,8 @@ def by_matmul(conv: Any, norm: Any, activation: Any) -> Layer:
         y = None
         for tap, weight in parts:
             shape = (n_clips, n_out, len(weight))
-            windows = x.as_strided(shape, (n_steps * n_in, stride * n_in, 1), tap * n_in)
+            start = x.storage_offset() + tap * n_in
+            windows = x.as_strided(shape, (n_steps * n_in, stride * n_in, 1), start)
             if n_clips > 1:
                 product = windows @ weight
                 y = product if y is None else y.add_(product)

@@ -142,7 +142,10 @@ class SpeechModel:
         with _as_a_worker():
             self.choices |= speed_up(self._torch.model)
         if backend == "auto" and found:
-            backend = self._fastest(found, examples)
+            try:
+                backend = self._fastest(found, examples)
+            except Exception:  # whatever another library raises once it runs clips side by side
+                backend = "torch"
         self._exported = found.get(backend)
         self.choices["backend"] = backend if backend in found else "torch"
         if found:
@@ -152,11 +155,16 @@ class SpeechModel:
     def _fastest(self, found: dict[str, ExportedEncoder], examples: list[torch.Tensor]) -> str:
         """Return what runs most clips in a second when every core has its own."""
         n = n_workers()
+        joins = self.batching == "joined"
 
         def one_of_many(exported: ExportedEncoder | None) -> None:
             of_this = copy.copy(self)
             of_this._exported = exported
             with of_this.worker() as worker, worker._run():
+                if exported is None and joins:
+                    n_frames = [example.shape[1] for example in examples]
+                    worker._encoder(torch.cat(examples, 1), n_frames, self.n_layers)
+                    return
                 for example in examples:
                     worker._encoder(example, [example.shape[1]], self.n_layers)
 

@@ -180,6 +180,23 @@ def test_auto_takes_the_fastest_that_is_exact(tiny_model, monkeypatch):
         SpeechModel(folder, "cpu", "float32", "wrong")
 
 
+@pytest.mark.usefixtures("three_cores")
+def test_what_fails_side_by_side_is_left_to_torch(tiny_model, monkeypatch):
+    def alone(encoder, example, shape, folder):
+        def run(features):
+            if threading.current_thread() is not threading.main_thread():
+                raise RuntimeError("no memory for another stream")
+            return [state.numpy() for state in encoder(torch.from_numpy(features), [1], 3)]
+
+        return run
+
+    monkeypatch.setattr(_exported, "SMALLEST", 0)
+    monkeypatch.setattr(_exported, "BACKENDS", {"alone": ((), alone)})
+    model = SpeechModel(Path(tiny_model()), "cpu", "float32", "auto")
+    assert model.choices["backend"] == "torch"
+    assert torch.get_num_threads() == 3
+
+
 @pytest.mark.parametrize(
     ("options", "tried"),
     [
@@ -188,9 +205,11 @@ def test_auto_takes_the_fastest_that_is_exact(tiny_model, monkeypatch):
         ({"layer": 1}, True),  # what is kept has all layers
         ({"layer": -1, "cache": None}, True),
         ({"layer": "mean", "cache": None}, True),
+        ({"layer": -1, "pooling": None}, False),  # one clip after another
+        ({"layer": -1, "batch_seconds": None}, False),
     ],
 )
-def test_auto_exports_only_what_runs_all_layers(options, tried, tiny_model, clips, monkeypatch):
+def test_auto_exports_only_what_will_run(options, tried, tiny_model, clips, monkeypatch):
     calls = []
 
     def never(*args):

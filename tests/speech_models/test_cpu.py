@@ -149,6 +149,17 @@ def test_a_fast_filter_gives_the_same_whatever_the_number_of_steps(bias):
             assert torch.equal(x, before)
 
 
+@pytest.mark.parametrize("build", [by_matmul, by_fast_fir])
+def test_a_filter_reads_from_where_its_steps_begin(build):
+    """In memory they may follow others."""
+    torch.manual_seed(0)
+    conv = torch.nn.Conv1d(8, 12, 3, 2).requires_grad_(False)
+    x = torch.randn(1, 50, 8)
+    with torch.inference_mode():
+        layer = build(conv, None, torch.nn.GELU())
+        assert distance(layer(x[:, 9:]), layer(x[:, 9:].clone())) <= 1e-6
+
+
 def test_a_fast_filter_multiplies_a_sixth_less():
     conv = torch.nn.Conv1d(8, 12, 3, 2).requires_grad_(False)
     x = torch.randn(1, 401, 8)

@@ -8,8 +8,6 @@ clips side by side, a core each; on several cores a clip that is alone is left t
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import os
 import queue
 import shutil
@@ -28,11 +26,12 @@ import torch
 from sklearn_ser.speech_models._encoder import TorchEncoder
 from sklearn_ser.speech_models._files import model_digest
 from sklearn_ser.speech_models._front_end import TOLERANCE, distance
+from sklearn_ser.speech_models._running import return_memory
 from sklearn_ser.speech_models._states import Captured, transformer_layers
 from sklearn_ser.speech_models._workers import n_workers
 from sklearn_ser.store import Store
 
-__all__ = ["BACKENDS", "ExportedEncoder", "exports", "return_memory"]
+__all__ = ["BACKENDS", "ExportedEncoder", "exports"]
 
 SMALLEST = 10_000_000  # weights of a model that is worth the seconds of exporting it unasked
 
@@ -127,13 +126,6 @@ def _openvino(encoder: TorchEncoder, example: torch.Tensor, shape: Any, folder: 
         return copied
 
     return run
-
-
-def return_memory() -> None:
-    """Give what converting and comparing took, several times the model, back to the system."""
-    gc.collect()
-    with suppress(AttributeError, OSError, TypeError):  # only the GNU library has it
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _onnxruntime(encoder: TorchEncoder, example: torch.Tensor, shape: Any, folder: Path) -> Any:

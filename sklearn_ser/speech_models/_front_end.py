@@ -139,7 +139,10 @@ class FrontEnd:
         Those beyond a waveform's own `n_frames` hold nothing meaningful.
         """
         dtype = self.convs[0].weight.dtype
-        samples = torch.nn.utils.rnn.pad_sequence([w.samples for w in waveforms], batch_first=True)
+        samples = waveforms[0].samples[None]
+        if len(waveforms) > 1:
+            padded = torch.nn.utils.rnn.pad_sequence
+            samples = padded([waveform.samples for waveform in waveforms], batch_first=True)
         n_frames = self.n_frames(samples.shape[1])
         on_cpu = torch.device(device).type == "cpu"
         if on_cpu and dtype == torch.bfloat16:

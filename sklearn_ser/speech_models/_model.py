@@ -23,7 +23,7 @@ from sklearn_ser.speech_models._front_end import FrontEnd, NotPlain, to_device
 from sklearn_ser.speech_models._joining import prepare_to_join
 from sklearn_ser.speech_models._loading import fold_weight_norms, read_checkpoint
 from sklearn_ser.speech_models._pooling import Moments, Pending, frames_of, pool_clips, pool_states
-from sklearn_ser.speech_models._running import exact_products, running
+from sklearn_ser.speech_models._running import exact_products, return_memory, running
 from sklearn_ser.speech_models._states import transformer_layers
 from sklearn_ser.speech_models._wavlm import fuse_attention
 from sklearn_ser.speech_models._windows import CONTEXT, FULL, LENGTH, Window, windows
@@ -76,6 +76,7 @@ class Heard:
 
 
 SIDE_BY_SIDE = 16.0  # seconds of clips that one core runs end to end
+LARGE = 40_000_000  # bytes of weights whose probes leave much memory to return
 # Of any model, in seconds: SEW and Wav2Vec2-BERT make one frame of two.
 SHORTEST = 0.045
 
@@ -129,6 +130,8 @@ class SpeechModel:
         elif self.device.type == "cpu":
             with _as_a_worker():
                 self.choices |= speed_up(model)
+        if bytes_of_weights(folder) >= LARGE:
+            return_memory()
 
     def _choose(self, folder: Path, backend: str) -> None:
         """Take the fastest exact way to run the layers on this processor."""
@@ -148,9 +151,6 @@ class SpeechModel:
                 backend = "torch"
         self._exported = found.get(backend)
         self.choices["backend"] = backend if backend in found else "torch"
-        if found:
-            del found
-            _exported.return_memory()
 
     def _fastest(self, found: dict[str, ExportedEncoder], examples: list[torch.Tensor]) -> str:
         """Return what runs most clips in a second when every core has its own."""

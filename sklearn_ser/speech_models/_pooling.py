@@ -63,12 +63,13 @@ class Moments:
 
     def __init__(self, n_frames: int) -> None:
         self.step = -(-n_frames // MEDIAN_FRAMES)
-        self._seen = 0
+        self._n_frames, self._seen = n_frames, 0
         self._mean: Any
         self._squares: Any
         self._least: Any
         self._most: Any
-        self._sampled: list[Array] = []
+        self._sampled: Array
+        self._n_sampled = 0
 
     def add(self, frames: Array) -> None:
         """Add frames of shape (..., n_frames, n_dims), in order."""
@@ -76,7 +77,13 @@ class Moments:
         mean = frames.mean(axis=-2, dtype=np.float64)
         squares = np.square(frames - mean[..., np.newaxis, :]).sum(axis=-2)
         least, most = frames.min(axis=-2), frames.max(axis=-2)
-        self._sampled.append(frames[..., -self._seen % self.step :: self.step, :].copy())
+        sampled = frames[..., -self._seen % self.step :: self.step, :]
+        if not self._seen:  # all at once: what is kept piece by piece leaves holes in memory
+            n_all = -(-self._n_frames // self.step)
+            shape = (*frames.shape[:-2], n_all, frames.shape[-1])
+            self._sampled = np.empty(shape, frames.dtype)
+        first, self._n_sampled = self._n_sampled, self._n_sampled + sampled.shape[-2]
+        self._sampled[..., first : self._n_sampled, :] = sampled
         if self._seen:
             n_all = self._seen + n_new
             shift = mean - self._mean
@@ -91,9 +98,8 @@ class Moments:
     def statistics(self) -> Array:
         """Return the statistics, of shape (..., n_statistics, n_dims), in `pool`'s order."""
         std = np.sqrt(self._squares / self._seen)
-        median = np.stack(
-            [pool(np.concatenate(parts, axis=-2))[-1] for parts in zip(*self._sampled, strict=True)]
-        )
+        sampled = self._sampled[..., : self._n_sampled, :]
+        median = np.stack([pool(frames)[-1] for frames in sampled])
         return np.stack([self._mean, std, self._least, self._most, median], axis=-2).astype("f4")
 
 

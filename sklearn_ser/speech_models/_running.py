@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import gc
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 
-__all__ = ["exact_products", "running"]
+__all__ = ["exact_products", "return_memory", "running"]
 
 # One pass at a time, of all models: it fills the device, and the settings of torch that make it
 # exact are those of the whole process.
@@ -57,3 +59,10 @@ def exact_products(device: torch.device) -> Iterator[None]:
     finally:
         for product, value in zip(products, before, strict=True):
             setattr(product, name, value)
+
+
+def return_memory() -> None:
+    """Give what loading and comparing took, several times the model, back to the system."""
+    gc.collect()
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # only the GNU library has it
+        ctypes.CDLL(None).malloc_trim(0)

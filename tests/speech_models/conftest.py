@@ -156,6 +156,15 @@ def clips(speech) -> list[tuple[Any, int]]:
     return [(speech(i, n / 16000), 16000) for i, n in enumerate(lengths)]
 
 
+@pytest.fixture
+def three_cores():
+    """Let torch have three threads, as if there were as many cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
 # What OpenVINO takes seconds to export; other families go through the same few lines.
 EXPORTED_QUICKLY = ("wav2vec2-base", "WavLM-base", "Whisper")
 

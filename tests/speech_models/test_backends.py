@@ -39,14 +39,6 @@ def test_every_family_is_exact_or_refused(backend, family, tiny_model, clips):
 
 
 @pytest.fixture
-def three_cores():
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
 def where(monkeypatch):
     """Return the threads in which exported layers ran, after their models were loaded."""
     ran = []

@@ -18,14 +18,7 @@ from sklearn_ser.speech_models._states import transformer_layers
 from sklearn_ser.store import Store
 
 RATE = 16000
-
-
-@pytest.fixture(autouse=True)
-def three_cores():
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("three_cores")
 
 
 @pytest.fixture

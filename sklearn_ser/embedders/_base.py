@@ -215,6 +215,31 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         self.n_features_out_ = self._n_features()
         return self
 
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit_transform(self, X: Any, y: Any = None) -> Any:
+        """Embed each clip, as `fit` and then `transform` do, with one look at the parameters.
+
+        Parameters
+        ----------
+        X : sequence of n_clips clips, or ndarray of shape (n_clips, n_samples)
+            Paths, waveforms, (waveform, rate) pairs or dicts; see the user guide.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        X_out : ndarray of shape (n_clips, n_features), float32
+            See `transform`.
+
+        Raises
+        ------
+        ClipError
+            If a clip cannot be used and ``on_error="raise"``.
+        """
+        items = self._items(X, reset=True)
+        self.n_features_out_, embedded = self._embedded(items)
+        return embedded
+
     def transform(self, X: Any) -> Any:
         """Embed each clip.
 
@@ -235,7 +260,10 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
             If a clip cannot be used and ``on_error="raise"``.
         """
         self._validate_params()
-        items = self._items(X, reset=False)
+        return self._embedded(self._items(X, reset=False))[1]
+
+    def _embedded(self, items: list[Any]) -> tuple[int, Any]:
+        """Return the number of features, and those of each clip."""
         clips = self._clips(items)
         rows = None if self._gives_sequences() else self._rows()
         n_dims = len(self._dims())
@@ -261,16 +289,16 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
                 shared = not part.flags.writeable or id(part) in given
                 sequences[i] = part.copy() if shared else part
                 given.add(id(part))
-            return sequences
+            return n_features, sequences
         known = [part for part in parts if part is not None]
         if known and len(known) == len(parts):  # hundreds of times in a search: no second copy
             found = np.concatenate(known).reshape(len(known), -1, known[0].shape[1])
-            return found[:, :, :n_dims].reshape(len(known), -1)
+            return n_features, found[:, :, :n_dims].reshape(len(known), -1)
         embedded = np.full((len(clips), n_features), self._blank(), dtype=np.float32)
         for row, part in zip(embedded, parts, strict=True):
             if part is not None:
                 row[:] = part[:, :n_dims].ravel()
-        return embedded
+        return n_features, embedded
 
     def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
         """Return the name of each column that `transform` gives.

@@ -95,7 +95,7 @@ def rows_of_records(
         for clip, outcome in zip(clips, found, strict=True):
             if isinstance(outcome, ClipError):  # equal clips share it, but each is named
                 named = clip.error(outcome.cause, outcome.cure)
-                warnings.warn(f"{named} Its row is NaN.", ClipWarning, stacklevel=4)
+                warnings.warn(f"{named} Its row is NaN.", ClipWarning, stacklevel=5)
     return [None if isinstance(outcome, ClipError) else outcome for outcome in found]
 
 

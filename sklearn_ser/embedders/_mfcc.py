@@ -42,7 +42,8 @@ class MFCCEmbedder(BaseEmbedder):
     waveform_rate : float, default=None
         Sampling rate, in Hz, of clips given as bare waveforms; needed for those.
     n_jobs : int, default=None
-        Number of threads.
+        Number of threads. One is usually fastest: the steps are so short that threads wait for
+        each other.
     cache : str, path-like or None, default="auto"
         Where records are kept. "auto" is the environment variable ``SKLEARN_SER_CACHE`` or
         the platform's cache folder; None keeps nothing.

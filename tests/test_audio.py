@@ -609,13 +609,15 @@ def test_file_without_permission(speech, tmp_path):
         MFCCEmbedder(cache=None).transform([path])
 
 
+@pytest.mark.parametrize("method", ["transform", "fit_transform"])
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_each_bad_clip_is_named_even_if_their_contents_are_equal(n_jobs, speech):
+def test_each_bad_clip_is_named_even_if_their_contents_are_equal(n_jobs, method, speech):
     silence = (np.zeros(4000), RATE)
     X = [silence, (speech(), RATE), silence, None]
     embedder = MFCCEmbedder(on_error="warn", n_jobs=n_jobs, cache=None)
     with pytest.warns(ClipWarning) as caught:
-        embedded = embedder.transform(X)
+        embedded = getattr(embedder, method)(X)
+    assert {w.filename for w in caught} == {__file__}  # that of whoever called
     assert [str(w.message).split(":")[0] for w in caught] == [
         "clip 0 (waveform)",
         "clip 2 (waveform)",

@@ -215,7 +215,6 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         self.n_features_out_ = self._n_features()
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)
     def fit_transform(self, X: Any, y: Any = None) -> Any:
         """Embed each clip, as `fit` and then `transform` do, with one look at the parameters.
 
@@ -236,8 +235,10 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         ClipError
             If a clip cannot be used and ``on_error="raise"``.
         """
-        items = self._items(X, reset=True)
-        self.n_features_out_, embedded = self._embedded(items)
+        self._validate_params()
+        embedded = self._embedded(self._items(X, reset=True))
+        sequences = self._gives_sequences()
+        self.n_features_out_ = self._n_features() if sequences else embedded.shape[1]
         return embedded
 
     def transform(self, X: Any) -> Any:
@@ -260,10 +261,9 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
             If a clip cannot be used and ``on_error="raise"``.
         """
         self._validate_params()
-        return self._embedded(self._items(X, reset=False))[1]
+        return self._embedded(self._items(X, reset=False))
 
-    def _embedded(self, items: list[Any]) -> tuple[int, Any]:
-        """Return the number of features, and those of each clip."""
+    def _embedded(self, items: list[Any]) -> Any:
         clips = self._clips(items)
         rows = None if self._gives_sequences() else self._rows()
         n_dims = len(self._dims())
@@ -289,16 +289,16 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
                 shared = not part.flags.writeable or id(part) in given
                 sequences[i] = part.copy() if shared else part
                 given.add(id(part))
-            return n_features, sequences
+            return sequences
         known = [part for part in parts if part is not None]
         if known and len(known) == len(parts):  # hundreds of times in a search: no second copy
             found = np.concatenate(known).reshape(len(known), -1, known[0].shape[1])
-            return n_features, found[:, :, :n_dims].reshape(len(known), -1)
+            return found[:, :, :n_dims].reshape(len(known), -1)
         embedded = np.full((len(clips), n_features), self._blank(), dtype=np.float32)
         for row, part in zip(embedded, parts, strict=True):
             if part is not None:
                 row[:] = part[:, :n_dims].ravel()
-        return n_features, embedded
+        return embedded
 
     def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
         """Return the name of each column that `transform` gives.

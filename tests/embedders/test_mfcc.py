@@ -170,3 +170,14 @@ def test_features_that_are_not_finite_are_an_error_and_not_kept(speech, cache_fo
     with pytest.raises(ClipError, match=r"clip 0 \(waveform\): 5 of its features are NaN"):
         NaNMFCC().transform([(speech(), RATE)])
     assert not list(cache_folder.rglob("*.npy"))
+
+
+@pytest.mark.parametrize("pooling", ["mean", ["mean", "max"], None])
+def test_fit_transform_leaves_what_fit_does(pooling, speech):
+    X = [(speech(), RATE)]
+    embedder = MFCCEmbedder(13, 1, pooling, cache=None)
+    fitted = clone(embedder).fit(X)
+    embedded = embedder.fit_transform(X)
+    np.testing.assert_array_equal(embedded[0], fitted.transform(X)[0])
+    assert vars(embedder) == vars(fitted)
+    np.testing.assert_array_equal(embedder.get_feature_names_out(), fitted.get_feature_names_out())

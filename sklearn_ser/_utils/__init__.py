@@ -1,0 +1,5 @@
+"""What every room may use: labels and speakers that survive, or are refused."""
+
+from sklearn_ser._utils._labels import as_labels, as_speakers, is_missing
+
+__all__ = ["as_labels", "as_speakers", "is_missing"]

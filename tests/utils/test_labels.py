@@ -1,0 +1,93 @@
+"""Labels and speakers are taken whole, or refused with the rows that are at fault."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from sklearn_ser._utils import as_labels, as_speakers, is_missing
+
+NAMES = ["anger", "sadness", "neutral"]
+CONTAINERS = {
+    "list": list,
+    "tuple": tuple,
+    "object array": lambda names: np.array(names, dtype=object),
+    "str array": lambda names: np.array(names, dtype=str),
+    "StringDType": lambda names: np.array(names, dtype=np.dtypes.StringDType()),
+    "column vector": lambda names: np.array(names, dtype=object)[:, None],
+    "Series": pd.Series,
+    "Series of objects": lambda names: pd.Series(names, dtype=object),
+    "categories": lambda names: pd.Series(names, dtype="category"),
+    "pyarrow Series": lambda names: pd.Series(names, dtype="string[pyarrow]"),
+    "one-column frame": lambda names: pd.DataFrame({"name": names}),
+    "polars": pl.Series,
+    "pyarrow": pa.array,
+    "bytes": lambda names: np.array([name.encode() for name in names]),
+}
+MISSING = [None, float("nan"), np.float32("nan"), pd.NA, pd.NaT, np.datetime64("NaT")]
+MISSING += ["", "  ", "nan", "None", "<NA>", "NaT"]
+
+
+@pytest.mark.parametrize("convert", [as_labels, as_speakers])
+@pytest.mark.parametrize("container", CONTAINERS.values(), ids=CONTAINERS)
+def test_names_are_whole_whatever_holds_them(convert, container):
+    names = convert(container(NAMES))
+    assert names.tolist() == NAMES
+    assert names.dtype.kind == "U"
+
+
+@pytest.mark.parametrize("convert", [as_labels, as_speakers])
+@pytest.mark.parametrize("value", MISSING, ids=repr)
+def test_a_missing_value_is_refused_with_its_row(convert, value):
+    with pytest.raises(ValueError, match=r"there: 2 of 4 clips have no .*rows 1, 3, counted"):
+        convert(["longer than one letter", value, "b", value], "there")
+    assert is_missing(["longer than one letter", value]).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("name", ["NA", "N/A", "null", "none", "nano", "0", "True"])
+def test_names_that_look_missing_are_names(name):
+    assert as_speakers([name, "b"])[0] == as_labels([name, "b"])[0] == name
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[0, 1], [0.1, 3.5], np.array([1, 2]), pd.Series([0.5, 1]), [np.float32(1)], [1j], ["a", 3]],
+    ids=repr,
+)
+def test_numbers_are_no_emotions(values):
+    with pytest.raises(ValueError, match=r"as label .*regression"):
+        as_labels(values)
+
+
+def test_ratings_are_no_emotions_as_text_either():
+    with pytest.raises(ValueError, match="regression"):
+        as_labels(["0.1", "3.5"])
+    assert as_labels(["01", "3"]).tolist() == ["01", "3"]
+
+
+@pytest.mark.parametrize("value", [["a", "b"], np.array(["a", "b"]), ("a",), {"a": 1}], ids=repr)
+def test_several_emotions_of_a_clip_are_refused(value):
+    with pytest.raises(ValueError, match=r"several values as label .row 1"):
+        as_labels(["a", value])
+
+
+def test_speakers_may_be_whole_numbers():
+    values = [3, 3.0, np.int8(3), np.float32(3), "3", 2**60 + 1]
+    assert as_speakers(values).tolist() == ["3"] * 5 + [str(2**60 + 1)]
+
+
+@pytest.mark.parametrize("value", [1.5, float("inf")])
+def test_speakers_are_no_fractions(value):
+    with pytest.raises(ValueError, match=r"not whole as speaker .row 0"):
+        as_speakers([value, 1])
+
+
+def test_unicode_is_composed_and_white_space_stripped():
+    assert as_labels(["A\u0308rger", " \u00c4rger\t"]).tolist() == ["\u00c4rger"] * 2
+
+
+@pytest.mark.parametrize("values", ["anger", None, 3])
+def test_one_value_is_no_column(values):
+    with pytest.raises(ValueError, match="one value a clip"):
+        as_labels(values)

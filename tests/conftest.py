@@ -1,7 +1,13 @@
 """Signals and folders that every test may use."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Each worker has a core; threads of several that share it would wait for each other. It has
+    # to be set before NumPy and torch are imported.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import numpy.typing as npt

@@ -49,14 +49,16 @@ def database(files, emotions, speakers=None, segments=None):
 def test_audformat(paths, tmp_path, saved):
     db = database(paths, ["anger", "joy", None], ["1", "2", "3"])
     db.save(str(tmp_path))
-    corpus = load_audformat(tmp_path if saved else db)
+    with pytest.warns(UserWarning, match="1 of 3 clips of table 'emotion' have no label"):
+        corpus = load_audformat(tmp_path if saved else db)
     assert corpus.y.tolist() == ["anger", "happiness"]
     assert corpus.frame["code"].tolist() == ["anger", "joy"]
     assert corpus.groups.tolist() == ["1", "2"]
     assert [str(tmp_path / path) for path in paths[:2]] == corpus.X
     assert "Three clips." in corpus.DESCR
     assert "CC0-1.0" in corpus.DESCR
-    assert load_audformat(db, speaker=None).groups is None
+    with pytest.warns(UserWarning, match="1 of 3 clips"):
+        assert load_audformat(db, speaker=None).groups is None
 
 
 def test_audformat_segments(paths, tmp_path):

@@ -134,7 +134,7 @@ def as_classes(values: Any, name: str = "y") -> npt.NDArray[Any]:
         If targets are missing, hold several values, are numbers that are not whole (a
         regression's), or are partly text and partly numbers.
     """
-    from sklearn.utils import column_or_1d
+    from sklearn.utils import assert_all_finite, column_or_1d
     from sklearn.utils.multiclass import type_of_target
 
     given = _converted(values, name, "label", _class)
@@ -142,8 +142,10 @@ def as_classes(values: Any, name: str = "y") -> npt.NDArray[Any]:
         raise ValueError(f"{name}: some labels are text, others are numbers. Make them one kind.")
     plain = isinstance(values, np.ndarray) and values.dtype.kind not in "OT"
     classes = values if plain else np.array(given)
-    if np.ndim(values) == 2:  # scikit-learn's warning of it
+    if getattr(values, "ndim", 1) == 2:  # scikit-learn's warning of it
         classes = column_or_1d(classes.reshape(-1, 1), warn=True)
+    if classes.dtype.kind == "f":
+        assert_all_finite(classes, input_name=name)
     if given and (kind := type_of_target(classes, input_name=name)) not in ("binary", "multiclass"):
         raise ValueError(f"Unknown label type: {kind}. {name}: {REGRESSION}")
     return classes

@@ -198,7 +198,8 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
             If a clip cannot be used, though the embedder's ``on_error`` is "nan": it has no
             emotion. `predict_proba` gives NaN for it, and `recognize` a row that says why.
         """
-        return most_probable(self.classes_, self.predict_proba(X))
+        chances = self.predict_proba(X)
+        return most_probable(self.classes_, chances)
 
     def recognize(
         self,

@@ -221,6 +221,13 @@ def test_codes_are_classes_of_a_classifier(y):
     assert head.classes_.dtype == np.array(y).dtype
 
 
+@pytest.mark.parametrize("value", MISSING, ids=repr)
+def test_speakers_need_not_be_known_to_predict(value):
+    head = MLPHead(speaker="speaker", max_epochs=1, random_state=0).fit(framed(SPEAKERS), EMOTIONS)
+    predicted = head.predict(framed(spoilt(SPEAKERS, value)))
+    assert predicted.tolist() == head.predict(framed(SPEAKERS)).tolist()
+
+
 def test_text_and_numbers_are_not_mixed():
     with pytest.raises(ValueError, match="some labels are text, others are numbers"):
         MLPHead().fit(X, ["a", 1] * 3, SPEAKERS)

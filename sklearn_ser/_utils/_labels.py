@@ -272,7 +272,8 @@ def _text(value: Any) -> str:
 
 def as_list(values: Any) -> list[Any]:
     """Return the values of a one-dimensional array-like."""
-    if isinstance(values, (str, bytes)) or np.isscalar(values) or values is None:
+    single = np.isscalar(values) or getattr(values, "ndim", 1) == 0
+    if isinstance(values, (str, bytes)) or single or values is None:
         raise ValueError(f"{values!r:.60} is not one value a clip, but a single one.")
     for method in ("to_list", "to_pylist", "tolist"):  # pandas and polars; pyarrow; NumPy
         if hasattr(values, method):

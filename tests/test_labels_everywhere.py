@@ -358,6 +358,11 @@ def test_nothing_is_learnt_from_frames_that_are_nan(speech_corpus, row):
         head.fit(clips, speech_corpus.y, speech_corpus.groups)
 
 
+def test_a_network_that_diverged_has_no_emotions():
+    with pytest.raises(ValueError, match="training diverged: after 3 epochs"):
+        MLPHead(learning_rate=1e30, max_epochs=3, random_state=0).fit(X, EMOTIONS, SPEAKERS)
+
+
 @pytest.mark.parametrize("value", MISSING, ids=repr)
 def test_a_pretrained_model_refuses_missing_labels_and_names(monkeypatch, value):
     monkeypatch.setattr(PretrainedEmotionClassifier, "_dims", lambda self: ["anger", "sadness"])

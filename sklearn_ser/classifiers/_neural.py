@@ -90,7 +90,8 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         Raises
         ------
         ValueError
-            If emotions or speakers are missing, or emotions are numbers that are not whole.
+            If emotions or speakers are missing, or emotions are numbers that are not whole; or if
+            training diverges.
         """
         clips, speakers = self._split(X, groups, reset=True)
         y = self._check_y(y, len(clips))
@@ -132,6 +133,11 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             lengths=lengths,
             **self._further(clips, codes, rows, seed),
         )
+        if not np.isfinite(trained.valid_scores).all():
+            raise ValueError(
+                f"training diverged: after {len(trained.history['epoch'])} epochs the scores of "
+                "held-out clips are not finite. Lower learning_rate, or standardise X."
+            )
         self.weights_, self.history_ = trained.weights, trained.history
         self.n_epochs_ = int(self.history_["valid_loss"].argmin()) + 1
         self.temperature_ = 1.0

@@ -12,7 +12,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["as_labels", "as_speakers", "is_missing"]
+__all__ = [
+    "as_classes",
+    "as_labels",
+    "as_list",
+    "as_speakers",
+    "check_lengths",
+    "composed",
+    "is_missing",
+    "most_probable",
+    "refuse_missing",
+]
 
 Labels = npt.NDArray[np.str_]
 N_ROWS_NAMED = 5
@@ -40,7 +50,33 @@ def is_missing(values: Any) -> npt.NDArray[np.bool_]:
     -------
     missing : ndarray of bool of shape (n_clips,)
     """
-    return np.array([_is_missing(value) for value in _listed(values)], dtype=bool)
+    return np.array([_is_missing(value) for value in as_list(values)], dtype=bool)
+
+
+def refuse_missing(values: Any, name: str, what: str) -> None:
+    """Raise an error that says how many values are missing, and in which rows.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_clips,)
+    name, what : str
+        What they are called, and what each of them is: "y" and "label".
+    """
+    given = as_list(values)
+    missing = np.flatnonzero(is_missing(given)).tolist()
+    if missing:
+        raise ValueError(
+            f"{name}: {len(missing)} of {len(given)} clips have no {what} ({_rows(missing)}). "
+            "Fill these in, or leave the clips out."
+        )
+
+
+def check_lengths(**given: Any) -> None:
+    """Raise an error that gives all numbers if these are not as many; None is left aside."""
+    counts = {name: _n_rows(values) for name, values in given.items() if values is not None}
+    if len(set(counts.values())) > 1:
+        told = ", ".join(f"{name} has {count}" for name, count in counts.items())
+        raise ValueError(f"one row a clip is expected in each; {told} rows.")
 
 
 def as_labels(values: Any, name: str = "y") -> Labels:
@@ -66,10 +102,56 @@ def as_labels(values: Any, name: str = "y") -> Labels:
         If labels are missing, hold several emotions, or are numbers: those are targets of a
         regression (arousal, valence), or codes that need names.
     """
-    return _as_text(values, name, "label", _label)
+    texts = _converted(values, name, "label", _label)
+    if texts and all(FRACTION.fullmatch(text) for text in texts):
+        raise ValueError(
+            f"{name}: all {len(texts)} clips have a number as label, the first is {texts[0]!r}. "
+            f"{REGRESSION}"
+        )
+    return np.array(texts, dtype=str)
 
 
-def as_speakers(values: Any, name: str = "groups") -> Labels:
+def as_classes(values: Any, name: str = "y") -> npt.NDArray[Any]:
+    """Return the targets of a scikit-learn classifier as they are: text, or whole numbers.
+
+    Unlike :func:`as_labels`, which is for corpora, this takes codes, as scikit-learn's searches
+    pass them, and changes no label, as `predict` has to return those of `fit`.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_clips,)
+        A list, an array of any dtype, a Series of pandas or polars, …
+    name : str
+        What they are called, for errors.
+
+    Returns
+    -------
+    classes : ndarray of shape (n_clips,)
+
+    Raises
+    ------
+    ValueError
+        If targets are missing, hold several values, are numbers that are not whole (a
+        regression's), or are partly text and partly numbers.
+    """
+    from sklearn.utils import assert_all_finite, column_or_1d
+    from sklearn.utils.multiclass import type_of_target
+
+    given = _converted(values, name, "label", _class)
+    if len({isinstance(value, (str, bytes)) for value in given}) > 1:
+        raise ValueError(f"{name}: some labels are text, others are numbers. Make them one kind.")
+    plain = isinstance(values, np.ndarray) and values.dtype.kind not in "OT"
+    classes = values if plain else np.array(given)
+    if getattr(values, "ndim", 1) == 2:  # scikit-learn's warning of it
+        classes = column_or_1d(classes.reshape(-1, 1), warn=True)
+    if classes.dtype.kind == "f":
+        assert_all_finite(classes, input_name=name)
+    if given and (kind := type_of_target(classes, input_name=name)) not in ("binary", "multiclass"):
+        raise ValueError(f"Unknown label type: {kind}. {name}: {REGRESSION}")
+    return classes
+
+
+def as_speakers(values: Any, name: str = "groups", *, fractions: bool = False) -> Labels:
     """Return speaker labels as text, each as long as it is; whole numbers are taken too.
 
     Parameters
@@ -78,6 +160,8 @@ def as_speakers(values: Any, name: str = "groups") -> Labels:
         Text or whole numbers. 3 and 3.0 are the same speaker.
     name : str
         What they are called, for errors: "groups", "the column speaker".
+    fractions : bool
+        Whether numbers that are not whole are taken as well.
 
     Returns
     -------
@@ -88,7 +172,36 @@ def as_speakers(values: Any, name: str = "groups") -> Labels:
     ValueError
         If speakers are missing, or are neither text nor whole numbers.
     """
-    return _as_text(values, name, "speaker", _speaker)
+    convert = _speaker_or_number if fractions else _speaker
+    return np.array(_converted(values, name, "speaker", convert), dtype=str)
+
+
+def composed(text: str) -> str:
+    """Return text in composed Unicode (NFC): file names of a Mac are decomposed."""
+    return unicodedata.normalize("NFC", text)
+
+
+def most_probable(classes: npt.NDArray[Any], probabilities: Any) -> npt.NDArray[Any]:
+    """Return the class with the highest probability (or score) of each clip.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,)
+    probabilities : array-like of shape (n_clips, n_classes)
+
+    Raises
+    ------
+    ValueError
+        If a clip has NaN, as one that could not be used: it has no most probable class.
+    """
+    unknown = np.isnan(probabilities).any(axis=1)
+    if unknown.any():
+        rows = np.flatnonzero(unknown).tolist()
+        raise ValueError(
+            f"{len(rows)} of {len(unknown)} clips cannot be used, so that they have no label "
+            f"({_rows(rows)}). Leave them out; predict_proba gives them NaN."
+        )
+    return classes[np.argmax(probabilities, axis=1)]
 
 
 class _Refused(Exception):
@@ -98,19 +211,15 @@ class _Refused(Exception):
         super().__init__(what, cure)
 
 
-def _as_text(values: Any, name: str, what: str, convert: Callable[[Any], str]) -> Labels:
-    given = _listed(values)
-    missing = [i for i, value in enumerate(given) if _is_missing(value)]
-    if missing:
-        raise ValueError(
-            f"{name}: {len(missing)} of {len(given)} clips have no {what} ({_rows(missing)}). "
-            "Fill these in, or leave the clips out."
-        )
-    texts: list[str] = []
+def _converted(values: Any, name: str, what: str, convert: Callable[[Any], Any]) -> list[Any]:
+    """Return what `convert` makes of each value; raise an error if any is missing or refused."""
+    given = as_list(values)
+    refuse_missing(given, name, what)
+    found: list[Any] = []
     refused: dict[tuple[str, str], list[int]] = {}
     for i, value in enumerate(given):
         try:
-            texts.append(convert(value))
+            found.append(convert(value))
         except _Refused as refusal:
             refused.setdefault(refusal.args, []).append(i)
     for (instead, cure), rows in refused.items():
@@ -118,18 +227,26 @@ def _as_text(values: Any, name: str, what: str, convert: Callable[[Any], str]) -
             f"{name}: {len(rows)} of {len(given)} clips have {instead} as {what} ({_rows(rows)}; "
             f"the first is {given[rows[0]]!r:.60}). {cure}"
         )
-    if what == "label" and texts and all(FRACTION.fullmatch(text) for text in texts):
-        raise ValueError(
-            f"{name}: all {len(given)} clips have a number as label, the first is {given[0]!r}. "
-            f"{REGRESSION}"
-        )
-    return np.array(texts, dtype=str)
+    return found
 
 
 def _label(value: Any) -> str:
     if isinstance(value, Number) and not isinstance(value, (bool, np.bool_)):
         raise _Refused("a number", REGRESSION)
     return _text(value)
+
+
+def _class(value: Any) -> Any:
+    return value if isinstance(value, (Number, np.bool_, str, bytes)) else _text(value)
+
+
+def _speaker_or_number(value: Any) -> str:
+    try:
+        return _speaker(value)
+    except _Refused:
+        if isinstance(value, Real):
+            return str(value)
+        raise
 
 
 def _speaker(value: Any) -> str:
@@ -147,15 +264,16 @@ def _text(value: Any) -> str:
         except UnicodeDecodeError:
             raise _Refused("bytes that are not UTF-8", "Decode them.") from None
     if isinstance(value, (str, bool, np.bool_)):
-        return unicodedata.normalize("NFC", str(value).strip())
+        return composed(str(value).strip())
     if isinstance(value, Collection) or hasattr(value, "__array__"):
         raise _Refused("several values", "One is expected: choose one, or leave these clips out.")
     raise _Refused(f"a value of type {type(value).__name__}", "Text is expected.")
 
 
-def _listed(values: Any) -> list[Any]:
+def as_list(values: Any) -> list[Any]:
     """Return the values of a one-dimensional array-like."""
-    if isinstance(values, (str, bytes)) or np.isscalar(values) or values is None:
+    single = np.isscalar(values) or getattr(values, "ndim", 1) == 0
+    if isinstance(values, (str, bytes)) or single or values is None:
         raise ValueError(f"{values!r:.60} is not one value a clip, but a single one.")
     for method in ("to_list", "to_pylist", "tolist"):  # pandas and polars; pyarrow; NumPy
         if hasattr(values, method):
@@ -165,8 +283,8 @@ def _listed(values: Any) -> list[Any]:
             raise ValueError(
                 f"one column is expected, one value a clip; got the columns {list(values.columns)}."
             )
-        return _listed(values[values.columns[0]])
-    return list(values)
+        return as_list(values[values.columns[0]])
+    return as_list(np.asarray(values)) if hasattr(values, "__array__") else list(values)
 
 
 def _flat(given: Any, values: Any) -> list[Any]:
@@ -184,6 +302,11 @@ def _is_missing(value: Any) -> bool:
     if isinstance(value, np.datetime64):
         return bool(np.isnat(value))
     return isinstance(value, Number) and bool(value != value)
+
+
+def _n_rows(values: Any) -> int:
+    shape = getattr(values, "shape", None)  # of frames and arrays
+    return int(shape[0]) if shape else len(values)
 
 
 def _rows(rows: Sequence[int]) -> str:

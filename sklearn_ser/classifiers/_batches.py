@@ -30,11 +30,12 @@ class Sequences(Dataset[Any]):
     targets : ndarray of shape (n_rows,), int
         Codes of their emotions.
     check : callable
-        Raises an error if a clip's frames are not what they should be.
+        Raises an error if a clip's frames are not what they should be; takes them, and the clip's
+        row.
     """
 
     def __init__(
-        self, clips: Any, rows: Array, targets: Array, check: Callable[[Array], None]
+        self, clips: Any, rows: Array, targets: Array, check: Callable[[Array, int], None]
     ) -> None:
         self.clips, self.rows, self.targets, self.check = clips, rows, targets, check
 
@@ -46,9 +47,10 @@ class Sequences(Dataset[Any]):
 
     def __getitems__(self, batch: list[int]) -> list[tuple[Array, int]]:
         """Return the pairs of a batch, all read at once."""
-        found = self.clips[self.rows[np.asarray(batch)]]
-        for frames in found:
-            self.check(frames)
+        rows = self.rows[np.asarray(batch)]
+        found = self.clips[rows]
+        for frames, row in zip(found, rows.tolist(), strict=True):
+            self.check(frames, row)
         return [(frames, int(self.targets[i])) for frames, i in zip(found, batch, strict=True)]
 
 

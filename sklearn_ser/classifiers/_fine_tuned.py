@@ -293,7 +293,7 @@ class FineTunedClassifier(NeuralClassifier):
             raise TypeError(f"speaker={self.speaker!r} needs X to be a frame of clips.")
         column = find_speaker_column(self.speaker, len(names), names)
         clips = X[[name for i, name in enumerate(X.columns) if i != column]]
-        return clips, X[X.columns[column]].to_numpy().astype(str)
+        return clips, X[X.columns[column]]
 
     def _frozen(self) -> SSLEmbedder:
         """Return what makes the states that enter the first layer that is trained."""
@@ -315,7 +315,7 @@ class FineTunedClassifier(NeuralClassifier):
         from sklearn_ser.classifiers._batches import Sequences
 
         targets = np.zeros(len(rows), np.int64) if codes is None else codes[rows]
-        return Sequences(clips, rows, targets, lambda states: None)
+        return Sequences(clips, rows, targets, lambda states, row: None)
 
     def _module(self) -> Any:
         from sklearn_ser.speech_models._trainable import FineTunedNetwork, add_lora, last_layers

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.utils import check_random_state, column_or_1d, compute_class_weight
+from sklearn.utils import check_random_state, compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_ser._utils import as_classes, as_speakers, most_probable
 from sklearn_ser.classifiers._training import hold_out_speakers, temperature_of, train
 
 __all__ = ["NeuralClassifier"]
@@ -46,7 +46,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
 
     @abstractmethod
     def _split(self, X: Any, groups: Any, reset: bool) -> tuple[Any, Any]:
-        """Return the clips, and who speaks or None; a method of the input, checked."""
+        """Return the clips, checked, and their speaker labels as they are, or None."""
 
     @abstractmethod
     def _prepare(self, clips: Any, train: Array) -> Array | None:
@@ -81,14 +81,26 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         y : array-like of shape (n_clips,)
             Emotions.
         groups : array-like of shape (n_clips,), default=None
-            Who speaks, if no column of X tells.
+            Speaker labels, if no column of X holds them.
 
         Returns
         -------
         self : object
+
+        Raises
+        ------
+        ValueError
+            If emotions or speakers are missing, or emotions are numbers that are not whole; or if
+            training diverges.
         """
         clips, speakers = self._split(X, groups, reset=True)
         y = self._check_y(y, len(clips))
+        if speakers is not None:
+            speakers = as_speakers(
+                speakers, f"column {self.speaker!r} of X" if groups is None else "groups"
+            )
+            if len(speakers) != len(clips):
+                raise ValueError(f"{len(clips)} clips and {len(speakers)} speakers do not match.")
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
@@ -121,6 +133,11 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             lengths=lengths,
             **self._further(clips, codes, rows, seed),
         )
+        if not np.isfinite(trained.valid_scores).all():
+            raise ValueError(
+                f"training diverged: after {len(trained.history['epoch'])} epochs the scores of "
+                "held-out clips are not finite. Lower learning_rate, or standardise X."
+            )
         self.weights_, self.history_ = trained.weights, trained.history
         self.n_epochs_ = int(self.history_["valid_loss"].argmin()) + 1
         self.temperature_ = 1.0
@@ -169,9 +186,14 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         emotions : ndarray of shape (n_clips,)
+
+        Raises
+        ------
+        ValueError
+            If a clip cannot be used, though an embedder's ``on_error`` is "nan".
         """
-        best = self._scores(X).argmax(axis=1)
-        return self.classes_[best]
+        scores = self._scores(X)
+        return most_probable(self.classes_, scores)
 
     def _scores(self, X: Any) -> npt.NDArray[np.float64]:
         import torch
@@ -199,8 +221,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
-        check_classification_targets(y)
-        y = column_or_1d(y, warn=True)
+        y = as_classes(y)
         if len(y) != n_clips:
             raise ValueError(f"{n_clips} clips and {len(y)} emotions do not match.")
         return y

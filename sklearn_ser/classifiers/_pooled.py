@@ -17,15 +17,13 @@ class PooledClassifier(NeuralClassifier):
     """A network on a matrix of features, one row a clip, one column of which may be the speaker."""
 
     def _split(self, X: Any, groups: Any, reset: bool) -> tuple[Any, Any]:
-        X = validate_data(
-            self, X, reset=reset, dtype=None if self.speaker is not None else np.float32
-        )
         if self.speaker is None:
-            return X, groups
+            return validate_data(self, X, reset=reset, dtype=np.float32), groups
+        X = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
         names = list(getattr(self, "feature_names_in_", []))
         column = find_speaker_column(self.speaker, X.shape[1], names)
         features = check_array(np.delete(X, column, axis=1), dtype=np.float32, estimator=self)
-        return features, X[:, column].astype(str) if groups is None else groups
+        return features, X[:, column] if groups is None else groups
 
     def _prepare(self, clips: Any, train: Array) -> None:
         self.n_features_ = clips.shape[1]

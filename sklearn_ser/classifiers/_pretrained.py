@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import abstractmethod
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any, ClassVar
@@ -11,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import assert_all_finite, check_consistent_length, column_or_1d
+from sklearn.utils.validation import check_array, check_consistent_length
 
+from sklearn_ser._utils import as_classes, is_missing, most_probable
 from sklearn_ser.audio import Clip
 from sklearn_ser.datasets._labels import canonical
 from sklearn_ser.embedders import BaseEmbedder
@@ -115,9 +116,13 @@ class _PretrainedModel(BaseEmbedder):
         """
         super().fit(X)
         if y is not None:
+            y = self._check_targets(y)
             check_consistent_length(X, y)
-            assert_all_finite(y, input_name="y")
         return self
+
+    @abstractmethod
+    def _check_targets(self, y: Any) -> Any:
+        """Return targets as an array, or raise an error."""
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -252,22 +257,22 @@ class PretrainedEmotionClassifier(ClassifierMixin, _PretrainedModel):
         Raises
         ------
         ValueError
-            If `label_map` names labels that the model does not have, or `y` has none in common
-            with `classes_`.
+            If `label_map` names labels that the model does not have, or gives no name; or `y` has
+            none in common with `classes_`, or labels of it are missing.
         """
         super().fit(X, y)
-        classes = self.classes_
-        if y is None:
-            return self
-        y = column_or_1d(y, warn=True)
-        check_classification_targets(y)
+        self._labels()
+        return self
+
+    def _check_targets(self, y: Any) -> Any:
+        y, classes = as_classes(y), self.classes_
         # Numbers may be codes of labels: cross_val_predict passes them.
-        if y.dtype.kind in "OU" and not set(y) & set(classes):
+        if y.dtype.kind == "U" and not set(y) & set(classes):
             raise ValueError(
                 f"y has the labels {sorted(set(map(str, y)))}, of which {self.model} knows none: "
                 f"its classes are {classes.tolist()}. Set label_map."
             )
-        return self
+        return y
 
     def predict_proba(self, X: Any) -> Array:
         """Return the probability of each class.
@@ -309,14 +314,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, _PretrainedModel):
         ValueError
             If one cannot be used otherwise.
         """
-        probabilities = self.predict_proba(X)
-        unusable = np.flatnonzero(np.isnan(probabilities).any(axis=1)).tolist()
-        if unusable:
-            raise ValueError(
-                f"the clips {unusable} cannot be used, so they have no label. Leave them out; "
-                "predict_proba gives them NaN."
-            )
-        return self.classes_[probabilities.argmax(axis=1)]
+        return most_probable(self.classes_, self.predict_proba(X))
 
     def _labels(self) -> npt.NDArray[Any]:
         """Return what each of the model's labels is called here."""
@@ -328,6 +326,10 @@ class PretrainedEmotionClassifier(ClassifierMixin, _PretrainedModel):
         if unknown := sorted(set(self.label_map) - set(own), key=str):
             raise ValueError(
                 f"label_map names {unknown}, which {self.model} does not have; it has {own}."
+            )
+        if nameless := [k for k, name in self.label_map.items() if is_missing([name])[0]]:
+            raise ValueError(
+                f"label_map gives no name to {nameless}. Leave them out to keep theirs."
             )
         return np.array([self.label_map.get(label, label) for label in own])
 
@@ -444,6 +446,9 @@ class PretrainedEmotionRegressor(RegressorMixin, _PretrainedModel):
             If a clip cannot be used and ``on_error="raise"``.
         """
         return np.asarray(self.transform(X))
+
+    def _check_targets(self, y: Any) -> Any:
+        return check_array(y, dtype=np.float64, ensure_2d=False, input_name="y")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -194,12 +194,13 @@ class SequenceClassifier(NeuralClassifier):
             raise TypeError(f"speaker={self.speaker!r} needs X to be a frame of clips.")
         column = find_speaker_column(self.speaker, X.shape[1], list(map(str, X.columns)))
         clips = X[[name for i, name in enumerate(X.columns) if i != column]]
-        who = X[X.columns[column]].to_numpy().astype(str)
-        return _Embedded(clips, self.embedder_), who if groups is None else groups
+        speakers = X[X.columns[column]] if groups is None else groups
+        return _Embedded(clips, self.embedder_), speakers
 
     def _prepare(self, clips: Any, train: Array) -> Array:
         self.scaler_, lengths = StandardScaler(), []
-        for frames in _each(clips, train):
+        for frames, row in zip(_each(clips, train), train.tolist(), strict=True):
+            _refuse_nan(frames, row)
             self.scaler_.partial_fit(frames)
             lengths.append(len(frames))
         self.n_features_ = self.scaler_.n_features_in_
@@ -219,9 +220,15 @@ class SequenceClassifier(NeuralClassifier):
         from sklearn_ser.classifiers._batches import Sequences
 
         targets = np.zeros(len(rows), np.int64) if codes is None else codes[rows]
-        return Sequences(clips, rows, targets, self._check_frames)
 
-    def _check_frames(self, frames: Array) -> None:
+        def check(frames: Array, row: int) -> None:
+            self._check_shape(frames)
+            if codes is not None:  # in prediction, what cannot be used gets NaN
+                _refuse_nan(frames, row)
+
+        return Sequences(clips, rows, targets, check)
+
+    def _check_shape(self, frames: Array) -> None:
         if frames.ndim != 2 or frames.shape[1] != self.n_features_:
             raise ValueError(
                 f"frames of shape {frames.shape}: (n_frames, {self.n_features_}) was expected."
@@ -273,7 +280,11 @@ def _as_sequences(X: Any) -> Array:
                 f"clip {i}: an array of shape (n_frames, n_features) was expected, got shape "
                 f"{frames.shape}. Embed clips with pooling=None."
             )
-        if not np.isfinite(frames).all():
-            raise ValueError(f"clip {i}: its frames hold NaN or infinity. Leave it out.")
+        _refuse_nan(frames, i)
         sequences[i] = frames
     return sequences
+
+
+def _refuse_nan(frames: Array, row: int) -> None:
+    if not np.isfinite(frames).all():
+        raise ValueError(f"clip {row}: its frames hold NaN or infinity. Leave it out.")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any
 
 import pandas as pd
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import HasMethods, validate_params
 
+from sklearn_ser._utils import is_missing, refuse_missing
 from sklearn_ser.datasets._corpus import as_corpus, existing_folder
 from sklearn_ser.datasets._labels import canonical
 
@@ -42,8 +44,8 @@ def load_audformat(
     emotion : str, default="emotion"
         Its column that holds them.
     speaker : str or None, default="speaker"
-        The column that holds the speakers, in that table or in any other that knows its files.
-        None, or a database without one: ``groups`` is None.
+        The column that holds the speakers, in that table or in others that know its segments or
+        files. None, or a database that knows no speaker: ``groups`` is None.
 
     Returns
     -------
@@ -56,7 +58,13 @@ def load_audformat(
     Raises
     ------
     ValueError
-        If no table has such a column, or several have, or it holds no label.
+        If no table has such a column, or several have, or it holds no label, or numbers; or if
+        speakers of some clips are unknown.
+
+    Warns
+    -----
+    UserWarning
+        If clips have no label: they are left out.
 
     References
     ----------
@@ -83,34 +91,51 @@ def load_audformat(
     if table not in labelled:
         raise ValueError(f"table {table!r} is none of those with {emotion!r}: {labelled}.")
     labels = database[table].get()
-    labels = labels[labels[emotion].notna()]
-    if not len(labels):
+    unlabelled = is_missing(labels[emotion])
+    if unlabelled.all():
         raise ValueError(f"the column {emotion!r} of table {table!r} holds no label.")
+    if unlabelled.any():
+        warnings.warn(
+            f"{unlabelled.sum()} of {len(labels)} clips of table {table!r} have no label in "
+            f"{emotion!r}: they are left out.",
+            stacklevel=3,
+        )
+    labels = labels[~unlabelled]
     index = labels.index
     files = index.get_level_values("file")
     frame = labels.reset_index(drop=True).rename(columns={emotion: "code"})
-    frame["code"] = frame["code"].astype(str)
     frame["emotion"] = [canonical(code) for code in frame["code"]]
+    frame["code"] = frame["code"].astype(str)
     root = database.root or ""
     frame["path"] = [os.path.normpath(os.path.join(root, file)) for file in files]
     if "start" in index.names:
         frame["start"] = index.get_level_values("start").total_seconds()
         frame["end"] = index.get_level_values("end").total_seconds()
-    speakers = None if speaker is None else _speakers(database, table, speaker, files)
-    if speakers is not None:
+    frame = frame.drop(columns="speaker", errors="ignore")
+    speakers = [None] if speaker is None else _speakers(database, table, speaker, index)
+    if any(known is not None for known in speakers):
+        name = f"speaker={speaker!r}, of clips with labels (speaker=None loads none)"
+        refuse_missing(speakers, name, "speaker")
         frame["speaker"] = speakers
     licence = f"{database.description or ''}\n\nLicence: {database.license or 'not told'}."
     return as_corpus(database.name, frame, licence.strip())
 
 
-def _speakers(database: Any, table: str, column: str, files: pd.Index) -> list[str] | None:
-    """Return each file's speaker, from the first table that knows all of them."""
+def _speakers(database: Any, table: str, column: str, index: pd.Index) -> list[Any]:
+    """Return the speaker of each segment or file, None where no table knows it.
+
+    Of tables that hold the very segment, or its file with one speaker, the first one counts.
+    """
+    found: dict[Any, Any] = {}
+    files: dict[str, Any] = {}
     for name in [table, *(other for other in database.tables if other != table)]:
         if column in database[name].columns:
-            known = database[name][column].get().dropna()
-            by_file = dict(
-                zip(known.index.get_level_values("file"), known.astype(str), strict=True)
+            known = database[name][column].get()
+            known = known[~is_missing(known)]
+            found = {**dict(zip(known.index, known, strict=True)), **found}
+            alone = known.groupby(level="file").agg(
+                lambda its: its.iloc[0] if its.nunique() == 1 else None
             )
-            if all(file in by_file for file in files):
-                return [by_file[file] for file in files]
-    return None
+            files = {**alone.dropna().to_dict(), **files}
+    of_files = zip(index, index.get_level_values("file"), strict=True)
+    return [found.get(row, files.get(file)) for row, file in of_files]

@@ -7,12 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from sklearn.utils import Bunch
 
+from sklearn_ser._utils import as_labels, as_list, as_speakers, check_lengths, is_missing
 from sklearn_ser.audio import SEGMENT_FIELDS
 
-__all__ = ["AUDIO_SUFFIXES", "as_corpus", "corpus_frame", "existing_folder"]
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "as_corpus",
+    "check_corpus",
+    "corpus_frame",
+    "existing_folder",
+    "known_speakers",
+]
 
 # What columns of a frame are called, and their order; a corpus has those that it tells.
 COLUMNS = ["path", "emotion", "code", "speaker", "sex", "session", "sentence", "intensity"]
@@ -43,20 +52,31 @@ def as_corpus(
 ) -> Bunch:
     """Return a corpus from a frame with the columns path, emotion and, if known, speaker.
 
-    Where the number of clips is published and another one was found, a warning says so.
+    Where the number of clips is published and another one was found, a warning says so. A frame
+    without any speaker makes a corpus whose speakers are unknown.
+
+    Raises
+    ------
+    ValueError
+        If an emotion is missing or is none (several, a number), or speakers are missing in part.
     """
     frame = frame.reset_index(drop=True)
+    y, groups = as_labels(frame["emotion"], f"column emotion of {name}"), None
+    frame["emotion"] = y
+    if "speaker" in frame and is_missing(frame["speaker"]).all():
+        frame = frame.drop(columns="speaker")
+    elif "speaker" in frame:
+        frame["speaker"] = groups = as_speakers(frame["speaker"], f"column speaker of {name}")
     if published is not None and len(frame) != published:
         message = f"{len(frame)} clips of {name} were found; complete, it has {published}."
         warnings.warn(message, stacklevel=3)
-    groups = frame["speaker"].to_numpy(dtype=str) if "speaker" in frame else None
     emotions = frame["emotion"].value_counts().sort_index()
     counts = ", ".join(f"{emotion} {count}" for emotion, count in emotions.items())
     speakers = "unknown speakers" if groups is None else f"{len(np.unique(groups))} speakers"
     return Bunch(
         name=name,
         X=_clips(frame),
-        y=frame["emotion"].to_numpy(dtype=str),
+        y=y,
         groups=groups,
         frame=frame[[*(c for c in COLUMNS if c in frame), *(c for c in frame if c not in COLUMNS)]],
         DESCR=f"{description}\n\nHere: {len(frame)} clips by {speakers}: {counts}.",
@@ -76,14 +96,38 @@ def _clips(frame: pd.DataFrame) -> list[Any]:
     ]
 
 
+def check_corpus(corpus: Any, name: str | None = None) -> Bunch:
+    """Return a corpus whose emotions and speakers (if it has any) are text, one of each a clip.
+
+    Raises
+    ------
+    ValueError
+        If any is missing, or emotions are several or numbers, or X, y and groups are not as long.
+    """
+    name = name or corpus.get("name", "corpus")
+    groups = corpus.get("groups")
+    y = as_labels(corpus.y, f"y of {name}")
+    groups = None if groups is None else as_speakers(groups, f"groups of {name}")
+    check_lengths(X=corpus.X, y=y, groups=groups, frame=corpus.get("frame"))
+    return Bunch(**{**corpus, "y": y, "groups": groups})
+
+
 def corpus_frame(corpus: Any) -> pd.DataFrame:
     """Return a corpus's frame, or a new one, with its emotions and, if known, its speakers."""
-    y, frame = np.asarray(corpus.y), corpus.get("frame")
+    y, frame, groups = as_labels(corpus.y), corpus.get("frame"), corpus.get("groups")
+    check_lengths(X=corpus.X, y=y, groups=groups, frame=frame)
     frame = pd.DataFrame(index=range(len(y))) if frame is None else frame.reset_index(drop=True)
     frame = frame.assign(emotion=y)
-    return (
-        frame if corpus.get("groups") is None else frame.assign(speaker=np.asarray(corpus.groups))
-    )
+    return frame if groups is None else frame.assign(speaker=known_speakers(groups))
+
+
+def known_speakers(values: Any) -> npt.NDArray[np.object_]:
+    """Return speakers as text, None where they are missing, in an object array."""
+    given, missing = np.empty(len(as_list(values)), dtype=object), is_missing(values)
+    given[:] = as_list(values)
+    given[missing] = None
+    given[~missing] = as_speakers(given[~missing])
+    return given
 
 
 def existing_folder(folder: object) -> Path:

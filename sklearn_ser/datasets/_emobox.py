@@ -13,6 +13,7 @@ import pandas as pd
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, validate_params
 
+from sklearn_ser._utils import composed
 from sklearn_ser.datasets._corpus import as_corpus, existing_folder
 from sklearn_ser.datasets._labels import canonical
 
@@ -88,8 +89,8 @@ def load_emobox(
     FileNotFoundError
         If there is no such corpus or fold.
     ValueError
-        If a line of its metadata is no object with a path and an emotion, or `speaker` finds
-        nothing.
+        If a line of its metadata is no object with a path and an emotion, an emotion is a number
+        that the label map does not name, or `speaker` finds nothing.
 
     References
     ----------
@@ -108,8 +109,8 @@ def load_emobox(
     start = Path(audio).expanduser() if audio is not None else place.parent.parent
     frame = pd.DataFrame(rows)
     frame["path"] = [str(start / path) for path in frame["path"]]
+    frame["emotion"] = [canonical(names.get(_key(code), code)) for code in frame["code"]]
     frame["code"] = frame["code"].astype(str)
-    frame["emotion"] = [canonical(names.get(code.lower(), code)) for code in frame["code"]]
     for column in ("start", "end"):
         if frame[column].isna().all():
             frame = frame.drop(columns=column)
@@ -182,11 +183,16 @@ def _label_map(place: Path) -> dict[str, str]:
     for file in (place / "label_map.json", place / "label_dict.json"):
         if file.is_file():
             names |= dict(PAIR.findall(file.read_text(encoding="utf-8-sig")))
-    return {code.lower(): name for code, name in names.items()}
+    return {_key(code): name for code, name in names.items()}
+
+
+def _key(code: Any) -> str:
+    """Return a code as the label map has it; numbers are text there."""
+    return composed(str(code).strip()).lower()
 
 
 def _speaker(pattern: str, path: str) -> str:
-    match = re.search(pattern, Path(path).as_posix())
+    match = re.search(composed(pattern), composed(Path(path).as_posix()))
     if match is None:
         raise ValueError(f"speaker={pattern!r} finds nothing in {path!r}.")
-    return "".join(match.groups()) or match[0]
+    return "".join(match.groups("")) or match[0]

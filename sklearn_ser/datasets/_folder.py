@@ -8,6 +8,7 @@ import re
 import pandas as pd
 from sklearn.utils import Bunch
 
+from sklearn_ser._utils import composed
 from sklearn_ser.datasets._corpus import AUDIO_SUFFIXES, as_corpus, existing_folder
 
 __all__ = ["load_folder"]
@@ -58,8 +59,8 @@ def load_folder(folder: str | os.PathLike[str], *, speaker: str | None = None) -
                 continue
             clip = {"path": str(path), "emotion": emotion.name}
             if speaker is not None:
-                within = path.relative_to(emotion).as_posix()
-                match = re.search(speaker, within)
+                within = composed(path.relative_to(emotion).as_posix())
+                match = re.search(composed(speaker), within)
                 if match is None:
                     raise ValueError(f"speaker={speaker!r} finds nothing in {within!r} ({path}).")
                 clip["speaker"] = match.group(1 if match.re.groups else 0)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import HasMethods, validate_params
 
+from sklearn_ser._utils import as_labels, refuse_missing
 from sklearn_ser.datasets._corpus import as_corpus
 from sklearn_ser.datasets._labels import canonical
 
@@ -40,7 +42,8 @@ def load_huggingface(
         Its columns with the sound, a feature ``Audio``, and with the emotions: text, or numbers of
         a feature ``ClassLabel``.
     speaker : str, default=None
-        Its column with the speakers. Without it ``groups`` is None.
+        Its column with the speakers: text, whole numbers, or numbers of a feature ``ClassLabel``.
+        Without it ``groups`` is None.
 
     Returns
     -------
@@ -52,7 +55,9 @@ def load_huggingface(
     Raises
     ------
     ValueError
-        If a column is missing, or there are no clips.
+        If several splits are given, a column is missing, there are no clips, or some have no
+        audio, no label (as a ``ClassLabel`` of -1), several labels or a number as label, or, in
+        part, no speaker.
 
     Examples
     --------
@@ -64,22 +69,30 @@ def load_huggingface(
     """
     from datasets import Audio
 
+    if isinstance(dataset, Mapping):
+        raise ValueError(
+            f"the dataset has the splits {list(dataset)}: choose one, as in "
+            f"dataset[{next(iter(dataset), 'train')!r}], or join them with "
+            "datasets.concatenate_datasets."
+        )
+    if not hasattr(dataset, "__len__"):
+        raise ValueError("the dataset is streamed: load it without streaming=True.")
     wanted = [audio, emotion, *([speaker] if speaker else [])]
     missing = [column for column in wanted if column not in dataset.column_names]
     if missing:
         raise ValueError(f"the dataset has no column {missing}; it has {dataset.column_names}.")
     if not len(dataset):
         raise ValueError("the dataset has no clips.")
-    others = [column for column in dataset.column_names if column != audio]
+    others = [column for column in dataset.column_names if column not in (*wanted, "speaker")]
     frame = pd.DataFrame({column: list(dataset[column]) for column in others})
-    names = getattr(dataset.features[emotion], "names", None)
-    code = frame.pop(emotion)
-    frame["code"] = [names[i] for i in code] if names else code.astype(str)
+    frame["code"] = as_labels(_named(dataset, emotion), f"column {emotion!r} of the dataset")
     frame["emotion"] = [canonical(name) for name in frame["code"]]
     if speaker:
-        frame["speaker"] = frame.pop(speaker).astype(str)
+        frame["speaker"] = _named(dataset, speaker)
     undecoded = dataset.select_columns([audio]).cast_column(audio, Audio(decode=False))
     clips = list(undecoded[audio])
+    known = [clip if clip and (clip["bytes"] or clip["path"]) else None for clip in clips]
+    refuse_missing(known, f"column {audio!r} of the dataset", "audio")
     frame["path"] = [clip["path"] or "" for clip in clips]
     info = dataset.info
     corpus = as_corpus(
@@ -87,3 +100,12 @@ def load_huggingface(
     )
     corpus.X = clips
     return corpus
+
+
+def _named(dataset: Any, column: str) -> list[Any]:
+    """Return a column's values, numbers of a ``ClassLabel`` by name; -1 stands for no label."""
+    values = list(dataset[column])
+    names = getattr(dataset.features[column], "names", None)
+    if names is None:
+        return values
+    return [None if i is None or not 0 <= i < len(names) else names[i] for i in values]

@@ -117,8 +117,9 @@ def load_iemocap(folder: str | os.PathLike[str], *, labels: str = "four") -> Bun
     numbers = ["dialog_start", "dialog_end", "valence", "arousal", "dominance"]
     found[numbers] = found[numbers].astype(float)
     frame = frame.merge(found.drop_duplicates("utterance"), on="utterance")
-    frame["emotion"] = frame["code"].map(FOUR if labels == "four" else EMOTIONS)
-    frame = frame.dropna(subset="emotion")
+    wanted = FOUR if labels == "four" else EMOTIONS
+    frame = frame[~frame["code"].isin(EMOTIONS.keys() - wanted.keys())]
+    frame["emotion"] = frame["code"].map(wanted)
     frame["speaker"] = frame["utterance"].str[:5] + frame["talker"]
     frame["session"] = frame["utterance"].str[4]
     frame["sex"] = frame["talker"].map({"F": "female", "M": "male"})

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from sklearn.utils._param_validation import StrOptions, validate_params
+
+from sklearn_ser._utils import as_labels, composed
 
 __all__ = ["DROPPED", "SCHEMES", "canonical", "harmonize_labels"]
 
@@ -75,7 +79,7 @@ def harmonize_labels(y: npt.ArrayLike, scheme: str = "four") -> npt.NDArray[np.s
     Raises
     ------
     ValueError
-        If a label is unknown: nothing is dropped that the scheme does not name.
+        If a label is unknown, or missing: nothing is dropped that the scheme does not name.
 
     References
     ----------
@@ -90,7 +94,7 @@ def harmonize_labels(y: npt.ArrayLike, scheme: str = "four") -> npt.NDArray[np.s
     >>> harmonize_labels(["Angry", "calm", "boredom"], "quadrants").tolist()
     ['high negative', 'low positive', 'low negative']
     """
-    wanted = [str(label).strip().lower() for label in np.asarray(y).ravel()]
+    wanted = [label.lower() for label in as_labels(y).tolist()]
     unknown = sorted(set(wanted) - set(_CANONICAL))
     if unknown:
         raise ValueError(
@@ -101,9 +105,14 @@ def harmonize_labels(y: npt.ArrayLike, scheme: str = "four") -> npt.NDArray[np.s
     return np.array([found[label] for label in wanted], dtype=str)
 
 
-def canonical(label: str) -> str:
-    """Return this package's name of an emotion; the label in lower case if it is another."""
-    label = label.strip().lower()
+def canonical(label: Any) -> Any:
+    """Return this package's name of an emotion; the label in lower case if it is another.
+
+    What is no text is returned as it is: `as_corpus` refuses it, with its rows.
+    """
+    if not isinstance(label, str):
+        return label
+    label = composed(label.strip()).lower()
     return _CANONICAL.get(label, label)
 
 

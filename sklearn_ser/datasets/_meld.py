@@ -90,7 +90,9 @@ def load_meld(folder: str | os.PathLike[str]) -> Bunch:
     tables: dict[str, pd.DataFrame] = {}
     for path in files:
         if match := LABELS.fullmatch(path.name):
-            tables.setdefault(match[1].lower(), pd.read_csv(path, encoding="utf-8"))
+            # A speaker, or what one says, may be "None" or "NA".
+            table = pd.read_csv(path, encoding="utf-8", keep_default_na=False, na_values=[""])
+            tables.setdefault(match[1].lower(), table)
     if not tables:
         raise FileNotFoundError(
             f"no labels of MELD in {files.root}: looked for train_sent_emo.csv, "

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch, _safe_indexing
 
+from sklearn_ser._utils import is_missing
 from sklearn_ser.audio import items_of
-from sklearn_ser.datasets._corpus import corpus_frame
+from sklearn_ser.datasets._corpus import check_corpus, corpus_frame
 from sklearn_ser.datasets._labels import DROPPED, harmonize_labels
 
 __all__ = ["pool_corpora"]
@@ -32,12 +33,13 @@ def pool_corpora(corpora: Mapping[str, Any], scheme: str | None = "four") -> Bun
     corpus : Bunch
         X, y, groups, frame (with the columns corpus, position there, and what the corpora's frames
         tell) and DESCR. Speakers, sessions and sentences are called "corpus/speaker" and so on:
-        those of two corpora are never taken for one.
+        those of two corpora are never taken for one. Unknown sessions and sentences stay missing.
 
     Raises
     ------
     ValueError
-        If a corpus does not tell who speaks, or nothing is left of it.
+        If speakers or labels of a corpus are missing, labels are numbers, X, y and groups are not
+        as long, or nothing is left of it.
 
     Examples
     --------
@@ -55,7 +57,8 @@ def pool_corpora(corpora: Mapping[str, Any], scheme: str | None = "four") -> Bun
     for name, corpus in corpora.items():
         if corpus.groups is None:
             raise ValueError(f"{name} does not tell who speaks (groups is None).")
-        y = np.asarray(corpus.y).astype(str)
+        corpus = check_corpus(corpus, name)
+        y = corpus.y
         labels = y if scheme is None else harmonize_labels(y, scheme)
         kept = np.flatnonzero(labels != DROPPED)
         if not len(kept):
@@ -64,7 +67,7 @@ def pool_corpora(corpora: Mapping[str, Any], scheme: str | None = "four") -> Bun
         frame = corpus_frame(corpus).assign(corpus=name, emotion=labels, position=range(len(y)))
         for column in ("speaker", "session", "sentence"):
             if column in frame:
-                known = frame[column].notna()
+                known = ~is_missing(frame[column])
                 frame[column] = (f"{name}/" + frame[column].astype(str)).where(known)
         frames.append(frame.iloc[kept])
         told.append(f"{name}: {len(kept)} of {len(y)} clips")

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from sklearn.utils import Bunch, _safe_indexing
 
+from sklearn_ser._utils import as_labels
 from sklearn_ser.datasets import pool_corpora
-from sklearn_ser.datasets._corpus import corpus_frame
+from sklearn_ser.datasets._corpus import check_corpus, corpus_frame
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
 from sklearn_ser.evaluation._comparison import Comparison, LeakageWarning, versions
 from sklearn_ser.evaluation._fits import Clips, Task, fit_all, scores
@@ -100,8 +100,8 @@ def compare(
     Raises
     ------
     ValueError
-        If the corpus has no speakers, or too few of them, or not both of `train` and `test` or
-        just `corpus` are given.
+        If the corpus has no speakers, or too few of them, or speakers or emotions are missing, or
+        emotions are numbers; or not both of `train` and `test` or just `corpus` are given.
 
     Warns
     -----
@@ -141,7 +141,7 @@ def compare(
         if cv != "loso":
             raise ValueError("cv is for folds within a corpus; with train and test there is one.")
         corpus, cv = _as_one(train, test)
-    _check_speakers(corpus)
+    corpus = _check_speakers(corpus)
     matrices, usable = embed(
         corpus.X, features, layer=layer, n_jobs=n_jobs, verbose=verbose, **parameters
     )
@@ -208,20 +208,18 @@ def compare(
     return Comparison(results, predictions.drop(columns="seconds"))
 
 
-def _check_speakers(corpus: Any) -> None:
+def _check_speakers(corpus: Any) -> Bunch:
     if corpus.groups is None:
         raise ValueError(
             "the corpus does not say who speaks (groups is None), so that no split can keep "
             "speakers apart. Load it with its speakers."
         )
-    n_missing = int(np.sum(pd.isna(np.asarray(corpus.groups))))
-    if n_missing:
-        raise ValueError(f"{n_missing} clips have no speaker: leave them out, or name them.")
+    return check_corpus(corpus)
 
 
 def _as_one(train: Any, test: Any) -> tuple[Bunch, list[tuple[Any, Any]]]:
     """Return two corpora as one, and the fold that trains on the first."""
-    unknown = sorted(set(test.y) - set(train.y))
+    unknown = sorted(set(as_labels(test.y, "y of test")) - set(as_labels(train.y, "y of train")))
     if unknown:
         raise ValueError(
             f"the test corpus has emotions that the training corpus lacks: {', '.join(unknown)}. "
@@ -243,8 +241,8 @@ def _subset(corpus: Any, usable: Any) -> tuple[Bunch, int]:
     subset = Bunch(
         name=corpus.get("name", "corpus"),
         X=_safe_indexing(corpus.X, usable),
-        y=np.asarray(corpus.y)[usable],
-        groups=np.asarray(corpus.groups)[usable],
+        y=corpus.y[usable],
+        groups=corpus.groups[usable],
         frame=frame,
     )
     return subset, len(corpus.y) - len(usable)

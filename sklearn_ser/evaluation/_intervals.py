@@ -7,6 +7,8 @@ import warnings
 import numpy as np
 import numpy.typing as npt
 
+from sklearn_ser._utils import as_classes, as_speakers, check_lengths
+
 __all__ = ["speaker_interval"]
 
 
@@ -30,7 +32,7 @@ def speaker_interval(
     Parameters
     ----------
     y_true, y_pred, speakers : array-like of shape (n_predictions,)
-        Emotions, those predicted, and who speaks.
+        Emotions, those predicted, and speaker labels; none may be missing.
     folds : array-like of shape (n_predictions,), default=None
         The fold of each prediction; all are one fold by default.
     confidence_level : float, default=0.95
@@ -61,9 +63,11 @@ def speaker_interval(
     """
     from scipy.stats import bootstrap
 
-    emotions, truth = np.unique(np.asarray(y_true), return_inverse=True)
-    right = np.asarray(y_true) == np.asarray(y_pred)
-    names, speaker = np.unique(np.asarray(speakers), return_inverse=True)
+    y_true, y_pred = as_classes(y_true, "y_true"), as_classes(y_pred, "y_pred")
+    check_lengths(y_true=y_true, y_pred=y_pred, speakers=speakers, folds=folds)
+    emotions, truth = np.unique(y_true, return_inverse=True)
+    right = y_true == y_pred
+    names, speaker = np.unique(as_speakers(speakers, "speakers"), return_inverse=True)
     if len(names) < 2:
         return None
     folds = np.zeros(len(truth)) if folds is None else np.asarray(folds)

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import recall_score
 
+from sklearn_ser._utils import as_classes, check_lengths
+
 __all__ = ["fold_average", "uar_score"]
 
 
@@ -20,7 +22,7 @@ def uar_score(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n_clips,)
-        Emotions, and those predicted.
+        Emotions, and those predicted; none may be missing.
 
     Returns
     -------
@@ -38,7 +40,9 @@ def uar_score(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
     >>> uar_score(["anger", "anger", "anger", "fear"], ["anger", "anger", "fear", "anger"])
     0.333...
     """
-    emotions = np.unique(np.asarray(y_true))
+    y_true, y_pred = as_classes(y_true, "y_true"), as_classes(y_pred, "y_pred")
+    check_lengths(y_true=y_true, y_pred=y_pred)
+    emotions = np.unique(y_true)
     return float(recall_score(y_true, y_pred, labels=emotions, average="macro", zero_division=0.0))
 
 

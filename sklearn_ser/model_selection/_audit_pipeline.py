@@ -16,10 +16,11 @@ from sklearn.model_selection import check_cv
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import _safe_indexing, check_scalar, column_or_1d
 
+from sklearn_ser._utils import refuse_missing
 from sklearn_ser.model_selection._folds import as_splitter
 from sklearn_ser.model_selection._learnt import changes, fitted_parts, learnt, named
 from sklearn_ser.model_selection._poisons import poisoned, take
-from sklearn_ser.model_selection._protocol import Protocol, column_of
+from sklearn_ser.model_selection._protocol import Protocol, labels_of
 
 __all__ = ["PipelineAudit", "audit_pipeline"]
 
@@ -192,6 +193,7 @@ def audit_pipeline(
         raise TypeError(
             f"{pipeline!r} is neither an estimator nor a callable experiment(X, y, train, test)."
         )
+    refuse_missing(y, "y", "label")
     codes = np.unique(column_or_1d(y), return_inverse=True)[1]
     if codes.max() == 0:
         raise ValueError("y holds a single class; labels can be poisoned with two or more only.")
@@ -246,8 +248,10 @@ def _splits(cv: Any, X: Any, y: Any, groups: Any, max_folds: int) -> list[tuple[
         warnings.filterwarnings("ignore", "The groups parameter is ignored", UserWarning)
         splitter = check_cv(as_splitter(cv))
         by = groups
+        if groups is not None and not hasattr(groups, "columns"):
+            refuse_missing(groups, "groups", "speaker")
         if hasattr(groups, "columns") and not isinstance(splitter, Protocol):
-            by = column_of(groups, "speaker", splitter)
+            by = labels_of(groups, "speaker", splitter)
         splits = list(islice(splitter.split(X, y, by), max_folds))
     return [(np.asarray(train), np.asarray(test)) for train, test in splits]
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sklearn_ser._utils import as_labels, is_missing
 from sklearn_ser.audio import SEGMENT_FIELDS
-from sklearn_ser.datasets._corpus import corpus_frame
+from sklearn_ser.datasets._corpus import corpus_frame, known_speakers
 from sklearn_ser.model_selection._copies import PAIR, Copies
 from sklearn_ser.model_selection._duplicates import find_duplicates
 from sklearn_ser.model_selection._folds import Folds, folds_of
@@ -132,7 +133,8 @@ def audit_split(
     ----------
     corpus : Bunch or DataFrame
         A corpus, as the loaders return; or its frame, with emotion and, as far as they are known,
-        path, speaker, session and sentence.
+        path, speaker, session and sentence. Of these, values that are missing are unknown: they
+        are no speaker, session or sentence that folds might share.
     cv : str, cross-validator or iterable of (train, test), default="loso"
         "loso" (leave one speaker out), "group5" and "balanced5" (five folds of speakers),
         "session", "sentence", "corpus", "ravdess"; a splitter; or the positions of folds.
@@ -153,7 +155,7 @@ def audit_split(
     Raises
     ------
     ValueError
-        If the corpus has no emotions, or the splitter lacks what it splits by.
+        If emotions are missing, or what the splitter splits by is.
     ClipError
         If a clip cannot be read, with ``on_error="raise"``.
 
@@ -216,7 +218,11 @@ def _frame_and_clips(corpus: Any, audio: bool) -> tuple[pd.DataFrame, Any]:
                 "itself, or audio=False."
             )
         fields = [name for name in ("path", *SEGMENT_FIELDS) if name in corpus]
-        return corpus.reset_index(drop=True), corpus[fields]
+        frame = corpus.reset_index(drop=True)
+        frame = frame.assign(emotion=as_labels(frame["emotion"], "column emotion"))
+        if "speaker" in frame:
+            frame["speaker"] = known_speakers(frame["speaker"])
+        return frame, corpus[fields]
     if not hasattr(corpus, "get") or corpus.get("y") is None or corpus.get("X") is None:
         raise TypeError(
             f"a corpus with X and y, or a frame, was expected; got {type(corpus).__name__}."
@@ -228,9 +234,10 @@ def _n_shared(frame: pd.DataFrame, column: str, train: Any, test: Any) -> float:
     """Return how many values stand on both sides; NaN if none that is known does."""
     if column not in frame:
         return np.nan
-    sides = [frame[column].iloc[side] for side in (train, test)]
-    n_shared = len(set.intersection(*(set(side.dropna()) for side in sides)))
-    if n_shared == 0 and any(side.isna().any() for side in sides):
+    missing = is_missing(frame[column])
+    known = [set(frame[column].iloc[side][~missing[side]]) for side in (train, test)]
+    n_shared = len(set.intersection(*known))
+    if n_shared == 0 and (missing[train].any() or missing[test].any()):
         return np.nan
     return float(n_shared)
 

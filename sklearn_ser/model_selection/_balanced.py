@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
-from sklearn_ser.model_selection._protocol import Protocol, column_of
+from sklearn_ser._utils import as_classes, is_missing
+from sklearn_ser.model_selection._protocol import Protocol, labels_of
 
 __all__ = ["BalancedSpeakerKFold"]
 
@@ -57,11 +58,11 @@ class BalancedSpeakerKFold(Protocol, StratifiedGroupKFold):
         ------
         train, test : ndarray of int
         """
-        speakers = column_of(groups, "speaker", self)
+        speakers = labels_of(groups, "speaker", self)
         if y is None:
             raise ValueError(f"{type(self).__name__} balances emotions: pass them as y.")
-        balanced = np.asarray(y).astype(str)
+        balanced = as_classes(y).astype(str)
         if hasattr(groups, "columns") and "sex" in groups.columns:
-            sex = np.asarray(groups["sex"]).astype(str)
+            sex = np.where(is_missing(groups["sex"]), "", np.asarray(groups["sex"]).astype(str))
             balanced = np.char.add(np.char.add(balanced, " "), sex)
         yield from super().split(X, balanced, speakers)

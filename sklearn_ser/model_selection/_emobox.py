@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import BaseCrossValidator
 
+from sklearn_ser._utils import composed
 from sklearn_ser.datasets._emobox import emobox_folder, n_emobox_folds, read_emobox_fold
 from sklearn_ser.model_selection._protocol import Protocol, column_of
 
@@ -112,7 +113,7 @@ class EmoBoxFolds(Protocol, BaseCrossValidator):
         rows = [read_emobox_fold(place, self.corpus, fold) for fold in folds]
         if hasattr(groups, "columns") and "key" in groups.columns:
             field = "key"
-            name: Callable[[str], object] = _itself
+            name: Callable[[str], object] = composed
         else:
             field, name = "path", _shortest_unique({row["path"] for fold in rows for row in fold})
         clips = [str(clip) for clip in column_of(groups, field, self)]
@@ -147,17 +148,13 @@ class EmoBoxFolds(Protocol, BaseCrossValidator):
         return n_emobox_folds(emobox_folder(self.folder, self.corpus))
 
 
-def _itself(key: str) -> str:
-    return key
-
-
 def _shortest_unique(paths: set[str]) -> Callable[[str], object]:
     """Return a function that names a path by as many of its last parts as tell all apart."""
     longest = max(len(PurePath(path).parts) for path in paths)
 
     def named(n_parts: int) -> Callable[[str], object]:
         def name(path: str) -> tuple[str, ...]:
-            pure = PurePath(path)
+            pure = PurePath(composed(path))
             return (*pure.parts[-n_parts:-1], pure.stem)
 
         return name

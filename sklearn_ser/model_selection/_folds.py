@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import GroupKFold
 
+from sklearn_ser._utils import is_missing, refuse_missing
 from sklearn_ser.model_selection._balanced import BalancedSpeakerKFold
 from sklearn_ser.model_selection._leave_one_out import (
     LeaveOneCorpusOut,
@@ -67,15 +68,27 @@ def folds_of(cv: Any, frame: pd.DataFrame) -> tuple[Folds, str]:
                 "its speakers: a column speaker, or for a folder a pattern that finds them in a "
                 "path."
             )
-        needed, n_speakers = SCHEMES[cv][1], len(np.unique(speakers.astype(str)))
+        refuse_missing(speakers, f"cv={cv!r} splits by speaker", "speaker")
+        needed, n_speakers = SCHEMES[cv][1], len(np.unique(speakers))
         if n_speakers < needed:
             raise ValueError(f"cv={cv!r} needs {needed} speakers or more; there are {n_speakers}.")
     groups = frame if isinstance(splitter, Protocol) else speakers
+    if groups is speakers and speakers is not None and is_missing(speakers).any():
+        if _splits_by_groups(splitter):
+            refuse_missing(speakers, f"cv={cv!r} splits by speaker", "speaker")
+        groups = None
     with warnings.catch_warnings():  # the audit of a split says it better, and with numbers
         warnings.filterwarnings("ignore", "The groups parameter is ignored", UserWarning)
         emotions = frame["emotion"].to_numpy()
         folds = list(splitter.split(np.zeros((len(frame), 1)), emotions, groups))
     return folds, cv if isinstance(cv, str) else repr(cv)
+
+
+def _splits_by_groups(splitter: Any) -> bool:
+    """Tell whether a splitter asks for groups, as those of scikit-learn say that need them."""
+    if not hasattr(splitter, "get_metadata_routing"):
+        return True
+    return bool(splitter.get_metadata_routing().split.requests.get("groups"))
 
 
 def _given(cv: Any, n_clips: int) -> Folds:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.model_selection import LeaveOneGroupOut
 
-from sklearn_ser.model_selection._protocol import Protocol, column_of
+from sklearn_ser.model_selection._protocol import Protocol, labels_of
 
 __all__ = [
     "LeaveOneCorpusOut",
@@ -38,7 +38,7 @@ class _LeaveOneOut(Protocol, LeaveOneGroupOut):
         ------
         train, test : ndarray of int
         """
-        column = column_of(groups, self.column, self)
+        column = labels_of(groups, self.column, self)
         if X is None:
             X = np.zeros((len(column), 1))
         yield from super().split(X, y, column)
@@ -53,7 +53,7 @@ class _LeaveOneOut(Protocol, LeaveOneGroupOut):
         groups : DataFrame, or array-like of shape (n_clips,)
             The corpus's frame, or the column of it that is split by.
         """
-        return int(super().get_n_splits(groups=column_of(groups, self.column, self)))
+        return int(super().get_n_splits(groups=labels_of(groups, self.column, self)))
 
 
 class LeaveOneSpeakerOut(_LeaveOneOut):

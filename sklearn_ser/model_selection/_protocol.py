@@ -9,11 +9,20 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["Protocol", "column_of"]
+from sklearn_ser._utils import as_list, as_speakers, refuse_missing
+
+__all__ = ["Protocol", "column_of", "labels_of"]
 
 
-def column_of(groups: Any, column: str, splitter: object) -> npt.NDArray[Any]:
-    """Return what `splitter` splits by: `groups` itself, or its column if it is a frame.
+def labels_of(groups: Any, column: str, splitter: object) -> npt.NDArray[Any]:
+    """Return what `splitter` splits by as an array of numbers or of text; see `column_of`."""
+    values = column_of(groups, column, splitter)
+    array = np.array(values)
+    return array if array.dtype.kind in "iuf" else as_speakers(values, f"column {column}")
+
+
+def column_of(groups: Any, column: str, splitter: object) -> list[Any]:
+    """Return `groups` itself, or its column if it is a frame; no value of it is missing.
 
     Parameters
     ----------
@@ -36,9 +45,8 @@ def column_of(groups: Any, column: str, splitter: object) -> npt.NDArray[Any]:
                 f"{list(groups.columns)}."
             )
         groups = groups[column]
-    if (n_missing := int(np.sum(pd.isna(groups)))) > 0:
-        raise ValueError(f"{n_missing} clips have no {column}, which {name} splits by.")
-    return np.asarray(groups)
+    refuse_missing(groups, f"{name} splits by {column}", column)
+    return as_list(groups)
 
 
 class Protocol:

@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils._param_validation import StrOptions, validate_params
 
-from sklearn_ser.model_selection._protocol import Protocol, column_of
+from sklearn_ser.model_selection._protocol import Protocol, labels_of
 
 __all__ = ["RAVDESSSplit"]
 
@@ -90,7 +90,7 @@ class RAVDESSSplit(Protocol, BaseCrossValidator):
         ValueError
             If a speaker is no actor of RAVDESS, or a part has no clips.
         """
-        column = column_of(groups, "speaker", self)
+        column = labels_of(groups, "speaker", self)
         try:
             actors = column.astype(float)
         except ValueError:

@@ -20,11 +20,10 @@ from sklearn.utils import (
     check_array,
     check_consistent_length,
     check_random_state,
-    column_or_1d,
 )
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
 
+from sklearn_ser._utils import as_classes
 from sklearn_ser.audio import SEGMENT_FIELDS, Clip, ClipError, as_clips, is_numeric_batch, items_of
 from sklearn_ser.audio._clip import content_digest
 from sklearn_ser.embedders._progress import Progress
@@ -286,10 +285,9 @@ class AudioAugmenter(BaseEstimator):
 
     def _plan(self, digests: list[str | ClipError], y: Any) -> list[tuple[int, Key]]:
         """Return the row and the key of each copy, first copies first."""
-        codes, emotions = np.zeros(len(digests), dtype=np.intp), [None]
+        codes, emotions = np.zeros(len(digests), dtype=np.intp), np.array([None])
         if self.balance:
-            check_classification_targets(y)
-            codes, emotions = pd.factorize(column_or_1d(y))
+            codes, emotions = pd.factorize(as_classes(y))
         counts = np.bincount(codes)
         plan = []
         for code, count in enumerate(counts):

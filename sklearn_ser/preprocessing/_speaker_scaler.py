@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
@@ -18,6 +17,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from sklearn_ser._utils import as_speakers
 from sklearn_ser.preprocessing._speaker_column import find_speaker_column
 
 __all__ = ["SpeakerScaler"]
@@ -234,13 +234,16 @@ class SpeakerScaler(TransformerMixin, BaseEstimator):
         elif (speakers is None) != (self._column is not None):
             raise ValueError("speakers must be passed to transform if, and only if, to fit.")
         if self._column is None:
-            who = np.asarray(speakers)
+            who = as_speakers(speakers, "speakers")
         else:
-            who, X = X[:, self._column], np.delete(X, self._column, axis=1)
+            # Features in the speakers' place are warned of where each is a speaker.
+            name = f"column {self.speaker!r} of X"
+            who = as_speakers(X[:, self._column], name, fractions=True)
+            X = np.delete(X, self._column, axis=1)
         if who.shape != (len(X),):
             raise ValueError(f"{who.shape} speakers do not match {len(X)} clips.")
         values = check_array(X, dtype=np.float64, copy=True, input_name="X", estimator=self)
-        return values, _as_names(who)
+        return values, who
 
     def _find_column(self, n_columns: int, speakers: Any) -> int | None:
         if speakers is not None:
@@ -269,16 +272,3 @@ class SpeakerScaler(TransformerMixin, BaseEstimator):
         # What rounding leaves of a constant feature must not be blown up.
         scale[scale <= 10 * np.finfo(np.float64).eps * np.abs(mean)] = 1.0
         return mean, scale
-
-
-def _as_names(speakers: npt.NDArray[Any]) -> npt.NDArray[np.str_]:
-    """Return speakers as str, whatever they were in: 1, 1.0 and "1" are one."""
-    if (n_missing := int(np.sum(pd.isna(speakers)))) > 0:
-        raise ValueError(f"{n_missing} clips have no speaker: leave them out, or name them.")
-    names = [
-        str(int(who))
-        if isinstance(who, (float, np.floating)) and float(who).is_integer()
-        else str(who)
-        for who in speakers.tolist()
-    ]
-    return np.array(names, dtype=str)

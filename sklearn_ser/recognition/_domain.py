@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ser.embedders import MFCCEmbedder, SSLEmbedder
-from sklearn_ser.recognition._folds import speaker_folds
+from sklearn_ser.recognition._folds import check_targets, speaker_folds
 
 __all__ = ["OutOfDomainDetector"]
 
@@ -103,16 +103,21 @@ class OutOfDomainDetector(BaseEstimator):
         y : array-like of shape (n_clips,)
             Emotions.
         groups : array-like of shape (n_clips,)
-            Who speaks.
+            Speaker labels.
 
         Returns
         -------
         self : object
+
+        Raises
+        ------
+        ValueError
+            If emotions or speakers are missing, or an emotion is spoken by one speaker only.
         """
+        y, groups = check_targets(X, y, groups)
         views = [MFCCEmbedder(), SSLEmbedder("nano")] if self.views is None else self.views
         self.views_ = [clone(view) for view in views]
         folds = speaker_folds(y, groups)
-        y = np.asarray(y)
         values = [np.asarray(view.fit_transform(X), dtype=np.float64) for view in self.views_]
         held_out = np.empty((len(y), len(values)))
         for column, of_view in enumerate(values):

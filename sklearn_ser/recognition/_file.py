@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_ser._utils import as_classes, as_speakers
 from sklearn_ser.embedders import BaseEmbedder, SSLEmbedder
 from sklearn_ser.evaluation._comparison import versions
 from sklearn_ser.recognition._recognizer import EmotionRecognizer
@@ -149,12 +151,14 @@ def pinned(recognizer: EmotionRecognizer) -> EmotionRecognizer:
 
 
 def _corpus(corpus: Any) -> dict[str, Any]:
-    groups = corpus.get("groups")
+    name, groups = corpus.get("name", "corpus"), corpus.get("groups")
+    emotions, counts = np.unique(as_classes(corpus.y, f"y of {name}"), return_counts=True)
+    speakers = None if groups is None else as_speakers(groups, f"groups of {name}")
     return {
-        "corpus": corpus.get("name", "corpus"),
+        "corpus": name,
         "n_clips": len(corpus.y),
-        "n_speakers": None if groups is None else len(set(groups.tolist())),
-        "emotions": {str(name): int((corpus.y == name).sum()) for name in sorted(set(corpus.y))},
+        "n_speakers": None if speakers is None else len(set(speakers.tolist())),
+        "emotions": dict(zip(map(str, emotions), counts.tolist(), strict=True)),
     }
 
 

@@ -7,9 +7,30 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import GroupKFold
 
-__all__ = ["speaker_folds"]
+from sklearn_ser._utils import as_classes, as_speakers, check_lengths
+
+__all__ = ["check_targets", "speaker_folds"]
 
 MOST_FOLDS = 10
+
+
+def check_targets(X: Any, y: Any, groups: Any) -> tuple[Any, Any]:
+    """Return emotions and speakers as arrays, one of each a clip.
+
+    Raises
+    ------
+    ValueError
+        If any is missing, if emotions are numbers that are not whole, or if there are more or
+        fewer of them than clips.
+    """
+    if groups is None:
+        raise ValueError(
+            "it is not known who speaks (groups is None), so that nothing can be said of new "
+            "speakers. Pass groups."
+        )
+    y, groups = as_classes(y), as_speakers(groups)
+    check_lengths(X=X, y=y, groups=groups)
+    return y, groups
 
 
 def speaker_folds(y: Any, groups: Any) -> list[tuple[Any, Any]]:
@@ -18,14 +39,8 @@ def speaker_folds(y: Any, groups: Any) -> list[tuple[Any, Any]]:
     Raises
     ------
     ValueError
-        If it is not known who speaks, or an emotion is spoken by one speaker only.
+        If an emotion is spoken by one speaker only.
     """
-    if groups is None:
-        raise ValueError(
-            "it is not known who speaks (groups is None), so that nothing can be said of new "
-            "speakers. Pass groups."
-        )
-    y, groups = np.asarray(y), np.asarray(groups)
     for emotion in np.unique(y):
         if len(np.unique(groups[y == emotion])) < 2:
             raise ValueError(

@@ -17,13 +17,14 @@ from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
+from sklearn_ser._utils import most_probable
 from sklearn_ser.audio import as_clips, items_of
 from sklearn_ser.classifiers._training import temperature_of
 from sklearn_ser.embedders import SSLEmbedder
 from sklearn_ser.evaluation._classifiers import fit_classifier
 from sklearn_ser.evaluation._fits import scores
 from sklearn_ser.recognition._domain import OutOfDomainDetector
-from sklearn_ser.recognition._folds import speaker_folds
+from sklearn_ser.recognition._folds import check_targets, speaker_folds
 
 __all__ = ["EmotionRecognizer"]
 
@@ -118,11 +119,10 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If it is not known who speaks, or an emotion is spoken by one speaker only.
+            If emotions or speakers are missing, or an emotion is spoken by one speaker only.
         """
-        y = np.asarray(y)
+        y, groups = check_targets(X, y, groups)
         folds = speaker_folds(y, groups)
-        groups = np.asarray(groups)
         self.classes_, codes = np.unique(y, return_inverse=True)
         lengths = [clip.seconds() for clip in as_clips(items_of(X))]
         self.seconds_ = (float(np.median(lengths)), float(np.max(lengths)))
@@ -151,7 +151,7 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
                 "fold": fold_of,
                 "speaker": groups,
                 "emotion": y,
-                "predicted": self.classes_[held_out.argmax(axis=1)],
+                "predicted": most_probable(self.classes_, held_out),
                 "seconds": 0.0,
             }
         )
@@ -191,8 +191,15 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         Returns
         -------
         emotions : ndarray of shape (n_clips,)
+
+        Raises
+        ------
+        ValueError
+            If a clip cannot be used, though the embedder's ``on_error`` is "nan": it has no
+            emotion. `predict_proba` gives NaN for it, and `recognize` a row that says why.
         """
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        chances = self.predict_proba(X)
+        return most_probable(self.classes_, chances)
 
     def recognize(
         self,

@@ -296,7 +296,7 @@ def test_unusable_clips_have_no_label(folder, clips):
     with pytest.warns(ClipWarning, match="missing.wav"):
         probabilities = classifier.predict_proba(X)
     assert np.isnan(probabilities).all(axis=1).tolist() == [False, True, False]
-    with pytest.raises(ValueError, match=r"clips \[1\] cannot be used"):
+    with pytest.raises(ValueError, match=r"1 of . clips cannot be used.*row 1"):
         classifier.set_params(on_error="nan").predict(X)
 
 

@@ -231,6 +231,16 @@ def test_iemocap(tree, prefix):
     assert {"no agreement", "frustration", "excitement"} <= set(everything.y)
 
 
+@pytest.mark.parametrize("labels", ["four", "all"])
+def test_iemocap_with_a_code_that_is_not_known(tree, labels):
+    clips, texts = iemocap("")
+    (place,) = (name for name in texts if name.endswith("Evaluation/Ses05M_impro07.txt"))
+    texts[place] = texts[place].replace("\tsad\t", "\tbad\t")
+    n_clips, row = (5, 4) if labels == "four" else (7, 6)
+    with pytest.raises(ValueError, match=rf"1 of {n_clips} clips have no label \(row {row},"):
+        datasets.load_iemocap(tree(*clips, **texts), labels=labels)
+
+
 def test_iemocap_without_labels(tree):
     clips, _ = iemocap("")
     with pytest.raises(FileNotFoundError, match=r"no labels of IEMOCAP.*EmoEvaluation"):
@@ -242,7 +252,7 @@ MELD += "StartTime,EndTime\n"
 MELD_ROWS = {
     "train": ["1,Hi!,Ross,joy,positive,0,0,8,21,{}", "2,Oh,The Waiter,fear,negative,125,3,8,21,{}"],
     "dev": ['1,"Well, no",Rachel,anger,negative,0,0,4,7,{}'],
-    "test": ["1,Yes,Joey,neutral,neutral,0,0,1,3,{}", "2,No,Mark,surprise,neutral,0,1,1,3,{}"],
+    "test": ["1,Yes,Joey,neutral,neutral,0,0,1,3,{}", "2,None,NA,surprise,neutral,0,1,1,3,{}"],
 }
 MELD_LAYOUTS = [
     {
@@ -280,7 +290,7 @@ def test_meld(tree, layout):
         ("train", "happiness", "joy", "Ross", "s08e21", 0, 0, "Hi!"),
         ("dev", "anger", "anger", "Rachel", "s04e07", 0, 0, "Well, no"),
         ("test", "neutral", "neutral", "Joey", "s01e03", 0, 0, "Yes"),
-        ("test", "surprise", "surprise", "Mark", "s01e03", 0, 1, "No"),
+        ("test", "surprise", "surprise", "NA", "s01e03", 0, 1, "None"),
     }
     sex = corpus.frame.set_index("speaker")["sex"].dropna().to_dict()
     assert sex == {"Ross": "male", "Rachel": "female", "Joey": "male"}

@@ -49,14 +49,16 @@ def database(files, emotions, speakers=None, segments=None):
 def test_audformat(paths, tmp_path, saved):
     db = database(paths, ["anger", "joy", None], ["1", "2", "3"])
     db.save(str(tmp_path))
-    corpus = load_audformat(tmp_path if saved else db)
+    with pytest.warns(UserWarning, match="1 of 3 clips of table 'emotion' have no label"):
+        corpus = load_audformat(tmp_path if saved else db)
     assert corpus.y.tolist() == ["anger", "happiness"]
     assert corpus.frame["code"].tolist() == ["anger", "joy"]
     assert corpus.groups.tolist() == ["1", "2"]
     assert [str(tmp_path / path) for path in paths[:2]] == corpus.X
     assert "Three clips." in corpus.DESCR
     assert "CC0-1.0" in corpus.DESCR
-    assert load_audformat(db, speaker=None).groups is None
+    with pytest.warns(UserWarning, match="1 of 3 clips"):
+        assert load_audformat(db, speaker=None).groups is None
 
 
 def test_audformat_segments(paths, tmp_path):
@@ -67,6 +69,48 @@ def test_audformat_segments(paths, tmp_path):
     assert corpus.groups.tolist() == ["1", "1", "2"]
     seconds = [as_clip(clip, 0).seconds() for clip in corpus.X]
     assert seconds == [0.25, 0.5, 1.0]
+
+
+def test_audformat_of_unknown_speakers(paths):
+    db = database(paths, ["anger", "joy", "joy"], ["1", None, "3"])
+    with pytest.raises(ValueError, match=r"1 of 3 clips have no speaker \(row 1,"):
+        load_audformat(db)
+    assert load_audformat(db, speaker=None).groups is None
+    db["more"] = audformat.Table(audformat.filewise_index(paths[1:]))
+    db["more"]["speaker"] = audformat.Column()
+    db["more"]["speaker"].set(["2", "other"])
+    assert load_audformat(db).groups.tolist() == ["1", "2", "3"]  # of two tables, the first counts
+    nobody = load_audformat(database(paths, ["anger", "joy", "joy"], [None] * 3))
+    assert nobody.groups is None
+    assert "unknown speakers" in nobody.DESCR
+
+
+def test_audformat_of_recordings_with_several_speakers(paths):
+    times = [("0s", "0.25s"), ("0.5s", "1s"), ("0s", "1s")]
+    db = database([paths[0], paths[0], paths[1]], ["anger", "joy", "joy"], segments=times)
+    db["emotion"]["speaker"] = audformat.Column()
+    db["emotion"]["speaker"].set(["anna", "bert", "anna"])
+    assert load_audformat(db).groups.tolist() == ["anna", "bert", "anna"]
+    # Elsewhere, at other times, a file of several speakers does not tell whose a segment is.
+    db["turns"] = audformat.Table(
+        audformat.segmented_index([paths[0]] * 2, ["0s", "0.6s"], ["0.25s", "1s"])
+    )
+    db["turns"]["who"] = audformat.Column()
+    db["turns"]["who"].set(["anna", "bert"])
+    with pytest.raises(ValueError, match=r"2 of 3 clips have no speaker \(rows 1, 2,"):
+        load_audformat(db, speaker="who")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values"), [("float", [0.1, 0.2, 3.0]), ("int", [0, 1, 1])], ids=["float", "int"]
+)
+def test_audformat_of_numbers(paths, dtype, values):
+    db = database(paths, ["anger", "joy", "joy"])
+    db.schemes["arousal"] = audformat.Scheme(dtype)
+    db["emotion"]["arousal"] = audformat.Column(scheme_id="arousal")
+    db["emotion"]["arousal"].set(values)
+    with pytest.raises(ValueError, match=r"3 of 3 clips have a number as label.*regression"):
+        load_audformat(db, emotion="arousal")
 
 
 def test_audformat_without_such_a_column(paths):

@@ -244,7 +244,7 @@ def test_protocols_stand_where_scikit_learn_takes_a_splitter(emodb):
         (
             LeaveOneSentenceOut(),
             pd.DataFrame({"sentence": ["a", None]}),
-            "1 clips have no sentence",
+            r"splits by sentence: 1 of 2 clips have no sentence .row 1",
         ),
         (RAVDESSSplit(), ["03", "25"], "no actors of RAVDESS"),
         (RAVDESSSplit(), ["a", "b"], "no actors of RAVDESS"),

@@ -6,7 +6,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from sklearn_ser._utils import as_labels, as_speakers, is_missing
+from sklearn_ser._utils import as_classes, as_labels, as_speakers, is_missing
 
 NAMES = ["anger", "sadness", "neutral"]
 CONTAINERS = {
@@ -87,7 +87,28 @@ def test_unicode_is_composed_and_white_space_stripped():
     assert as_labels(["A\u0308rger", " \u00c4rger\t"]).tolist() == ["\u00c4rger"] * 2
 
 
-@pytest.mark.parametrize("values", ["anger", None, 3])
+@pytest.mark.parametrize("values", ["anger", None, 3, np.array("anger")])
 def test_one_value_is_no_column(values):
     with pytest.raises(ValueError, match="one value a clip"):
         as_labels(values)
+
+
+@pytest.mark.filterwarnings("ignore:A column-vector y")  # scikit-learn's, of two of them
+@pytest.mark.parametrize("container", [name for name in CONTAINERS if name != "bytes"])
+def test_classes_are_what_was_given(container):
+    names = [" Anger ", "A\u0308rger", "a name that is much longer"]
+    assert as_classes(CONTAINERS[container](names)).tolist() == names
+
+
+@pytest.mark.parametrize("y", [[3, 1, 3], [True, False], np.int8([1, 2]), [1.0, 2.0]], ids=repr)
+def test_codes_are_classes(y):
+    assert as_classes(y).tolist() == list(y)
+    assert as_classes(y).dtype == np.array(y).dtype
+
+
+@pytest.mark.parametrize(
+    "y", [[0.5, 1.0], [[1], [1, 2]], [[0, 1], [1, 1]], [1.0, np.inf]], ids=repr
+)
+def test_other_targets_are_no_classes(y):
+    with pytest.raises(ValueError, match=r"regression|several values|infinity"):
+        as_classes(y)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sklearn_ser.cli._options import audio_files
+from sklearn_ser.cli._options import audio_files, refuse_unused
 
 __all__ = ["add_predict"]
 
@@ -56,7 +56,7 @@ def add_predict(commands: Any) -> None:
     command.add_argument(
         "--cache", default="none", metavar="DIR", help="where records are kept; default: none"
     )
-    command.add_argument("--device", default="auto", help="cpu, cuda, …; default: auto")
+    command.add_argument("--device", help="cpu, cuda, …; default: a GPU if there is one")
     command.add_argument("--jobs", type=int, metavar="N", help="threads at once")
     command.add_argument("--quiet", action="store_true", help="no progress bar")
     command.add_argument(
@@ -82,22 +82,27 @@ def _predict(options: argparse.Namespace) -> int:
     import pandas as pd
 
     from sklearn_ser.recognition import load_recognizer
+    from sklearn_ser.recognition._file import all_embedders
     from sklearn_ser.recognition._recordings import rows_of
     from sklearn_ser.recognition._report import print_rows
 
     out = None if options.out is None else Path(options.out)
     if out is not None and out.suffix not in WRITERS:
         raise ValueError(f"--out {out} must end in {', '.join(WRITERS)}")
+    if options.window is None:
+        refuse_unused(options, ["hop", "timeline"], "with --window none, as there are no windows")
     paths = [path for given in options.recordings for path in audio_files(Path(given))]
     recognizer = load_recognizer(
         options.recognizer,
         model=options.model,
         trusted=options.trust,
         cache=None if options.cache == "none" else options.cache,
-        device=options.device,
+        device=options.device or "auto",
         n_jobs=options.jobs,
         verbose=False,
     )
+    if not any("device" in each.get_params() for each in all_embedders(recognizer)):
+        refuse_unused(options, ["device"], "on features that no speech model computes")
     parts = rows_of(
         recognizer,
         paths,

@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import HasMethods, validate_params
 
-from sklearn_ser.datasets._corpus import as_corpus, existing_folder
+from sklearn_ser.datasets._corpus import as_corpus, existing_folder, rename_columns
 from sklearn_ser.datasets._labels import canonical
 
 __all__ = ["load_audformat"]
@@ -88,7 +88,11 @@ def load_audformat(
         raise ValueError(f"the column {emotion!r} of table {table!r} holds no label.")
     index = labels.index
     files = index.get_level_values("file")
-    frame = labels.reset_index(drop=True).rename(columns={emotion: "code"})
+    # What the loader itself fills is not taken from columns that happen to have these names.
+    columns = dict.fromkeys(["emotion", "path", "speaker", "start", "end"]) | {"code": emotion}
+    if speaker in labels and speaker != emotion:
+        columns["speaker"] = speaker
+    frame = rename_columns(labels.reset_index(drop=True), columns)
     frame["code"] = frame["code"].astype(str)
     frame["emotion"] = [canonical(code) for code in frame["code"]]
     root = database.root or ""

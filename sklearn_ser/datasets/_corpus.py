@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +13,11 @@ from sklearn.utils import Bunch
 
 from sklearn_ser.audio import SEGMENT_FIELDS
 
-__all__ = ["AUDIO_SUFFIXES", "as_corpus", "corpus_frame", "existing_folder"]
+__all__ = ["as_corpus", "corpus_frame", "existing_folder", "rename_columns"]
 
 # What columns of a frame are called, and their order; a corpus has those that it tells.
 COLUMNS = ["path", "emotion", "code", "speaker", "sex", "session", "sentence", "intensity"]
 COLUMNS += ["split", "duration"]
-AUDIO_SUFFIXES = frozenset(
-    [
-        ".wav",
-        ".wave",
-        ".flac",
-        ".ogg",
-        ".oga",
-        ".opus",
-        ".mp3",
-        ".aif",
-        ".aiff",
-        ".aifc",
-        ".au",
-        ".snd",
-        ".w64",
-        ".rf64",
-        ".caf",
-    ]
-)
 
 
 def as_corpus(
@@ -84,6 +66,33 @@ def corpus_frame(corpus: Any) -> pd.DataFrame:
     return (
         frame if corpus.get("groups") is None else frame.assign(speaker=np.asarray(corpus.groups))
     )
+
+
+def rename_columns(frame: pd.DataFrame, columns: Mapping[str, str | None]) -> pd.DataFrame:
+    """Return a frame whose columns have the names that the loaders give them.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    columns : mapping of str to str or None
+        Of the names of a loader, the columns that hold these; None: no column does. Another column
+        that has such a name is kept as "<name>_original".
+    """
+    if not frame.columns.is_unique:
+        twice = frame.columns[frame.columns.duplicated()].tolist()
+        raise ValueError(f"several columns are called {twice}: rename them, or leave some out.")
+    sources = [source for source in columns.values() if source is not None]
+    for source in sources:
+        if sources.count(source) > 1:
+            both = [name for name, column in columns.items() if column == source]
+            raise ValueError(f"the column {source!r} cannot be both {' and '.join(both)}.")
+    names = {source: name for name, source in columns.items() if source is not None}
+    for column in frame.columns:
+        if column in columns and column not in sources:
+            names[column] = f"{column}_original"
+            while names[column] in frame:
+                names[column] += "_original"
+    return frame.rename(columns=names)
 
 
 def existing_folder(folder: object) -> Path:

@@ -8,7 +8,7 @@ import pandas as pd
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import HasMethods, validate_params
 
-from sklearn_ser.datasets._corpus import as_corpus
+from sklearn_ser.datasets._corpus import as_corpus, rename_columns
 from sklearn_ser.datasets._labels import canonical
 
 __all__ = ["load_huggingface"]
@@ -47,7 +47,8 @@ def load_huggingface(
     corpus : Bunch
         X (list of dicts of bytes and path, not decoded yet), y (emotions, renamed to this
         package's names where those are known), groups (speakers or None), frame (path, emotion,
-        code, speaker and all other columns) and DESCR.
+        code, speaker and all other columns, those of the same names as path_original and so on)
+        and DESCR.
 
     Raises
     ------
@@ -73,11 +74,14 @@ def load_huggingface(
     others = [column for column in dataset.column_names if column != audio]
     frame = pd.DataFrame({column: list(dataset[column]) for column in others})
     names = getattr(dataset.features[emotion], "names", None)
-    code = frame.pop(emotion)
+    # What the loader itself fills is not taken from columns that happen to have these names.
+    columns = {"code": emotion, "speaker": speaker, "emotion": None, "path": None}
+    frame = rename_columns(frame, columns)
+    code = frame["code"]
     frame["code"] = [names[i] for i in code] if names else code.astype(str)
     frame["emotion"] = [canonical(name) for name in frame["code"]]
     if speaker:
-        frame["speaker"] = frame.pop(speaker).astype(str)
+        frame["speaker"] = frame["speaker"].astype(str)
     undecoded = dataset.select_columns([audio]).cast_column(audio, Audio(decode=False))
     clips = list(undecoded[audio])
     frame["path"] = [clip["path"] or "" for clip in clips]

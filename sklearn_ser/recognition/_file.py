@@ -22,6 +22,8 @@ from sklearn_ser.recognition._recognizer import EmotionRecognizer
 __all__ = ["card_of", "load_recognizer", "save_recognizer"]
 
 FORMAT = 1
+# Parameters that an embedder may lack: they change how features are computed, and no value.
+HOW = ("cache", "device", "n_jobs", "verbose")
 
 
 def save_recognizer(
@@ -85,7 +87,10 @@ def load_recognizer(
     ------
     ValueError
         If the file is no such file, or holds what could run code, or its features would be
-        computed by another model, or otherwise, than those that it was trained on.
+        computed by another model, or otherwise, than those that it was trained on; or if `model`
+        or `trusted` has no effect.
+    TypeError
+        If no embedder has one of the other parameters.
     """
     skops, path = skops_io(), os.fspath(path)
     try:
@@ -107,10 +112,18 @@ def load_recognizer(
         ) from error
     if card["format"] != FORMAT:
         raise ValueError(f"{path} has format {card['format']}; this version reads {FORMAT}.")
-    for embedder in embedders_of(recognizer.embedder_):
-        if model is not None and "model" in embedder.get_params():
+    if unneeded := [name for name in trusted if name not in found]:
+        raise ValueError(f"{path} holds no {', '.join(unneeded)}: trusting it has no effect.")
+    with_model = [e for e in embedders_of(recognizer.embedder_) if "model" in e.get_params()]
+    if model is not None and not with_model:
+        raise ValueError(f"model={model!r} has no effect: no speech model computes the features.")
+    for embedder in with_model:
+        if model is not None:
             embedder.set_params(model=model)
-    embedders = [*embedders_of(recognizer.embedder_), *domain_embedders(recognizer)]
+    embedders = all_embedders(recognizer)
+    taken = {*HOW, *(name for embedder in embedders for name in embedder.get_params())}
+    if unknown := sorted(parameters.keys() - taken):
+        raise TypeError(f"{', '.join(unknown)} would have no effect: no embedder has it.")
     for embedder in embedders:
         known = embedder.get_params()
         embedder.set_params(**{k: v for k, v in parameters.items() if k in known})
@@ -178,6 +191,11 @@ def _check_features(embedder: BaseEmbedder, trained: dict[str, Any], path: str) 
             f"here ({told}). Give it the model, in the revision, that it was trained with, or "
             "train it again."
         )
+
+
+def all_embedders(recognizer: EmotionRecognizer) -> list[BaseEmbedder]:
+    """Return the embedders of a recognizer and of its detector."""
+    return [*embedders_of(recognizer.embedder_), *domain_embedders(recognizer)]
 
 
 def domain_embedders(recognizer: EmotionRecognizer) -> list[BaseEmbedder]:

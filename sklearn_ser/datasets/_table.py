@@ -245,8 +245,13 @@ def _decode(source: Path) -> str:
                 f"pass the frame that pandas.{reader} gives."
             )
     encoding = next((name for mark, name in MARKS.items() if content.startswith(mark)), "utf-8")
+    if encoding == "utf-8" and b"\0" in content:
+        raise ValueError(
+            f"{source} holds null characters: it is not text, or in UTF-16 without a byte order "
+            "mark. Save it as UTF-8."
+        )
     try:
-        text = content.decode(encoding)
+        return content.decode(encoding)
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise ValueError(
@@ -255,9 +260,3 @@ def _decode(source: Path) -> str:
             "CSV UTF-8), or pass a frame: pandas.read_csv(…, encoding='cp1252') where Excel saved "
             "it in Western Europe or America."
         ) from None
-    if "\0" in text:
-        raise ValueError(
-            f"{source} holds null characters: it is not text, or in UTF-16 without a byte order "
-            "mark. Save it as UTF-8."
-        )
-    return text

@@ -56,7 +56,7 @@ def add_predict(commands: Any) -> None:
     command.add_argument(
         "--cache", default="none", metavar="DIR", help="where records are kept; default: none"
     )
-    command.add_argument("--device", help="cpu, cuda, …; default: a GPU if there is one")
+    command.add_argument("--device", default="auto", help="cpu, cuda, …; default: auto")
     command.add_argument("--jobs", type=int, metavar="N", help="threads at once")
     command.add_argument("--quiet", action="store_true", help="no progress bar")
     command.add_argument(
@@ -82,7 +82,6 @@ def _predict(options: argparse.Namespace) -> int:
     import pandas as pd
 
     from sklearn_ser.recognition import load_recognizer
-    from sklearn_ser.recognition._file import all_embedders
     from sklearn_ser.recognition._recordings import rows_of
     from sklearn_ser.recognition._report import print_rows
 
@@ -97,12 +96,10 @@ def _predict(options: argparse.Namespace) -> int:
         model=options.model,
         trusted=options.trust,
         cache=None if options.cache == "none" else options.cache,
-        device=options.device or "auto",
+        device=options.device,
         n_jobs=options.jobs,
         verbose=False,
     )
-    if not any("device" in each.get_params() for each in all_embedders(recognizer)):
-        refuse_unused(options, ["device"], "on features that no speech model computes")
     parts = rows_of(
         recognizer,
         paths,

@@ -120,7 +120,7 @@ def load_recognizer(
     for embedder in with_model:
         if model is not None:
             embedder.set_params(model=model)
-    embedders = all_embedders(recognizer)
+    embedders = [*embedders_of(recognizer.embedder_), *domain_embedders(recognizer)]
     taken = {*HOW, *(name for embedder in embedders for name in embedder.get_params())}
     if unknown := sorted(parameters.keys() - taken):
         raise TypeError(f"{', '.join(unknown)} would have no effect: no embedder has it.")
@@ -191,11 +191,6 @@ def _check_features(embedder: BaseEmbedder, trained: dict[str, Any], path: str) 
             f"here ({told}). Give it the model, in the revision, that it was trained with, or "
             "train it again."
         )
-
-
-def all_embedders(recognizer: EmotionRecognizer) -> list[BaseEmbedder]:
-    """Return the embedders of a recognizer and of its detector."""
-    return [*embedders_of(recognizer.embedder_), *domain_embedders(recognizer)]
 
 
 def domain_embedders(recognizer: EmotionRecognizer) -> list[BaseEmbedder]:

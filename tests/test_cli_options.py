@@ -1,0 +1,190 @@
+"""Every option of every command has an effect on what was asked, or is an error that says so."""
+
+import argparse
+import re
+
+import pytest
+import soundfile
+
+from sklearn_ser.cli import _parser, main
+from sklearn_ser.datasets import make_emotional_speech
+
+CORPUS = ("--data", "--speaker", "--path-column", "--emotion-column", "--speaker-column", "--root")
+# What has no effect, by command: the arguments, of which the last option is refused, and why.
+WITHOUT_EFFECT = {
+    command: [
+        # Another corpus would be scored than the one that was meant.
+        ("{command} --data FOLDER", "--data FOLDER has no effect without --corpus: say which"),
+        ("{command} --corpus synthetic --data FOLDER", "FOLDER has no effect: the synthetic"),
+        *(
+            (f"{{command}} --corpus {corpus} {option} X", f"{option} has no effect on {corpus}")
+            for corpus, options in {
+                "synthetic": CORPUS[1:],
+                "emodb --data FOLDER": CORPUS[1:],
+                "table --data clips.csv": ["--speaker"],
+                "folder --data FOLDER": CORPUS[2:],
+            }.items()
+            for option in options
+        ),
+    ]
+    for command in ("compare", "audit")
+} | {
+    command: [
+        ("{command} synthetic=FOLDER", "FOLDER has no effect: the synthetic corpus is made"),
+        *((f"{{command}} synthetic emodb=FOLDER {option} X", option) for option in CORPUS[1:]),
+        *((f"{{command}} folder=FOLDER {option} X", option) for option in CORPUS[2:]),
+        ("{command} table=clips.csv --speaker X", "--speaker has no effect on table: it is for"),
+    ]
+    for command in ("cross", "train --out m.skops")
+}
+WITHOUT_EFFECT["audit"] += [
+    ("audit --no-audio --on-error warn", "--on-error has no effect with --no-audio"),
+    ("audit --no-audio --jobs 2", "--jobs has no effect with --no-audio"),
+]
+WITHOUT_EFFECT["predict"] = [
+    ("predict m.skops a.wav --window none --hop 1", "--hop has no effect with --window none"),
+    ("predict m.skops a.wav --window none --timeline D", "--timeline has no effect with --window"),
+    ("predict TRAINED FOLDER --model X", "model='X' has no effect: no speech model computes"),
+    ("predict TRAINED FOLDER --device cpu", "--device has no effect on features that no speech"),
+    ("predict TRAINED FOLDER --trust my.Class", "holds no my.Class: trusting it has no effect"),
+]
+WITHOUT_EFFECT["card"] = [
+    ("card TRAINED --model X", "model='X' has no effect: no speech model computes the features"),
+    ("card TRAINED --trust my.Class", "holds no my.Class: trusting it has no effect"),
+]
+WITHOUT_EFFECT["cache"] = [("cache --cache nowhere", "no such folder: nowhere")]
+# Of features that lack them: these are set on embedders, which say so.
+UNHEEDED = [
+    (f"{command.format(features)} --{name} {value}", name)
+    for command in (
+        "compare --features {}",
+        "cross synthetic folder=FOLDER --features {}",
+        "embed FOLDER --out m.csv --features {}",
+        "train folder=FOLDER --speaker ^s\\d+ --out m.skops --features {}",
+    )
+    for features, name, value in [
+        ("mfcc", "model", "X"),
+        ("nano", "model", "X"),  # which is a model
+        ("mfcc", "layer", "3"),
+        ("egemaps", "layer", "all"),
+        ("egemaps", "pooling", "max"),  # functionals have statistics already
+    ]
+]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Return a folder with what the arguments above name."""
+    place = tmp_path_factory.mktemp("place")
+    corpus = make_emotional_speech(n_speakers=3, n_sentences=1, random_state=0)
+    for i, (clip, emotion, speaker) in enumerate(
+        zip(corpus.X, corpus.y, corpus.groups, strict=True)
+    ):
+        (place / "FOLDER" / emotion).mkdir(parents=True, exist_ok=True)
+        soundfile.write(place / "FOLDER" / emotion / f"{speaker}_{i}.wav", *clip)
+    (place / "clips.csv").write_text("path,emotion,speaker\na.wav,joy,x\n")
+    return place
+
+
+@pytest.fixture(scope="module")
+def trained(place, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SKLEARN_SER_CACHE", str(tmp_path_factory.mktemp("records")))
+        arguments = ["train", f"folder={place / 'FOLDER'}", "--speaker", r"^(s\d+)_", "--quiet"]
+        arguments += ["--features", "mfcc", "--no-audio-audit", "--out", f"{place}/TRAINED.skops"]
+        assert main(arguments) == 0
+
+
+def refusal(arguments, capsys):
+    """Return what is said of arguments that are refused, having done nothing."""
+    try:
+        status = main(arguments)
+    except SystemExit as stop:
+        status = stop.code
+    printed = capsys.readouterr()
+    assert status == 2
+    assert printed.out == ""
+    return printed.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (arguments.format(command=command), message)
+        for command, cases in WITHOUT_EFFECT.items()
+        for arguments, message in cases
+    ],
+)
+def test_an_option_without_effect_is_an_error(
+    arguments, message, place, capsys, monkeypatch, request
+):
+    monkeypatch.chdir(place)
+    if "TRAINED" in arguments:
+        request.getfixturevalue("trained")
+    error = refusal(arguments.replace("TRAINED", "TRAINED.skops").split(), capsys)
+    assert message in error
+    assert error.count("\n") == 1
+    assert not {"comparison", "cross", "m.skops"} & {path.name for path in place.iterdir()}
+
+
+@pytest.mark.parametrize(("arguments", "name"), UNHEEDED)
+def test_an_option_that_no_feature_set_takes_is_an_error(
+    arguments, name, place, capsys, monkeypatch
+):
+    monkeypatch.chdir(place)
+    error = refusal([*arguments.split(), "--quiet"], capsys)
+    assert f"'{name}' would have no effect" in error
+    assert not {"comparison", "cross", "m.skops", "m.csv"} & {path.name for path in place.iterdir()}
+
+
+def options_of(command):
+    """Return the options of a command that take a value, with one value each."""
+    (commands,) = (a for a in _parser()._actions if isinstance(a, argparse._SubParsersAction))
+    return [
+        (action.option_strings[0], action.choices[0] if action.choices else "1")
+        for action in commands.choices[command]._actions
+        if action.option_strings and action.nargs != 0
+    ]
+
+
+COMMANDS = {
+    "compare": "compare",
+    "cross": "cross synthetic emodb=FOLDER",
+    "audit": "audit",
+    "embed": "embed FOLDER",
+    "train": "train synthetic",
+    "predict": "predict m.skops FOLDER",
+    "card": "card m.skops",
+    "cache": "cache",
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "value"),
+    [(command, *option) for command in COMMANDS for option in options_of(command)],
+)
+def test_an_option_that_is_given_twice_is_an_error(command, option, value, capsys):
+    arguments = [*COMMANDS[command].split(), option, value, option, value]
+    assert f"{option} is given twice" in refusal(arguments, capsys)
+
+
+# What changes the result, or how it is shown, whatever is asked.
+ALWAYS = (
+    "--help --features --cv --no-audio-audit --no-audio --classifier --speaker-scaling --scheme"
+)
+ALWAYS += " --align --out --cache --clear --jobs --quiet --window --abstain --on-error --corpus"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_has_been_thought_of(command):
+    refused = [arguments for cases in WITHOUT_EFFECT.values() for arguments, _ in cases]
+    refused += [arguments for arguments, _ in UNHEEDED]
+    known = {word for arguments in refused for word in arguments.split()} | {*ALWAYS.split()}
+    assert {option for option, _ in options_of(command)} <= known
+
+
+def test_the_table_has_every_command(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    listed = re.findall(r"^    (\w+)", capsys.readouterr().out, re.MULTILINE)
+    assert sorted(COMMANDS) == sorted(listed)

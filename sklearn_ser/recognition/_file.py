@@ -22,8 +22,6 @@ from sklearn_ser.recognition._recognizer import EmotionRecognizer
 __all__ = ["card_of", "load_recognizer", "save_recognizer"]
 
 FORMAT = 1
-# Parameters that an embedder may lack: they change how features are computed, and no value.
-HOW = ("cache", "device", "n_jobs", "verbose")
 
 
 def save_recognizer(
@@ -73,7 +71,7 @@ def load_recognizer(
     model : str, default=None
         Where the speech model of its features lies now, if not where it was trained.
     trusted : sequence of str
-        Classes of your own that the file may hold, as "module.Class". Importing their modules
+        Classes of your own that the file holds, as "module.Class". Importing their modules
         runs them.
     **parameters
         Set on the embedders, where they have such parameters: cache, device, n_jobs, verbose.
@@ -86,11 +84,9 @@ def load_recognizer(
     Raises
     ------
     ValueError
-        If the file is no such file, or holds what could run code, or its features would be
-        computed by another model, or otherwise, than those that it was trained on; or if `model`
-        or `trusted` has no effect.
-    TypeError
-        If no embedder has one of the other parameters.
+        If the file is no such file, or holds what could run code, or lacks what is trusted, or its
+        features would be computed by another model, or otherwise, than those that it was trained
+        on.
     """
     skops, path = skops_io(), os.fspath(path)
     try:
@@ -101,6 +97,8 @@ def load_recognizer(
                 f"{path} holds {', '.join(refused)}, which could run code. If you trust who wrote "
                 "it, name these classes as trusted."
             )
+        if unneeded := [name for name in trusted if name not in found]:
+            raise ValueError(f"{path} holds no {', '.join(unneeded)}: trusting it has no effect.")
         held = skops.load(path, trusted=list(found))
         recognizer, card = held["recognizer"], json.loads(held["card"])
     except (OSError, ValueError, ImportError):
@@ -112,18 +110,10 @@ def load_recognizer(
         ) from error
     if card["format"] != FORMAT:
         raise ValueError(f"{path} has format {card['format']}; this version reads {FORMAT}.")
-    if unneeded := [name for name in trusted if name not in found]:
-        raise ValueError(f"{path} holds no {', '.join(unneeded)}: trusting it has no effect.")
-    with_model = [e for e in embedders_of(recognizer.embedder_) if "model" in e.get_params()]
-    if model is not None and not with_model:
-        raise ValueError(f"model={model!r} has no effect: no speech model computes the features.")
-    for embedder in with_model:
-        if model is not None:
+    for embedder in embedders_of(recognizer.embedder_):
+        if model is not None and "model" in embedder.get_params():
             embedder.set_params(model=model)
     embedders = [*embedders_of(recognizer.embedder_), *domain_embedders(recognizer)]
-    taken = {*HOW, *(name for embedder in embedders for name in embedder.get_params())}
-    if unknown := sorted(parameters.keys() - taken):
-        raise TypeError(f"{', '.join(unknown)} would have no effect: no embedder has it.")
     for embedder in embedders:
         known = embedder.get_params()
         embedder.set_params(**{k: v for k, v in parameters.items() if k in known})

@@ -10,6 +10,7 @@ import io
 import lzma
 import os
 import re
+import unicodedata
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -103,6 +104,8 @@ def load_table(
         source = Path(table).expanduser()
         root = source.parent if root is None else root
         name, described = source.stem, str(source)
+        path, emotion = _composed(path), _composed(emotion)
+        speaker = None if speaker is None else _composed(speaker)
         frame = _read_csv(source, [path, emotion], [] if speaker is None else [speaker])
     else:
         name, described = "table", "the table"
@@ -118,7 +121,8 @@ def load_table(
     frame = rename_columns(frame, columns).reset_index(drop=True)
     frame["emotion"] = as_labels(frame["emotion"], f"{described}, column {emotion!r}")
     if speaker is not None:
-        frame["speaker"] = as_speakers(frame["speaker"], f"{described}, column {speaker!r}")
+        where = f"{described}, column {speaker!r} (speaker=None loads none)"
+        frame["speaker"] = as_speakers(frame["speaker"], where)
     frame["path"] = _paths(frame["path"], root, f"{described}, column {path!r}")
     for field in SEGMENT_FIELDS:
         if field in frame:
@@ -229,7 +233,12 @@ def _all_numbers(values: pd.Series[str]) -> bool:
 def _header(text: str, delimiter: str) -> list[str]:
     lines = (line for line in io.StringIO(text, newline="") if line.strip())
     rows = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
-    return [name.strip() for name in next(rows, [])]
+    return [_composed(name) for name in next(rows, [])]
+
+
+def _composed(name: str) -> str:
+    """Return a column's name in composed Unicode, which spreadsheets of a Mac may not be in."""
+    return unicodedata.normalize("NFC", name.strip())
 
 
 def _decode(source: Path) -> str:

@@ -71,8 +71,8 @@ def load_recognizer(
     model : str, default=None
         Where the speech model of its features lies now, if not where it was trained.
     trusted : sequence of str
-        Classes of your own that the file holds, as "module.Class". Importing their modules
-        runs them.
+        Classes of your own that the file holds, as "module.Class"; others are an error. Importing
+        their modules runs them.
     **parameters
         Set on the embedders, where they have such parameters: cache, device, n_jobs, verbose.
 
@@ -84,9 +84,8 @@ def load_recognizer(
     Raises
     ------
     ValueError
-        If the file is no such file, or holds what could run code, or lacks what is trusted, or its
-        features would be computed by another model, or otherwise, than those that it was trained
-        on.
+        If the file is no such file, or holds what could run code, or its features would be
+        computed by another model, or otherwise, than those that it was trained on.
     """
     skops, path = skops_io(), os.fspath(path)
     try:

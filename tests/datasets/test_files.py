@@ -249,6 +249,12 @@ def test_the_group_that_matches_is_the_speaker(tree, pattern, speakers):
     assert load_folder(root, speaker=pattern).groups.tolist() == speakers
 
 
+def test_speakers_are_found_in_a_macs_letters(tree):
+    decomposed = unicodedata.normalize("NFD", "jürgen")
+    root = tree(f"anger/{decomposed}_1.wav", "anger/jürgen_2.wav")
+    assert load_folder(root, speaker="^(jürgen)_").groups.tolist() == ["jürgen"] * 2
+
+
 def test_a_group_that_does_not_match_is_no_speaker(tree):
     root = tree("anger/actor_1_1.wav", "anger/subj_22_1.wav")
     with pytest.raises(ValueError, match=r"finds nothing in 'subj_22_1.wav'"):

@@ -60,6 +60,13 @@ def test_a_csv_file_however_it_is_written(csv, tmp_path, kind):
     assert corpus.groups.tolist() == ["NA", "01"]
 
 
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_columns_are_found_in_a_macs_letters(csv, form):
+    text = unicodedata.normalize(form, "path,Gefühl\na.wav,Ärger\n")
+    corpus = load_table(csv(text), emotion=unicodedata.normalize("NFD", "Gefühl"))
+    assert corpus.y.tolist() == ["Ärger"]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -264,7 +264,7 @@ def match_speaker(pattern: str, path: str) -> list[str]:
     ValueError
         If nothing matches.
     """
-    match = re.search(*(unicodedata.normalize("NFC", text) for text in (pattern, path)))
+    match = re.search(unicodedata.normalize("NFC", pattern), unicodedata.normalize("NFC", path))
     found = [] if match is None else [g for g in match.groups() or (match[0],) if g]
     if not found:
         raise ValueError(f"speaker={pattern!r} finds nothing in {path!r}.")

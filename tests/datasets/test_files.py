@@ -37,10 +37,14 @@ FORMATS = {  # suffix, and the format and codec as libsndfile or FFmpeg calls th
     **dict.fromkeys((".mkv", ".mka"), ("matroska", "aac")),
     ".mov": ("mov", "aac"),
     ".webm": ("webm", "libopus"),
+    ".aac": ("adts", "aac"),
+    ".flv": ("flv", "mp3"),
+    ".wma": ("asf", "wmav2"),
+    ".mp3": ("mp3", "mp3"),
+    ".mp2": ("mp2", "mp2"),
     # Not decoded.
     ".ac3": ("ac3", "ac3"),
     ".avi": ("avi", "mp3"),
-    ".mp2": ("mp2", "mp2"),
     ".mpg": ("mpeg", "mp2"),
     ".tta": ("tta", "tta"),
     ".wv": ("wv", "wavpack"),
@@ -55,11 +59,11 @@ def encoded(format, codec):
         soundfile.write(file, TONE, rate, format=format, subtype=codec)
         return file.getvalue()
     with av.open(file, "w", format=format) as container:
-        track = container.add_stream(codec, rate=48000, layout="stereo")
+        track = container.add_stream(codec, rate=44100, layout="stereo")
         track.options = {"strict": "experimental"}
         frame = av.AudioFrame.from_ndarray(np.tile(TONE, (2, 1)), "fltp", "stereo")
         frame.sample_rate = RATE
-        resampler = av.AudioResampler(track.format, track.layout, 48000, track.frame_size or None)
+        resampler = av.AudioResampler(track.format, track.layout, 44100, track.frame_size or None)
         for part in [*resampler.resample(frame), *resampler.resample(None)]:
             container.mux(track.encode(part))
         container.mux(track.encode(None))

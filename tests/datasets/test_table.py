@@ -86,7 +86,10 @@ def test_columns_are_found_in_a_macs_letters(csv, form):
         ('path,emotion\n"a.wav,joy\n', "cannot be read as CSV"),
         ("path,emotion\na.wav,joy\nb.wav,\n", r"column 'emotion': 1 of 2 .*row 1, counted from 0"),
         ("path,emotion\na.wav,joy\n,joy\n", r"column 'path': 1 of 2 rows have no path; .* row 1"),
-        ("path,emotion,speaker\na.wav,joy,\nb.wav,joy,x\n", r"column 'speaker': 1 of 2 .*row 0"),
+        (
+            "path,emotion,speaker\na.wav,joy,\nb.wav,joy,x\n",
+            "speaker=None loads none.: 1 of 2 .*row 0",
+        ),
         ("path,emotion\na.wav,3\nb.wav,1\n", "all 2 rows have a number as label.*regression.*map"),
         ("path,emotion\na.wav,0.3\nb.wav,1\n", "all 2 rows have a number as label.*regression"),
         ("path;emotion\na.wav;0,3\nb.wav;1\n", "all 2 rows have a number as label.*regression"),

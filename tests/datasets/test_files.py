@@ -59,11 +59,11 @@ def encoded(format, codec):
         soundfile.write(file, TONE, rate, format=format, subtype=codec)
         return file.getvalue()
     with av.open(file, "w", format=format) as container:
-        track = container.add_stream(codec, rate=44100, layout="stereo")
-        track.options = {"strict": "experimental"}
+        track = container.add_stream(codec, rate=48000, layout="stereo")
+        track.bit_rate = 64000
         frame = av.AudioFrame.from_ndarray(np.tile(TONE, (2, 1)), "fltp", "stereo")
         frame.sample_rate = RATE
-        resampler = av.AudioResampler(track.format, track.layout, 44100, track.frame_size or None)
+        resampler = av.AudioResampler(track.format, track.layout, 48000, track.frame_size or None)
         for part in [*resampler.resample(frame), *resampler.resample(None)]:
             container.mux(track.encode(part))
         container.mux(track.encode(None))

@@ -62,7 +62,7 @@ def add_training(found):
 
 def corpus_of(options):
     """Return the corpus that the options name."""
-    corpus = load_corpus(options.corpus, options.data, options.speaker)
+    corpus = load_corpus(options)
     if corpus.groups is None:
         raise SystemExit("it is not known who speaks: load the corpus with its speakers")
     return corpus

@@ -186,7 +186,7 @@ def draw(head, fitted, folder):
 
 def main():
     options = parser().parse_args()
-    corpus = load_corpus(options.corpus, options.data, options.speaker)
+    corpus = load_corpus(options)
     embedder = SSLEmbedder(options.model, layer="all", verbose=True)
 
     def inputs(kind):

@@ -11,9 +11,11 @@ from sklearn_ser.audio._decoding import decode
 from sklearn_ser.audio._errors import ClipError
 from sklearn_ser.audio._inputs import as_clip, as_clips, is_numeric_batch, items_of
 from sklearn_ser.audio._segments import SEGMENT_FIELDS
+from sklearn_ser.audio._suffixes import SOUND_SUFFIXES, readable_suffixes
 
 __all__ = [
     "SEGMENT_FIELDS",
+    "SOUND_SUFFIXES",
     "Clip",
     "ClipError",
     "as_clip",
@@ -22,4 +24,5 @@ __all__ = [
     "is_numeric_batch",
     "items_of",
     "read_blocks",
+    "readable_suffixes",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from sklearn_ser import __version__
 from sklearn_ser.cli._audit import add_audit
@@ -40,10 +41,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
+class _StoreOnce(argparse._StoreAction):
+    """Keeps an option's value; a second one would silently replace it."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        given = namespace.__dict__.setdefault("given", set())
+        if option_string is not None and self.dest in given:
+            parser.error(f"{option_string} is given twice")
+        given.add(self.dest)
+        super().__call__(parser, namespace, values, option_string)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that refuses an option that is given twice."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.register("action", None, _StoreOnce)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="sklearn-ser", description="Speech emotion recognition for scikit-learn."
-    )
+    parser = _Parser(prog="sklearn-ser", description="Speech emotion recognition for scikit-learn.")
     parser.add_argument("--version", action="version", version=f"sklearn-ser {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_compare(commands)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from sklearn_ser.cli._options import add_corpus, load_corpus
+from sklearn_ser.cli._options import add_corpus, load_corpus, refuse_unused
 
 __all__ = ["add_audit"]
 
@@ -19,7 +19,7 @@ def add_audit(commands: Any) -> None:
     )
     add_corpus(command)
     command.add_argument("--no-audio", action="store_true", help="do not read the clips")
-    command.add_argument("--on-error", default="raise", choices=["raise", "warn"])
+    command.add_argument("--on-error", choices=["raise", "warn"], help="default: raise")
     command.add_argument("--jobs", type=int, metavar="N", help="threads at once")
     command.add_argument("--out", metavar="DIR", help="write folds.csv and pairs.csv there")
     command.set_defaults(run=_audit)
@@ -29,13 +29,15 @@ def _audit(options: argparse.Namespace) -> int:
     from sklearn_ser.evaluation._report import print_audit
     from sklearn_ser.model_selection import audit_split
 
-    corpus = load_corpus(options.corpus, options.data, options.speaker)
+    if options.no_audio:
+        refuse_unused(options, ["on_error", "jobs"], "with --no-audio, as no clip is read")
+    corpus = load_corpus(options)
     audit = audit_split(
         corpus,
         options.cv,
         audio=not options.no_audio,
         n_jobs=options.jobs,
-        on_error=options.on_error,
+        on_error=options.on_error or "raise",
     )
     print_audit(audit)
     if options.out is not None:

@@ -10,7 +10,9 @@ __all__ = ["add_cache"]
 
 def add_cache(commands: Any) -> None:
     command = commands.add_parser("cache", help="show or clear the store of clip records")
-    command.add_argument("--cache", default="auto", metavar="DIR")
+    command.add_argument(
+        "--cache", metavar="DIR", help="default: SKLEARN_SER_CACHE, or the platform's cache folder"
+    )
     command.add_argument("--clear", action="store_true", help="delete every record")
     command.set_defaults(run=_cache)
 
@@ -19,7 +21,9 @@ def _cache(options: argparse.Namespace) -> int:
     from sklearn_ser.evaluation._report import print_store
     from sklearn_ser.store import Store
 
-    store = Store(options.cache)
+    store = Store(options.cache or "auto")
+    if options.cache not in (None, "auto") and not store.folder.is_dir():
+        raise FileNotFoundError(f"no such folder: {store.folder}")
     print_store(store)
     if options.clear:
         store.clear()

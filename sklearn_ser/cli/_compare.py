@@ -43,9 +43,8 @@ def _compare(options: argparse.Namespace) -> int:
     from sklearn_ser.evaluation._report import print_table, save_figures
 
     comparison = compare(
-        load_corpus(options.corpus, options.data, options.speaker),
+        load_corpus(options),
         options.features,
-        layer=options.layer,
         cv=options.cv,
         classifier=options.classifier,
         speaker_scaling=options.speaker_scaling,
@@ -88,11 +87,10 @@ def _cross(options: argparse.Namespace) -> int:
     from sklearn_ser.evaluation._report import print_cross
 
     comparison = compare_across(
-        load_corpora(options.corpora, options.speaker),
+        load_corpora(options),
         options.features,
         scheme=options.scheme,
         alignment=[None if name == "none" else name for name in options.align],
-        layer=options.layer,
         cv=options.cv,
         classifier=options.classifier,
         audit=not options.no_audio_audit,

@@ -32,7 +32,6 @@ def _embed(options: argparse.Namespace) -> int:
         raise ValueError(f"--out {out} must end in .parquet, .csv or .npz")
     (embedder,) = as_embedders(
         [options.features],
-        layer=options.layer,
         n_jobs=options.jobs,
         verbose=not options.quiet,
         **embedding_parameters(options),

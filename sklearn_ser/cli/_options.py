@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import warnings
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from sklearn_ser.datasets._corpus import AUDIO_SUFFIXES
+from sklearn_ser.datasets._files import describe_left_out, find_sounds
 
 __all__ = [
     "NAMED",
@@ -21,6 +22,7 @@ __all__ = [
     "embedding_parameters",
     "load_corpora",
     "load_corpus",
+    "refuse_unused",
 ]
 
 SCHEMES = ("four", "ekman", "arousal", "valence", "quadrants")
@@ -28,16 +30,24 @@ SCHEMES = ("four", "ekman", "arousal", "valence", "quadrants")
 NAMED = ("cremad", "emodb", "esd", "iemocap", "meld", "ravdess", "savee", "tess")
 
 
+# Of options that say how a corpus is loaded: the corpus they are for, and its loader's parameter.
+LOADING = {
+    "speaker": ("folder", "speaker"),
+    "path_column": ("table", "path"),
+    "emotion_column": ("table", "emotion"),
+    "speaker_column": ("table", "speaker"),
+    "root": ("table", "root"),
+}
+
+
 def add_corpus(command: Any) -> None:
     command.add_argument(
-        "--corpus", default="synthetic", choices=["synthetic", *NAMED, "folder", "table"]
+        "--corpus",
+        choices=["synthetic", *NAMED, "folder", "table"],
+        help="which corpus, or how it is laid out; default: synthetic",
     )
     command.add_argument("--data", metavar="PATH", help="the corpus's folder, or its CSV file")
-    command.add_argument(
-        "--speaker",
-        metavar="REGEX",
-        help="with --corpus folder: finds the speaker in a clip's path",
-    )
+    _add_loading(command)
     add_cv(command, "ravdess")
 
 
@@ -48,7 +58,20 @@ def add_corpora(command: Any) -> None:
         metavar="CORPUS[=PATH]",
         help=f"synthetic, or one of {', '.join((*NAMED, 'folder', 'table'))} and its place",
     )
-    command.add_argument("--speaker", metavar="REGEX", help="as for compare")
+    _add_loading(command)
+
+
+def _add_loading(command: Any) -> None:
+    command.add_argument(
+        "--speaker", metavar="REGEX", help="of a folder: finds the speaker in a clip's path"
+    )
+    for column in ("path", "emotion", "speaker"):
+        command.add_argument(
+            f"--{column}-column", metavar="NAME", help=f"of a table; default: {column}"
+        )
+    command.add_argument(
+        "--root", metavar="DIR", help="of a table: where its relative paths start; default: there"
+    )
 
 
 def add_cv(command: Any, *more: str) -> None:
@@ -76,22 +99,20 @@ def add_evaluation(command: Any) -> None:
     command.add_argument("--classifier", default="logistic", choices=["logistic", "lda", "svm"])
 
 
-def add_embedding(command: Any, layer: str) -> None:
+def add_embedding(command: Any, layer: str, *, on_error: bool = True) -> None:
     command.add_argument("--model", metavar="ID", help="for ssl: a hub id or a folder")
     command.add_argument(
         "--layer",
-        default=layer,
         type=_layer,
         metavar="LAYER",
-        help='for ssl and nano: a number, several as "3,4", middle, mean or all; default: '
-        "%(default)s",
+        help=f'for ssl and nano: a number, several as "3,4", middle, mean or all; default: {layer}',
     )
     command.add_argument("--pooling", nargs="+", metavar="STATISTIC", help="mean, std, min, …")
-    command.add_argument("--waveform-rate", type=float, help=argparse.SUPPRESS)
     command.add_argument(
         "--cache", default="auto", metavar="DIR", help='where records are kept, or "none"'
     )
-    command.add_argument("--on-error", default="raise", choices=["raise", "warn", "nan"])
+    if on_error:
+        command.add_argument("--on-error", default="raise", choices=["raise", "warn", "nan"])
     command.add_argument("--jobs", type=int, metavar="N", help="threads and processes at once")
     command.add_argument("--quiet", action="store_true", help="no progress bars")
 
@@ -108,54 +129,90 @@ def _layer(text: str) -> int | str | list[int]:
 
 
 def embedding_parameters(options: argparse.Namespace) -> dict[str, Any]:
-    parameters = {
-        "cache": None if options.cache == "none" else options.cache,
-        "on_error": options.on_error,
-    }
-    if options.model is not None:
-        parameters["model"] = options.model
-    if options.pooling is not None:
-        parameters["pooling"] = options.pooling
+    """Return the embedders' parameters that are given, so that one without effect is refused."""
+    parameters = {"cache": None if options.cache == "none" else options.cache}
+    for name in ("on_error", "model", "layer", "pooling"):
+        if getattr(options, name, None) is not None:
+            parameters[name] = getattr(options, name)
     return parameters
 
 
-def load_corpus(name: str, data: str | None, speaker: str | None) -> Any:
-    from sklearn_ser import datasets
-
-    if name == "synthetic":
-        corpus = datasets.make_emotional_speech(random_state=0)
-        corpus.name = "synthetic speech"
-        return corpus
-    if data is None:
-        raise ValueError(f"the corpus {name} needs its folder or file: --data PATH, or {name}=PATH")
-    if name in NAMED:
-        return getattr(datasets, f"load_{name}")(data)
-    if name == "table":
-        return datasets.load_table(data)
-    if name == "folder":
-        return datasets.load_folder(data, speaker=speaker)
-    raise ValueError(
-        f"unknown corpus {name!r}; known are synthetic, {', '.join((*NAMED, 'folder', 'table'))}"
-    )
+def load_corpus(options: argparse.Namespace) -> Any:
+    """Return the corpus that ``--corpus`` and ``--data`` name."""
+    name = options.corpus or "synthetic"
+    if options.corpus is None and options.data is not None:
+        raise ValueError(
+            f"--data {options.data} has no effect without --corpus: say which corpus lies there, "
+            f"{', '.join((*NAMED, 'folder'))} or table."
+        )
+    return _load(name, options.data, _loading(options, [name]))
 
 
-def load_corpora(given: Sequence[str], speaker: str | None) -> dict[str, Any]:
+def load_corpora(options: argparse.Namespace) -> dict[str, Any]:
     """Return corpora by name, of "CORPUS" or "CORPUS=PATH"."""
+    given = [text.partition("=")[::2] for text in options.corpora]
+    loading = _loading(options, [name for name, _ in given])
     corpora: dict[str, Any] = {}
-    for text in given:
-        name, _, data = text.partition("=")
-        corpus = load_corpus(name, data or None, speaker)
+    for name, data in given:
+        corpus = _load(name, data or None, loading)
         if corpus.name in corpora:
             raise ValueError(f"two corpora are called {corpus.name!r}")
         corpora[corpus.name] = corpus
     return corpora
 
 
+def _loading(options: argparse.Namespace, names: Collection[str]) -> dict[str, dict[str, str]]:
+    """Return the loaders' parameters that are given, by corpus."""
+    parameters: dict[str, dict[str, str]] = {}
+    for option, (corpus, parameter) in LOADING.items():
+        value = getattr(options, option)
+        if value is not None and corpus not in names:
+            raise ValueError(
+                f"--{option.replace('_', '-')} has no effect on {', '.join(names)}: it is for the "
+                f"corpus {corpus}."
+            )
+        if value is not None:
+            parameters.setdefault(corpus, {})[parameter] = value
+    return parameters
+
+
+def _load(name: str, data: str | None, loading: Mapping[str, Mapping[str, str]]) -> Any:
+    from sklearn_ser import datasets
+
+    if name == "synthetic":
+        if data is not None:
+            raise ValueError(
+                f"{data} has no effect: the synthetic corpus is made, not read. Say which corpus "
+                f"lies there: {', '.join((*NAMED, 'folder'))} or table."
+            )
+        corpus = datasets.make_emotional_speech(random_state=0)
+        corpus.name = "synthetic speech"
+        return corpus
+    if name not in (*NAMED, "folder", "table"):
+        raise ValueError(
+            f"unknown corpus {name!r}; known are synthetic, "
+            f"{', '.join((*NAMED, 'folder', 'table'))}"
+        )
+    if data is None:
+        raise ValueError(f"the corpus {name} needs its folder or file: --data PATH, or {name}=PATH")
+    return getattr(datasets, f"load_{name}")(data, **loading.get(name, {}))
+
+
 def audio_files(path: Path) -> list[str]:
     """Return the path itself, or the audio files of a folder; a bad file is named later."""
     if not path.is_dir():
         return [str(path)]
-    found = [p for p in sorted(path.rglob("*")) if p.suffix.lower() in AUDIO_SUFFIXES]
-    if not found:
-        raise FileNotFoundError(f"no audio files in {path}")
-    return [str(p) for p in found]
+    sounds = find_sounds(path)
+    report = describe_left_out(sounds.left_out, path)
+    if not sounds.taken:
+        raise FileNotFoundError(f"no audio files in {path}. {report}".rstrip())
+    if report:
+        warnings.warn(report, stacklevel=2)
+    return [str(sound) for sound in sounds.taken]
+
+
+def refuse_unused(options: argparse.Namespace, names: Collection[str], reason: str) -> None:
+    """Raise an error if options are given that have no effect, and say why they have none."""
+    for name in names:
+        if getattr(options, name) is not None:
+            raise ValueError(f"--{name.replace('_', '-')} has no effect {reason}.")

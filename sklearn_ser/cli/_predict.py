@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sklearn_ser.cli._options import audio_files
+from sklearn_ser.cli._options import audio_files, refuse_unused
 
 __all__ = ["add_predict"]
 
@@ -88,6 +88,8 @@ def _predict(options: argparse.Namespace) -> int:
     out = None if options.out is None else Path(options.out)
     if out is not None and out.suffix not in WRITERS:
         raise ValueError(f"--out {out} must end in {', '.join(WRITERS)}")
+    if options.window is None:
+        refuse_unused(options, ["hop", "timeline"], "with --window none, as there are no windows")
     paths = [path for given in options.recordings for path in audio_files(Path(given))]
     recognizer = load_recognizer(
         options.recognizer,

@@ -41,7 +41,8 @@ def add_train(commands: Any) -> None:
         metavar="NAME",
         help="as for compare; several stand side by side; default: nano",
     )
-    add_embedding(command, layer="middle")
+    # Every clip has to be usable: the recognizer is trained on all of them.
+    add_embedding(command, layer="middle", on_error=False)
     command.add_argument("--classifier", default="lda", choices=["logistic", "lda", "svm"])
     command.add_argument(
         "--no-audio-audit",
@@ -74,14 +75,11 @@ def _train(options: argparse.Namespace) -> int:
     out = Path(options.out)
     if out.suffix != ".skops":
         raise ValueError(f"--out {out} must end in .skops")
-    if options.on_error != "raise":
-        raise ValueError("--on-error is not for train: leave out clips that cannot be used.")
-    corpora = load_corpora(options.corpora, options.speaker)
+    corpora = load_corpora(options)
     corpus = pool_corpora(corpora, options.scheme or (None if len(corpora) == 1 else "four"))
     _audit(corpus, audio=not options.no_audio_audit, n_jobs=options.jobs)
     embedders = as_embedders(
         options.features,
-        layer=options.layer,
         n_jobs=options.jobs,
         verbose=not options.quiet,
         **embedding_parameters(options),

@@ -11,7 +11,7 @@ from sklearn.utils import Bunch
 from sklearn.utils._param_validation import HasMethods, validate_params
 
 from sklearn_ser._utils import is_missing, refuse_missing
-from sklearn_ser.datasets._corpus import as_corpus, existing_folder
+from sklearn_ser.datasets._corpus import as_corpus, existing_folder, rename_columns
 from sklearn_ser.datasets._labels import canonical
 
 __all__ = ["load_audformat"]
@@ -103,7 +103,11 @@ def load_audformat(
     labels = labels[~unlabelled]
     index = labels.index
     files = index.get_level_values("file")
-    frame = labels.reset_index(drop=True).rename(columns={emotion: "code"})
+    # What the loader itself fills is not taken from columns that happen to have these names.
+    columns = dict.fromkeys(["emotion", "path", "speaker", "start", "end"]) | {"code": emotion}
+    if speaker in labels and speaker != emotion:
+        columns["speaker"] = speaker
+    frame = rename_columns(labels.reset_index(drop=True), columns)
     frame["emotion"] = [canonical(code) for code in frame["code"]]
     frame["code"] = frame["code"].astype(str)
     root = database.root or ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,36 +16,17 @@ from sklearn_ser._utils import as_labels, as_list, as_speakers, check_lengths, i
 from sklearn_ser.audio import SEGMENT_FIELDS
 
 __all__ = [
-    "AUDIO_SUFFIXES",
     "as_corpus",
     "check_corpus",
     "corpus_frame",
     "existing_folder",
     "known_speakers",
+    "rename_columns",
 ]
 
 # What columns of a frame are called, and their order; a corpus has those that it tells.
 COLUMNS = ["path", "emotion", "code", "speaker", "sex", "session", "sentence", "intensity"]
 COLUMNS += ["split", "duration"]
-AUDIO_SUFFIXES = frozenset(
-    [
-        ".wav",
-        ".wave",
-        ".flac",
-        ".ogg",
-        ".oga",
-        ".opus",
-        ".mp3",
-        ".aif",
-        ".aiff",
-        ".aifc",
-        ".au",
-        ".snd",
-        ".w64",
-        ".rf64",
-        ".caf",
-    ]
-)
 
 
 def as_corpus(
@@ -128,6 +110,33 @@ def known_speakers(values: Any) -> npt.NDArray[np.object_]:
     given[missing] = None
     given[~missing] = as_speakers(given[~missing])
     return given
+
+
+def rename_columns(frame: pd.DataFrame, columns: Mapping[str, str | None]) -> pd.DataFrame:
+    """Return a frame whose columns have the names that the loaders give them.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    columns : mapping of str to str or None
+        Of the names of a loader, the columns that hold these; None: no column does. Another column
+        that has such a name is kept as "<name>_original".
+    """
+    if not frame.columns.is_unique:
+        twice = frame.columns[frame.columns.duplicated()].tolist()
+        raise ValueError(f"several columns are called {twice}: rename them, or leave some out.")
+    sources = [source for source in columns.values() if source is not None]
+    for source in sources:
+        if sources.count(source) > 1:
+            both = [name for name, column in columns.items() if column == source]
+            raise ValueError(f"the column {source!r} cannot be both {' and '.join(both)}.")
+    names = {source: name for name, source in columns.items() if source is not None}
+    for column in frame.columns:
+        if column in columns and column not in sources:
+            names[column] = f"{column}_original"
+            while names[column] in frame:
+                names[column] += "_original"
+    return frame.rename(columns=names)
 
 
 def existing_folder(folder: object) -> Path:

@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import Interval, validate_params
 
 from sklearn_ser._utils import composed
 from sklearn_ser.datasets._corpus import as_corpus, existing_folder
+from sklearn_ser.datasets._files import existing_path, match_speaker
 from sklearn_ser.datasets._labels import canonical
 
 __all__ = ["emobox_folder", "load_emobox", "n_emobox_folds", "read_emobox_fold"]
@@ -73,8 +74,9 @@ def load_emobox(
     audio : str or path-like, default=None
         Where relative paths of clips start: by default the folder that holds ``data``.
     speaker : str, default=None
-        Regular expression that finds the speaker in a clip's path (its groups, joined, if it has
-        any). By default one for the corpora whose file names tell; for others ``groups`` is None.
+        Regular expression that finds the speaker in a clip's path: its groups that match, joined,
+        if it has any. By default one for the corpora whose file names tell; for others ``groups``
+        is None.
 
     Returns
     -------
@@ -108,7 +110,7 @@ def load_emobox(
     names = _label_map(place)
     start = Path(audio).expanduser() if audio is not None else place.parent.parent
     frame = pd.DataFrame(rows)
-    frame["path"] = [str(start / path) for path in frame["path"]]
+    frame["path"] = [str(existing_path(start, path)) for path in frame["path"]]
     frame["emotion"] = [canonical(names.get(_key(code), code)) for code in frame["code"]]
     frame["code"] = frame["code"].astype(str)
     for column in ("start", "end"):
@@ -116,7 +118,9 @@ def load_emobox(
             frame = frame.drop(columns=column)
     pattern = speaker or SPEAKERS.get(corpus.lower().replace("-", "").replace("_", ""))
     if pattern is not None:
-        frame["speaker"] = [_speaker(pattern, path) for path in frame["path"]]
+        frame["speaker"] = [
+            "".join(match_speaker(pattern, Path(path).as_posix())) for path in frame["path"]
+        ]
     description = DESCRIPTION.format(fold=fold, corpus=corpus)
     return as_corpus(f"EmoBox {corpus}", frame, description)
 
@@ -189,10 +193,3 @@ def _label_map(place: Path) -> dict[str, str]:
 def _key(code: Any) -> str:
     """Return a code as the label map has it; numbers are text there."""
     return composed(str(code).strip()).lower()
-
-
-def _speaker(pattern: str, path: str) -> str:
-    match = re.search(composed(pattern), composed(Path(path).as_posix()))
-    if match is None:
-        raise ValueError(f"speaker={pattern!r} finds nothing in {path!r}.")
-    return "".join(match.groups("")) or match[0]

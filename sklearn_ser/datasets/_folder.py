@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import os
-import re
+import warnings
+from pathlib import Path
 
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sklearn_ser._utils import composed
-from sklearn_ser.datasets._corpus import AUDIO_SUFFIXES, as_corpus, existing_folder
+from sklearn_ser.audio import readable_suffixes
+from sklearn_ser.datasets._corpus import as_corpus, existing_folder
+from sklearn_ser.datasets._files import (
+    UNREADABLE,
+    WITHOUT_PYAV,
+    describe_left_out,
+    find_sounds,
+    match_speaker,
+    refuse_pointers,
+)
 
 __all__ = ["load_folder"]
 
@@ -21,10 +30,11 @@ def load_folder(folder: str | os.PathLike[str], *, speaker: str | None = None) -
     ----------
     folder : str or path-like
         Holds one folder an emotion, whose name is the label; clips lie in them at any depth.
+        Links are followed. The sound of m4a, mp4 and the like is read where PyAV is installed.
     speaker : str, default=None
         Regular expression that finds the speaker in a clip's path below its emotion's folder
-        (with ``/`` between folders): its first group if it has one, else all it matches. Without
-        it speakers are unknown, and ``groups`` is None.
+        (with ``/`` between folders): its first group that matches if it has any, else all it
+        matches. Without it speakers are unknown, and ``groups`` is None.
 
     Returns
     -------
@@ -36,7 +46,14 @@ def load_folder(folder: str | os.PathLike[str], *, speaker: str | None = None) -
     FileNotFoundError
         If there is no audio file one folder down or deeper.
     ValueError
-        If `speaker` finds nothing in a clip's path.
+        If `speaker` finds nothing in a clip's path, if no clip of an emotion can be read, or if
+        clips are Git LFS pointers, links to nothing, or links into another emotion's folder.
+
+    Warns
+    -----
+    UserWarning
+        If there are sound files that are not taken: how many, and why. They cannot be decoded, are
+        hidden, lie beside the emotions' folders, or are links to what is taken already.
 
     Examples
     --------
@@ -52,22 +69,39 @@ def load_folder(folder: str | os.PathLike[str], *, speaker: str | None = None) -
     (['anger', 'sadness'], ['anna', 'anna'])
     """
     root = existing_folder(folder)
-    clips = []
-    for emotion in sorted(path for path in root.iterdir() if path.is_dir()):
-        for path in sorted(emotion.rglob("*")):
-            if path.suffix.lower() not in AUDIO_SUFFIXES or not path.is_file():
-                continue
-            clip = {"path": str(path), "emotion": emotion.name}
-            if speaker is not None:
-                within = composed(path.relative_to(emotion).as_posix())
-                match = re.search(composed(speaker), within)
-                if match is None:
-                    raise ValueError(f"speaker={speaker!r} finds nothing in {within!r} ({path}).")
-                clip["speaker"] = match.group(1 if match.re.groups else 0)
-            clips.append(clip)
-    if not clips:
+    sounds = find_sounds(root)
+    for link, path in sounds.again.items():
+        if _emotion(link, root) != _emotion(path, root):
+            raise ValueError(
+                f"{link} is a link to {path}, which would have the labels of two folders: leave "
+                "the clip in one of them, or put the folder that is no emotion elsewhere."
+            )
+    paths = [path for path in sounds.taken if path.parent != root]
+    outside = [path for path in sounds.taken if path.parent == root]
+    left_out = {**sounds.left_out, **dict.fromkeys(outside, "they lie in no emotion's folder")}
+    report = describe_left_out(left_out, root)
+    if not paths:
         raise FileNotFoundError(
             f"no clips in {root}: looked for one folder an emotion with audio files in it "
-            f"({', '.join(sorted(AUDIO_SUFFIXES))})."
+            f"({', '.join(sorted(readable_suffixes()))}). {report}".rstrip()
         )
-    return as_corpus(root.resolve().name, pd.DataFrame(clips), f"Clips of the folder {root}.")
+    emotions = [_emotion(path, root) for path in paths]
+    unread = {
+        _emotion(path, root) for path, why in left_out.items() if why in (UNREADABLE, WITHOUT_PYAV)
+    }
+    if lost := sorted(unread - {"", *emotions}):
+        raise ValueError(f"no clip of {', '.join(lost)} can be taken. {report}")
+    if report:
+        warnings.warn(report, stacklevel=2)
+    clips = pd.DataFrame({"path": [str(path) for path in paths], "emotion": emotions})
+    refuse_pointers(clips["path"], str(root))
+    if speaker is not None:
+        within = ["/".join(path.relative_to(root).parts[1:]) for path in paths]
+        clips["speaker"] = [match_speaker(speaker, path)[0] for path in within]
+    return as_corpus(root.resolve().name, clips, f"Clips of the folder {root}.")
+
+
+def _emotion(path: Path, root: Path) -> str:
+    """Return the first folder below the root that a path lies in; "" if it lies in the root."""
+    first, *rest = path.relative_to(root).parts
+    return first if rest else ""

@@ -10,7 +10,7 @@ from sklearn.utils import Bunch
 from sklearn.utils._param_validation import HasMethods, validate_params
 
 from sklearn_ser._utils import as_labels, refuse_missing
-from sklearn_ser.datasets._corpus import as_corpus
+from sklearn_ser.datasets._corpus import as_corpus, rename_columns
 from sklearn_ser.datasets._labels import canonical
 
 __all__ = ["load_huggingface"]
@@ -50,7 +50,8 @@ def load_huggingface(
     corpus : Bunch
         X (list of dicts of bytes and path, not decoded yet), y (emotions, renamed to this
         package's names where those are known), groups (speakers or None), frame (path, emotion,
-        code, speaker and all other columns) and DESCR.
+        code, speaker and all other columns, those of the same names as path_original and so on)
+        and DESCR.
 
     Raises
     ------
@@ -83,8 +84,10 @@ def load_huggingface(
         raise ValueError(f"the dataset has no column {missing}; it has {dataset.column_names}.")
     if not len(dataset):
         raise ValueError("the dataset has no clips.")
-    others = [column for column in dataset.column_names if column not in (*wanted, "speaker")]
+    others = [column for column in dataset.column_names if column not in wanted]
     frame = pd.DataFrame({column: list(dataset[column]) for column in others})
+    # What the loader itself fills is not taken from columns that happen to have these names.
+    frame = rename_columns(frame, dict.fromkeys(["code", "speaker", "emotion", "path"]))
     frame["code"] = as_labels(_named(dataset, emotion), f"column {emotion!r} of the dataset")
     frame["emotion"] = [canonical(name) for name in frame["code"]]
     if speaker:

@@ -8,7 +8,7 @@ import re
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sklearn_ser.datasets._corpus import AUDIO_SUFFIXES, as_corpus
+from sklearn_ser.datasets._corpus import as_corpus
 from sklearn_ser.datasets._files import Files, find_clips
 
 __all__ = ["load_meld"]
@@ -85,7 +85,7 @@ def load_meld(folder: str | os.PathLike[str]) -> Bunch:
         PATTERN,
         corpus="MELD",
         example="train_splits/dia0_utt0.mp4",
-        suffixes={".mp4", *AUDIO_SUFFIXES},
+        suffixes=[".mp4"],
     )
     tables: dict[str, pd.DataFrame] = {}
     for path in files:

@@ -11,7 +11,7 @@ from sklearn.utils import Bunch, _safe_indexing
 
 from sklearn_ser._utils import is_missing
 from sklearn_ser.audio import items_of
-from sklearn_ser.datasets._corpus import check_corpus, corpus_frame
+from sklearn_ser.datasets._corpus import check_corpus, corpus_frame, rename_columns
 from sklearn_ser.datasets._labels import DROPPED, harmonize_labels
 
 __all__ = ["pool_corpora"]
@@ -64,7 +64,8 @@ def pool_corpora(corpora: Mapping[str, Any], scheme: str | None = "four") -> Bun
         if not len(kept):
             raise ValueError(f"scheme={scheme!r} drops every clip of {name}: {sorted(set(y))}.")
         X += items_of(_safe_indexing(corpus.X, kept))
-        frame = corpus_frame(corpus).assign(corpus=name, emotion=labels, position=range(len(y)))
+        frame = rename_columns(corpus_frame(corpus), {"corpus": None, "position": None})
+        frame = frame.assign(corpus=name, emotion=labels, position=range(len(y)))
         for column in ("speaker", "session", "sentence"):
             if column in frame:
                 known = ~is_missing(frame[column])

@@ -2,24 +2,60 @@
 
 from __future__ import annotations
 
+import bz2
+import codecs
+import csv
+import gzip
+import io
+import lzma
 import os
+import re
+import unicodedata
+import warnings
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
+from sklearn.utils._param_validation import validate_params
 
-from sklearn_ser.datasets._corpus import as_corpus
+from sklearn_ser._utils import as_labels, as_speakers, is_missing
+from sklearn_ser.audio import SEGMENT_FIELDS
+from sklearn_ser.datasets._corpus import as_corpus, rename_columns
+from sklearn_ser.datasets._files import existing_path
 
 __all__ = ["load_table"]
 
+DELIMITERS = (",", ";", "\t", "|")
+# What is absolute in Windows, and no path elsewhere.
+WINDOWS_PATH = re.compile(r"[A-Za-z]:[\\/]|\\\\")
+PACKED = {b"\x1f\x8b": gzip.decompress, b"BZh": bz2.decompress, b"\xfd7zXZ": lzma.decompress}
+MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+OTHERS = {
+    b"PK\x03\x04": ("an Excel workbook or another archive", "read_excel"),
+    b"\xd0\xcf\x11\xe0": ("an Excel workbook", "read_excel"),
+    b"PAR1": ("a Parquet file", "read_parquet"),
+}
 
+
+@validate_params(
+    {
+        "table": "no_validation",
+        "path": [str],
+        "emotion": [str],
+        "speaker": [str, None],
+        "root": [str, os.PathLike, None],
+    },
+    prefer_skip_nested_validation=True,
+)
 def load_table(
     table: Any,
     *,
     path: str = "path",
     emotion: str = "emotion",
-    speaker: str = "speaker",
+    speaker: str | None = "speaker",
     root: str | os.PathLike[str] | None = None,
 ) -> Bunch:
     """Load a corpus described by a table.
@@ -28,22 +64,33 @@ def load_table(
     ----------
     table : str, path-like, or DataFrame of pandas or polars
         A CSV file, or the table itself, one row a clip. With columns start and end (seconds) or
-        channel (from 0) a clip is that segment of its file.
-    path, emotion, speaker : str
-        Names of its columns.
+        channel (from 0) a clip is that segment of its file. A CSV file is in UTF-8, or in UTF-16
+        with a byte order mark; commas, semicolons, tabs or bars separate its values.
+    path, emotion : str
+        Names of its columns. Relative paths may have Windows' backslashes.
+    speaker : str or None, default="speaker"
+        Name of its column with the speakers. None, or a table without a column "speaker":
+        ``groups`` is None.
     root : str or path-like, default=None
         Folder that relative paths start at: by default the CSV file's own, or the current one.
 
     Returns
     -------
     corpus : Bunch
-        X (list of paths, or of dicts if there are segments), y (emotions), groups (speakers), frame
-        (the table, its columns renamed) and DESCR.
+        X (list of paths, or of dicts if there are segments), y (emotions), groups (speakers or
+        None), frame (the table, its columns renamed; another column that has one of the names path,
+        emotion and speaker is called path_original and so on) and DESCR.
 
     Raises
     ------
     ValueError
-        If a column is missing, or a row has no value in one of them.
+        If a column is missing, a row has no value in one of them, emotions are numbers, start, end
+        or channel are none, or the file is no CSV file in UTF-8.
+
+    Notes
+    -----
+    In a CSV file only what is empty is missing: a speaker may be called NA. Where semicolons, tabs
+    or bars separate values, a comma in start and end is a decimal mark.
 
     Examples
     --------
@@ -56,24 +103,169 @@ def load_table(
     if isinstance(table, (str, os.PathLike)):
         source = Path(table).expanduser()
         root = source.parent if root is None else root
-        name = source.stem
-        frame = pd.read_csv(source, dtype={speaker: str, emotion: str})
+        name, described = source.stem, str(source)
+        path, emotion = _composed(path), _composed(emotion)
+        speaker = None if speaker is None else _composed(speaker)
+        frame = _read_csv(source, [path, emotion], [] if speaker is None else [speaker])
     else:
-        name = "table"
+        name, described = "table", "the table"
         frame = table.to_pandas() if hasattr(table, "to_pandas") else pd.DataFrame(table)
-    wanted = {path: "path", emotion: "emotion", speaker: "speaker"}
-    missing = [column for column in wanted if column not in frame]
+    if speaker == "speaker" and speaker not in frame:
+        speaker = None
+    columns = {"path": path, "emotion": emotion, "speaker": speaker}
+    missing = [column for column in columns.values() if column and column not in frame]
     if missing:
-        raise ValueError(f"{name} has no column {missing}; it has {list(frame.columns)}.")
-    frame = frame.rename(columns=wanted)
-    empty = frame.index[frame[list(wanted.values())].isna().any(axis=1)]
-    if len(empty):
-        raise ValueError(
-            f"{len(empty)} rows of {name} lack a path, an emotion or a speaker, the first is "
-            f"row {empty[0]}."
-        )
+        raise ValueError(f"{described} has no column {missing}; it has {list(frame.columns)}.")
     if not len(frame):
-        raise ValueError(f"{name} has no rows.")
-    if root is not None:
-        frame["path"] = [str(Path(root).expanduser() / clip) for clip in frame["path"]]
+        raise ValueError(f"{described} has no rows.")
+    frame = rename_columns(frame, columns).reset_index(drop=True)
+    frame["emotion"] = as_labels(frame["emotion"], f"{described}, column {emotion!r}")
+    if speaker is not None:
+        where = f"{described}, column {speaker!r} (speaker=None loads none)"
+        frame["speaker"] = as_speakers(frame["speaker"], where)
+    frame["path"] = _paths(frame["path"], root, f"{described}, column {path!r}")
+    for field in SEGMENT_FIELDS:
+        if field in frame:
+            frame[field] = _numbers(frame[field], f"{described}, column {field!r}")
     return as_corpus(name, frame, f"Clips of the table {name}.")
+
+
+def _paths(values: pd.Series[Any], root: Any, where: str) -> list[str]:
+    _refuse(values, is_missing(values), where, "have no path", "Fill these in, or leave them out.")
+    _refuse(
+        values,
+        [not isinstance(value, (str, os.PathLike)) for value in values],
+        where,
+        "have something else than a path",
+        "Text is expected.",
+    )
+    if os.name != "nt":
+        _refuse(
+            values,
+            [WINDOWS_PATH.match(os.fspath(value)) is not None for value in values],
+            where,
+            "have a path with a drive of Windows, which this system has not",
+            "Replace the drive and folder by what they are here, or write paths relative to the "
+            "folder that root names.",
+        )
+    start = Path() if root is None else Path(root).expanduser()
+    return [str(existing_path(start, os.fspath(value))) for value in values]
+
+
+def _numbers(values: pd.Series[Any], where: str) -> pd.Series[float]:
+    """Return numbers, NaN where there is none; times become seconds."""
+    if values.dtype.kind == "m":
+        return values.dt.total_seconds()
+    numbers = pd.to_numeric(values.astype(object), errors="coerce").astype(float)
+    bad = numbers.isna() & ~is_missing(values)
+    _refuse(values, bad, where, "have no number", "Seconds, or a channel's number, are expected.")
+    return numbers
+
+
+def _refuse(values: pd.Series[Any], bad: Iterable[Any], where: str, what: str, cure: str) -> None:
+    rows = np.flatnonzero(np.asarray(bad, dtype=bool))
+    if len(rows):
+        raise ValueError(
+            f"{where}: {len(rows)} of {len(values)} rows {what}; the first is row {rows[0]}, "
+            f"counted from 0, with {values.iloc[rows[0]]!r:.80}. {cure}"
+        )
+
+
+def _read_csv(source: Path, needed: list[str], optional: list[str]) -> pd.DataFrame:
+    """Read a CSV file, of which the columns that are needed tell the delimiter."""
+    text = _decode(source)
+    first = text.partition("\n")[0].strip().strip('"')
+    delimiters: Sequence[str] = DELIMITERS
+    if first.startswith("sep=") and len(first) == 5:  # which Excel writes
+        delimiters, text = first[4], text.partition("\n")[2]
+    headers = {delimiter: _header(text, delimiter) for delimiter in delimiters}
+    # The delimiter that gives the columns needed; else the one that gives most, for the error.
+    delimiter = max(
+        delimiters, key=lambda d: (len({*needed} & {*headers[d]}), len(headers[d]), d == ",")
+    )
+    header = headers[delimiter]
+    if not any(header):
+        raise ValueError(f"{source} is empty.")
+    if twice := sorted({column for column in header if column and header.count(column) > 1}):
+        raise ValueError(f"{source}: several columns are called {twice}: rename them.")
+    as_text = [column for column in (*needed, *optional, *SEGMENT_FIELDS) if column in header]
+    options: dict[str, Any] = {
+        "sep": delimiter,
+        "skipinitialspace": True,
+        "index_col": False,
+        "low_memory": False,
+    }
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
+            frame = pd.read_csv(io.StringIO(text), **options)
+            texts = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, **options)
+    except pd.errors.ParserWarning:
+        raise ValueError(
+            f"{source} cannot be read as CSV: rows have more values than its header has columns. "
+            "Put values that hold a delimiter in quotes."
+        ) from None
+    except ValueError as error:  # as a ParserError is
+        raise ValueError(f"{source} cannot be read as CSV: {error}") from None
+    frame.columns = [name or unnamed for name, unnamed in zip(header, frame.columns, strict=True)]
+    texts.columns = frame.columns
+    frame[as_text] = texts[as_text].apply(lambda column: column.str.strip())
+    if delimiter != ",":
+        for field in SEGMENT_FIELDS:
+            if field in frame and not frame[field].str.contains(".", regex=False).any():
+                frame[field] = frame[field].str.replace(",", ".")
+    emotions = frame.get(needed[1])
+    if emotions is not None and len(emotions) and _all_numbers(emotions):
+        raise ValueError(
+            f"{source}, column {needed[1]!r}: all {len(emotions)} rows have a number as label, the "
+            f"first is {emotions.iloc[0]}. Numbers are targets of a regression (arousal, valence, "
+            "…), and this is classification. If they are codes of emotions, pass a frame that "
+            f"has their names: frame = pandas.read_csv(…), frame[{needed[1]!r}] = "
+            f"frame[{needed[1]!r}].map({{0: 'anger', …}})."
+        )
+    return frame
+
+
+def _all_numbers(values: pd.Series[str]) -> bool:
+    return bool(pd.to_numeric(values.str.replace(",", "."), errors="coerce").notna().all())
+
+
+def _header(text: str, delimiter: str) -> list[str]:
+    lines = (line for line in io.StringIO(text, newline="") if line.strip())
+    rows = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+    return [_composed(name) for name in next(rows, [])]
+
+
+def _composed(name: str) -> str:
+    """Return a column's name in composed Unicode, which spreadsheets of a Mac may not be in."""
+    return unicodedata.normalize("NFC", name.strip())
+
+
+def _decode(source: Path) -> str:
+    """Return the text of a file."""
+    content = source.read_bytes()
+    for mark, unpack in PACKED.items():
+        if content.startswith(mark):
+            content = unpack(content)
+    for mark, (what, reader) in OTHERS.items():
+        if content.startswith(mark):
+            raise ValueError(
+                f"{source} is {what}, not a CSV file. Save it as CSV (in Excel: CSV UTF-8), or "
+                f"pass the frame that pandas.{reader} gives."
+            )
+    encoding = next((name for mark, name in MARKS.items() if content.startswith(mark)), "utf-8")
+    if encoding == "utf-8" and b"\0" in content:
+        raise ValueError(
+            f"{source} holds null characters: it is not text, or in UTF-16 without a byte order "
+            "mark. Save it as UTF-8."
+        )
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ValueError(
+            f"{source} is not in UTF-8: line {line} has the byte 0x{content[error.start]:02X}. "
+            "Which characters it means cannot be told from the file. Save it as UTF-8 (in Excel: "
+            "CSV UTF-8), or pass a frame: pandas.read_csv(…, encoding='cp1252') where Excel saved "
+            "it in Western Europe or America."
+        ) from None

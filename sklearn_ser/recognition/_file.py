@@ -73,8 +73,8 @@ def load_recognizer(
     model : str, default=None
         Where the speech model of its features lies now, if not where it was trained.
     trusted : sequence of str
-        Classes of your own that the file may hold, as "module.Class". Importing their modules
-        runs them.
+        Classes of your own that the file holds, as "module.Class"; others are an error. Importing
+        their modules runs them.
     **parameters
         Set on the embedders, where they have such parameters: cache, device, n_jobs, verbose.
 
@@ -98,6 +98,8 @@ def load_recognizer(
                 f"{path} holds {', '.join(refused)}, which could run code. If you trust who wrote "
                 "it, name these classes as trusted."
             )
+        if unneeded := [name for name in trusted if name not in found]:
+            raise ValueError(f"{path} holds no {', '.join(unneeded)}: trusting it has no effect.")
         held = skops.load(path, trusted=list(found))
         recognizer, card = held["recognizer"], json.loads(held["card"])
     except (OSError, ValueError, ImportError):

@@ -30,7 +30,7 @@ def test_real_emodb(emodb):
 
 
 def test_folder_of_emotions(touch):
-    root = touch("angry/a_1.wav", "angry/deep/b_2.FLAC", "sad/a_3.mp3", "sad/notes.txt", "x.wav")
+    root = touch("angry/a_1.wav", "angry/deep/b_2.FLAC", "sad/a_3.mp3", "sad/notes.txt")
     corpus = load_folder(root, speaker=r"([ab])_\d")
     assert corpus.y.tolist() == ["angry", "angry", "sad"]
     assert corpus.groups.tolist() == ["a", "b", "a"]
@@ -72,7 +72,7 @@ def test_table_of_segments(tmp_path):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"path": ["a"], "emotion": ["x"]}, r"no column \['speaker'\]; it has \['path', 'emotion'"),
+        ({"path": ["a"], "mood": ["x"]}, r"no column \['emotion'\]; it has \['path', 'mood'"),
         ({"path": ["a", None], "emotion": ["x", "y"], "speaker": ["1", "2"]}, "the first is row 1"),
         ({"path": [], "emotion": [], "speaker": []}, "no rows"),
     ],

@@ -1,0 +1,184 @@
+"""Every option of every command has an effect on what was asked, or is an error that says so."""
+
+import argparse
+import re
+
+import pytest
+import soundfile
+
+from sklearn_ser.cli import _parser, main
+from sklearn_ser.datasets import make_emotional_speech
+
+CORPUS = ("--data", "--speaker", "--path-column", "--emotion-column", "--speaker-column", "--root")
+OF_CORPUS = {  # options that have no effect on a corpus
+    "synthetic": CORPUS[1:],
+    "emodb": CORPUS[1:],
+    "table": CORPUS[1:2],
+    "folder": CORPUS[2:],
+}
+WITHOUT_EFFECT = [  # the arguments, of which the last option is refused, and what is said
+    *(
+        case
+        for command in ("compare", "audit")
+        for case in [
+            # Another corpus would be scored than the one that was meant.
+            (f"{command} --data FOLDER", "--data FOLDER has no effect without --corpus: say which"),
+            (f"{command} --corpus synthetic --data FOLDER", "FOLDER has no effect: the synthetic"),
+            *(
+                (f"{command} --corpus {corpus} {option} X", f"{option} has no effect on {corpus}:")
+                for corpus, options in OF_CORPUS.items()
+                for option in options
+            ),
+        ]
+    ),
+    *(
+        case
+        for command in ("cross", "train --out m.skops")
+        for case in [
+            (f"{command} synthetic=FOLDER", "FOLDER has no effect: the synthetic corpus is made"),
+            *(
+                (f"{command} {corpus}=FOLDER {option} X", f"{option} has no effect on {corpus}:")
+                for corpus, options in OF_CORPUS.items()
+                for option in options
+            ),
+            (f"{command} synthetic emodb=X --root X", "--root has no effect on synthetic, emodb:"),
+        ]
+    ),
+    ("audit --no-audio --on-error warn", "--on-error has no effect with --no-audio"),
+    ("audit --no-audio --jobs 2", "--jobs has no effect with --no-audio"),
+    ("predict m.skops a.wav --window none --hop 1", "--hop has no effect with --window none"),
+    ("predict m.skops a.wav --window none --timeline D", "--timeline has no effect with --window"),
+    ("predict TRAINED FOLDER --trust my.Class", "holds no my.Class: trusting it has no effect"),
+    ("card TRAINED --trust my.Class", "holds no my.Class: trusting it has no effect"),
+    ("cache --cache nowhere", "no such folder: nowhere"),
+]
+# Of features that lack them: these are set on embedders, which say so.
+UNHEEDED = [
+    ("predict TRAINED FOLDER --model X", "model"),
+    ("card TRAINED --model X", "model"),
+    *(
+        (f"{command.format(features)} --{name} {value}", name)
+        for command in (
+            "compare --features {}",
+            "cross synthetic folder=FOLDER --speaker ^s\\d+ --features {}",
+            "embed FOLDER --out m.csv --features {}",
+            "train folder=FOLDER --speaker ^s\\d+ --out m.skops --features {}",
+        )
+        for features, name, value in [
+            ("mfcc", "model", "X"),
+            ("nano", "model", "X"),  # which is a model
+            ("mfcc", "layer", "3"),
+            ("egemaps", "layer", "all"),
+            ("egemaps", "pooling", "max"),  # functionals have statistics already
+        ]
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Return a folder with what the arguments above name."""
+    place = tmp_path_factory.mktemp("place")
+    corpus = make_emotional_speech(n_speakers=3, n_sentences=1, random_state=0)
+    for i, (clip, emotion, speaker) in enumerate(
+        zip(corpus.X, corpus.y, corpus.groups, strict=True)
+    ):
+        (place / "FOLDER" / emotion).mkdir(parents=True, exist_ok=True)
+        soundfile.write(place / "FOLDER" / emotion / f"{speaker}_{i}.wav", *clip)
+    (place / "clips.csv").write_text("path,emotion,speaker\na.wav,joy,x\n")
+    return place
+
+
+@pytest.fixture
+def trained(place, tmp_path_factory, monkeypatch, capsys):
+    """Return the arguments of a command with a recognizer, made once, in place of TRAINED."""
+    monkeypatch.chdir(place)
+
+    def replaced(arguments):
+        if "TRAINED" in arguments and not (place / "TRAINED.skops").exists():
+            given = r"folder=FOLDER --speaker ^(s\d+)_ --features mfcc --no-audio-audit --quiet"
+            assert main(["train", *given.split(), "--out", "TRAINED.skops"]) == 0
+            capsys.readouterr()
+        return arguments.replace("TRAINED", "TRAINED.skops").split()
+
+    return replaced
+
+
+def refusal(arguments, place, capsys):
+    """Return what is said of arguments that are refused, having written nothing."""
+    there = set(place.iterdir())
+    try:
+        status = main(arguments)
+    except SystemExit as stop:
+        status = stop.code
+    printed = capsys.readouterr()
+    assert status == 2
+    assert printed.out == ""
+    assert set(place.iterdir()) == there
+    return printed.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    WITHOUT_EFFECT,
+)
+def test_an_option_without_effect_is_an_error(arguments, message, place, trained, capsys):
+    error = refusal(trained(arguments), place, capsys)
+    assert message in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(("arguments", "name"), UNHEEDED)
+def test_an_option_that_no_feature_set_takes_is_an_error(arguments, name, place, trained, capsys):
+    error = refusal(trained(arguments), place, capsys)
+    assert re.search(rf"\b{name}'?( \(.*\))? would have no effect", error)
+
+
+def options_of(command):
+    """Return the options of a command that take a value, with one value each."""
+    (commands,) = (a for a in _parser()._actions if isinstance(a, argparse._SubParsersAction))
+    return [
+        (action.option_strings[0], action.choices[0] if action.choices else "1")
+        for action in commands.choices[command]._actions
+        if action.option_strings and action.nargs != 0
+    ]
+
+
+COMMANDS = {
+    "compare": "compare",
+    "cross": "cross synthetic emodb=FOLDER",
+    "audit": "audit",
+    "embed": "embed FOLDER",
+    "train": "train synthetic",
+    "predict": "predict m.skops FOLDER",
+    "card": "card m.skops",
+    "cache": "cache",
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "value"),
+    [(command, *option) for command in COMMANDS for option in options_of(command)],
+)
+def test_an_option_that_is_given_twice_is_an_error(command, option, value, place, capsys):
+    arguments = [*COMMANDS[command].split(), option, value, option, value]
+    assert f"{option} is given twice" in refusal(arguments, place, capsys)
+
+
+# What changes the result, or how it is shown, whatever is asked.
+ALWAYS = "--abstain --align --cache --classifier --corpus --cv --device --features --jobs"
+ALWAYS += " --on-error --out --scheme --speaker-scaling --window"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_has_been_thought_of(command):
+    refused = [arguments for arguments, _ in [*WITHOUT_EFFECT, *UNHEEDED]]
+    known = {word for arguments in refused for word in arguments.split()} | {*ALWAYS.split()}
+    assert {option for option, _ in options_of(command)} <= known
+
+
+def test_the_table_has_every_command(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    listed = re.findall(r"^    (\w+)", capsys.readouterr().out, re.MULTILINE)
+    assert sorted(COMMANDS) == sorted(listed)

@@ -17,6 +17,7 @@ from sklearn.utils.validation import assert_all_finite, check_consistent_length,
 from sklearn_ser.audio import Clip
 from sklearn_ser.datasets._labels import canonical
 from sklearn_ser.embedders import BaseEmbedder
+from sklearn_ser.embedders._layers import check_finite
 
 __all__ = ["PretrainedEmotionClassifier", "PretrainedEmotionRegressor"]
 
@@ -70,13 +71,13 @@ class _PretrainedModel(BaseEmbedder):
     def _record(self, clip: Clip, content: Any) -> Array:
         model = self._loaded()
         outputs = model(clip.waveform(content, model.rate, model.shortest))
-        return self._activate(outputs).mean(axis=0, keepdims=True)
+        return self._activate(check_finite(clip, outputs, model)).mean(axis=0, keepdims=True)
 
     def _dims(self) -> list[str]:
         """Return the checkpoint's names of its outputs, in its order."""
-        from sklearn_ser.speech_models._loading import read_config
+        from sklearn_ser.speech_models._loading import read_speech_config
 
-        config = read_config(self._folder())
+        config = read_speech_config(self._folder())
         task = config.problem_type
         if task is None:  # as transformers takes it
             task = "regression" if config.num_labels == 1 else "single_label_classification"

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sklearn_ser.audio import Clip, ClipError
+from sklearn_ser.embedders._layers import check_finite
 
 __all__ = ["SpeechBatches", "out_of_memory"]
 
@@ -86,7 +87,8 @@ class SpeechBatches:
         """Begin a batch; if it does not fit into memory, halve it, and those to come."""
         heard = [heard for _, heard in items]
         try:
-            return _Results([model.statistics(heard, self._upto)])
+            records = model.statistics(heard, self._upto)
+            return _Results([_Checked(records, [clip for clip, _ in items], self._model)])
         except Exception as error:
             if not (unusable := out_of_memory(items[0][0], error)):
                 raise
@@ -127,6 +129,20 @@ class _Results:
             r if isinstance(r, ClipError) else r.reshape(-1, r.shape[-1])
             for part in self._parts
             for r in part.result()
+        ]
+
+
+class _Checked:
+    """The records of clips that ran together, checked once they are there."""
+
+    def __init__(self, records: Any, clips: Sequence[Clip], model: Any) -> None:
+        self._records, self._clips, self._model = records, clips, model
+
+    def result(self) -> list[Array]:
+        """Return one record a clip; a ValueError if the model gives NaN."""
+        return [
+            check_finite(clip, record, self._model)
+            for clip, record in zip(self._clips, self._records.result(), strict=True)
         ]
 
 

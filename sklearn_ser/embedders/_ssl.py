@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn_ser.audio import Clip
 from sklearn_ser.embedders._base import POSITIVE, Array
 from sklearn_ser.embedders._batches import Batched
-from sklearn_ser.embedders._layers import LayerEmbedder
+from sklearn_ser.embedders._layers import LayerEmbedder, check_finite
 from sklearn_ser.embedders._records import ClipWarning
 from sklearn_ser.embedders._speech_batches import SpeechBatches, out_of_memory
 
@@ -170,6 +170,11 @@ class SSLEmbedder(LayerEmbedder):
 
         return find_model(self.model, self.revision)
 
+    def _config(self) -> Any:
+        from sklearn_ser.speech_models._loading import read_speech_config
+
+        return read_speech_config(self._folder())
+
     def _loaded(self) -> Any:
         from sklearn_ser.speech_models import load_model
 
@@ -190,15 +195,13 @@ class SSLEmbedder(LayerEmbedder):
 
     def _settings(self) -> dict[str, Any]:
         from sklearn_ser.speech_models import model_digest
-        from sklearn_ser.speech_models._loading import read_config
 
-        folder = self._folder()
         settings: dict[str, Any] = {
-            "weights": model_digest(folder),
+            "weights": model_digest(self._folder()),
             "revision": self.revision,
             "meaning": MEANING,
         }
-        if read_config(folder).model_type == "whisper":
+        if self._config().model_type == "whisper":
             if not isinstance(self.window, str):
                 raise ValueError(
                     f"window={self.window!r}, but Whisper hears 30 s at a time: 'auto' pads to "
@@ -228,6 +231,7 @@ class SSLEmbedder(LayerEmbedder):
         model, heard = self._loaded(), self._heard(clip, content)
         if self._gives_sequences():
             frames = model.frames(heard, [i for i, _ in self._groups()])
+            check_finite(clip, frames, model)
             return np.concatenate(list(frames), axis=1)
         try:
             (record,) = model.statistics([heard], self._upto()).result()
@@ -235,7 +239,7 @@ class SSLEmbedder(LayerEmbedder):
             if unusable := out_of_memory(clip, error):
                 raise unusable from error
             raise
-        return record.reshape(-1, record.shape[-1])
+        return check_finite(clip, record, model).reshape(-1, record.shape[-1])
 
     def _upto(self) -> int | None:
         """Return the last layer to run: what is kept has all, for any search to come."""

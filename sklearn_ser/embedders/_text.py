@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn_ser.audio import Clip, ClipError
 from sklearn_ser.embedders._base import Array
 from sklearn_ser.embedders._batches import Batched
-from sklearn_ser.embedders._layers import LayerEmbedder
+from sklearn_ser.embedders._layers import LayerEmbedder, check_finite
 from sklearn_ser.embedders._records import ClipWarning
 
 __all__ = ["TextEmbedder"]
@@ -186,7 +186,8 @@ class TextEmbedder(LayerEmbedder):
         return text
 
     def _record(self, clip: Clip, content: Any) -> Array:
-        frames = self._loaded().frames(self._tokens(clip, content))
+        model = self._loaded()
+        frames = check_finite(clip, model.frames(self._tokens(clip, content)), model)
         return np.concatenate([frames[i] for i, _ in self._groups()], axis=1)
 
     def _batched(self) -> Batched | None:
@@ -194,7 +195,7 @@ class TextEmbedder(LayerEmbedder):
             return None
         from sklearn_ser.text_models import TextBatches
 
-        return TextBatches(self._loaded(), self._tokens)
+        return TextBatches(self._loaded(), self._tokens, check_finite)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -73,6 +73,10 @@ class Moments:
 
     def add(self, frames: Array) -> None:
         """Add frames of shape (..., n_frames, n_dims), in order."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            self._add(frames)
+
+    def _add(self, frames: Array) -> None:
         n_new = frames.shape[-2]
         mean = frames.mean(axis=-2, dtype=np.float64)
         squares = np.square(frames - mean[..., np.newaxis, :]).sum(axis=-2)
@@ -99,7 +103,7 @@ class Moments:
         """Return the statistics, of shape (..., n_statistics, n_dims), in `pool`'s order."""
         std = np.sqrt(self._squares / self._seen)
         sampled = self._sampled[..., : self._n_sampled, :]
-        median = np.stack([pool(frames)[-1] for frames in sampled])
+        median = np.stack([_pool(frames)[-1] for frames in sampled])
         return np.stack([self._mean, std, self._least, self._most, median], axis=-2).astype("f4")
 
 
@@ -153,12 +157,18 @@ def pool_states(
 def pool_clips(of_clips: Sequence[Sequence[torch.Tensor]], layers: Sequence[int]) -> list[Array]:
     """Pool each state of each clip; sorting for the median leaves Python to other threads."""
     # Converted here: a thread that calls torch gets threads of its own from it.
+    # What is not finite is told by whoever reads the record, with the clip's name.
     arrays = (map(_numpy, _select(states, layers)) for states in of_clips)
     if torch.get_num_threads() == 1:
-        return [np.stack(list(map(pool, of_clip))) for of_clip in arrays]
+        return [np.stack(list(map(_pool, of_clip))) for of_clip in arrays]
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-        found = [threads.map(pool, of_clip) for of_clip in arrays]
+        found = [threads.map(_pool, of_clip) for of_clip in arrays]
         return [np.stack(list(of_clip)) for of_clip in found]
+
+
+def _pool(frames: Array) -> Array:
+    with np.errstate(invalid="ignore", over="ignore"):
+        return pool(frames)
 
 
 def _select(states: Sequence[torch.Tensor], layers: Sequence[int]) -> Iterator[torch.Tensor]:

@@ -109,7 +109,14 @@ class TextModel:
             )
 
     def _check(self, folder: Path, probe: Tokens) -> None:
-        states = self._run(probe.passes)
+        try:
+            states = self._run(probe.passes)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise OSError(
+                f"the {type(self._model).__name__} in {folder} cannot be run on the tokens of a "
+                f"text alone ({type(error).__name__}: {error}). Use a text encoder with its own "
+                "tokenizer."
+            ) from error
         shapes = {tuple(state.shape) for state in states}
         expected = (1, probe.n_run, self._model.config.hidden_size)
         if shapes != {expected} or len(states) != len(self._layers) - 1:

@@ -129,9 +129,9 @@ class _PretrainedModel(BaseEmbedder):
 class PretrainedEmotionClassifier(ClassifierMixin, _PretrainedModel):
     """A published emotion classifier, fitted already: nothing is learnt here.
 
-    Any checkpoint that transformers' ``AutoModelForAudioClassification`` loads and that hears
-    samples or Whisper's or Wav2Vec2-BERT's spectrograms: wav2vec 2.0, HuBERT, WavLM,
-    UniSpeech-SAT, data2vec-audio, SEW, Wav2Vec2-BERT, Whisper, …; and those whose head is
+    The checkpoints that transformers' ``AutoModelForAudioClassification`` loads of the families
+    that :class:`~sklearn_ser.SSLEmbedder` reads (wav2vec 2.0, HuBERT, WavLM, UniSpeech-SAT,
+    data2vec-audio, SEW, Wav2Vec2-Conformer, Wav2Vec2-BERT, Whisper); and those whose head is
     ``classifier.dense`` → tanh → ``classifier.out_proj``. Clips of any rate are resampled to
     the checkpoint's own and go through its own feature extractor. What it says of a clip is kept,
     so that hearing the same clip again computes nothing.

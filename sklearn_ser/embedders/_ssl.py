@@ -28,11 +28,14 @@ WINDOWS = "40 s at once, else 30 s with 2 s of context; median of 6000 frames; 1
 class SSLEmbedder(LayerEmbedder):
     """Layers of a pretrained speech model, pooled over the clip's frames.
 
-    Any speech model that transformers' ``AutoModel`` loads: wav2vec 2.0, HuBERT, WavLM,
-    data2vec-audio, UniSpeech-SAT, SEW, Wav2Vec2-Conformer, Wav2Vec2-BERT, MMS, XLS-R, and
-    Whisper's encoder. One pass over a clip yields every layer and every statistic, which are
-    kept: `layer` and `pooling` only choose among them, so a grid over both runs the model once
-    a clip. Inputs go through the checkpoint's own feature extractor.
+    The checkpoints, with or without a head, of wav2vec 2.0 (XLS-R and MMS too), HuBERT, WavLM,
+    UniSpeech, UniSpeech-SAT, data2vec-audio, SEW, SEW-D, Wav2Vec2-Conformer, Wav2Vec2-BERT and
+    Whisper, of which the encoder is read. Models of other families, such as spectrogram
+    transformers (AST, Parakeet, SeamlessM4T, Moonshine) and codecs, are refused.
+
+    One pass over a clip yields every layer and every statistic, which are kept: `layer` and
+    `pooling` only choose among them, so a grid over both runs the model once a clip. Inputs go
+    through the checkpoint's own feature extractor.
 
     Parameters
     ----------
@@ -86,6 +89,22 @@ class SSLEmbedder(LayerEmbedder):
         a row of NaN.
     verbose : bool, default=False
         Whether to show a progress bar.
+
+    Raises
+    ------
+    OSError
+        If there is no such model, it is of another family, its files lack weights, or weights are
+        NaN, infinite, or zero throughout a layer.
+    ValueError
+        By `transform`, if the model gives NaN or infinite values, as in float16 some do. It is no
+        fault of a clip, so that `on_error` does not apply.
+    ClipError
+        By `transform`, if a clip cannot be used and ``on_error="raise"``.
+
+    Warns
+    -----
+    ClipWarning
+        For each clip that is run in windows.
 
     Notes
     -----

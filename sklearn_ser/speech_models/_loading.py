@@ -42,6 +42,8 @@ FAMILIES = {
     "wav2vec2-bert": ("Wav2Vec2-BERT", SPECTROGRAM),
     "whisper": ("Whisper", "WhisperFeatureExtractor"),
 }
+# In config.json, the name of a file of weights that transformers reads in place of the usual one.
+WEIGHTS_FILE = "transformers_weights"
 # How the matrices are called that a weight norm splits a weight into.
 MATRICES = ("weight", "original0", "original1", "weight_g", "weight_v")
 
@@ -164,6 +166,11 @@ def read_weights(kind: Any, folder: Path, dtype: str = "float32") -> tuple[Any, 
         raise OSError(
             "it holds an adapter of peft beside the model (adapter_config.json); move that out, "
             "or save the model with the adapter merged into it (merge_and_unload)"
+        )
+    named = getattr(_read_config(folder, file_digest(folder / "config.json")), WEIGHTS_FILE, None)
+    if named is not None:  # no digest would tell it
+        raise OSError(
+            f"its config.json has {WEIGHTS_FILE}={named!r}; save it as save_pretrained does"
         )
     with quiet_loading():
         model, report = kind.from_pretrained(

@@ -491,6 +491,21 @@ def test_values_that_overflow_are_an_error(tmp_path, pooling, cache):
         embedder.fit_transform(["Oh no!", "Stop!"])
 
 
+def test_a_model_that_takes_more_than_text_is_told(tmp_path):
+    build("Bert", tmp_path)
+    audio = {
+        "hidden_size": 16,
+        "depths": [1],
+        "num_attention_heads": [2],
+        "patch_embeds_hidden_size": 8,
+    }
+    config = transformers.ClapConfig(
+        text_config=SMALL, audio_config={**audio, "spec_size": 32, "num_mel_bins": 8}
+    )
+    transformers.ClapModel(config).save_pretrained(tmp_path)
+    assert_fails_clearly(tmp_path, "ClapModel in", "cannot be run on the tokens of a text alone")
+
+
 @pytest.mark.parametrize("name", ["num_hidden_layers", "hidden_size"])
 def test_a_model_without_layers_is_told(tmp_path, name):
     folder = build("Bert", tmp_path)

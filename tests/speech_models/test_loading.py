@@ -260,6 +260,16 @@ def test_an_adapter_beside_a_model_fails(build_model, clips):
     assert_fails_clearly(folder, clips, str(folder), "adapter of peft", "merge_and_unload")
 
 
+def test_weights_under_another_name_fail(build_model, clips):
+    """Transformers would read them in place of those that the digest is of."""
+    folder = build_model()
+    config = json.loads((folder / "config.json").read_text())
+    config["transformers_weights"] = "other.safetensors"
+    (folder / "config.json").write_text(json.dumps(config))
+    shutil.copy(folder / WEIGHTS, folder / "other.safetensors")
+    assert_fails_clearly(folder, clips, str(folder), "transformers_weights='other.safetensors'")
+
+
 # What can be wrong with weights: which of them, how, and whether the model is then refused.
 DAMAGE = {
     "all NaN": (r"", lambda w: w * np.nan, True),

@@ -228,7 +228,7 @@ class TextBatches:
     cut : callable
         Maps a clip of words and its content to tokens.
     check : callable
-        Returns a record, given the clip, the record and the model; raises what is wrong with it.
+        Returns a record, or what is wrong with it, given the clip, the record and the model.
     """
 
     seconds = BATCH_TOKENS
@@ -240,7 +240,7 @@ class TextBatches:
         self,
         model: TextModel,
         cut: Callable[[Clip, Any], Tokens],
-        check: Callable[[Clip, Array, Any], Array],
+        check: Callable[[Clip, Array, Any], Array | Exception],
     ) -> None:
         self._model, self._cut, self._check = model, cut, check
 
@@ -249,12 +249,12 @@ class TextBatches:
         text = self._cut(clip, content)
         return (clip, text), float(text.n_run), self._model.may_batch and len(text.passes) == 1
 
-    def start(self, items: Sequence[Any], beside: bool) -> Pending:
+    def start(self, items: Sequence[Any], beside: bool) -> Any:
         """Compute a batch."""
         records = self._model.statistics([text for _, text in items])
         return Pending(
             [
-                self._check(clip, record, self._model).reshape(-1, record.shape[-1])
+                self._check(clip, record.reshape(-1, record.shape[-1]), self._model)
                 for (clip, _), record in zip(items, records, strict=True)
             ]
         )

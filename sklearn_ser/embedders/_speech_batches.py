@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sklearn_ser.audio import Clip, ClipError
-from sklearn_ser.embedders._layers import check_finite
+from sklearn_ser.embedders._layers import finite_or_error
 
 __all__ = ["SpeechBatches", "out_of_memory"]
 
@@ -79,7 +79,7 @@ class SpeechBatches:
             self._workers.close()
             self._workers = None
 
-    def _work(self, items: Sequence[Any]) -> list[Array | ClipError]:
+    def _work(self, items: Sequence[Any]) -> list[Array | Exception]:
         with self._model.worker() as model:
             return self._start(model, items).result()
 
@@ -123,10 +123,10 @@ class _Results:
     def __init__(self, parts: Sequence[Any]) -> None:
         self._parts = parts
 
-    def result(self) -> list[Array | ClipError]:
+    def result(self) -> list[Array | Exception]:
         """Return one record a clip, of shape (n_rows, n_dims), or what is wrong with it."""
         return [
-            r if isinstance(r, ClipError) else r.reshape(-1, r.shape[-1])
+            r if isinstance(r, Exception) else r.reshape(-1, r.shape[-1])
             for part in self._parts
             for r in part.result()
         ]
@@ -138,10 +138,10 @@ class _Checked:
     def __init__(self, records: Any, clips: Sequence[Clip], model: Any) -> None:
         self._records, self._clips, self._model = records, clips, model
 
-    def result(self) -> list[Array]:
-        """Return one record a clip; a ValueError if the model gives NaN."""
+    def result(self) -> list[Array | ValueError]:
+        """Return one record a clip, or the error if the model gives NaN."""
         return [
-            check_finite(clip, record, self._model)
+            finite_or_error(clip, record, self._model)
             for clip, record in zip(self._clips, self._records.result(), strict=True)
         ]
 

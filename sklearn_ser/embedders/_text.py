@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn_ser.audio import Clip, ClipError
 from sklearn_ser.embedders._base import Array
 from sklearn_ser.embedders._batches import Batched
-from sklearn_ser.embedders._layers import LayerEmbedder, check_finite
+from sklearn_ser.embedders._layers import LayerEmbedder, check_finite, finite_or_error
 from sklearn_ser.embedders._records import ClipWarning
 
 __all__ = ["TextEmbedder"]
@@ -195,7 +195,7 @@ class TextEmbedder(LayerEmbedder):
             return None
         from sklearn_ser.text_models import TextBatches
 
-        return TextBatches(self._loaded(), self._tokens, check_finite)
+        return TextBatches(self._loaded(), self._tokens, finite_or_error)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -110,7 +110,7 @@ class Moments:
 class Pending:
     """Statistics of a batch, on their way from the device."""
 
-    def __init__(self, pooled: torch.Tensor | list[Array]) -> None:
+    def __init__(self, pooled: torch.Tensor | list[Any]) -> None:
         self._event: Any = None
         if isinstance(pooled, torch.Tensor):
             here = torch.empty(pooled.shape, dtype=pooled.dtype, pin_memory=True)
@@ -121,8 +121,8 @@ class Pending:
         else:
             self._result = pooled
 
-    def result(self) -> list[Array]:
-        """Wait, and return one array a clip."""
+    def result(self) -> list[Any]:
+        """Wait, and return one array a clip, or what is wrong with it."""
         if self._event is not None:
             self._event.synchronize()
         return self._result

@@ -111,7 +111,8 @@ class EGeMAPSEmbedder(BaseEmbedder):
         "rate": [POSITIVE],
     }
 
-    _clipped: list[tuple[float, Clip]]  # of each call, the share clipped of clips that exceed ±1
+    # Of each call, clips that exceed ±1, with the numbers of samples clipped and of all.
+    _clipped: list[tuple[int, int, Clip]]
 
     def __init__(
         self,
@@ -144,15 +145,15 @@ class EGeMAPSEmbedder(BaseEmbedder):
         return int(SHORTEST * self.rate)
 
     def _embedded(self, items: list[Any]) -> Any:
-        run = copy.copy(self)  # what is told once for all clips belongs to this call alone
+        run = copy.copy(self)  # what is warned of once for all clips belongs to this call
         clipped = run._clipped = []
         embedded = super(EGeMAPSEmbedder, run)._embedded(items)
         if clipped:
-            share, clip = max(clipped, key=lambda found: found[0])
-            also = f"{len(clipped)} clips; at most" if len(clipped) > 1 else "1 clip;"
+            n_clipped, n_samples, clip = max(clipped, key=lambda found: found[0] / found[1])
+            also = f"{len(clipped)} clips, at most" if len(clipped) > 1 else "1 clip,"
             warnings.warn(
-                f"samples beyond full scale (±1) were clipped in {also} {share:.2%} of the samples "
-                f"of clip {clip.position} ({clip.name})",
+                f"samples beyond full scale (±1) were clipped in {also} {n_clipped} of {n_samples} "
+                f"({n_clipped / n_samples:.2g}) in clip {clip.position} ({clip.name})",
                 ClipWarning,
                 stacklevel=4,
             )
@@ -165,16 +166,16 @@ class EGeMAPSEmbedder(BaseEmbedder):
         peak = float(level.max())
         if peak <= 1:
             return waveform
-        share = float(np.mean(level > 1))
+        n_clipped = int(np.count_nonzero(level > 1))
         lost = np.square(np.maximum(level - 1, 0)).sum() / np.square(level).sum()
         if lost > MOST_CLIPPED:
             raise clip.error(
-                f"{share:.1%} of its samples exceed full scale (±1), the highest is {peak:.3g}; "
-                f"openSMILE would clip them, and {lost:.0%} of its energy",
+                f"{n_clipped / len(waveform):.1%} of its samples exceed full scale (±1), by up to "
+                f"{peak:.3g} times; openSMILE would clip them, and so {lost:.0%} of the energy",
                 "Pass the waveform as the file has it, or divide it by its peak; do not "
                 "standardise it.",
             )
-        self._clipped.append((share, clip))
+        self._clipped.append((n_clipped, len(waveform), clip))
         return waveform
 
     def _frames(self, waveform: Array) -> Array:

@@ -65,6 +65,9 @@ class TextEmbedder(LayerEmbedder):
 
     Raises
     ------
+    OSError
+        If there is no such model, it is no text encoder, its files lack weights, or weights are
+        NaN, infinite, or zero throughout a layer.
     ClipError
         By `transform`, if a transcript is missing and ``missing="raise"``, or is no text.
 

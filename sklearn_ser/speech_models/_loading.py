@@ -219,7 +219,8 @@ def check_weights(
         dtype = str(next(model.parameters()).dtype).rpartition(".")[2]
         lower = "" if dtype == "float32" else f', or use dtype="float32" if {dtype} overflows'
         raise OSError(
-            f"{len(damaged)} weights of the model in {folder} are NaN, infinite or all the same "
+            f"the weights of the model in {folder} are damaged: NaN, infinite or all the same in "
+            f"{len(damaged)} of {len(list(model.parameters()))} tensors "
             f"({_some([prefix + name for name in damaged])}): what it gives would mean nothing. "
             f"Download or save it again{lower}."
         )
@@ -232,17 +233,18 @@ def _some(names: list[str]) -> str:
 def damaged_weights(model: Any) -> list[str]:
     """Return the names of weights that no training can have left so.
 
-    They are those with a value that is not finite; weights of layers that are constant, if they
-    are matrices, or zero, if they are vectors. Biases may be zero, as may tables that a model has
-    but does not use: RoBERTa's single token type is zero in every checkpoint.
+    They are those with a value that is not finite, matrices of layers that are constant, and scales
+    of norms that are zero. Biases may be zero, as may tables that a text model has but does not
+    use: RoBERTa's single token type is zero in every checkpoint.
     """
     import torch
 
     tokens = _token_embeddings(model)
-    norms = (torch.nn.LayerNorm, torch.nn.GroupNorm, torch.nn.modules.batchnorm._NormBase)
+    norms = (torch.nn.LayerNorm, torch.nn.GroupNorm, torch.nn.BatchNorm1d)
     found = []
     for name, module in model.named_modules():
-        is_layer = module is tokens or not isinstance(module, torch.nn.Embedding)
+        is_table = isinstance(module, torch.nn.Embedding) and module is not tokens
+        is_layer = not is_table or model.config.model_type in FAMILIES
         weights = (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False))
         for weight_name, weight in weights:
             if not weight.is_floating_point() or not weight.numel():

@@ -157,7 +157,7 @@ def pool_states(
 def pool_clips(of_clips: Sequence[Sequence[torch.Tensor]], layers: Sequence[int]) -> list[Array]:
     """Pool each state of each clip; sorting for the median leaves Python to other threads."""
     # Converted here: a thread that calls torch gets threads of its own from it.
-    # What is not finite is told by whoever reads the record, with the clip's name.
+    # What is not finite becomes an error where the record is checked, with the name of its clip.
     arrays = (map(_numpy, _select(states, layers)) for states in of_clips)
     if torch.get_num_threads() == 1:
         return [np.stack(list(map(_pool, of_clip))) for of_clip in arrays]

@@ -112,12 +112,12 @@ def standardised(waveform):
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("feature_set", ["GeMAPSv01b", "eGeMAPSv02", "ComParE_2016"])
-def test_samples_beyond_full_scale_are_told_once_with_their_share(feature_set, level, speech):
+def test_samples_beyond_full_scale_are_reported_once_with_their_share(feature_set, level, speech):
     waveforms = [scaled(speech(i, 0.5), peak) for i, peak in enumerate((0.9, 1.02, 1.2, 1.0))]
-    shares = [np.count_nonzero(np.abs(w) > 1) / len(w) for w in waveforms]
-    assert np.argmax(shares) == 2
+    counts = [np.count_nonzero(np.abs(w) > 1) for w in waveforms]
+    assert np.argmax(counts) == 2
     embedder = EGeMAPSEmbedder(feature_set, level, cache=None, n_jobs=2)
-    message = rf"clipped in 2 clips; at most {shares[2]:.2%} of the samples of clip 2 \(waveform\)"
+    message = rf"clipped in 2 clips, at most {counts[2]} of 8000 .* in clip 2 \(waveform\)"
     with pytest.warns(ClipWarning, match=message) as caught:
         embedded = embedder.fit_transform([(waveform, RATE) for waveform in waveforms])
     assert len(caught) == 1
@@ -128,8 +128,8 @@ def test_samples_beyond_full_scale_are_told_once_with_their_share(feature_set, l
 
 def test_one_clip_that_overshoots_is_named(speech):
     waveform = scaled(speech(0, 0.5), 1.1)
-    share = np.mean(np.abs(waveform) > 1)
-    with pytest.warns(ClipWarning, match=rf"in 1 clip; {share:.2%} of the samples of clip 1 \("):
+    count = np.count_nonzero(np.abs(waveform) > 1)
+    with pytest.warns(ClipWarning, match=rf"in 1 clip, {count} of 8000 .* in clip 1 \("):
         EGeMAPSEmbedder().fit_transform([(speech(1, 0.5), RATE), (waveform, RATE)])
 
 
@@ -144,7 +144,7 @@ def test_a_waveform_of_another_scale_is_an_error_that_names_the_clip(level, resc
     X = [(speech(0, 0.5), RATE), (waveform, RATE)]
     embedder = EGeMAPSEmbedder(level=level, cache=None)
     share, peak = np.mean(np.abs(waveform) > 1), np.abs(waveform).max()
-    message = rf"clip 1 \(waveform\): {share:.1%} .*full scale \(±1\), the highest is {peak:.3g}"
+    message = rf"clip 1 \(waveform\): {share:.1%} .*full scale \(±1\), by up to {peak:.3g} times"
     with pytest.raises(ClipError, match=message):
         embedder.fit_transform(X)
     rows = embedder.set_params(on_error="nan").fit_transform(X)
@@ -155,7 +155,7 @@ def test_a_distorted_recording_may_overshoot_often_by_a_little(speech):
     """Resampling makes plateaus at full scale ring: many samples, hardly any energy."""
     waveform = np.clip(scaled(speech(0, 0.6, 44100), 6), -1, 1)
     embedder = EGeMAPSEmbedder(cache=None)
-    with pytest.warns(ClipWarning, match=r"clipped in 1 clip; ([5-9]|\d\d)\.\d\d%"):
+    with pytest.warns(ClipWarning, match=r"clipped in 1 clip, \d{3,} of 9600 \(0\.[1-9]"):
         overshooting = embedder.fit_transform([(waveform, 44100)])
     quieter = embedder.transform([(waveform * 0.8, 44100)])
     voiced = list(embedder.get_feature_names_out()).index("F0semitoneFrom27.5Hz_sma3nz_amean")

@@ -298,7 +298,7 @@ def damage(folder: Path, where: str, change: Callable[[torch.Tensor], torch.Tens
 @pytest.mark.parametrize(
     "family", ["wav2vec2-base", "HuBERT-large", "WavLM-base", "Whisper", "SEW"]
 )
-def test_damaged_values_of_weights_are_told_once(build_model, clips, family, how):
+def test_damaged_values_of_weights_are_refused_once(build_model, clips, family, how):
     where, change, is_refused = DAMAGE[how]
     folder = build_model(family)
     changed = damage(folder, where, change)
@@ -316,6 +316,15 @@ def test_damaged_values_of_weights_are_told_once(build_model, clips, family, how
         assert any(other.endswith(name.removeprefix("encoder.")) for other in changed)
 
 
+@pytest.mark.parametrize(
+    ("family", "table"), [("WavLM-base", "rel_attn_embed"), ("Whisper", "encoder.embed_positions")]
+)
+def test_a_table_of_positions_that_is_zero_is_refused(build_model, clips, family, table):
+    folder = build_model(family)
+    damage(folder, rf"{table}\.weight$", torch.zeros_like)
+    assert_fails_clearly(folder, clips, str(folder), "in 1 of", table)
+
+
 def test_damage_to_a_decoder_does_not_matter(build_model, clips):
     folder = build_model("Whisper")
     expected = embed(folder, clips)
@@ -323,11 +332,13 @@ def test_damage_to_a_decoder_does_not_matter(build_model, clips):
     np.testing.assert_array_equal(embed(folder, clips), expected)
 
 
-def test_damaged_heads_are_told(build_model, clips):
+def test_damaged_heads_are_refused(build_model, clips):
     folder = build_model(head="ForSequenceClassification")
     damage(folder, r"classifier\.weight$", torch.zeros_like)
     assert np.isfinite(embed(folder, clips)).all()  # only the head is
-    with pytest.raises(OSError, match=rf"1 weights of the model in {folder}.*classifier.weight"):
+    with pytest.raises(
+        OSError, match=rf"model in {folder} are damaged.* in 1 of .*classifier.weight"
+    ):
         PretrainedEmotionClassifier(str(folder)).predict_proba(clips)
     damage(folder, r"layers\.0\..*q_proj\.weight$", torch.zeros_like)
     with pytest.raises(OSError, match=rf"model in {folder}.*q_proj"):

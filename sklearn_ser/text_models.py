@@ -16,7 +16,7 @@ import torch
 from sklearn_ser.audio import Clip
 from sklearn_ser.speech_models._batching import is_exact, own
 from sklearn_ser.speech_models._files import TOKENIZERS, model_digest
-from sklearn_ser.speech_models._loading import read_encoder, reading
+from sklearn_ser.speech_models._loading import read_config, read_encoder, reading
 from sklearn_ser.speech_models._pooling import Moments, Pending, frames_of, pool_states
 from sklearn_ser.speech_models._running import running
 from sklearn_ser.speech_models._windows import Window, windows
@@ -84,13 +84,18 @@ class TextModel:
     def __init__(self, folder: Path, device: str) -> None:
         from transformers import AutoTokenizer
 
+        read_config(folder)
+        self.folder, self.dtype = folder, torch.float32
         with reading(folder):
             self.tokenizer = AutoTokenizer.from_pretrained(
                 folder, local_files_only=True, trust_remote_code=False
             )
         self._model = read_encoder(folder, unused=POOLER).to(device)
         if self._model.main_input_name != "input_ids":
-            raise OSError(f"the model in {folder} takes {self._model.main_input_name}, not text.")
+            raise OSError(
+                f"the model in {folder} takes {self._model.main_input_name}, not text. SSLEmbedder "
+                "is for speech models."
+            )
         self.device = next(self._model.parameters()).device
         self.max_tokens = _max_tokens(self.tokenizer, self._model)
         self._tokenizing = threading.Lock()  # it has a state of its own
@@ -104,7 +109,14 @@ class TextModel:
             )
 
     def _check(self, folder: Path, probe: Tokens) -> None:
-        states = self._run(probe.passes)
+        try:
+            states = self._run(probe.passes)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise OSError(
+                f"the {type(self._model).__name__} in {folder} cannot be run on the tokens of a "
+                f"text alone ({type(error).__name__}: {error}). Use a text encoder with its own "
+                "tokenizer."
+            ) from error
         shapes = {tuple(state.shape) for state in states}
         expected = (1, probe.n_run, self._model.config.hidden_size)
         if shapes != {expected} or len(states) != len(self._layers) - 1:
@@ -215,6 +227,8 @@ class TextBatches:
     model : TextModel
     cut : callable
         Maps a clip of words and its content to tokens.
+    check : callable
+        Returns a record, or what is wrong with it, given the clip, the record and the model.
     """
 
     seconds = BATCH_TOKENS
@@ -222,17 +236,28 @@ class TextBatches:
     pads = True
     in_flight = 1
 
-    def __init__(self, model: TextModel, cut: Callable[[Clip, Any], Tokens]) -> None:
-        self._model, self._cut = model, cut
+    def __init__(
+        self,
+        model: TextModel,
+        cut: Callable[[Clip, Any], Tokens],
+        check: Callable[[Clip, Array, Any], Array | Exception],
+    ) -> None:
+        self._model, self._cut, self._check = model, cut, check
 
     def prepare(self, clip: Clip, content: Any) -> tuple[Any, float, bool]:
         """Return the text's tokens, how many are run, and whether it may share a batch."""
         text = self._cut(clip, content)
-        return text, float(text.n_run), self._model.may_batch and len(text.passes) == 1
+        return (clip, text), float(text.n_run), self._model.may_batch and len(text.passes) == 1
 
-    def start(self, items: Sequence[Any], beside: bool) -> Pending:
+    def start(self, items: Sequence[Any], beside: bool) -> Any:
         """Compute a batch."""
-        return Pending([s.reshape(-1, s.shape[-1]) for s in self._model.statistics(items)])
+        records = self._model.statistics([text for _, text in items])
+        return Pending(
+            [
+                self._check(clip, record.reshape(-1, record.shape[-1]), self._model)
+                for (clip, _), record in zip(items, records, strict=True)
+            ]
+        )
 
     def close(self) -> None:
         """Nothing runs on its own here."""

@@ -237,9 +237,9 @@ class FineTunedClassifier(NeuralClassifier):
         return find_model(self.model, self.revision)
 
     def _config(self) -> Any:
-        from sklearn_ser.speech_models._loading import read_config
+        from sklearn_ser.speech_models._loading import read_speech_config
 
-        return read_config(self._folder())
+        return read_speech_config(self._folder())
 
     def _n_trained(self) -> int:
         """Return how many layers are trained."""

@@ -18,6 +18,7 @@ from sklearn_ser._utils import as_classes, is_missing, most_probable
 from sklearn_ser.audio import Clip
 from sklearn_ser.datasets._labels import canonical
 from sklearn_ser.embedders import BaseEmbedder
+from sklearn_ser.embedders._layers import check_finite
 
 __all__ = ["PretrainedEmotionClassifier", "PretrainedEmotionRegressor"]
 
@@ -71,13 +72,13 @@ class _PretrainedModel(BaseEmbedder):
     def _record(self, clip: Clip, content: Any) -> Array:
         model = self._loaded()
         outputs = model(clip.waveform(content, model.rate, model.shortest))
-        return self._activate(outputs).mean(axis=0, keepdims=True)
+        return self._activate(check_finite(clip, outputs, model)).mean(axis=0, keepdims=True)
 
     def _dims(self) -> list[str]:
         """Return the checkpoint's names of its outputs, in its order."""
-        from sklearn_ser.speech_models._loading import read_config
+        from sklearn_ser.speech_models._loading import read_speech_config
 
-        config = read_config(self._folder())
+        config = read_speech_config(self._folder())
         task = config.problem_type
         if task is None:  # as transformers takes it
             task = "regression" if config.num_labels == 1 else "single_label_classification"
@@ -133,9 +134,9 @@ class _PretrainedModel(BaseEmbedder):
 class PretrainedEmotionClassifier(ClassifierMixin, _PretrainedModel):
     """A published emotion classifier, fitted already: nothing is learnt here.
 
-    Any checkpoint that transformers' ``AutoModelForAudioClassification`` loads and that hears
-    samples or Whisper's or Wav2Vec2-BERT's spectrograms: wav2vec 2.0, HuBERT, WavLM,
-    UniSpeech-SAT, data2vec-audio, SEW, Wav2Vec2-BERT, Whisper, …; and those whose head is
+    The checkpoints that transformers' ``AutoModelForAudioClassification`` loads of the families
+    that :class:`~sklearn_ser.SSLEmbedder` reads (wav2vec 2.0, HuBERT, WavLM, UniSpeech-SAT,
+    data2vec-audio, SEW, Wav2Vec2-Conformer, Wav2Vec2-BERT, Whisper); and those whose head is
     ``classifier.dense`` → tanh → ``classifier.out_proj``. Clips of any rate are resampled to
     the checkpoint's own and go through its own feature extractor. What it says of a clip is kept,
     so that hearing the same clip again computes nothing.

@@ -123,6 +123,10 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         """Return the fewest samples, at `rate`, that `_frames` can take."""
         return 2
 
+    def _waveform(self, clip: Clip, content: Any) -> Array:
+        """Return a clip's samples at `rate`, of shape (n_samples,)."""
+        return clip.waveform(content, self.rate, self._min_samples())
+
     def _feature_name(self, group: str, statistic: str, dim: str) -> str:
         return "_".join(part for part in (group, statistic, dim) if part)
 
@@ -159,7 +163,7 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         return len(selected) * len(self._dims())
 
     def _record(self, clip: Clip, content: Any) -> Array:
-        frames = self._frames(clip.waveform(content, self.rate, self._min_samples()))
+        frames = self._frames(self._waveform(clip, content))
         if self._gives_sequences():
             groups = frames[[i for i, _ in self._groups()]]
             return np.concatenate([group[:, : len(self._dims())] for group in groups], axis=1)

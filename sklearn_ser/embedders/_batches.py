@@ -182,17 +182,23 @@ class _Ahead:
 def _collect(batch: list[_Ready], pending: Any, held: dict[str, Claim]) -> Iterator[Done]:
     """Store a batch's records, and only then tell of those that are not usable."""
     errors: list[tuple[Claim, ClipError]] = []
+    fault: Exception | None = None  # of the model, which ends the run
     for ready, record in zip(batch, pending.result(), strict=True):
         claim = ready.claim
-        try:
-            if isinstance(record, ClipError):
-                raise record
-            kept = claim.keep(ready.content, record)
-        except ClipError as error:
-            errors.append((claim, error))
+        if isinstance(record, ClipError):
+            errors.append((claim, record))
+        elif isinstance(record, Exception):
+            fault = record
         else:
-            yield claim.key, kept
+            try:
+                kept = claim.keep(ready.content, record)
+            except ClipError as error:
+                errors.append((claim, error))
+            else:
+                yield claim.key, kept
         _release(claim, held)
+    if fault is not None:
+        raise fault
     for claim, unusable in errors:
         yield claim.key, claim.failed(unusable)
 

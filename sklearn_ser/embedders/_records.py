@@ -26,7 +26,7 @@ Array = npt.NDArray[np.float32]
 
 
 class ClipWarning(UserWarning):
-    """A clip could not be used; its row is NaN."""
+    """A clip could not be used, and its row is NaN; or it was run in windows, or clipped."""
 
 
 def rows_of_records(

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sklearn_ser.audio import Clip, ClipError
+from sklearn_ser.embedders._layers import finite_or_error
 
 __all__ = ["SpeechBatches", "out_of_memory"]
 
@@ -78,7 +79,7 @@ class SpeechBatches:
             self._workers.close()
             self._workers = None
 
-    def _work(self, items: Sequence[Any]) -> list[Array | ClipError]:
+    def _work(self, items: Sequence[Any]) -> list[Array | Exception]:
         with self._model.worker() as model:
             return self._start(model, items).result()
 
@@ -86,7 +87,8 @@ class SpeechBatches:
         """Begin a batch; if it does not fit into memory, halve it, and those to come."""
         heard = [heard for _, heard in items]
         try:
-            return _Results([model.statistics(heard, self._upto)])
+            records = model.statistics(heard, self._upto)
+            return _Results([_Checked(records, [clip for clip, _ in items], self._model)])
         except Exception as error:
             if not (unusable := out_of_memory(items[0][0], error)):
                 raise
@@ -121,12 +123,26 @@ class _Results:
     def __init__(self, parts: Sequence[Any]) -> None:
         self._parts = parts
 
-    def result(self) -> list[Array | ClipError]:
+    def result(self) -> list[Array | Exception]:
         """Return one record a clip, of shape (n_rows, n_dims), or what is wrong with it."""
         return [
-            r if isinstance(r, ClipError) else r.reshape(-1, r.shape[-1])
+            r if isinstance(r, Exception) else r.reshape(-1, r.shape[-1])
             for part in self._parts
             for r in part.result()
+        ]
+
+
+class _Checked:
+    """The records of clips that ran together, checked once they are there."""
+
+    def __init__(self, records: Any, clips: Sequence[Clip], model: Any) -> None:
+        self._records, self._clips, self._model = records, clips, model
+
+    def result(self) -> list[Array | ValueError]:
+        """Return one record a clip, or the error if the model gives NaN."""
+        return [
+            finite_or_error(clip, record, self._model)
+            for clip, record in zip(self._clips, self._records.result(), strict=True)
         ]
 
 

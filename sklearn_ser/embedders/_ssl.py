@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn_ser.audio import Clip
 from sklearn_ser.embedders._base import POSITIVE, Array
 from sklearn_ser.embedders._batches import Batched
-from sklearn_ser.embedders._layers import LayerEmbedder
+from sklearn_ser.embedders._layers import LayerEmbedder, check_finite
 from sklearn_ser.embedders._records import ClipWarning
 from sklearn_ser.embedders._speech_batches import SpeechBatches, out_of_memory
 
@@ -28,11 +28,14 @@ WINDOWS = "40 s at once, else 30 s with 2 s of context; median of 6000 frames; 1
 class SSLEmbedder(LayerEmbedder):
     """Layers of a pretrained speech model, pooled over the clip's frames.
 
-    Any speech model that transformers' ``AutoModel`` loads: wav2vec 2.0, HuBERT, WavLM,
-    data2vec-audio, UniSpeech-SAT, SEW, Wav2Vec2-Conformer, Wav2Vec2-BERT, MMS, XLS-R, and
-    Whisper's encoder. One pass over a clip yields every layer and every statistic, which are
-    kept: `layer` and `pooling` only choose among them, so a grid over both runs the model once
-    a clip. Inputs go through the checkpoint's own feature extractor.
+    The checkpoints, with or without a head, of wav2vec 2.0 (XLS-R and MMS too), HuBERT, WavLM,
+    UniSpeech, UniSpeech-SAT, data2vec-audio, SEW, SEW-D, Wav2Vec2-Conformer, Wav2Vec2-BERT and
+    Whisper, of which the encoder is read. Models of other families, such as spectrogram
+    transformers (AST, Parakeet, SeamlessM4T, Moonshine) and codecs, are refused.
+
+    One pass over a clip yields every layer and every statistic, which are kept: `layer` and
+    `pooling` only choose among them, so a grid over both runs the model once a clip. Inputs go
+    through the checkpoint's own feature extractor.
 
     Parameters
     ----------
@@ -86,6 +89,22 @@ class SSLEmbedder(LayerEmbedder):
         a row of NaN.
     verbose : bool, default=False
         Whether to show a progress bar.
+
+    Raises
+    ------
+    OSError
+        If there is no such model, it is of another family, its files lack weights, or weights are
+        NaN, infinite, or zero throughout a layer.
+    ValueError
+        By `transform`, if the model gives NaN or infinite values, as in float16 some do. It is no
+        fault of a clip, so that `on_error` does not apply.
+    ClipError
+        By `transform`, if a clip cannot be used and ``on_error="raise"``.
+
+    Warns
+    -----
+    ClipWarning
+        For each clip that is run in windows.
 
     Notes
     -----
@@ -170,6 +189,11 @@ class SSLEmbedder(LayerEmbedder):
 
         return find_model(self.model, self.revision)
 
+    def _config(self) -> Any:
+        from sklearn_ser.speech_models._loading import read_speech_config
+
+        return read_speech_config(self._folder())
+
     def _loaded(self) -> Any:
         from sklearn_ser.speech_models import load_model
 
@@ -190,15 +214,13 @@ class SSLEmbedder(LayerEmbedder):
 
     def _settings(self) -> dict[str, Any]:
         from sklearn_ser.speech_models import model_digest
-        from sklearn_ser.speech_models._loading import read_config
 
-        folder = self._folder()
         settings: dict[str, Any] = {
-            "weights": model_digest(folder),
+            "weights": model_digest(self._folder()),
             "revision": self.revision,
             "meaning": MEANING,
         }
-        if read_config(folder).model_type == "whisper":
+        if self._config().model_type == "whisper":
             if not isinstance(self.window, str):
                 raise ValueError(
                     f"window={self.window!r}, but Whisper hears 30 s at a time: 'auto' pads to "
@@ -228,6 +250,7 @@ class SSLEmbedder(LayerEmbedder):
         model, heard = self._loaded(), self._heard(clip, content)
         if self._gives_sequences():
             frames = model.frames(heard, [i for i, _ in self._groups()])
+            check_finite(clip, frames, model)
             return np.concatenate(list(frames), axis=1)
         try:
             (record,) = model.statistics([heard], self._upto()).result()
@@ -235,7 +258,7 @@ class SSLEmbedder(LayerEmbedder):
             if unusable := out_of_memory(clip, error):
                 raise unusable from error
             raise
-        return record.reshape(-1, record.shape[-1])
+        return check_finite(clip, record, model).reshape(-1, record.shape[-1])
 
     def _upto(self) -> int | None:
         """Return the last layer to run: what is kept has all, for any search to come."""

@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn_ser.audio import Clip, ClipError
 from sklearn_ser.embedders._base import Array
 from sklearn_ser.embedders._batches import Batched
-from sklearn_ser.embedders._layers import LayerEmbedder
+from sklearn_ser.embedders._layers import LayerEmbedder, check_finite, finite_or_error
 from sklearn_ser.embedders._records import ClipWarning
 
 __all__ = ["TextEmbedder"]
@@ -65,6 +65,9 @@ class TextEmbedder(LayerEmbedder):
 
     Raises
     ------
+    OSError
+        If there is no such model, it is no text encoder, its files lack weights, or weights are
+        NaN, infinite, or zero throughout a layer.
     ClipError
         By `transform`, if a transcript is missing and ``missing="raise"``, or is no text.
 
@@ -186,7 +189,8 @@ class TextEmbedder(LayerEmbedder):
         return text
 
     def _record(self, clip: Clip, content: Any) -> Array:
-        frames = self._loaded().frames(self._tokens(clip, content))
+        model = self._loaded()
+        frames = check_finite(clip, model.frames(self._tokens(clip, content)), model)
         return np.concatenate([frames[i] for i, _ in self._groups()], axis=1)
 
     def _batched(self) -> Batched | None:
@@ -194,7 +198,7 @@ class TextEmbedder(LayerEmbedder):
             return None
         from sklearn_ser.text_models import TextBatches
 
-        return TextBatches(self._loaded(), self._tokens)
+        return TextBatches(self._loaded(), self._tokens, finite_or_error)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

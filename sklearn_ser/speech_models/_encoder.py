@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 
 from sklearn_ser.speech_models._batching import cured, own
-from sklearn_ser.speech_models._front_end import FrontEnd
+from sklearn_ser.speech_models._front_end import FrontEnd, OwnFrontEnd
 from sklearn_ser.speech_models._joining import joined
 from sklearn_ser.speech_models._states import Captured, transformer_layers
 
@@ -43,7 +43,7 @@ class Encoder(Protocol):
 class TorchEncoder:
     """Runs the layers as transformers has them, cured of what clips notice of each other."""
 
-    def __init__(self, model: Any, front_end: FrontEnd | None) -> None:
+    def __init__(self, model: Any, front_end: FrontEnd | OwnFrontEnd | None) -> None:
         self.model = model
         self.front_end = front_end
 

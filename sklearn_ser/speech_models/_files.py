@@ -29,6 +29,19 @@ TOKENIZERS = (
     "spm.model",
     "sentencepiece.bpe.model",
     "tokenizer.model",
+    "sentencepiece.model",
+    "source.spm",
+    "target.spm",
+    "vocab-src.json",
+    "vocab-tgt.json",
+    "prophetnet.tokenizer",
+    "dict.txt",
+    "emoji.json",
+    "byte_maps.json",
+    "normalizer.json",
+    "word_shape.json",
+    "word_pronunciation.json",
+    "entity_vocab.json",
 )
 WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
 

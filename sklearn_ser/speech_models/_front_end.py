@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-__all__ = ["FrontEnd", "NotPlain", "Waveform"]
+__all__ = ["FrontEnd", "NotPlain", "OwnFrontEnd", "Waveform"]
 
 Layer = Callable[[torch.Tensor], torch.Tensor]  # (n_clips, n_steps, n_channels) in and out
 Build = Callable[[Any, Any, Any], Layer]
@@ -45,7 +45,31 @@ class NotPlain(ValueError):
     """A model's front end is not built as those that can be run here."""
 
 
-class FrontEnd:
+class FramesOfSamples:
+    """How many frames a stack of strided convolutions makes of how many samples.
+
+    Parameters
+    ----------
+    kernels, strides : sequence of int
+        Of each convolution, from the samples on.
+    """
+
+    def __init__(self, kernels: Sequence[int], strides: Sequence[int]) -> None:
+        self.hop, self.reach = 1, 1
+        for kernel, stride in zip(kernels, strides, strict=True):
+            self.reach += (kernel - 1) * self.hop
+            self.hop *= stride
+
+    def n_frames(self, n_samples: int) -> int:
+        """Return how many frames a waveform gives."""
+        return max(0, (n_samples - self.reach) // self.hop + 1)
+
+    def n_samples(self, n_frames: int) -> int:
+        """Return how many samples so many frames look at."""
+        return (n_frames - 1) * self.hop + self.reach
+
+
+class FrontEnd(FramesOfSamples):
     """Runs the convolutions of a model's feature encoder, in blocks, over one or more waveforms.
 
     Parameters
@@ -90,19 +114,10 @@ class FrontEnd:
                 tensor.detach().cpu().double()
                 for tensor in (self.convs[0].weight[:, 0].T, norm.weight, norm.bias)
             ]
-        self.hop, self.reach = 1, 1
-        for conv in self.convs:
-            self.reach += (conv.kernel_size[0] - 1) * self.hop
-            self.hop *= conv.stride[0]
+        super().__init__(
+            [conv.kernel_size[0] for conv in self.convs], [conv.stride[0] for conv in self.convs]
+        )
         self._check(module)
-
-    def n_frames(self, n_samples: int) -> int:
-        """Return how many frames a waveform gives."""
-        return max(0, (n_samples - self.reach) // self.hop + 1)
-
-    def n_samples(self, n_frames: int) -> int:
-        """Return how many samples so many frames look at."""
-        return (n_frames - 1) * self.hop + self.reach
 
     def prepare(self, samples: torch.Tensor) -> Waveform:
         """Return a waveform with the first convolution's weights, its group norm folded in."""
@@ -187,6 +202,52 @@ class FrontEnd:
         found = self([self.prepare(noise)], weight.device)[0]
         if found.shape != expected.shape or distance(found, expected) > tolerance(weight.dtype):
             raise NotPlain("other values than the model's own")
+
+
+class OwnFrontEnd(FramesOfSamples):
+    """Runs a model's feature encoder as it is, over each whole waveform by itself.
+
+    For one that is not built as those that `FrontEnd` runs in blocks. What follows it, batches
+    and windows over frames, is the same for both.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The feature encoder.
+    config : PretrainedConfig
+        Of the model.
+
+    Raises
+    ------
+    OSError
+        If it does not give the number of frames that its configuration says.
+    """
+
+    def __init__(self, module: Any, config: Any) -> None:
+        super().__init__(config.conv_kernel, config.conv_stride)
+        self._module = module
+        weight = next(module.parameters())
+        for length in (self.reach, self.n_samples(9) - 1, self.n_samples(20) + 1):
+            with torch.inference_mode():
+                (frames,) = module(torch.zeros(1, length).to(weight.device, weight.dtype))
+            if frames.shape[-1] != self.n_frames(length):
+                raise OSError(
+                    f"the feature encoder ({type(module).__name__}) gives {frames.shape[-1]} "
+                    f"frames for {length} samples, not {self.n_frames(length)} as config.json says"
+                )
+
+    def prepare(self, samples: torch.Tensor) -> Waveform:
+        """Return a waveform, as it is."""
+        return Waveform(samples, torch.empty(0), None)
+
+    def __call__(self, waveforms: Sequence[Waveform], device: Any) -> torch.Tensor:
+        """Return frames of shape (n_waveforms, n_frames, n_channels); see `FrontEnd`."""
+        dtype = next(self._module.parameters()).dtype
+        frames = [
+            self._module(to_device(waveform.samples[None], device).to(dtype))[0].T
+            for waveform in waveforms
+        ]
+        return torch.nn.utils.rnn.pad_sequence(frames, batch_first=True)
 
 
 def to_device(tensor: torch.Tensor, device: Any) -> torch.Tensor:

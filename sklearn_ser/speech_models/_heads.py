@@ -15,9 +15,9 @@ from sklearn_ser.speech_models._cpu import speed_up
 from sklearn_ser.speech_models._files import model_digest
 from sklearn_ser.speech_models._loading import (
     UNUSED_WEIGHTS,
-    check_extractor,
     check_weights,
     fold_weight_norms,
+    read_extractor,
     read_weights,
 )
 from sklearn_ser.speech_models._model import SHORTEST
@@ -65,6 +65,7 @@ class FineTunedModel:
     """
 
     def __init__(self, folder: Path, device: str) -> None:
+        self.folder, self.dtype = folder, torch.float32
         self.feature_extractor, model = read_fine_tuned(folder)
         self._model = model.to(device)
         self.device = next(model.parameters()).device
@@ -110,12 +111,10 @@ class FineTunedModel:
 
 def read_fine_tuned(folder: Path) -> tuple[Any, Any]:
     """Return the feature extractor and the model, with its head, that a folder holds."""
-    from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
+    from transformers import AutoModelForAudioClassification
 
+    extractor = read_extractor(folder)
     try:
-        extractor = AutoFeatureExtractor.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
-        )
         model, report = read_weights(AutoModelForAudioClassification, folder)
         if DENSE_HEAD.issubset(report["unexpected_keys"]):
             model, report = read_weights(_with_dense_head(type(model)), folder)
@@ -126,8 +125,7 @@ def read_fine_tuned(folder: Path) -> tuple[Any, Any]:
             f"({type(error).__name__}: {reason}). Use a checkpoint that was fine-tuned for it, "
             "with its feature extractor."
         ) from error
-    check_weights(report, folder, UNUSED_WEIGHTS)
-    check_extractor(extractor, folder)
+    check_weights(model, report, folder, UNUSED_WEIGHTS)
     if _ended_after_norm(model.config):
         model.base_model.register_forward_hook(_normalise_last_state)
     return extractor, model.eval().requires_grad_(False)

@@ -19,9 +19,9 @@ from sklearn_ser.speech_models._batching import is_exact
 from sklearn_ser.speech_models._cpu import fast_front_end, fastest, speed_up
 from sklearn_ser.speech_models._encoder import Encoder, TorchEncoder
 from sklearn_ser.speech_models._files import bytes_of_weights, model_digest
-from sklearn_ser.speech_models._front_end import FrontEnd, NotPlain, to_device
+from sklearn_ser.speech_models._front_end import FrontEnd, NotPlain, OwnFrontEnd, to_device
 from sklearn_ser.speech_models._joining import prepare_to_join
-from sklearn_ser.speech_models._loading import fold_weight_norms, read_checkpoint
+from sklearn_ser.speech_models._loading import fold_weight_norms, read_checkpoint, reading
 from sklearn_ser.speech_models._pooling import Moments, Pending, frames_of, pool_clips, pool_states
 from sklearn_ser.speech_models._running import exact_products, return_memory, running
 from sklearn_ser.speech_models._states import transformer_layers
@@ -100,6 +100,7 @@ class SpeechModel:
     """
 
     def __init__(self, folder: Path, device: str, dtype: str, backend: str) -> None:
+        self.folder = folder
         self._measuring = threading.Lock()
         self._beside = False  # whether this one runs in a thread beside others
         self.feature_extractor, model = read_checkpoint(folder, dtype)
@@ -107,18 +108,22 @@ class SpeechModel:
         self.dtype = getattr(torch, dtype)
         self.n_layers = len(transformer_layers(model))
         self.choices: dict[str, Any] = {}  # what the probes decided
-        self._takes_samples = model.main_input_name == "input_values"
         model = model.to(device)
         self.device = next(model.parameters()).device  # "cuda" means another one tomorrow
         fold_weight_norms(model)
         fuse_attention(model)
         prepare_to_join(model)
-        self.front_end: FrontEnd | None = None
-        if self._takes_samples:
-            module = getattr(model, "feature_extractor", None)
-            with contextlib.suppress(NotPlain), exact_products(self.device), _as_a_worker():
-                self.front_end, self.choices["front end"] = fast_front_end(module)
-                model.feature_extractor = torch.nn.Identity()
+        self.front_end: FrontEnd | OwnFrontEnd | None = None
+        if model.main_input_name == "input_values":
+            module = model.feature_extractor
+            with exact_products(self.device), _as_a_worker():
+                try:
+                    self.front_end, self.choices["front end"] = fast_front_end(module)
+                except NotPlain:
+                    with reading(folder):
+                        self.front_end = OwnFrontEnd(module, model.config)
+                    self.choices["front end"] = "the model's own"
+            model.feature_extractor = torch.nn.Identity()
         self._torch = TorchEncoder(model, self.front_end)
         self._exported: ExportedEncoder | None = None
         self._twins = Twins(model)
@@ -210,20 +215,21 @@ class SpeechModel:
             heard = [self._whisper_mel(piece, window == "clip") for piece in pieces]
             return Heard([mel for mel, _ in heard], [n for _, n in heard], [])
         inputs = self.feature_extractor(waveform, sampling_rate=self.rate, return_tensors="pt")
-        if not self._takes_samples:
+        if self.front_end is None:
             # One pads an odd number of frames to an even one; attention must not see it.
             n_frames = int(inputs["attention_mask"].sum())
             part: Any = inputs["input_features"][0, :n_frames]
-            # Its frames are a hundred a second, joined in pairs.
-            per_second = 50.0
-        elif self.front_end is None:
-            part = inputs["input_values"][0]
-            return Heard([part], [len(part)], [])
+            per_second = self._spectra_per_second
         else:
             part = self.front_end.prepare(inputs["input_values"][0])
             n_frames = self.front_end.n_frames(len(part.samples))
             per_second = self.rate / self.front_end.hop
         return Heard([part], [n_frames], self._windows(n_frames, per_second, window))
+
+    @property
+    def _spectra_per_second(self) -> float:
+        """How many frames a spectrogram has: one each 160 samples, of which some are joined."""
+        return self.rate / 160 / int(self.feature_extractor.stride)
 
     def _windows(
         self, n_frames: int, per_second: float, window: float | str | None
@@ -387,7 +393,7 @@ class SpeechModel:
         if self.is_whisper:
             return 30.0 * len(clip.parts)
         if self.front_end is None:
-            return clip.n_frames[0] / (self.rate if self._takes_samples else 50.0)
+            return clip.n_frames[0] / self._spectra_per_second
         return clip.n_frames[0] * self.front_end.hop / self.rate
 
     def takes_all(self, clip: Heard) -> bool:
@@ -405,7 +411,7 @@ class SpeechModel:
 
     def may_batch(self, clip: Heard) -> bool:
         """Tell whether a clip may share a batch with others."""
-        if clip.passes or len(clip.parts) > 1 or (self._takes_samples and self.front_end is None):
+        if clip.passes or len(clip.parts) > 1:
             return False
         if self.is_whisper and clip.parts[0].shape[1] < 2 * self.config.max_source_positions:
             return False

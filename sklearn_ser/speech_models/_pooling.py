@@ -73,6 +73,10 @@ class Moments:
 
     def add(self, frames: Array) -> None:
         """Add frames of shape (..., n_frames, n_dims), in order."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            self._add(frames)
+
+    def _add(self, frames: Array) -> None:
         n_new = frames.shape[-2]
         mean = frames.mean(axis=-2, dtype=np.float64)
         squares = np.square(frames - mean[..., np.newaxis, :]).sum(axis=-2)
@@ -99,14 +103,14 @@ class Moments:
         """Return the statistics, of shape (..., n_statistics, n_dims), in `pool`'s order."""
         std = np.sqrt(self._squares / self._seen)
         sampled = self._sampled[..., : self._n_sampled, :]
-        median = np.stack([pool(frames)[-1] for frames in sampled])
+        median = np.stack([_pool(frames)[-1] for frames in sampled])
         return np.stack([self._mean, std, self._least, self._most, median], axis=-2).astype("f4")
 
 
 class Pending:
     """Statistics of a batch, on their way from the device."""
 
-    def __init__(self, pooled: torch.Tensor | list[Array]) -> None:
+    def __init__(self, pooled: torch.Tensor | list[Any]) -> None:
         self._event: Any = None
         if isinstance(pooled, torch.Tensor):
             here = torch.empty(pooled.shape, dtype=pooled.dtype, pin_memory=True)
@@ -117,8 +121,8 @@ class Pending:
         else:
             self._result = pooled
 
-    def result(self) -> list[Array]:
-        """Wait, and return one array a clip."""
+    def result(self) -> list[Any]:
+        """Wait, and return one array a clip, or what is wrong with it."""
         if self._event is not None:
             self._event.synchronize()
         return self._result
@@ -153,12 +157,18 @@ def pool_states(
 def pool_clips(of_clips: Sequence[Sequence[torch.Tensor]], layers: Sequence[int]) -> list[Array]:
     """Pool each state of each clip; sorting for the median leaves Python to other threads."""
     # Converted here: a thread that calls torch gets threads of its own from it.
+    # What is not finite becomes an error where the record is checked, with the name of its clip.
     arrays = (map(_numpy, _select(states, layers)) for states in of_clips)
     if torch.get_num_threads() == 1:
-        return [np.stack(list(map(pool, of_clip))) for of_clip in arrays]
+        return [np.stack(list(map(_pool, of_clip))) for of_clip in arrays]
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-        found = [threads.map(pool, of_clip) for of_clip in arrays]
+        found = [threads.map(_pool, of_clip) for of_clip in arrays]
         return [np.stack(list(of_clip)) for of_clip in found]
+
+
+def _pool(frames: Array) -> Array:
+    with np.errstate(invalid="ignore", over="ignore"):
+        return pool(frames)
 
 
 def _select(states: Sequence[torch.Tensor], layers: Sequence[int]) -> Iterator[torch.Tensor]:

@@ -4,6 +4,7 @@ import pytest
 
 from sklearn_ser import EGeMAPSEmbedder
 from sklearn_ser.audio import ClipError
+from sklearn_ser.embedders import ClipWarning
 from sklearn_ser.embedders._egemaps import FEATURE_SETS
 
 RATE = 16000
@@ -99,6 +100,66 @@ def test_full_scale_does_not_wrap(speech):
     # A hair below full scale is the same sound; a sample that wraps to -1 is another one.
     np.testing.assert_allclose(embedded, scaled, rtol=0.01, atol=0.02)
     assert np.abs(by_opensmile(waveform).to_numpy() - scaled).max() > 0.05
+
+
+def scaled(waveform, peak):
+    return (waveform * np.float32(peak / np.abs(waveform).max())).astype(np.float32)
+
+
+def standardised(waveform):
+    return (waveform - waveform.mean()) / waveform.std()
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("feature_set", ["GeMAPSv01b", "eGeMAPSv02", "ComParE_2016"])
+def test_samples_beyond_full_scale_are_reported_once_with_their_share(feature_set, level, speech):
+    waveforms = [scaled(speech(i, 0.5), peak) for i, peak in enumerate((0.9, 1.02, 1.2, 1.0))]
+    counts = [np.count_nonzero(np.abs(w) > 1) for w in waveforms]
+    assert np.argmax(counts) == 2
+    embedder = EGeMAPSEmbedder(feature_set, level, cache=None, n_jobs=2)
+    message = rf"clipped in 2 clips, at most {counts[2]} of 8000 .* in clip 2 \(waveform\)"
+    with pytest.warns(ClipWarning, match=message) as caught:
+        embedded = embedder.fit_transform([(waveform, RATE) for waveform in waveforms])
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    clipped = [(np.clip(waveform, -1, 1), RATE) for waveform in waveforms]
+    np.testing.assert_array_equal(embedder.transform(clipped), embedded)  # and nothing is told
+
+
+def test_one_clip_that_overshoots_is_named(speech):
+    waveform = scaled(speech(0, 0.5), 1.1)
+    count = np.count_nonzero(np.abs(waveform) > 1)
+    with pytest.warns(ClipWarning, match=rf"in 1 clip, {count} of 8000 .* in clip 1 \("):
+        EGeMAPSEmbedder().fit_transform([(speech(1, 0.5), RATE), (waveform, RATE)])
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(
+    "rescale",
+    [standardised, lambda waveform: scaled(waveform, 3), lambda waveform: scaled(waveform, 128)],
+    ids=["standardised", "peak 3", "8 bits"],
+)
+def test_a_waveform_of_another_scale_is_an_error_that_names_the_clip(level, rescale, speech):
+    waveform = rescale(speech(3, 0.5))
+    X = [(speech(0, 0.5), RATE), (waveform, RATE)]
+    embedder = EGeMAPSEmbedder(level=level, cache=None)
+    share, peak = np.mean(np.abs(waveform) > 1), np.abs(waveform).max()
+    message = rf"clip 1 \(waveform\): {share:.1%} .*full scale \(±1\), by up to {peak:.3g} times"
+    with pytest.raises(ClipError, match=message):
+        embedder.fit_transform(X)
+    rows = embedder.set_params(on_error="nan").fit_transform(X)
+    assert np.isnan(rows).all(axis=1).tolist() == [False, True]
+
+
+def test_a_distorted_recording_may_overshoot_often_by_a_little(speech):
+    """Resampling makes plateaus at full scale ring: many samples, hardly any energy."""
+    waveform = np.clip(scaled(speech(0, 0.6, 44100), 6), -1, 1)
+    embedder = EGeMAPSEmbedder(cache=None)
+    with pytest.warns(ClipWarning, match=r"clipped in 1 clip, \d{3,} of 9600 \(0\.[1-9]"):
+        overshooting = embedder.fit_transform([(waveform, 44100)])
+    quieter = embedder.transform([(waveform * 0.8, 44100)])
+    voiced = list(embedder.get_feature_names_out()).index("F0semitoneFrom27.5Hz_sma3nz_amean")
+    assert overshooting[0, voiced] == pytest.approx(quieter[0, voiced], rel=0.01)
 
 
 def test_selections_are_read_from_one_record(speech, counting_egemaps):

@@ -1,8 +1,11 @@
 """Words beside sound: what TextEmbedder makes of transcripts."""
 
 import functools
+import json
 import pickle
+import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -448,12 +451,67 @@ def test_a_pooler_may_be_missing(tmp_path):
     )
 
 
-def test_damaged_weights_are_told(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "value", "is_refused"),
+    [
+        ("encoder.layer.1.output.dense.weight", float("nan"), True),
+        ("encoder.layer.1.output.dense.bias", float("inf"), True),
+        ("encoder.layer.0.attention.self.query.weight", 0, True),
+        ("encoder.layer.0.output.LayerNorm.weight", 0, True),
+        ("embeddings.word_embeddings.weight", 0, True),
+        ("embeddings.token_type_embeddings.weight", 0, False),  # as RoBERTa's are
+        ("encoder.layer.1.output.dense.bias", 0, False),
+        ("pooler.dense.weight", float("nan"), False),
+    ],
+)
+def test_damaged_weights_are_told(tmp_path, name, value, is_refused):
     folder = build("Bert", tmp_path)
     model = transformers.BertModel.from_pretrained(folder)
-    torch.nn.init.constant_(model.encoder.layer[1].output.dense.weight, float("nan"))
+    torch.nn.init.constant_(model.get_parameter(name), value)
     model.save_pretrained(folder)
-    assert_fails_clearly(tmp_path, "gives NaN")
+    if is_refused:
+        message = "model in", "NaN, infinite or all the same in 1 of", re.escape(name)
+        assert_fails_clearly(tmp_path, *message)
+    else:
+        assert np.isfinite(TextEmbedder(str(folder)).fit_transform(TEXTS)).all()
+
+
+@pytest.mark.parametrize("cache", [None, "auto"])
+@pytest.mark.parametrize("pooling", ["mean", None])
+def test_values_that_overflow_are_an_error(tmp_path, pooling, cache):
+    """What the probes at loading do not hit: the embedding of one word."""
+    folder = build("Bert", tmp_path)
+    model = transformers.BertModel.from_pretrained(folder)
+    word = NAMES.index("stop")
+    with torch.no_grad():
+        model.embeddings.word_embeddings.weight[word] = 1e38 * torch.linspace(-3, 3, N_DIMS)
+    model.save_pretrained(folder)
+    embedder = TextEmbedder(str(folder), pooling=pooling, cache=cache, missing="nan")
+    with pytest.raises(ValueError, match=rf"{folder} gives NaN .*float32, as for clip 1 \(Stop!"):
+        embedder.fit_transform(["Oh no!", "Stop!"])
+
+
+def test_a_model_that_takes_more_than_text_is_refused(tmp_path):
+    build("Bert", tmp_path)
+    audio = {
+        "hidden_size": 16,
+        "depths": [1],
+        "num_attention_heads": [2],
+        "patch_embeds_hidden_size": 8,
+    }
+    config = transformers.ClapConfig(
+        text_config=SMALL, audio_config={**audio, "spec_size": 32, "num_mel_bins": 8}
+    )
+    transformers.ClapModel(config).save_pretrained(tmp_path)
+    assert_fails_clearly(tmp_path, "ClapModel in", "cannot be run on the tokens of a text alone")
+
+
+@pytest.mark.parametrize("name", ["num_hidden_layers", "hidden_size"])
+def test_a_model_without_layers_is_refused(tmp_path, name):
+    folder = build("Bert", tmp_path)
+    config = Path(folder, "config.json")
+    config.write_text(json.dumps({**json.loads(config.read_text()), name: 0}))
+    assert_fails_clearly(tmp_path, "config.json is that of a 'bert' model with", name, "=0")
 
 
 @pytest.mark.filterwarnings("ignore:Using a non-tuple sequence:UserWarning")  # transformers 4

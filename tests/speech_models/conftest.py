@@ -63,6 +63,8 @@ FAMILIES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {**WAVEFORM, "conv_pos_kernel_size": 5, "num_conv_pos_embeddings": 3},
         NORMALIZED,
     ),
+    "UniSpeech-base": ("UniSpeech", {**WAVEFORM, **GROUP_NORM}, AS_IS),
+    "UniSpeech-large": ("UniSpeech", {**WAVEFORM, **LAYER_NORM}, NORMALIZED),
     "UniSpeech-SAT-base": ("UniSpeechSat", {**WAVEFORM, **GROUP_NORM}, AS_IS),
     "UniSpeech-SAT-large": ("UniSpeechSat", {**WAVEFORM, **LAYER_NORM}, NORMALIZED),
     "SEW": ("SEW", SQUEEZED, AS_IS),

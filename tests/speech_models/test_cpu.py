@@ -1,6 +1,7 @@
 """The ways to run a layer on a processor: all give the same, and the probe takes only those."""
 
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from sklearn_ser import SSLEmbedder
-from sklearn_ser.speech_models import _cpu
+from sklearn_ser.speech_models import _cpu, _model, load_model
 from sklearn_ser.speech_models._fast_fir import by_fast_fir
 from sklearn_ser.speech_models._front_end import (
     FrontEnd,
@@ -176,21 +177,47 @@ def test_a_fast_filter_multiplies_a_sixth_less():
     assert flops[1] == flops[0] * 5 / 6
 
 
-def test_a_front_end_built_otherwise_is_left_to_the_model(build_model, clips, monkeypatch):
-    folder = str(build_model("wav2vec2-base", seed=3))
-    expected = SSLEmbedder(folder, layer="all", cache=None).fit_transform(clips)
+@pytest.mark.parametrize("window", ["auto", 1.0])
+@pytest.mark.parametrize("family", ["wav2vec2-base", "XLS-R", "SEW"])
+def test_a_front_end_built_otherwise_is_left_to_the_model(
+    build_model, clips, monkeypatch, family, window
+):
+    """Its frames are windowed, and share batches, as any others."""
+    folder = str(build_model(family, seed=3))
+    rows = SSLEmbedder(folder, layer="all", cache=None, window=window)
+    frames = SSLEmbedder(folder, layer="all", pooling=None, cache=None, window=window)
+
+    def embed():
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            found = [*frames.fit_transform(clips), *rows.fit_transform(clips)]
+        return found, sorted(str(warning.message) for warning in caught)
+
+    expected, told = embed()
+    n_long = sum(len(waveform) > rate for waveform, rate in clips)
+    assert len(told) == (2 * n_long if window == 1.0 else 0)
 
     def refuse(module):
         raise NotPlain
 
     monkeypatch.setattr("sklearn_ser.speech_models._model.fast_front_end", refuse)
-    model = SpeechModel(Path(folder), "cpu", "float32", "torch")
-    assert model.front_end is None
-    heard = [model.prepare(waveform) for waveform, _ in clips]
-    assert not any(model.may_batch(clip) for clip in heard)  # its group norm would see padding
-    for clip, row in zip(heard, expected, strict=True):
-        means = model.statistics([clip]).result()[0][:4, 0]
-        assert np.linalg.norm(means - row.reshape(4, -1)) <= 1e-5 * np.linalg.norm(row)
+    _model._load.cache_clear()
+    found, told_again = embed()
+    assert load_model(Path(folder), "cpu").choices["front end"] == "the model's own"
+    assert told_again == told
+    for one, other in zip(found, expected, strict=True):
+        assert one.shape == other.shape
+        assert np.linalg.norm(one - other) <= 1e-5 * np.linalg.norm(other)
+
+
+def test_a_front_end_with_another_number_of_frames_is_an_error(build_model, clips, monkeypatch):
+    folder = build_model("wav2vec2-base", seed=3, conv_stride=(5, 2, 2, 2, 2, 2, 1))
+    monkeypatch.setattr(
+        "transformers.models.wav2vec2.modeling_wav2vec2.Wav2Vec2FeatureEncoder.forward",
+        lambda self, samples: samples[:, None].repeat(1, 16, 1)[..., ::320],
+    )
+    with pytest.raises(OSError, match=rf"{folder}.*frames for .* samples, not"):
+        SSLEmbedder(str(folder), cache=None).fit_transform(clips)
 
 
 class TestDecided:

@@ -2,8 +2,11 @@
 
 import json
 import logging
+import re
 import shutil
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import huggingface_hub
@@ -14,7 +17,10 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from sklearn_ser import SSLEmbedder
-from sklearn_ser.speech_models import find_model, load_model, model_digest
+from sklearn_ser.classifiers import FineTunedClassifier, PretrainedEmotionClassifier
+from sklearn_ser.speech_models import _loading, find_model, load_model, model_digest
+
+from .conftest import FAMILIES
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 WEIGHTS = "model.safetensors"
@@ -43,6 +49,17 @@ def put_into_hub(hub: Path, model: Path, name: str = "org/speech", revision: str
         shutil.copy(file, blob)
         (snapshot / file.name).symlink_to(Path("../../blobs") / blob.name)
     return snapshot
+
+
+def first(value: float) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return a function that changes the first number of a tensor."""
+
+    def change(weight: torch.Tensor) -> torch.Tensor:
+        changed = weight.clone()
+        changed.view(-1)[0] = value
+        return changed
+
+    return change
 
 
 def embed(model: object, clips: list, **options: object) -> np.ndarray:
@@ -150,25 +167,203 @@ def test_weights_of_the_decoder_and_of_training_may_be_missing(build_model, clip
         np.testing.assert_array_equal(embed(folder, clips), before)
 
 
-def test_text_and_picture_models_fail(tiny_model, tmp_path, clips):
-    bert = transformers.BertConfig(
-        hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=8,
-        vocab_size=8, max_position_embeddings=8,
-    )  # fmt: skip
-    spectrogram = transformers.ASTConfig(
-        hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=8,
-        max_length=128, num_mel_bins=16,
-    )  # fmt: skip
-    transformers.BertModel(bert).save_pretrained(tmp_path / "bert")
-    assert_fails_clearly(tmp_path / "bert", clips, "preprocessor_config.json")
-    settings = Path(tiny_model()) / "preprocessor_config.json"
-    shutil.copy(settings, tmp_path / "bert")
-    assert_fails_clearly(tmp_path / "bert", clips, "takes input_ids, not speech")
-    transformers.ASTModel(spectrogram).save_pretrained(tmp_path / "ast")
-    transformers.ASTFeatureExtractor(max_length=128, num_mel_bins=16).save_pretrained(
-        tmp_path / "ast"
+# Configurations of transformers: spectrogram models, codecs, synthesis, language models that
+# listen, text, pictures.
+OTHER_FAMILIES = [
+    "ASTConfig",
+    "BertConfig",
+    "ClapConfig",
+    "DacConfig",
+    "EncodecConfig",
+    "FastSpeech2ConformerConfig",
+    "GraniteSpeechConfig",
+    "MimiConfig",
+    "MoonshineConfig",
+    "ParakeetEncoderConfig",
+    "Pop2PianoConfig",
+    "Qwen2AudioConfig",
+    "Qwen2AudioEncoderConfig",
+    "SeamlessM4TConfig",
+    "SeamlessM4Tv2Config",
+    "Speech2TextConfig",
+    "SpeechT5Config",
+    "UnivNetConfig",
+    "ViTConfig",
+    "VitsConfig",
+    "VoxtralConfig",
+    "VoxtralEncoderConfig",
+    "XcodecConfig",
+]
+
+
+def test_the_families_that_are_read_are_those_that_are_compared_with_transformers():
+    starts = {start for start, _, _ in FAMILIES.values()}
+    compared = {getattr(transformers, f"{start}Config").model_type for start in starts}
+    assert set(_loading.FAMILIES) == compared
+
+
+@pytest.mark.parametrize("config", OTHER_FAMILIES)
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda folder, clips: SSLEmbedder(folder).fit(clips),
+        lambda folder, clips: SSLEmbedder(folder, cache=None).transform(clips),
+        lambda folder, clips: PretrainedEmotionClassifier(folder).fit(clips),
+        lambda folder, clips: FineTunedClassifier(folder).fit(
+            clips, ["anger", "joy"] * 2 + ["joy"]
+        ),
+    ],
+    ids=["SSLEmbedder.fit", "SSLEmbedder.transform", "Pretrained", "FineTuned"],
+)
+def test_a_model_of_another_family_is_refused_before_its_weights_are_read(
+    config, read, tmp_path, clips
+):
+    kind = getattr(transformers, config, None)
+    if kind is None:
+        pytest.skip(f"transformers {transformers.__version__} has no {config}")
+    kind().save_pretrained(tmp_path)
+    transformers.Wav2Vec2FeatureExtractor().save_pretrained(tmp_path)
+    (tmp_path / WEIGHTS).write_bytes(b"")
+    with pytest.raises(OSError, match="is not read") as caught:
+        read(str(tmp_path), clips)
+    (family,) = re.findall(r"of the family '(.*?)', which", str(caught.value))
+    assert family == kind.model_type
+    assert str(tmp_path) in str(caught.value)
+    assert "Those that are read are wav2vec 2.0, XLS-R, MMS, HuBERT, WavLM" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("family", "extractor"),
+    [("wav2vec2-base", "Whisper"), ("Whisper", "Wav2Vec2"), ("Wav2Vec2-BERT", "Wav2Vec2")],
+)
+def test_the_feature_extractor_of_another_family_is_refused(build_model, clips, family, extractor):
+    folder = build_model(family)
+    getattr(transformers, f"{extractor}FeatureExtractor")().save_pretrained(folder)
+    assert_fails_clearly(
+        folder, clips, str(folder), f"comes with a {extractor}FeatureExtractor", "take the features"
     )
-    assert_fails_clearly(tmp_path / "ast", clips, "ASTFeatureExtractor", "known are Wav2Vec2")
+
+
+@pytest.mark.parametrize("name", ["num_hidden_layers", "hidden_size"])
+@pytest.mark.parametrize("value", [0, -1, None])
+def test_a_model_without_layers_fails(build_model, clips, name, value):
+    folder = build_model()
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, name: value}))
+    assert_fails_clearly(folder, clips, str(folder / "config.json"))
+
+
+def test_an_adapter_beside_a_model_fails(build_model, clips):
+    """Transformers would add its weights, which no key tells, or read another model."""
+    folder = build_model()
+    (folder / "adapter_config.json").write_text('{"base_model_name_or_path": "org/other"}')
+    assert_fails_clearly(folder, clips, str(folder), "adapter of peft", "merge_and_unload")
+
+
+def test_weights_under_another_name_fail(build_model, clips):
+    """Transformers would read them in place of those that the digest is of."""
+    folder = build_model()
+    config = json.loads((folder / "config.json").read_text())
+    config["transformers_weights"] = "other.safetensors"
+    (folder / "config.json").write_text(json.dumps(config))
+    shutil.copy(folder / WEIGHTS, folder / "other.safetensors")
+    assert_fails_clearly(folder, clips, str(folder), "transformers_weights='other.safetensors'")
+
+
+# What can be wrong with weights: which of them, how, and whether the model is then refused.
+DAMAGE = {
+    "all NaN": (r"", lambda w: w * np.nan, True),
+    "all zero": (r"", torch.zeros_like, True),
+    "one NaN": (r"layers\.1\.final_layer_norm\.bias$", first(np.nan), True),
+    "one infinite": (r"layers\.2\..*\.weight$", first(np.inf), True),
+    "one layer zero": (r"layers\.1\..*q_proj\.weight$", torch.zeros_like, True),
+    "one layer constant": (r"layers\.1\..*q_proj\.weight$", torch.ones_like, True),
+    "one norm zero": (r"layers\.1\.final_layer_norm\.weight$", torch.zeros_like, True),
+    "norms one": (r"layer_norm\.weight$", torch.ones_like, False),
+    "biases zero": (r"bias$", torch.zeros_like, False),
+}
+
+
+def damage(folder: Path, where: str, change: Callable[[torch.Tensor], torch.Tensor]) -> list[str]:
+    """Change the weights whose names fit, and return these names."""
+    weights = load_file(folder / WEIGHTS)
+    changed = [name for name in weights if re.search(where, name)]
+    weights |= {name: change(weights[name]) for name in changed}
+    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
+    assert changed
+    return changed
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+@pytest.mark.parametrize(
+    "family", ["wav2vec2-base", "HuBERT-large", "WavLM-base", "Whisper", "SEW"]
+)
+def test_damaged_values_of_weights_are_refused_once(build_model, clips, family, how):
+    where, change, is_refused = DAMAGE[how]
+    folder = build_model(family)
+    changed = damage(folder, where, change)
+    embedder = SSLEmbedder(str(folder), cache=None, on_error="nan")
+    if not is_refused:
+        assert np.isfinite(embedder.fit_transform(clips)).all()
+        return
+    with pytest.raises(OSError, match="NaN, infinite or all the same") as caught:
+        embedder.fit_transform(clips)
+    assert str(folder) in str(caught.value)
+    assert "clip" not in str(caught.value).replace(str(folder), "")
+    assert "Download or save it again." in str(caught.value)
+    (named,) = re.findall(r"\((.*?)\):", str(caught.value).replace(str(folder), ""))
+    for name in named.removesuffix(", …").split(", "):
+        assert any(other.endswith(name.removeprefix("encoder.")) for other in changed)
+
+
+@pytest.mark.parametrize(
+    ("family", "table"), [("WavLM-base", "rel_attn_embed"), ("Whisper", "encoder.embed_positions")]
+)
+def test_a_table_of_positions_that_is_zero_is_refused(build_model, clips, family, table):
+    folder = build_model(family)
+    damage(folder, rf"{table}\.weight$", torch.zeros_like)
+    assert_fails_clearly(folder, clips, str(folder), "in 1 of", table)
+
+
+def test_damage_to_a_decoder_does_not_matter(build_model, clips):
+    folder = build_model("Whisper")
+    expected = embed(folder, clips)
+    damage(folder, r"^decoder\.", lambda w: w * np.nan)
+    np.testing.assert_array_equal(embed(folder, clips), expected)
+
+
+def test_damaged_heads_are_refused(build_model, clips):
+    folder = build_model(head="ForSequenceClassification")
+    damage(folder, r"classifier\.weight$", torch.zeros_like)
+    assert np.isfinite(embed(folder, clips)).all()  # only the head is
+    with pytest.raises(
+        OSError, match=rf"model in {folder} are damaged.* in 1 of .*classifier.weight"
+    ):
+        PretrainedEmotionClassifier(str(folder)).predict_proba(clips)
+    damage(folder, r"layers\.0\..*q_proj\.weight$", torch.zeros_like)
+    with pytest.raises(OSError, match=rf"model in {folder}.*q_proj"):
+        FineTunedClassifier(str(folder)).fit(clips, ["anger", "joy"] * 2 + ["joy"], groups=range(5))
+
+
+@pytest.mark.parametrize("cache", [None, "auto"])
+@pytest.mark.parametrize("pooling", ["mean", None])
+@pytest.mark.parametrize("batch_seconds", [None, "auto"])
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_values_that_the_precision_cannot_hold_are_an_error_for_all(
+    build_model, clips, dtype, pooling, cache, batch_seconds
+):
+    """Products beyond 65504, and beyond 3e38, of weights that are finite."""
+    folder = build_model("XLS-R")
+    scale = {"float16": 1e3, "float32": 1e25}[dtype]
+    damage(folder, r"layers\.1\.feed_forward\..*weight$", lambda w: w * scale)
+    options = {"pooling": pooling, "cache": cache, "batch_seconds": batch_seconds, "layer": -1}
+    embedder = SSLEmbedder(str(folder), dtype=dtype, on_error="nan", **options)
+    remedy = {"float16": 'use dtype="bfloat16" or dtype="float32"', "float32": "damaged"}[dtype]
+    with pytest.raises(ValueError, match=rf"{folder}.* in {dtype}, as for clip \d.*{remedy}"):
+        embedder.fit_transform(clips)
+    if dtype == "float16":
+        embedder.set_params(dtype="float32")
+        assert all(np.isfinite(row).all() for row in embedder.fit_transform(clips))
 
 
 def test_code_that_comes_with_a_model_is_not_run(build_model, clips, tmp_path):
@@ -247,26 +442,78 @@ def test_settings_saved_by_a_processor_are_read_and_enter_the_digest(build_model
     assert not np.allclose(embed(folder, clips), desired, rtol=1e-3)
 
 
-@pytest.mark.parametrize("enabled", [True, False])
+HEADS = [
+    ("wav2vec2-base", "ForCTC"),
+    ("wav2vec2-base", "ForSequenceClassification"),
+    ("HuBERT-large", "ForSequenceClassification"),
+    ("XLS-R", "ForPreTraining"),
+    ("Whisper", "ForConditionalGeneration"),
+]
+
+
+@pytest.mark.parametrize("shows_bar", [True, False])
+@pytest.mark.parametrize("verbosity", [logging.WARNING, logging.ERROR])
+@pytest.mark.parametrize(("family", "head"), HEADS)
 def test_loading_prints_nothing_and_leaves_settings_as_they_were(
-    build_model, clips, capfd, caplog, monkeypatch, enabled
+    build_model, clips, capfd, caplog, monkeypatch, family, head, shows_bar, verbosity
 ):
     hub_logging = transformers.utils.logging
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_PROGRESS_BARS", None)
-    before = hub_logging.is_progress_bar_enabled()
-    folder = build_model(head="ForCTC")
-    (hub_logging.enable_progress_bar if enabled else hub_logging.disable_progress_bar)()
+    before = hub_logging.is_progress_bar_enabled(), hub_logging.get_verbosity()
+    folder = build_model(family, head=head)
+    (hub_logging.enable_progress_bar if shows_bar else hub_logging.disable_progress_bar)()
+    hub_logging.set_verbosity(verbosity)
     monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)
     capfd.readouterr()
     caplog.clear()
     try:
         embed(folder, clips)
-        assert hub_logging.is_progress_bar_enabled() == enabled
-        assert hub_logging.get_verbosity() == logging.WARNING
+        assert hub_logging.is_progress_bar_enabled() == shows_bar
+        assert hub_logging.get_verbosity() == verbosity
     finally:
-        (hub_logging.enable_progress_bar if before else hub_logging.disable_progress_bar)()
+        (hub_logging.enable_progress_bar if before[0] else hub_logging.disable_progress_bar)()
+        hub_logging.set_verbosity(before[1])
     assert capfd.readouterr() == ("", "")
     assert not caplog.records
+
+
+def test_loads_that_overlap_print_nothing_and_leave_settings_as_they_were(monkeypatch):
+    """The second begins while the first is on its way, and ends after it."""
+    hub_logging = transformers.utils.logging
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_PROGRESS_BARS", None)
+    reports = logging.getLogger("transformers.modeling_utils")
+    seen: list[str] = []
+    monkeypatch.setattr(reports, "handlers", [logging.Handler()])
+    monkeypatch.setattr(reports.handlers[0], "emit", lambda record: seen.append(record.msg))
+    before = hub_logging.is_progress_bar_enabled(), hub_logging.get_verbosity()
+    hub_logging.enable_progress_bar()
+    first_is_loading = threading.Event()
+
+    def load_first() -> None:
+        with _loading.quiet_loading():
+            first_is_loading.set()
+            time.sleep(0.1)
+            reports.warning("first")
+
+    def load_second() -> None:
+        first_is_loading.wait()
+        with _loading.quiet_loading():
+            time.sleep(0.3)
+            reports.warning("second")
+
+    loads = [threading.Thread(target=load) for load in (load_first, load_second)]
+    try:
+        for load in loads:
+            load.start()
+        for load in loads:
+            load.join()
+        assert hub_logging.get_verbosity() == before[1]
+        assert hub_logging.is_progress_bar_enabled()
+        reports.warning("afterwards")
+    finally:
+        (hub_logging.enable_progress_bar if before[0] else hub_logging.disable_progress_bar)()
+        hub_logging.set_verbosity(before[1])
+    assert seen == ["afterwards"]
 
 
 def test_one_model_is_loaded_once_and_shared(tiny_model, clips):

@@ -14,7 +14,6 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import assert_all_finite, check_consistent_length, column_or_1d
 
-from sklearn_ser.audio import Clip
 from sklearn_ser.datasets._labels import canonical
 from sklearn_ser.embedders import BaseEmbedder
 
@@ -67,10 +66,16 @@ class _PretrainedModel(BaseEmbedder):
         """Return what is averaged over the pieces of a long clip."""
         return outputs
 
-    def _record(self, clip: Clip, content: Any) -> Array:
-        model = self._loaded()
-        outputs = model(clip.waveform(content, model.rate, model.shortest))
-        return self._activate(outputs).mean(axis=0, keepdims=True)
+    def _record(self, waveform: Array) -> Array:
+        return self._activate(self._loaded()(waveform)).mean(axis=0, keepdims=True)
+
+    @property
+    def rate(self) -> int:
+        """Sampling rate, in Hz, that the model was trained at."""
+        return int(self._loaded().rate)
+
+    def _min_samples(self) -> int:
+        return int(self._loaded().shortest)
 
     def _dims(self) -> list[str]:
         """Return the checkpoint's names of its outputs, in its order."""

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
-from sklearn_ser.audio import Clip
 from sklearn_ser.embedders._base import POSITIVE, Array, BaseEmbedder, version_of
 
 __all__ = ["EGeMAPSEmbedder"]
@@ -142,10 +141,8 @@ class EGeMAPSEmbedder(BaseEmbedder):
     def _rows(self) -> list[int]:
         return super()._rows() if self.level == "lld" else [0]
 
-    def _record(self, clip: Clip, content: Any) -> Array:
-        if self.level == "lld":
-            return super()._record(clip, content)
-        return self._frames(clip.waveform(content, self.rate, self._min_samples()))[0]
+    def _record(self, waveform: Array) -> Array:
+        return super()._record(waveform) if self.level == "lld" else self._frames(waveform)[0]
 
 
 def _smile(feature_set: str, level: str) -> Any:

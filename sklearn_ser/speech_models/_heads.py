@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from sklearn_ser.speech_models._cpu import speed_up
 from sklearn_ser.speech_models._files import model_digest
 from sklearn_ser.speech_models._loading import (
     UNUSED_WEIGHTS,
@@ -70,8 +69,7 @@ class FineTunedModel:
         self.device = next(model.parameters()).device
         fold_weight_norms(model)
         fuse_attention(model)
-        if self.device.type == "cpu":
-            speed_up(model)
+        self._one_thread = threading.Lock()  # a pass has all cores
         self._full, self._length = (round(seconds * self.rate) for seconds in (FULL, LENGTH))
         if model.config.model_type == "whisper":
             self._full = self._length = self.feature_extractor.n_samples
@@ -99,7 +97,7 @@ class FineTunedModel:
         outputs : ndarray of shape (n_pieces, n_outputs), float32
         """
         n_pieces = 1 if len(waveform) <= self._full else -(-len(waveform) // self._length)
-        with running(self.device):
+        with self._one_thread, running(self.device):
             return np.concatenate([self._run(p) for p in np.array_split(waveform, n_pieces)])
 
     def _run(self, piece: Array) -> Array:

@@ -272,7 +272,7 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         if extraction.missing:  # only now: it may load a model
             extractor = self._extractor()
             extraction.compute(extractor, verbose=bool(self.verbose), name=self.short_name)
-        parts = extraction.result(stacklevel=3)
+        parts = extraction.result(stacklevel=4)
         if self._gives_sequences():
             sequences = np.empty(len(clips), dtype=object)
             given = set()

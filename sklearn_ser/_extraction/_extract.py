@@ -6,7 +6,7 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 
@@ -149,10 +149,12 @@ def _compute(
     """Yield (key, record or error); what other processes are computing is looked for last."""
     left = missing
     with ExitStack() as stack:
-        readers = stack.enter_context(ThreadPoolExecutor(extractor.n_readers, "read"))
-        stack.callback(extractor.end_threads)
+        stack.enter_context(extractor.running())
+        readers = stack.enter_context(
+            ThreadPoolExecutor(extractor.n_readers, "read", extractor.start_reader)
+        )
         workers = stack.enter_context(
-            ThreadPoolExecutor(max(1, extractor.n_concurrent), "compute", extractor.start_thread)
+            ThreadPoolExecutor(max(1, extractor.n_concurrent), "compute", extractor.start_worker)
         )
         while left:
             jobs = [_Job(key, clip, RecordLock(records, key)) for key, clip in left.items()]
@@ -190,7 +192,8 @@ def _round(
                 reading.append(readers.submit(_read, waiting.popleft(), extractor, records, rows))
             enough = extractor.n_ahead * extractor.batch_seconds
             if reading and (not ready or sum(job.seconds for job in ready) < enough):
-                job = reading.popleft().result()
+                job = reading[0].result()
+                reading.popleft()
                 if job.prepared is None:
                     yield job
                 else:
@@ -205,19 +208,21 @@ def _round(
                 else:
                     computing.append((batch, workers.submit(extractor.compute, items)))
             if len(computing) > 1.5 * extractor.n_concurrent or not (ready or reading or waiting):
-                yield from _store(*computing.popleft(), records, rows)
+                yield from _store(*computing[0], records, rows)
+                computing.popleft()
     finally:
-        # Stopped half-way: what is computed already is stored all the same.
-        for future in reading:
+        # Stopped half-way: what has begun is stored all the same.
+        for future in (*reading, *(computed for _, computed in computing)):
             future.cancel()
-        for batch, computed in computing:
-            with suppress(Exception):
-                deque(_store(batch, computed, records, rows), maxlen=0)
-        for future in reading:
-            with suppress(BaseException):
-                future.result()
-        for job in jobs:
-            job.lock.release()
+        try:
+            for batch, computed in computing:
+                if not computed.cancelled() and computed.exception() is None:
+                    with suppress(Exception):
+                        deque(_store(batch, computed, records, rows), maxlen=0)
+        finally:
+            wait([future for future in reading if not future.cancelled()])
+            for job in jobs:
+                job.lock.release()
 
 
 def _read(

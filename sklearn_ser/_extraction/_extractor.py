@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,11 +74,15 @@ class Extractor(ABC):
         Records are of shape (n_rows, n_columns), float32, rows of all clips alike.
         """
 
-    def start_thread(self) -> None:  # noqa: B027, most need none
-        """Prepare a thread that will compute beside others."""
+    def running(self) -> AbstractContextManager[None]:
+        """Return a context in which all threads start and end."""
+        return nullcontext()
 
-    def end_threads(self) -> None:  # noqa: B027
-        """Undo what `start_thread` did to the process."""
+    def start_reader(self) -> None:  # noqa: B027, most need none
+        """Set up a thread that prepares clips."""
+
+    def start_worker(self) -> None:  # noqa: B027
+        """Set up a thread that computes batches while others do."""
 
 
 class WaveformExtractor(Extractor):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -57,13 +60,11 @@ class SpeechExtractor(Extractor):
         batch_seconds: float | str | None,
         n_readers: int | None,
     ) -> None:
-        import torch
-
         self._model, self._window, self._layers = model, window, list(layers)
         self._as_frames = as_frames
         last = max(self._layers)
         self._last_layer = None if all_layers or last > model.n_layers else last
-        self._n_threads = torch.get_num_threads()
+        self._n_threads = _torch_threads.count()
         on_cpu = model.device.type == "cpu"
         one_by_one = as_frames or batch_seconds is None
         n_concurrent = min(MAX_CONCURRENT, self._n_threads) if on_cpu else 1
@@ -117,17 +118,54 @@ class SpeechExtractor(Extractor):
         found = self._model.statistics(inputs, self._last_layer)
         return [statistics.reshape(-1, statistics.shape[-1]) for statistics in found]
 
-    def start_thread(self) -> None:
+    def running(self) -> AbstractContextManager[None]:
+        """Return a context after which torch has the threads that it had."""
+        return _torch_threads.kept(self._n_threads)
+
+    def start_reader(self) -> None:
+        """Leave the cores to those that compute, and give the same bits whenever it starts."""
+        import torch
+
+        torch.set_num_threads(1)
+
+    def start_worker(self) -> None:
         """Give a thread its share of the cores."""
         import torch
 
         torch.set_num_threads(max(1, self._n_threads // max(1, self.n_concurrent)))
 
-    def end_threads(self) -> None:
-        """Give the process its cores back: torch takes a thread's wish as that of new ones too."""
+
+class _TorchThreads:
+    """How many threads torch has, but for those that extractions give to their own threads.
+
+    What one thread sets, torch takes as the wish of all that are new: among them callers'.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._n_running, self._before = threading.Lock(), 0, 1
+
+    def count(self) -> int:
         import torch
 
-        torch.set_num_threads(self._n_threads)
+        with self._lock:
+            return self._before if self._n_running else torch.get_num_threads()
+
+    @contextlib.contextmanager
+    def kept(self, n_threads: int) -> Iterator[None]:
+        import torch
+
+        with self._lock:
+            self._n_running += 1
+            self._before = n_threads
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._n_running -= 1
+                torch.set_num_threads(n_threads)
+
+
+_torch_threads = _TorchThreads()
 
 
 def _out_of_memory(clip: Clip, error: Exception) -> ClipError | None:

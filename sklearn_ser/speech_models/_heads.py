@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -166,11 +167,12 @@ class DenseHead(torch.nn.Module):
 def _ended_after_norm(config: Any) -> bool:
     """Tell whether weights of layers were learnt with the last state after the final norm.
 
-    Transformers 4 gave it so; version 5 gives it before, in models that have such a norm, and the
-    same checkpoint would say something else.
+    Transformers gave it so before 5.16, and gives it before the norm since, in models that have
+    such a norm; the same checkpoint would say something else.
     """
     has_norm = getattr(config, "do_stable_layer_norm", False) or "conformer" in config.model_type
-    return has_norm and str(config.transformers_version or "4").startswith("4")
+    saved_by = re.findall(r"\d+", str(config.transformers_version or "4.0"))
+    return has_norm and tuple(map(int, saved_by[:2])) < (5, 16)
 
 
 def _normalise_last_state(module: Any, args: Any, output: Any) -> Any:

@@ -48,8 +48,10 @@ def truncated(model: Any, n_layers: int) -> Any:
     """
     if n_layers >= model.config.num_hidden_layers:
         return model
-    weights = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
-    shorter = copy.deepcopy(model, weights)
+    held = [value for module in model.modules() for value in vars(module).values()]
+    tensors = [value for value in held if isinstance(value, torch.Tensor)]  # computed at a pass
+    tensors += [*model.parameters(), *model.buffers()]
+    shorter = copy.deepcopy(model, {id(tensor): tensor for tensor in tensors})
     del transformer_layers(shorter)[n_layers:]
     if model.config.model_type == "whisper":  # whose final normalisation belongs to the last layer
         shorter.layer_norm = torch.nn.Identity()

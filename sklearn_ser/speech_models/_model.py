@@ -95,10 +95,11 @@ class SpeechModel:
                 self.front_end = FrontEnd(module)
                 model.feature_extractor = torch.nn.Identity()
         # Threads share the modules; those that keep a state let one thread in at a time.
-        self._one_thread: Any = contextlib.nullcontext()
+        self._one_thread: Any = threading.RLock()
+        self._check_layers(folder)
         self.is_thread_safe = self._keeps_no_state()
-        if not self.is_thread_safe:
-            self._one_thread = threading.RLock()
+        if self.is_thread_safe:
+            self._one_thread = contextlib.nullcontext()
 
     @property
     def rate(self) -> int:
@@ -193,8 +194,8 @@ class SpeechModel:
         last_layer : int
         """
         n_layers = max(1, last_layer)
-        if n_layers not in self._shorter:
-            self._shorter[n_layers] = truncated(self._model, n_layers)
+        if n_layers not in self._shorter:  # several threads may get here
+            self._shorter.setdefault(n_layers, truncated(self._model, n_layers))
         model = self._shorter[n_layers]
         if self.is_whisper:
             return hidden_states(model, input_features=features)[: last_layer + 1]
@@ -330,25 +331,52 @@ class SpeechModel:
         with self._one_thread, running(self.device):
             return is_exact(alone, together, self._probes((1, 0.63, 0.86)), self.dtype)
 
+    def _check_layers(self, folder: Path) -> None:
+        """Check that the last hidden state is what the last layer gives; Whisper's is normalised.
+
+        This is the first pass, after which transformers changes nothing in the modules to return
+        hidden states.
+        """
+        given: list[torch.Tensor] = []
+
+        def keep(module: Any, args: Any, output: Any) -> None:
+            given.append(output[0] if isinstance(output, tuple) else output)
+
+        hook = transformer_layers(self._model)[-1].register_forward_hook(keep)
+        (probe,) = self._probes((0.2,))
+        with hook, running(self.device):
+            ((states, _),) = self._passes(probe, self.n_layers)
+        if not self.is_whisper and not torch.equal(states[-1], given[0]):
+            raise OSError(
+                f"transformers returns something else than what the last layer of the model in "
+                f"{folder} ({self.config.model_type}) gives. Install transformers 5.16 or newer; "
+                "if it is, the model cannot be used."
+            )
+
     def _keeps_no_state(self) -> bool:
         """Tell whether no module remembers anything of a clip, which threads would mix up.
 
-        Conformers keep what they computed of positions. This is also the first pass, after which
-        transformers changes nothing in the modules to return hidden states.
+        Conformers keep what they computed of positions, outside of their weights or at a pass.
         """
-        first, second = self._probes((0.2, 0.3))
+        saved = self._model.state_dict().keys()
+        if any(name not in saved for name, _ in self._model.named_buffers()):
+            return False
+        first, second = self._probes((0.2, 0.3), "clip")
         with running(self.device):
             list(self._passes(first, self.n_layers))
             before = _attributes(self._model)
             list(self._passes(second, self.n_layers))
             after = _attributes(self._model)
-        return all(x is y for x, y in zip(before, after, strict=True))
+        return all(x is y for x, y in zip(before, after, strict=True)) and not any(
+            isinstance(value, torch.Tensor) for value in after
+        )
 
-    def _probes(self, shares: Sequence[float]) -> list[ModelInput]:
+    def _probes(self, shares: Sequence[float], window: str = "auto") -> list[ModelInput]:
         """Return clips of noise, an odd number of frames among them."""
         noise = np.random.default_rng(0).standard_normal(self.rate, dtype=np.float32) * 0.1
-        return [self.prepare_input(noise[: int(share * len(noise))]) for share in shares]
+        return [self.prepare_input(noise[: int(share * len(noise))], window) for share in shares]
 
 
 def _attributes(model: Any) -> list[Any]:
+    """Return what a model's modules hold, but for its weights."""
     return [value for module in model.modules() for value in vars(module).values()]

@@ -17,26 +17,36 @@ from sklearn_ser.speech_models._front_end import distance, tolerance
 
 __all__ = ["FusedAttention", "fuse_attention"]
 
+PROBE = 8000  # samples
+
 
 def fuse_attention(model: Any) -> None:
-    """Replace the attention of every WavLM layer in a model, if the values stay the same.
+    """Replace the attention of every WavLM layer in a model, if its states stay the same.
 
-    It is built of the attention's submodules, by their names in transformers. Where those are
-    other ones, or the values differ, the model keeps its own attention, as other models do.
+    The new one is built of the attention's submodules, and called by the layer, by their names in
+    transformers. Where those are other ones, or the states differ, the model keeps its own
+    attention, as other models do.
     """
     layers = [
         module
         for module in model.modules()
         if type(getattr(module, "attention", None)).__name__ == "WavLMAttention"
     ]
-    try:
-        fused = [FusedAttention(layer.attention) for layer in layers]
-        same = all(_is_same(layer.attention, new) for layer, new in zip(layers, fused, strict=True))
-    except Exception:  # whatever a name that is gone, or a new argument, leads to
+    if not layers:
         return
-    if same:
-        for layer, new in zip(layers, fused, strict=True):
-            layer.attention = new
+    before = [layer.attention for layer in layers]
+    try:
+        fused = [FusedAttention(attention) for attention in before]
+        expected = _states_of_noise(model)
+        for layer, attention in zip(layers, fused, strict=True):
+            layer.attention = attention
+        pairs = zip(_states_of_noise(model), expected, strict=True)
+        same = all(distance(state, wanted) <= tolerance(state.dtype) for state, wanted in pairs)
+    except Exception:  # whatever a name that is gone, or a new argument, leads to
+        same = False
+    if not same:
+        for layer, attention in zip(layers, before, strict=True):
+            layer.attention = attention
 
 
 class FusedAttention(torch.nn.Module):
@@ -92,26 +102,19 @@ class FusedAttention(torch.nn.Module):
 
 
 @torch.inference_mode()
-def _is_same(attention: Any, fused: FusedAttention) -> bool:
-    """Compare an attention with its replacement, on noise, with padding and without."""
-    weight = attention.q_proj.weight
-    noise = torch.randn(2, 21, weight.shape[1], generator=torch.Generator().manual_seed(0))
-    noise = noise.to(weight.device, weight.dtype)
-    mask = torch.ones(2, 21, device=weight.device, dtype=torch.long)
-    mask[1, 15:] = 0
-    n_heads = attention.num_heads
+def _states_of_noise(model: Any) -> list[torch.Tensor]:
+    """Return the valid frames of every hidden state, with padding and without."""
+    weight = next(model.parameters())
+    noise = torch.randn(2, PROBE, generator=torch.Generator().manual_seed(0), dtype=torch.float32)
+    noise = (0.1 * noise).to(weight.device, weight.dtype)
+    mask = torch.ones(noise.shape, dtype=torch.long, device=weight.device)
+    mask[1, PROBE // 2 :] = 0
+    found = []
     for padding in (None, mask):
-        given = None
-        if fused.buckets is None:  # a later layer, which takes over the first one's bias
-            given = torch.randn(n_heads, 21, 21, generator=torch.Generator().manual_seed(1))
-            given = given.to(weight.device, weight.dtype)
-        theirs = None if given is None else given.repeat(2, 1, 1)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # torch's, of two kinds of masks
-            expected = attention(noise, padding, theirs)[0]
-        found = fused(noise, padding, given)[0]
-        if padding is not None:
-            expected, found = expected[mask == 1], found[mask == 1]
-        if not distance(found, expected) <= tolerance(weight.dtype):
-            return False
-    return True
+            states = model(noise, attention_mask=padding, output_hidden_states=True).hidden_states
+        for state in states:
+            n_valid = state.shape[1] if padding is None else state.shape[1] // 2 - 1
+            found += [state[0], state[1, :n_valid]]
+    return found

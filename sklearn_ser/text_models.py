@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,20 +13,18 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from sklearn_ser.audio import Clip
-from sklearn_ser.speech_models._batching import is_exact, own
+from sklearn_ser.speech_models._batching import is_exact, valid_frames
 from sklearn_ser.speech_models._files import TOKENIZERS, model_digest
 from sklearn_ser.speech_models._loading import read_config, read_encoder, reading
-from sklearn_ser.speech_models._pooling import Moments, Pending, frames_of, pool_states
+from sklearn_ser.speech_models._pooling import Moments, frames_of, pool_states
 from sklearn_ser.speech_models._running import running
 from sklearn_ser.speech_models._windows import Window, windows
 
-__all__ = ["TextBatches", "TextModel", "Tokens", "load_text_model"]
+__all__ = ["TextModel", "Tokens", "load_text_model"]
 
 Array = npt.NDArray[np.float32]
 
 CONTEXT = 64  # tokens that a window of a long text sees beyond its own, on each side
-BATCH_TOKENS = 1024.0  # padding included
 # What sums up a text for the task the model was trained on; no layer depends on it.
 POOLER = ("pooler.dense.weight", "pooler.dense.bias", "pooler.weight", "pooler.bias")
 PROBES = ("No!", "What do you want of me?", "I did not think that you would be back so soon.")
@@ -160,7 +158,7 @@ class TextModel:
         ids = [[*a_pass.ids, *[pad] * (longest - len(a_pass.ids))] for a_pass in passes]
         options = {}
         if min(n_tokens) < longest:
-            options["attention_mask"] = own(n_tokens, longest, self.device).long()
+            options["attention_mask"] = valid_frames(n_tokens, longest, self.device).long()
         states: Sequence[torch.Tensor] = self._model(
             input_ids=torch.tensor(ids, device=self.device),
             output_hidden_states=True,
@@ -203,7 +201,7 @@ class TextModel:
                 return [moments.statistics()]
             first = passes[0].own.start
             states = [s[:, first:] for s in self._run([text.passes[0] for text in texts])]
-            return pool_states(states, [text.n_own for text in texts], self._layers).result()
+            return pool_states(states, [text.n_own for text in texts], self._layers)
 
 
 def _max_tokens(tokenizer: Any, model: Any) -> int:
@@ -217,47 +215,3 @@ def _max_tokens(tokenizer: Any, model: Any) -> int:
             skipped = 0 if module.padding_idx is None else module.padding_idx + 1
             limits.append(module.num_embeddings - skipped)
     return int(min(limits))
-
-
-class TextBatches:
-    """Says how a text encoder runs several texts at once; see `Batched`, whose seconds are tokens.
-
-    Parameters
-    ----------
-    model : TextModel
-    cut : callable
-        Maps a clip of words and its content to tokens.
-    check : callable
-        Returns a record, or what is wrong with it, given the clip, the record and the model.
-    """
-
-    seconds = BATCH_TOKENS
-    ahead = 4.0
-    pads = True
-    in_flight = 1
-
-    def __init__(
-        self,
-        model: TextModel,
-        cut: Callable[[Clip, Any], Tokens],
-        check: Callable[[Clip, Array, Any], Array | Exception],
-    ) -> None:
-        self._model, self._cut, self._check = model, cut, check
-
-    def prepare(self, clip: Clip, content: Any) -> tuple[Any, float, bool]:
-        """Return the text's tokens, how many are run, and whether it may share a batch."""
-        text = self._cut(clip, content)
-        return (clip, text), float(text.n_run), self._model.may_batch and len(text.passes) == 1
-
-    def start(self, items: Sequence[Any], beside: bool) -> Any:
-        """Compute a batch."""
-        records = self._model.statistics([text for _, text in items])
-        return Pending(
-            [
-                self._check(clip, record.reshape(-1, record.shape[-1]), self._model)
-                for (clip, _), record in zip(items, records, strict=True)
-            ]
-        )
-
-    def close(self) -> None:
-        """Nothing runs on its own here."""

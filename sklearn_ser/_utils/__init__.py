@@ -1,4 +1,4 @@
-"""What every room may use: labels and speakers that survive, or are refused."""
+"""What every room may use."""
 
 from sklearn_ser._utils._labels import (
     as_classes,
@@ -11,8 +11,10 @@ from sklearn_ser._utils._labels import (
     most_probable,
     refuse_missing,
 )
+from sklearn_ser._utils._progress import Progress
 
 __all__ = [
+    "Progress",
     "as_classes",
     "as_labels",
     "as_list",

@@ -15,11 +15,11 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
+from sklearn_ser._extraction import Extraction
+from sklearn_ser._utils import Progress
 from sklearn_ser.audio import Clip, as_clips, is_numeric_batch, items_of
 from sklearn_ser.classifiers._neural import Array, NeuralClassifier
 from sklearn_ser.embedders import SSLEmbedder
-from sklearn_ser.embedders._progress import Progress
-from sklearn_ser.embedders._records import rows_of_records
 from sklearn_ser.preprocessing._speaker_column import find_speaker_column
 
 __all__ = ["FineTunedClassifier"]
@@ -398,7 +398,10 @@ class _States:
         clips = [self.clips[i] for i in rows]
         # Some models draw numbers for layers that they never skip; training must not notice.
         with torch.random.fork_rng(devices=[]):
-            return rows_of_records(clips, self.embedder._record, self.records, None)
+            extraction = Extraction(clips, self.records, None)
+            if extraction.missing:
+                extraction.compute(self.embedder._extractor())
+            return extraction.result()
 
     def digests(self) -> list[str]:
         """Return what tells the content of each clip."""

@@ -8,17 +8,17 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any, ClassVar
 
+import joblib
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_array, check_consistent_length
 
+from sklearn_ser._extraction import Extractor, WaveformExtractor
 from sklearn_ser._utils import as_classes, is_missing, most_probable
-from sklearn_ser.audio import Clip
 from sklearn_ser.datasets._labels import canonical
 from sklearn_ser.embedders import BaseEmbedder
-from sklearn_ser.embedders._layers import check_finite
 
 __all__ = ["PretrainedEmotionClassifier", "PretrainedEmotionRegressor"]
 
@@ -69,10 +69,13 @@ class _PretrainedModel(BaseEmbedder):
         """Return what is averaged over the pieces of a long clip."""
         return outputs
 
-    def _record(self, clip: Clip, content: Any) -> Array:
+    def _record(self, waveform: Array) -> Array:
+        return self._activate(self._loaded()(waveform)).mean(axis=0, keepdims=True)
+
+    def _extractor(self) -> Extractor:
         model = self._loaded()
-        outputs = model(clip.waveform(content, model.rate, model.shortest))
-        return self._activate(check_finite(clip, outputs, model)).mean(axis=0, keepdims=True)
+        n_threads = joblib.effective_n_jobs(self.n_jobs)
+        return WaveformExtractor(self._record, model.rate, model.shortest, n_threads, model=model)
 
     def _dims(self) -> list[str]:
         """Return the checkpoint's names of its outputs, in its order."""

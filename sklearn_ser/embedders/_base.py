@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import os
+import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
 from importlib.metadata import version
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
+import joblib
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
@@ -17,9 +19,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, validate_data
 
+from sklearn_ser._extraction import ClipWarning, Extraction, Extractor, WaveformExtractor
 from sklearn_ser.audio import Clip, as_clips, is_numeric_batch, items_of
-from sklearn_ser.embedders._batches import Batched
-from sklearn_ser.embedders._records import rows_of_records
 from sklearn_ser.pooling import STATISTICS, pool
 from sklearn_ser.store import Records, Store
 
@@ -107,9 +108,7 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _frames(self, waveform: Array) -> Array:
         """Return all frames, of shape (n_groups, n_frames, n_dims), of a waveform at `rate`."""
-        raise TypeError(
-            f"{type(self).__name__} has to define _frames(waveform), or _record(clip, content)."
-        )
+        raise TypeError(f"{type(self).__name__} has to define _frames(waveform), or _extractor().")
 
     def _clips(self, items: Sequence[Any]) -> Sequence[Clip]:
         """Return what the elements of a collection stand for."""
@@ -122,10 +121,6 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
     def _min_samples(self) -> int:
         """Return the fewest samples, at `rate`, that `_frames` can take."""
         return 2
-
-    def _waveform(self, clip: Clip, content: Any) -> Array:
-        """Return a clip's samples at `rate`, of shape (n_samples,)."""
-        return clip.waveform(content, self.rate, self._min_samples())
 
     def _feature_name(self, group: str, statistic: str, dim: str) -> str:
         return "_".join(part for part in (group, statistic, dim) if part)
@@ -162,16 +157,18 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         selected = self._groups() if self._gives_sequences() else self._rows()
         return len(selected) * len(self._dims())
 
-    def _record(self, clip: Clip, content: Any) -> Array:
-        frames = self._frames(self._waveform(clip, content))
+    def _record(self, waveform: Array) -> Array:
+        """Return the record of a waveform at `rate`, of shape (n_rows, n_columns)."""
+        frames = self._frames(waveform)
         if self._gives_sequences():
             groups = frames[[i for i, _ in self._groups()]]
             return np.concatenate([group[:, : len(self._dims())] for group in groups], axis=1)
         return pool(frames).reshape(-1, frames.shape[-1])
 
-    def _batched(self) -> Batched | None:
-        """Return how to extract several clips at once, or None: one by one, in threads."""
-        return None
+    def _extractor(self) -> Extractor:
+        """Return what computes records that are not stored."""
+        n_threads = joblib.effective_n_jobs(self.n_jobs)
+        return WaveformExtractor(self._record, self.rate, self._min_samples(), n_threads)
 
     def _records(self) -> Records | None:
         if self.cache is None:
@@ -272,17 +269,13 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         rows = None if self._gives_sequences() else self._rows()
         n_dims = len(self._dims())
         n_features = n_dims * len(self._groups() if rows is None else rows)
-        parts = rows_of_records(
-            clips,
-            self._record,
-            self._records(),
-            rows,
-            batched=self._batched,
-            on_error=self.on_error,
-            n_jobs=self.n_jobs,
-            verbose=bool(self.verbose),
-            description=self.short_name,
-        )
+        extraction = Extraction(clips, self._records(), rows, self.on_error)
+        if extraction.missing:  # only now: it may load a model
+            extractor = self._extractor()
+            extraction.compute(extractor, verbose=bool(self.verbose), name=self.short_name)
+            for remark in extractor.remarks():
+                warnings.warn(remark, ClipWarning, stacklevel=4)
+        parts = extraction.result(stacklevel=4)
         if self._gives_sequences():
             sequences = np.empty(len(clips), dtype=object)
             given = set()

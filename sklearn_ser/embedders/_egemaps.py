@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import threading
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import joblib
 import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
+from sklearn_ser._extraction import Extractor, Prepared, WaveformExtractor
 from sklearn_ser.audio import Clip
 from sklearn_ser.embedders._base import POSITIVE, Array, BaseEmbedder, version_of
-from sklearn_ser.embedders._records import ClipWarning
 
 __all__ = ["EGeMAPSEmbedder"]
 
@@ -111,9 +110,6 @@ class EGeMAPSEmbedder(BaseEmbedder):
         "rate": [POSITIVE],
     }
 
-    # Of each call, clips that exceed ±1, with the numbers of samples clipped and of all.
-    _clipped: list[tuple[int, int, Clip]]
-
     def __init__(
         self,
         feature_set: str = "eGeMAPSv02",
@@ -144,40 +140,6 @@ class EGeMAPSEmbedder(BaseEmbedder):
     def _min_samples(self) -> int:
         return int(SHORTEST * self.rate)
 
-    def _embedded(self, items: list[Any]) -> Any:
-        run = copy.copy(self)  # what is warned of once for all clips belongs to this call
-        clipped = run._clipped = []
-        embedded = super(EGeMAPSEmbedder, run)._embedded(items)
-        if clipped:
-            n_clipped, n_samples, clip = max(clipped, key=lambda found: found[0] / found[1])
-            also = f"{len(clipped)} clips, at most" if len(clipped) > 1 else "1 clip,"
-            warnings.warn(
-                f"samples beyond full scale (±1) were clipped in {also} {n_clipped} of {n_samples} "
-                f"({n_clipped / n_samples:.2g}) in clip {clip.position} ({clip.name})",
-                ClipWarning,
-                stacklevel=4,
-            )
-        return embedded
-
-    def _waveform(self, clip: Clip, content: Any) -> Array:
-        """Return a clip's samples at `rate`; a ClipError if their full scale is not ±1."""
-        waveform = clip.waveform(content, self.rate, self._min_samples())
-        level = np.abs(waveform)
-        peak = float(level.max())
-        if peak <= 1:
-            return waveform
-        n_clipped = int(np.count_nonzero(level > 1))
-        lost = np.square(np.maximum(level - 1, 0)).sum() / np.square(level).sum()
-        if lost > MOST_CLIPPED:
-            raise clip.error(
-                f"{n_clipped / len(waveform):.1%} of its samples exceed full scale (±1), by up to "
-                f"{peak:.3g} times; openSMILE would clip them, and so {lost:.0%} of the energy",
-                "Pass the waveform as the file has it, or divide it by its peak; do not "
-                "standardise it.",
-            )
-        self._clipped.append((n_clipped, len(waveform), clip))
-        return waveform
-
     def _frames(self, waveform: Array) -> Array:
         smile = _smile(self.feature_set, self.level)
         # openSMILE reads 16-bit integers, in which +1.0 would wrap round to -1.0.
@@ -204,10 +166,51 @@ class EGeMAPSEmbedder(BaseEmbedder):
     def _rows(self) -> list[int]:
         return super()._rows() if self.level == "lld" else [0]
 
-    def _record(self, clip: Clip, content: Any) -> Array:
-        if self.level == "lld":
-            return super()._record(clip, content)
-        return self._frames(self._waveform(clip, content))[0]
+    def _record(self, waveform: Array) -> Array:
+        return super()._record(waveform) if self.level == "lld" else self._frames(waveform)[0]
+
+    def _extractor(self) -> Extractor:
+        n_threads = joblib.effective_n_jobs(self.n_jobs)
+        return SmileExtractor(self._record, self.rate, self._min_samples(), n_threads)
+
+
+class SmileExtractor(WaveformExtractor):
+    """Computes openSMILE's features of clips whose full scale is ±1."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        # Clips that exceed ±1, with the numbers of samples clipped and of all.
+        self._clipped: list[tuple[int, int, Clip]] = []
+
+    def prepare(self, clip: Clip, content: Any) -> Prepared:
+        """Return the record; a ClipError if the clip's full scale is not ±1."""
+        waveform = self.waveform(clip, content)
+        level = np.abs(waveform)
+        peak = float(level.max())
+        if peak > 1:
+            n_clipped = int(np.count_nonzero(level > 1))
+            lost = np.square(np.maximum(level - 1, 0)).sum() / np.square(level).sum()
+            if lost > MOST_CLIPPED:
+                raise clip.error(
+                    f"{n_clipped / len(waveform):.1%} of its samples exceed full scale (±1), by up "
+                    f"to {peak:.3g} times; openSMILE would clip them, and so {lost:.0%} of the "
+                    "energy",
+                    "Pass the waveform as the file has it, or divide it by its peak; do not "
+                    "standardise it.",
+                )
+            self._clipped.append((n_clipped, len(waveform), clip))
+        return Prepared(self.function(waveform))
+
+    def remarks(self) -> list[str]:
+        """Return how much was clipped."""
+        if not self._clipped:
+            return []
+        n_clipped, n_samples, clip = max(self._clipped, key=lambda found: found[0] / found[1])
+        also = f"{len(self._clipped)} clips, at most" if len(self._clipped) > 1 else "1 clip,"
+        return [
+            f"samples beyond full scale (±1) were clipped in {also} {n_clipped} of {n_samples} "
+            f"({n_clipped / n_samples:.2g}) in clip {clip.position} ({clip.name})"
+        ]
 
 
 def _smile(feature_set: str, level: str) -> Any:

@@ -11,37 +11,9 @@ from typing import Any
 import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
-from sklearn_ser.audio import Clip
-from sklearn_ser.embedders._base import Array, BaseEmbedder
+from sklearn_ser.embedders._base import BaseEmbedder
 
-__all__ = ["LayerEmbedder", "check_finite", "finite_or_error"]
-
-
-def check_finite(clip: Clip, record: Array, model: Any) -> Array:
-    """Return what a model gives for a clip; a ValueError if some of it is NaN or infinite."""
-    checked = finite_or_error(clip, record, model)
-    if isinstance(checked, ValueError):
-        raise checked
-    return checked
-
-
-def finite_or_error(clip: Clip, record: Array, model: Any) -> Array | ValueError:
-    """Return what a model gives for a clip, or the error if some of it is NaN or infinite.
-
-    It is no fault of the clip, so that it is no ClipError, and `on_error` does not apply.
-    """
-    if np.isfinite(record).all():
-        return record
-    dtype = str(model.dtype).rpartition(".")[2]
-    if dtype == "float32":
-        remedy = "Its weights are damaged; download or save it again."
-    else:
-        wider = {"float16": 'dtype="bfloat16" or dtype="float32"'}.get(dtype, 'dtype="float32"')
-        remedy = f"It computes values that {dtype} cannot hold; use {wider}."
-    return ValueError(
-        f"the model in {model.folder} gives NaN or infinite values in {dtype}, as for "
-        f"{clip.note('').strip()}. {remedy}"
-    )
+__all__ = ["LayerEmbedder"]
 
 
 class LayerEmbedder(BaseEmbedder):

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
+import joblib
 from sklearn.utils._param_validation import StrOptions
 
-from sklearn_ser.audio import Clip
-from sklearn_ser.embedders._base import POSITIVE, Array
-from sklearn_ser.embedders._batches import Batched
-from sklearn_ser.embedders._layers import LayerEmbedder, check_finite
-from sklearn_ser.embedders._records import ClipWarning
-from sklearn_ser.embedders._speech_batches import SpeechBatches, out_of_memory
+from sklearn_ser._extraction import Extractor
+from sklearn_ser.embedders._base import POSITIVE
+from sklearn_ser.embedders._layers import LayerEmbedder
+from sklearn_ser.embedders._speech_extractor import SpeechExtractor
 
 __all__ = ["SSLEmbedder"]
 
@@ -63,20 +60,11 @@ class SSLEmbedder(LayerEmbedder):
     dtype : {"float32", "bfloat16", "float16"}, default="float32"
         Precision of weights and activations. "bfloat16" is two to four times as fast on hardware
         that has it, and moves embeddings by about 0.6 % (relative L2); it has records of its own.
-    backend : {"auto", "torch", "openvino", "onnxruntime"}, default="auto"
-        What runs the transformer layers on a CPU. When a large model is loaded to run all its
-        layers, "auto" compares torch with OpenVINO, or if that is not installed or not exact with
-        ONNX Runtime, and takes the faster. The others run clips side by side, one a core, and all
-        layers: torch runs fewer layers, several clips in a pass, Whisper with ``window="clip"``,
-        and on several cores whatever comes one clip after another (a clip alone or in windows,
-        ``pooling=None``, ``batch_seconds=None``). Values are the same to rounding, so records are
-        shared.
     batch_seconds : float, "auto" or None, default="auto"
-        Seconds of audio that share a forward pass, padding included; halved when memory runs out.
-        "auto" is 160 on a GPU, and 16 on a CPU for models that can take clips end to end without
-        padding; there every core runs a batch of its own, or a clip of its own. None: one clip at
-        a time, on all cores. Embeddings do not depend on it: a model whose clips would notice
-        each other is run clip by clip.
+        Seconds of audio that share a padded forward pass, halved when memory runs out. "auto" is
+        160 on a GPU; on a CPU, where padding only costs time, every core runs clips of its own.
+        None: one clip at a time, on all cores. Embeddings do not depend on it: a model whose
+        clips would change in a batch is run clip by clip.
     waveform_rate : float, default=None
         Sampling rate, in Hz, of clips given as bare waveforms; needed for those.
     n_jobs : int, default=None
@@ -142,7 +130,6 @@ class SSLEmbedder(LayerEmbedder):
         **LayerEmbedder._parameter_constraints,
         "window": [StrOptions({"auto", "clip"}), POSITIVE, None],
         "dtype": [StrOptions({"float32", "bfloat16", "float16"})],
-        "backend": [StrOptions({"auto", "torch", "openvino", "onnxruntime"})],
         "batch_seconds": [StrOptions({"auto"}), POSITIVE, None],
     }
 
@@ -156,7 +143,6 @@ class SSLEmbedder(LayerEmbedder):
         window: float | str | None = "auto",
         device: str = "auto",
         dtype: str = "float32",
-        backend: str = "auto",
         batch_seconds: float | str | None = "auto",
         waveform_rate: float | None = None,
         n_jobs: int | None = None,
@@ -171,7 +157,6 @@ class SSLEmbedder(LayerEmbedder):
         self.window = window
         self.device = device
         self.dtype = dtype
-        self.backend = backend
         self.batch_seconds = batch_seconds
         self.waveform_rate = waveform_rate
         self.n_jobs = n_jobs
@@ -197,20 +182,7 @@ class SSLEmbedder(LayerEmbedder):
     def _loaded(self) -> Any:
         from sklearn_ser.speech_models import load_model
 
-        backend = self.backend
-        if backend == "auto" and (self._stops_early() or self._comes_one_by_one()):
-            backend = "torch"  # others would hardly run, and take long to be compared with
-        return load_model(self._folder(), self._device(), self.dtype, backend)
-
-    def _stops_early(self) -> bool:
-        """Tell whether not all layers are run."""
-        if self.cache is not None and not self._gives_sequences():
-            return False
-        return max(i for i, _ in self._groups()) < self.n_layers
-
-    def _comes_one_by_one(self) -> bool:
-        """Tell whether clips are run one after another, on all cores."""
-        return self._gives_sequences() or self.batch_seconds is None
+        return load_model(self._folder(), self._device(), self.dtype)
 
     def _settings(self) -> dict[str, Any]:
         from sklearn_ser.speech_models import model_digest
@@ -237,48 +209,13 @@ class SSLEmbedder(LayerEmbedder):
             settings["dtype"] = self.dtype
         return settings
 
-    def _heard(self, clip: Clip, content: Any) -> Any:
-        model = self._loaded()
-        waveform = clip.waveform(content, model.rate, model.shortest)
-        heard = model.prepare(waveform, self.window)
-        if heard.passes:
-            message = clip.note(_about_windows(len(waveform) / model.rate, len(heard.passes)))
-            warnings.warn(message, ClipWarning, stacklevel=2)
-        return heard
-
-    def _record(self, clip: Clip, content: Any) -> Array:
-        model, heard = self._loaded(), self._heard(clip, content)
-        if self._gives_sequences():
-            frames = model.frames(heard, [i for i, _ in self._groups()])
-            check_finite(clip, frames, model)
-            return np.concatenate(list(frames), axis=1)
-        try:
-            (record,) = model.statistics([heard], self._upto()).result()
-        except Exception as error:
-            if unusable := out_of_memory(clip, error):
-                raise unusable from error
-            raise
-        return check_finite(clip, record, model).reshape(-1, record.shape[-1])
-
-    def _upto(self) -> int | None:
-        """Return the last layer to run: what is kept has all, for any search to come."""
-        last = max(i for i, _ in self._groups())
-        return None if self.cache is not None or last > self.n_layers else last
-
-    def _batched(self) -> Batched | None:
-        if self._comes_one_by_one():
-            return None
-        model = self._loaded()
-        seconds: Any = self.batch_seconds
-        if seconds == "auto":
-            seconds = model.best_batch
-        ahead = 8 if model.device.type == "cuda" else 1
-        return SpeechBatches(model, self._heard, self._upto(), float(seconds), ahead)
-
-
-def _about_windows(seconds: float, n_windows: int) -> str:
-    return (
-        f"is {seconds:.0f} s long: its frames attend to each other within {n_windows} windows "
-        f"of about {seconds / n_windows:.0f} s and a context of 2 s on both sides, which moves "
-        "values a little; window=None lets every frame attend to all, in quadratic time"
-    )
+    def _extractor(self) -> Extractor:
+        return SpeechExtractor(
+            self._loaded(),
+            self.window,
+            [i for i, _ in self._groups()],
+            as_frames=self._gives_sequences(),
+            all_layers=self.cache is not None,
+            batch_seconds=self.batch_seconds,
+            n_readers=joblib.effective_n_jobs(self.n_jobs) if self.n_jobs else None,
+        )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,10 @@ import numpy as np
 from sklearn.utils._missing import is_pandas_na, is_scalar_nan
 from sklearn.utils._param_validation import StrOptions
 
+from sklearn_ser._extraction import Extractor
 from sklearn_ser.audio import Clip, ClipError
-from sklearn_ser.embedders._base import Array
-from sklearn_ser.embedders._batches import Batched
-from sklearn_ser.embedders._layers import LayerEmbedder, check_finite, finite_or_error
-from sklearn_ser.embedders._records import ClipWarning
+from sklearn_ser.embedders._layers import LayerEmbedder
+from sklearn_ser.embedders._text_extractor import TextExtractor
 
 __all__ = ["TextEmbedder"]
 
@@ -174,31 +172,9 @@ class TextEmbedder(LayerEmbedder):
     def _clips(self, items: Sequence[Any]) -> Sequence[Clip]:
         return [_transcript(item, i) for i, item in enumerate(items)]
 
-    def _tokens(self, clip: Clip, content: bytes) -> Any:
-        model = self._loaded()
-        text = model.tokens(content.decode())
-        if not text.n_own:
-            cure = 'Set missing="zeros" or missing="nan", or leave the clip out.'
-            raise clip.error("its transcript has no token that the model knows", cure)
-        if len(text.passes) > 1:
-            what = (
-                f"has {text.n_own} tokens, and the model takes {model.max_tokens} at once: they "
-                f"are run in {len(text.passes)} windows, in which they attend to each other"
-            )
-            warnings.warn(clip.note(what), ClipWarning, stacklevel=2)
-        return text
-
-    def _record(self, clip: Clip, content: Any) -> Array:
-        model = self._loaded()
-        frames = check_finite(clip, model.frames(self._tokens(clip, content)), model)
-        return np.concatenate([frames[i] for i, _ in self._groups()], axis=1)
-
-    def _batched(self) -> Batched | None:
-        if self._gives_sequences():
-            return None
-        from sklearn_ser.text_models import TextBatches
-
-        return TextBatches(self._loaded(), self._tokens, finite_or_error)
+    def _extractor(self) -> Extractor:
+        layers = [i for i, _ in self._groups()] if self._gives_sequences() else None
+        return TextExtractor(self._loaded(), layers)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

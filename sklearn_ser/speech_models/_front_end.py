@@ -17,12 +17,9 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-__all__ = ["FrontEnd", "NotPlain", "OwnFrontEnd", "Waveform"]
+__all__ = ["FrontEnd", "OwnFrontEnd", "UnsupportedFrontEnd", "Waveform"]
 
 Layer = Callable[[torch.Tensor], torch.Tensor]  # (n_clips, n_steps, n_channels) in and out
-Build = Callable[[Any, Any, Any], Layer]
-# Windows of samples, weight, bias, norm and activation in, the same as of a layer out.
-First = Callable[[torch.Tensor, torch.Tensor, Any, Any, Any], torch.Tensor]
 
 # Frames computed at once, of 20 ms each. What a processor's 64 take, 8 MB of activations, is
 # found again in memory for the next block; a GPU wants more at once.
@@ -41,7 +38,7 @@ class Waveform:
     bias: torch.Tensor | None  # (n_channels,)
 
 
-class NotPlain(ValueError):
+class UnsupportedFrontEnd(ValueError):
     """A model's front end is not built as those that can be run here."""
 
 
@@ -76,37 +73,32 @@ class FrontEnd(FramesOfSamples):
     ----------
     module : torch.nn.Module
         The feature encoder of wav2vec 2.0 or of a model built like it.
-    build : callable
-        ``build(conv, norm, activation)`` returns a function of one layer after the first.
-    first : callable
-        Runs the first layer, on the windows of samples under its kernel.
 
     Raises
     ------
-    NotPlain
+    UnsupportedFrontEnd
         If the module is built otherwise, or gives other values than we do.
     """
 
-    def __init__(self, module: Any, build: Build, first: First | None = None) -> None:
-        self._first = first or first_by_matmul
+    def __init__(self, module: Any) -> None:
         try:
             layers = list(module.conv_layers)
             self.convs = [layer.conv for layer in layers]
             self.activation = layers[0].activation
         except AttributeError:
-            raise NotPlain("no stack of convolutions") from None
+            raise UnsupportedFrontEnd("no stack of convolutions") from None
         for conv in self.convs:
             if conv.padding != (0,) or conv.dilation != (1,) or conv.groups != 1:
-                raise NotPlain(f"{conv} is no plain strided convolution")
+                raise UnsupportedFrontEnd(f"{conv} is not an unpadded strided convolution")
         norms = [getattr(layer, "layer_norm", None) for layer in layers]
         self.group_norm = norms[0] if isinstance(norms[0], torch.nn.GroupNorm) else None
         if any(isinstance(norm, torch.nn.GroupNorm) for norm in norms[1:]):
-            raise NotPlain("a group norm beyond the first layer")
+            raise UnsupportedFrontEnd("a group norm beyond the first layer")
         if self.group_norm is not None and self.group_norm.num_groups != self.convs[0].out_channels:
-            raise NotPlain("a group norm over several channels")
+            raise UnsupportedFrontEnd("a group norm over several channels")
         self.first_norm = None if self.group_norm is not None else norms[0]
         self.others = [
-            build(layer.conv, norm, layer.activation)
+            _by_matmul(layer.conv, norm, layer.activation)
             for layer, norm in zip(layers[1:], norms[1:], strict=True)
         ]
         if (norm := self.group_norm) is not None:
@@ -187,7 +179,7 @@ class FrontEnd(FramesOfSamples):
     def _block(self, samples: Any, weight: Any, bias: Any) -> torch.Tensor:
         first = self.convs[0]
         x = samples.unfold(1, first.kernel_size[0], first.stride[0])
-        x = self._first(x, weight, bias, self.first_norm, self.activation)
+        x = _first_layer(x, weight, bias, self.first_norm, self.activation)
         for layer in self.others:
             x = layer(x)
         return x
@@ -201,7 +193,7 @@ class FrontEnd(FramesOfSamples):
         expected = module(noise[None].to(weight.device, weight.dtype))[0].T
         found = self([self.prepare(noise)], weight.device)[0]
         if found.shape != expected.shape or distance(found, expected) > tolerance(weight.dtype):
-            raise NotPlain("other values than the model's own")
+            raise UnsupportedFrontEnd("other values than the model's own")
 
 
 class OwnFrontEnd(FramesOfSamples):
@@ -269,33 +261,24 @@ def tolerance(dtype: torch.dtype) -> float:
     return TOLERANCE if dtype == torch.float32 else 0.03
 
 
-def first_by_matmul(
+def _first_layer(
     x: torch.Tensor, weight: torch.Tensor, bias: Any, norm: Any, activation: Any
 ) -> torch.Tensor:
-    """Run the first layer, with one weight for all clips or one each."""
+    """Run the first layer on the windows of samples under its kernel.
+
+    Its weight is one for all clips, or one each.
+    """
     if weight.ndim == 2:
         x = functional.linear(x, weight.T, bias)
     elif len(x) == 1:
         x = torch.addmm(bias[0, 0], x[0], weight[0])[None]
     else:
         x = torch.baddbmm(bias, x, weight)
-    y: torch.Tensor = in_place(activation)(x if norm is None else norm(x))
+    y: torch.Tensor = activation(x if norm is None else norm(x))
     return y
 
 
-def is_exact_gelu(activation: Any) -> bool:
-    """Tell whether an activation is GELU by the error function."""
-    return type(activation).__name__ == "GELUActivation" or (
-        type(activation) is torch.nn.GELU and activation.approximate == "none"
-    )
-
-
-def in_place(activation: Any) -> Any:
-    """Return an activation that writes over what it is given, where there is one."""
-    return torch.ops.aten.gelu_ if is_exact_gelu(activation) else activation
-
-
-def by_matmul(conv: Any, norm: Any, activation: Any) -> Layer:
+def _by_matmul(conv: Any, norm: Any, activation: Any) -> Layer:
     """Return a layer whose convolution is a product of matrices, without copying windows.
 
     As the stride is `s`, `s` taps of the kernel see `s` consecutive steps, which lie side by side
@@ -307,7 +290,6 @@ def by_matmul(conv: Any, norm: Any, activation: Any) -> Layer:
     for tap in range(0, kernel, stride):
         taps = conv.weight[:, :, tap : tap + stride].permute(2, 1, 0)
         parts.append((tap, taps.reshape(-1, conv.out_channels).contiguous()))
-    activation = in_place(activation)
 
     def layer(x: torch.Tensor) -> torch.Tensor:
         x = x.contiguous()
@@ -329,16 +311,6 @@ def by_matmul(conv: Any, norm: Any, activation: Any) -> Layer:
         y = y.view(n_clips, n_out, -1)
         if conv.bias is not None:
             y += conv.bias
-        return activation(y if norm is None else norm(y))
-
-    return layer
-
-
-def by_convolution(conv: Any, norm: Any, activation: Any) -> Layer:
-    """Return a layer that convolves as torch does."""
-
-    def layer(x: torch.Tensor) -> torch.Tensor:
-        y = conv(x.transpose(1, 2)).transpose(1, 2)
         return activation(y if norm is None else norm(y))
 
     return layer

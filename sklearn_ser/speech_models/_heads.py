@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from sklearn_ser.speech_models._cpu import speed_up
 from sklearn_ser.speech_models._files import model_digest
 from sklearn_ser.speech_models._loading import (
     UNUSED_WEIGHTS,
@@ -71,8 +71,7 @@ class FineTunedModel:
         self.device = next(model.parameters()).device
         fold_weight_norms(model)
         fuse_attention(model)
-        if self.device.type == "cpu":
-            speed_up(model)
+        self._one_thread = threading.Lock()  # a pass has all cores
         self._full, self._length = (round(seconds * self.rate) for seconds in (FULL, LENGTH))
         if model.config.model_type == "whisper":
             self._full = self._length = self.feature_extractor.n_samples
@@ -100,7 +99,7 @@ class FineTunedModel:
         outputs : ndarray of shape (n_pieces, n_outputs), float32
         """
         n_pieces = 1 if len(waveform) <= self._full else -(-len(waveform) // self._length)
-        with running(self.device):
+        with self._one_thread, running(self.device):
             return np.concatenate([self._run(p) for p in np.array_split(waveform, n_pieces)])
 
     def _run(self, piece: Array) -> Array:
@@ -166,11 +165,12 @@ class DenseHead(torch.nn.Module):
 def _ended_after_norm(config: Any) -> bool:
     """Tell whether weights of layers were learnt with the last state after the final norm.
 
-    Transformers 4 gave it so; version 5 gives it before, in models that have such a norm, and the
-    same checkpoint would say something else.
+    Transformers gave it so before 5.16, and gives it before the norm since, in models that have
+    such a norm; the same checkpoint would say something else.
     """
     has_norm = getattr(config, "do_stable_layer_norm", False) or "conformer" in config.model_type
-    return has_norm and str(config.transformers_version or "4").startswith("4")
+    saved_by = re.findall(r"\d+", str(config.transformers_version or "4.0"))
+    return has_norm and tuple(map(int, saved_by[:2])) < (5, 16)
 
 
 def _normalise_last_state(module: Any, args: Any, output: Any) -> Any:

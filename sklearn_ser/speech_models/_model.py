@@ -3,89 +3,73 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import functools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from sklearn_ser.speech_models._batching import is_exact
-from sklearn_ser.speech_models._cpu import fast_front_end, fastest, speed_up
-from sklearn_ser.speech_models._encoder import Encoder, TorchEncoder
-from sklearn_ser.speech_models._files import bytes_of_weights, model_digest
-from sklearn_ser.speech_models._front_end import FrontEnd, NotPlain, OwnFrontEnd, to_device
-from sklearn_ser.speech_models._joining import prepare_to_join
+from sklearn_ser.speech_models._batching import is_exact, valid_frames
+from sklearn_ser.speech_models._files import model_digest
+from sklearn_ser.speech_models._front_end import (
+    FrontEnd,
+    OwnFrontEnd,
+    UnsupportedFrontEnd,
+    to_device,
+)
+from sklearn_ser.speech_models._hidden_states import (
+    hidden_states,
+    transformer_layers,
+    truncated,
+    whisper_length,
+)
 from sklearn_ser.speech_models._loading import fold_weight_norms, read_checkpoint, reading
-from sklearn_ser.speech_models._pooling import Moments, Pending, frames_of, pool_clips, pool_states
-from sklearn_ser.speech_models._running import exact_products, return_memory, running
-from sklearn_ser.speech_models._states import transformer_layers
+from sklearn_ser.speech_models._pooling import Moments, frames_of, pool_states
+from sklearn_ser.speech_models._running import exact_products, running
 from sklearn_ser.speech_models._wavlm import fuse_attention
 from sklearn_ser.speech_models._windows import CONTEXT, FULL, LENGTH, Window, windows
-from sklearn_ser.speech_models._workers import Twins, Workers, n_workers, threads
 
-if TYPE_CHECKING:
-    from sklearn_ser.speech_models._exported import ExportedEncoder
-
-__all__ = ["Heard", "SpeechModel", "load_model"]
+__all__ = ["ModelInput", "SpeechModel", "load_model"]
 
 Array = npt.NDArray[np.float32]
 
 _loading = threading.Lock()
 
+# Of any model, in seconds: SEW and Wav2Vec2-BERT make one frame of two.
+SHORTEST = 0.045
 
-def load_model(
-    folder: Path, device: str, dtype: str = "float32", backend: str = "auto"
-) -> SpeechModel:
+
+def load_model(folder: Path, device: str, dtype: str = "float32") -> SpeechModel:
     """Return the model in `folder`, shared by everything in this process that asks for it."""
-    if backend == "auto" and not _may_export(folder, device, dtype):
-        backend = "torch"  # however it is asked for, it is one model
     with _loading:
-        return _load(folder, model_digest(folder), device, dtype, backend)
-
-
-def _may_export(folder: Path, device: str, dtype: str) -> bool:
-    """Tell whether another backend than torch could be taken."""
-    from sklearn_ser.speech_models._exported import BACKENDS, SMALLEST, installed
-
-    return (
-        torch.device(device).type == "cpu"
-        and dtype == "float32"
-        and bytes_of_weights(folder) >= 2 * SMALLEST  # two a weight, or more
-        and any(installed(name) for name in BACKENDS)
-    )
+        return _load(folder, model_digest(folder), device, dtype)
 
 
 @functools.lru_cache(maxsize=2)
-def _load(folder: Path, digest: str, device: str, dtype: str, backend: str) -> SpeechModel:
-    return SpeechModel(folder, device, dtype, backend)
+def _load(folder: Path, digest: str, device: str, dtype: str) -> SpeechModel:
+    return SpeechModel(folder, device, dtype)
 
 
 @dataclass
-class Heard:
-    """A clip as its model's feature extractor hears it."""
+class ModelInput:
+    """A clip as its model's feature extractor prepares it."""
 
-    parts: list[Any]  # what the front end takes; Whisper hears a long clip in several
-    n_frames: list[int]  # frames of each part, before the layers
-    passes: list[Window]  # where one part is too long: the windows over its frames
-
-
-SIDE_BY_SIDE = 16.0  # seconds of clips that one core runs end to end
-LARGE = 40_000_000  # bytes of weights whose probes leave much memory to return
-# Of any model, in seconds: SEW and Wav2Vec2-BERT make one frame of two.
-SHORTEST = 0.045
+    parts: list[Any]  # what the front end takes; a long clip is several for Whisper
+    n_frames: list[int]  # valid frames of each part, before the layers
+    windows: list[Window]  # where one part is too long for all frames to attend to each other
 
 
 class SpeechModel:
     """A speech model's encoder in evaluation mode, with its feature extractor.
 
-    A clip takes three steps: `prepare` (the model's own feature extractor), the convolutional
-    front end, and the transformer layers, whose states are what is wanted.
+    A clip takes three steps: `prepare_input` (the model's own feature extractor), the
+    convolutional front end, and the transformer layers, whose hidden states are what is wanted.
+    Threads may call all methods at once.
 
     Parameters
     ----------
@@ -95,91 +79,36 @@ class SpeechModel:
         "cpu", "cuda", "cuda:1", …
     dtype : str
         "float32", or a lower precision.
-    backend : str
-        What runs the transformer layers: "torch", "openvino", "onnxruntime" or "auto".
     """
 
-    def __init__(self, folder: Path, device: str, dtype: str, backend: str) -> None:
+    def __init__(self, folder: Path, device: str, dtype: str) -> None:
         self.folder = folder
-        self._measuring = threading.Lock()
-        self._beside = False  # whether this one runs in a thread beside others
         self.feature_extractor, model = read_checkpoint(folder, dtype)
         self.config = model.config
         self.dtype = getattr(torch, dtype)
         self.n_layers = len(transformer_layers(model))
-        self.choices: dict[str, Any] = {}  # what the probes decided
-        model = model.to(device)
+        self._measuring = threading.Lock()
+        self._shorter: dict[int, Any] = {}  # the model, ending after fewer layers
+        self._model = model = model.to(device)
         self.device = next(model.parameters()).device  # "cuda" means another one tomorrow
         fold_weight_norms(model)
         fuse_attention(model)
-        prepare_to_join(model)
         self.front_end: FrontEnd | OwnFrontEnd | None = None
         if model.main_input_name == "input_values":
             module = model.feature_extractor
-            with exact_products(self.device), _as_a_worker():
+            with exact_products(self.device):
                 try:
-                    self.front_end, self.choices["front end"] = fast_front_end(module)
-                except NotPlain:
+                    self.front_end = FrontEnd(module)
+                except UnsupportedFrontEnd:
                     with reading(folder):
                         self.front_end = OwnFrontEnd(module, model.config)
-                    self.choices["front end"] = "the model's own"
             model.feature_extractor = torch.nn.Identity()
-        self._torch = TorchEncoder(model, self.front_end)
-        self._exported: ExportedEncoder | None = None
-        self._twins = Twins(model)
-        if self.device.type == "cpu" and self.dtype == torch.float32:
-            with torch.inference_mode():
-                self._choose(folder, backend)
-        elif backend not in ("torch", "auto"):
-            raise ValueError(f"backend={backend!r} runs float32 on a CPU, not {dtype} on {device}.")
-        elif self.device.type == "cpu":
-            with _as_a_worker():
-                self.choices |= speed_up(model)
-        if bytes_of_weights(folder) >= LARGE:
-            return_memory()
-
-    def _choose(self, folder: Path, backend: str) -> None:
-        """Take the fastest exact way to run the layers on this processor."""
-        from sklearn_ser.speech_models import _exported
-
-        found: dict[str, ExportedEncoder] = {}
-        clips = self._probe()[:1] if self.is_whisper else self._probe()  # all are 30 s there
-        examples = [self._features(clip.parts) for clip in clips]
-        if backend != "torch":
-            found = _exported.exports(folder, self._torch, examples, backend)
-        with _as_a_worker():
-            self.choices |= speed_up(self._torch.model)
-        if backend == "auto" and found:
-            try:
-                backend = self._fastest(found, examples)
-            except Exception:  # whatever another library raises once it runs clips side by side
-                backend = "torch"
-        self._exported = found.get(backend)
-        self.choices["backend"] = backend if backend in found else "torch"
-
-    def _fastest(self, found: dict[str, ExportedEncoder], examples: list[torch.Tensor]) -> str:
-        """Return what runs most clips in a second when every core has its own."""
-        n = n_workers()
-        joins = self.batching == "joined"
-
-        def one_of_many(exported: ExportedEncoder | None) -> None:
-            of_this = copy.copy(self)
-            of_this._exported = exported
-            with of_this.worker() as worker, worker._run():
-                if exported is None and joins:
-                    n_frames = [example.shape[1] for example in examples]
-                    worker._encoder(torch.cat(examples, 1), n_frames, self.n_layers)
-                    return
-                for example in examples:
-                    worker._encoder(example, [example.shape[1]], self.n_layers)
-
-        with contextlib.closing(Workers(n)) as workers:
-            encoders: dict[str, ExportedEncoder | None] = {"torch": None, **found}
-            ways: dict[str, Callable[[], object]] = {
-                name: functools.partial(workers.run, n * [functools.partial(one_of_many, encoder)])
-                for name, encoder in encoders.items()
-            }
-            return fastest(ways)
+        # Threads share the modules; those that keep a state let one thread in at a time.
+        self._one_thread: Any = threading.RLock()
+        self._check_layers(folder)
+        self.is_thread_safe = self._keeps_no_state()
+        if self.is_thread_safe:
+            self._one_thread = contextlib.nullcontext()
 
     @property
     def rate(self) -> int:
@@ -194,11 +123,11 @@ class SpeechModel:
 
     @property
     def is_whisper(self) -> bool:
-        """Whether the model hears 30 s at a time."""
+        """Whether the model takes 30 s at a time."""
         return bool(self.config.model_type == "whisper")
 
-    def prepare(self, waveform: Array, window: float | str | None = "auto") -> Heard:
-        """Return a clip as the feature extractor hears it, alone; threads may do this at once.
+    def prepare_input(self, waveform: Array, window: float | str | None = "auto") -> ModelInput:
+        """Return a clip as the feature extractor prepares it, alone.
 
         Parameters
         ----------
@@ -212,8 +141,8 @@ class SpeechModel:
             if window == "clip":  # a rest too short for one frame of the spectrogram is left out
                 starts = range(0, max(1, len(waveform) - self.feature_extractor.n_fft), length)
             pieces = [waveform[i : i + length] for i in starts]
-            heard = [self._whisper_mel(piece, window == "clip") for piece in pieces]
-            return Heard([mel for mel, _ in heard], [n for _, n in heard], [])
+            prepared = [self._whisper_mel(piece, window == "clip") for piece in pieces]
+            return ModelInput([mel for mel, _ in prepared], [n for _, n in prepared], [])
         inputs = self.feature_extractor(waveform, sampling_rate=self.rate, return_tensors="pt")
         if self.front_end is None:
             # One pads an odd number of frames to an even one; attention must not see it.
@@ -224,7 +153,7 @@ class SpeechModel:
             part = self.front_end.prepare(inputs["input_values"][0])
             n_frames = self.front_end.n_frames(len(part.samples))
             per_second = self.rate / self.front_end.hop
-        return Heard([part], [n_frames], self._windows(n_frames, per_second, window))
+        return ModelInput([part], [n_frames], self._windows(n_frames, per_second, window))
 
     @property
     def _spectra_per_second(self) -> float:
@@ -261,134 +190,121 @@ class SpeechModel:
         stacked = torch.nn.utils.rnn.pad_sequence(list(parts), batch_first=True)
         return to_device(stacked, self.device).to(self.dtype)
 
-    def _states(
-        self, clips: Sequence[Heard], upto: int
-    ) -> Iterator[tuple[list[torch.Tensor], list[int]]]:
-        """Yield the states of each pass and how many of each clip's are its own.
+    def _hidden_states(
+        self, features: torch.Tensor, n_frames: Sequence[int], last_layer: int
+    ) -> Sequence[torch.Tensor]:
+        """Return the hidden states of layers 0 to `last_layer`, each (n_clips, n_states, n_dims).
 
-        Several clips are one pass; one clip may be several, of which all states are its own.
+        Parameters
+        ----------
+        features : tensor of shape (n_clips, n_frames, n_channels)
+            What the front end gives, or the feature extractor's own features, or samples.
+        n_frames : sequence of int
+            How many frames of each clip are valid; the others are padding.
+        last_layer : int
         """
-        if len(clips) > 1:
-            n_frames = [clip.n_frames[0] for clip in clips]
-            features = self._features([clip.parts[0] for clip in clips])
-            states = self._encoder(features, [0] if self.is_whisper else n_frames, upto)
-            yield states, [n // self._squeeze for n in n_frames]
-            return
-        (clip,) = clips
-        for part, n_own in zip(clip.parts, clip.n_frames, strict=True):
+        n_layers = max(1, last_layer)
+        if n_layers not in self._shorter:  # several threads may get here
+            self._shorter.setdefault(n_layers, truncated(self._model, n_layers))
+        model = self._shorter[n_layers]
+        if self.is_whisper:
+            return hidden_states(model, input_features=features)[: last_layer + 1]
+        mask = None
+        if len(set(n_frames)) > 1:
+            mask = valid_frames(n_frames, features.shape[1], features.device).long()
+        if self.front_end is None:
+            states = hidden_states(model, input_features=features, attention_mask=mask)
+            return states[: last_layer + 1]
+        if mask is not None:  # the model wants to know the number of samples
+            n_samples = [self.front_end.n_samples(n) for n in n_frames]
+            mask = valid_frames(n_samples, max(n_samples), features.device).long()
+        states = hidden_states(model, input_values=features.transpose(1, 2), attention_mask=mask)
+        return states[: last_layer + 1]
+
+    def _passes(
+        self, clip: ModelInput, last_layer: int
+    ) -> Iterator[tuple[Sequence[torch.Tensor], int]]:
+        """Yield the hidden states of each pass of a clip, and how many are valid: all of them."""
+        for part, n_valid in zip(clip.parts, clip.n_frames, strict=True):
             features = self._features([part])
-            for window in clip.passes or [Window(0, features.shape[1], slice(None))]:
+            for window in clip.windows or [Window(0, features.shape[1], slice(None))]:
                 inside = features[:, window.start : window.stop]
-                states = self._encoder(inside, [inside.shape[1]], upto)
+                states = self._hidden_states(inside, [inside.shape[1]], last_layer)
                 if self.is_whisper:
-                    states = [state[:, :n_own] for state in states]
+                    states = [state[:, :n_valid] for state in states]
                 states = [state[:, window.keep] for state in states]
-                yield states, [states[0].shape[1]]
+                yield states, states[0].shape[1]
 
-    def _joined(self, clips: Sequence[Heard], upto: int) -> list[list[torch.Tensor]]:
-        """Return the states of each clip, of shape (n_frames, n_dims), run end to end."""
+    def _batch(
+        self, clips: Sequence[ModelInput], last_layer: int
+    ) -> tuple[Sequence[torch.Tensor], list[int]]:
+        """Return the hidden states of a padded batch, and how many of each clip are valid."""
         n_frames = [clip.n_frames[0] for clip in clips]
-        features = torch.cat([self._features(clip.parts) for clip in clips], dim=1)
-        states = [s[0].split(n_frames) for s in self._encoder(features, n_frames, upto)]
-        return [list(of_clip) for of_clip in zip(*states, strict=True)]
+        features = self._features([clip.parts[0] for clip in clips])
+        states = self._hidden_states(features, n_frames, last_layer)
+        return states, [n // self._squeeze for n in n_frames]
 
-    def _padded(self, clips: Sequence[Heard], upto: int) -> list[list[torch.Tensor]]:
-        """Return the states of each clip, of shape (n_frames, n_dims), run in a padded batch."""
-        ((states, n_frames),) = self._states(clips, upto)
-        return [[s[i, :n] for s in states] for i, n in enumerate(n_frames)]
-
-    def _run(self) -> contextlib.AbstractContextManager[None]:
-        return running(self.device, beside=self._beside)
-
-    @property
-    def _encoder(self) -> Encoder:
-        """What runs the layers: on several cores only torch shares them, for a clip alone."""
-        lone = not self._beside and self.n_workers > 1
-        return self._torch if lone or self._exported is None else self._exported
-
-    @property
-    def n_workers(self) -> int:
-        """How many clips may be run side by side, by `worker`s in threads of their own."""
-        return n_workers() if self.device.type == "cpu" else 1
-
-    @contextlib.contextmanager
-    def worker(self) -> Iterator[SpeechModel]:
-        """Lend a model with these weights that one thread may run while others run theirs."""
-        with self._run():  # a pass hangs hooks into the model, which must not be copied
-            twin = self._twins.take()
-        worker = copy.copy(self)
-        worker._torch = TorchEncoder(twin, self.front_end)
-        if self._exported is not None:
-            worker._exported = self._exported.beside(worker._torch)
-        worker._beside = True
-        try:
-            yield worker
-        finally:
-            self._twins.give_back(twin)
-
-    def frames(self, clip: Heard, layers: Sequence[int]) -> Array:
+    def frames(self, clip: ModelInput, layers: Sequence[int]) -> Array:
         """Return the frames of some layers.
 
         Parameters
         ----------
-        clip : Heard
+        clip : ModelInput
         layers : sequence of int
             ``n_layers + 1`` is the mean of all layers.
 
         Returns
         -------
         frames : ndarray of shape (len(layers), n_frames, n_dims), float32
-            Only the clip's own frames, none of padding.
+            Only the clip's valid frames, none of padding.
         """
-        with self._run():
-            parts = [
-                frames_of(states, layers)
-                for states, _ in self._states([clip], self.reached(layers))
-            ]
+        with self._one_thread, running(self.device):
+            passes = self._passes(clip, self._last(layers))
+            parts = [frames_of(states, layers) for states, _ in passes]
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
-    def reached(self, layers: Sequence[int]) -> int:
+    def _last(self, layers: Sequence[int]) -> int:
         """Return the last layer that must run."""
         return self.n_layers if max(layers) > self.n_layers else max(layers)
 
-    def statistics(self, clips: Sequence[Heard], upto: int | None = None) -> Pending:
+    def statistics(self, clips: Sequence[ModelInput], last_layer: int | None = None) -> list[Array]:
         """Return every statistic of every layer, and of the layers' mean, for a batch of clips.
 
         Parameters
         ----------
-        clips : sequence of Heard
+        clips : sequence of ModelInput
             Several only if `may_batch`.
-        upto : int or None
+        last_layer : int or None
             The last layer wanted; None means all layers, and their mean after the last.
 
         Returns
         -------
-        pending : Pending
-            Of arrays of shape (n_layers, n_statistics, n_dims), float32, one a clip. A GPU may
-            still be computing them.
+        statistics : list of ndarray of shape (n_layers, n_statistics, n_dims), float32
+            One a clip.
         """
-        last = self.n_layers if upto is None else upto
+        last = self.n_layers if last_layer is None else last_layer
         with_mean = [self.n_layers + 1] if last == self.n_layers else []
         layers = [*range(last + 1), *with_mean]
-        with self._run():
-            if len(clips) == 1 and (clips[0].passes or len(clips[0].parts) > 1):
-                return Pending(self._merged(clips[0], layers))
-            if len(clips) > 1 and self.batching == "joined":
-                return Pending(pool_clips(self._joined(clips, last), layers))
-            ((states, n_frames),) = self._states(clips, last)
-            return pool_states(states, n_frames, layers)
+        with self._one_thread, running(self.device):
+            if len(clips) > 1:
+                return pool_states(*self._batch(clips, last), layers)
+            (clip,) = clips
+            if clip.windows or len(clip.parts) > 1:
+                return [self._merged(clip, layers)]
+            ((states, n_frames),) = self._passes(clip, last)
+            return pool_states(states, [n_frames], layers)
 
-    def _merged(self, clip: Heard, layers: Sequence[int]) -> list[Array]:
-        if clip.passes:
-            total = sum(window.keep.stop - window.keep.start for window in clip.passes)
+    def _merged(self, clip: ModelInput, layers: Sequence[int]) -> Array:
+        if clip.windows:
+            total = sum(window.keep.stop - window.keep.start for window in clip.windows)
         else:
             total = sum(clip.n_frames)
         moments = Moments(total)
-        for states, _ in self._states([clip], self.reached(layers)):
+        for states, _ in self._passes(clip, self._last(layers)):
             moments.add(frames_of(states, layers))
-        return [moments.statistics()]
+        return moments.statistics()
 
-    def seconds(self, clip: Heard) -> float:
+    def seconds(self, clip: ModelInput) -> float:
         """Return how much audio a clip's passes see, padding included."""
         if self.is_whisper:
             return 30.0 * len(clip.parts)
@@ -396,55 +312,76 @@ class SpeechModel:
             return clip.n_frames[0] / self._spectra_per_second
         return clip.n_frames[0] * self.front_end.hop / self.rate
 
-    def takes_all(self, clip: Heard) -> bool:
-        """Tell whether a clip is so long that all cores should share it, and its memory."""
-        return bool(clip.passes) or len(clip.parts) > 1
-
-    @property
-    def best_batch(self) -> float:
-        """How many seconds should share a pass here, 0 for one clip."""
-        if self.device.type == "cuda":
-            return 160.0
-        by_torch = self._exported is None
-        joins = by_torch and self.front_end is not None and self.batching == "joined"
-        return SIDE_BY_SIDE if joins else 0.0
-
-    def may_batch(self, clip: Heard) -> bool:
-        """Tell whether a clip may share a batch with others."""
-        if clip.passes or len(clip.parts) > 1:
+    def may_batch(self, clip: ModelInput) -> bool:
+        """Tell whether a clip may share a padded batch with others."""
+        if clip.windows or len(clip.parts) > 1:
             return False
-        if self.is_whisper and clip.parts[0].shape[1] < 2 * self.config.max_source_positions:
+        if self.is_whisper and clip.parts[0].shape[1] < whisper_length(self._model):
             return False
         with self._measuring:
-            return self.batching is not None
+            return self._batches_are_exact
 
     @functools.cached_property
-    def batching(self) -> str | None:
-        """How several clips share a pass: "joined", "padded" or, as they would notice, None.
+    def _batches_are_exact(self) -> bool:
+        """Whether clips get the same hidden states in a padded batch as alone: measured, once."""
 
-        Whether a way gives clips the same states together as alone is measured, once.
+        def alone(clip: ModelInput) -> list[torch.Tensor]:
+            ((states, _),) = self._passes(clip, self.n_layers)
+            return [state[0] for state in states]
+
+        def together(clips: Sequence[ModelInput]) -> list[list[torch.Tensor]]:
+            states, n_frames = self._batch(clips, self.n_layers)
+            return [[state[i, :n] for state in states] for i, n in enumerate(n_frames)]
+
+        with self._one_thread, running(self.device):
+            return is_exact(alone, together, self._probes((1, 0.63, 0.86)), self.dtype)
+
+    def _check_layers(self, folder: Path) -> None:
+        """Check that the last hidden state is what the last layer gives; Whisper's is normalised.
+
+        This is the first pass, after which transformers changes nothing in the modules to return
+        hidden states.
         """
-        clips = self._probe()
-        ways = {"joined": self._joined, "padded": self._padded}
-        if self.device.type != "cpu" or self.front_end is None:
-            del ways["joined"]  # padding costs a GPU less than many small products do
+        given: list[torch.Tensor] = []
 
-        def alone(clip: Heard) -> list[torch.Tensor]:
-            return self._padded([clip], self.n_layers)[0]
+        def keep(module: Any, args: Any, output: Any) -> None:
+            given.append(output[0] if isinstance(output, tuple) else output)
 
-        with self._run():
-            for name, way in ways.items():
-                together = functools.partial(way, upto=self.n_layers)
-                if is_exact(alone, together, clips, self.dtype):
-                    return name
-        return None
+        hook = transformer_layers(self._model)[-1].register_forward_hook(keep)
+        (probe,) = self._probes((0.2,))
+        with hook, running(self.device):
+            ((states, _),) = self._passes(probe, self.n_layers)
+        if not self.is_whisper and not torch.equal(states[-1], given[0]):
+            raise OSError(
+                f"transformers returns something else than what the last layer of the model in "
+                f"{folder} ({self.config.model_type}) gives. Install transformers 5.16 or newer; "
+                "if it is, the model cannot be used."
+            )
 
-    def _probe(self) -> list[Heard]:
-        """Return three clips of noise, an odd number of frames among them."""
+    def _keeps_no_state(self) -> bool:
+        """Tell whether no module remembers anything of a clip, which threads would mix up.
+
+        Conformers keep what they computed of positions, outside of their weights or at a pass.
+        """
+        saved = self._model.state_dict().keys()
+        if any(name not in saved for name, _ in self._model.named_buffers()):
+            return False
+        first, second = self._probes((0.2, 0.3), "clip")
+        with running(self.device):
+            list(self._passes(first, self.n_layers))
+            before = _attributes(self._model)
+            list(self._passes(second, self.n_layers))
+            after = _attributes(self._model)
+        return all(x is y for x, y in zip(before, after, strict=True)) and not any(
+            isinstance(value, torch.Tensor) for value in after
+        )
+
+    def _probes(self, shares: Sequence[float], window: str = "auto") -> list[ModelInput]:
+        """Return clips of noise, an odd number of frames among them."""
         noise = np.random.default_rng(0).standard_normal(self.rate, dtype=np.float32) * 0.1
-        return [self.prepare(noise[: int(share * len(noise))]) for share in (1, 0.63, 0.86)]
+        return [self.prepare_input(noise[: int(share * len(noise))], window) for share in shares]
 
 
-def _as_a_worker() -> contextlib.AbstractContextManager[None]:
-    """Use as many threads as a worker does: what is fastest may differ."""
-    return threads(max(1, torch.get_num_threads() // n_workers()))
+def _attributes(model: Any) -> list[Any]:
+    """Return what a model's modules hold, but for its weights."""
+    return [value for module in model.modules() for value in vars(module).values()]

@@ -11,10 +11,10 @@ import numpy.typing as npt
 import torch
 
 from sklearn_ser.pooling import pool
-from sklearn_ser.speech_models._batching import own
+from sklearn_ser.speech_models._batching import valid_frames
 from sklearn_ser.speech_models._front_end import to_device
 
-__all__ = ["Moments", "Pending", "frames_of", "pool_clips", "pool_padded", "pool_states"]
+__all__ = ["Moments", "frames_of", "pool_padded", "pool_states"]
 
 Array = npt.NDArray[np.float32]
 
@@ -28,13 +28,13 @@ def pool_padded(frames: torch.Tensor, n_frames: Sequence[int]) -> torch.Tensor:
     ----------
     frames : tensor of shape (n_clips, n_frames, n_dims)
     n_frames : sequence of int
-        How many of them are each clip's own.
+        How many frames of each clip are valid.
 
     Returns
     -------
     pooled : tensor of shape (n_clips, n_statistics, n_dims), float32
     """
-    mask = own(n_frames, frames.shape[1], frames.device)[..., None]
+    mask = valid_frames(n_frames, frames.shape[1], frames.device)[..., None]
     counts = to_device(torch.as_tensor(n_frames), frames.device)
     frames = frames.float()
     exact = frames.double().masked_fill_(~mask, 0)  # padding may hold anything
@@ -107,27 +107,6 @@ class Moments:
         return np.stack([self._mean, std, self._least, self._most, median], axis=-2).astype("f4")
 
 
-class Pending:
-    """Statistics of a batch, on their way from the device."""
-
-    def __init__(self, pooled: torch.Tensor | list[Any]) -> None:
-        self._event: Any = None
-        if isinstance(pooled, torch.Tensor):
-            here = torch.empty(pooled.shape, dtype=pooled.dtype, pin_memory=True)
-            here.copy_(pooled, non_blocking=True)
-            self._event = torch.cuda.Event()
-            self._event.record(torch.cuda.current_stream(pooled.device))
-            self._result = list(here.numpy())
-        else:
-            self._result = pooled
-
-    def result(self) -> list[Any]:
-        """Wait, and return one array a clip, or what is wrong with it."""
-        if self._event is not None:
-            self._event.synchronize()
-        return self._result
-
-
 def frames_of(states: Sequence[torch.Tensor], layers: Sequence[int]) -> Array:
     """Return some layers of a batch of one clip, of shape (len(layers), n_frames, n_dims)."""
     return np.stack([_numpy(state[0]) for state in _select(states, layers)])
@@ -135,33 +114,28 @@ def frames_of(states: Sequence[torch.Tensor], layers: Sequence[int]) -> Array:
 
 def pool_states(
     states: Sequence[torch.Tensor], n_frames: Sequence[int], layers: Sequence[int]
-) -> Pending:
-    """Return every statistic of some layers of a padded batch.
+) -> list[Array]:
+    """Return every statistic of some layers of a padded batch, one array a clip.
 
     Parameters
     ----------
     states : sequence of tensors of shape (n_clips, n_frames, n_dims)
         Of layer 0 and those after it.
     n_frames : sequence of int
-        How many frames are each clip's own.
+        How many frames of each clip are valid.
     layers : sequence of int
         One more than there are states is their mean.
     """
     if states[0].is_cuda:
         pooled = [pool_padded(state, n_frames) for state in _select(states, layers)]
-        return Pending(torch.stack(pooled, dim=1))
-    of_clips = [[s[i, :n] for s in states] for i, n in enumerate(n_frames)]
-    return Pending(pool_clips(of_clips, layers))
-
-
-def pool_clips(of_clips: Sequence[Sequence[torch.Tensor]], layers: Sequence[int]) -> list[Array]:
-    """Pool each state of each clip; sorting for the median leaves Python to other threads."""
-    # Converted here: a thread that calls torch gets threads of its own from it.
+        return list(torch.stack(pooled, dim=1).cpu().numpy())
+    of_clips = [[state[i, :n] for state in states] for i, n in enumerate(n_frames)]
     # What is not finite becomes an error where the record is checked, with the name of its clip.
-    arrays = (map(_numpy, _select(states, layers)) for states in of_clips)
+    # Converted here: a thread that calls torch gets threads of its own from it.
+    arrays = (map(_numpy, _select(of_clip, layers)) for of_clip in of_clips)
     if torch.get_num_threads() == 1:
         return [np.stack(list(map(_pool, of_clip))) for of_clip in arrays]
-    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:  # sorting for the median
         found = [threads.map(_pool, of_clip) for of_clip in arrays]
         return [np.stack(list(of_clip)) for of_clip in found]
 

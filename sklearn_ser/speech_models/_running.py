@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import gc
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 
-__all__ = ["exact_products", "return_memory", "running"]
+__all__ = ["exact_products", "running"]
 
-# One pass at a time, of all models: it fills the device, and the settings of torch that make it
-# exact are those of the whole process.
-_running = threading.RLock()
+# One pass at a time on GPUs: it fills the device, and the settings of torch that make it exact are
+# those of the whole process.
+_on_gpu = threading.RLock()
 
 
 @contextlib.contextmanager
-def running(device: torch.device, *, beside: bool = False) -> Iterator[None]:
-    """Run a model for the same numbers whatever the caller's settings of torch.
-
-    Parameters
-    ----------
-    device : torch.device
-    beside : bool
-        Whether other passes may run at the same time; on processors only.
-    """
+def running(device: torch.device) -> Iterator[None]:
+    """Run a model for the same numbers whatever the caller's settings of torch."""
     with (
-        contextlib.nullcontext() if beside else _running,
+        contextlib.nullcontext() if device.type == "cpu" else _on_gpu,
         torch.inference_mode(),
         torch.autocast(device.type, enabled=False),
         exact_products(device),
@@ -59,10 +50,3 @@ def exact_products(device: torch.device) -> Iterator[None]:
     finally:
         for product, value in zip(products, before, strict=True):
             setattr(product, name, value)
-
-
-def return_memory() -> None:
-    """Give what loading and comparing took, several times the model, back to the system."""
-    gc.collect()
-    with contextlib.suppress(AttributeError, OSError, TypeError):  # only the GNU library has it
-        ctypes.CDLL(None).malloc_trim(0)

@@ -17,13 +17,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sklearn_ser.speech_models._batching import is_exact
-from sklearn_ser.speech_models._encoder import TorchEncoder
 from sklearn_ser.speech_models._files import model_digest
 from sklearn_ser.speech_models._front_end import distance
-from sklearn_ser.speech_models._joining import joined
+from sklearn_ser.speech_models._hidden_states import hidden_states, transformer_layers
 from sklearn_ser.speech_models._loading import read_encoder
-from sklearn_ser.speech_models._states import Captured, transformer_layers
 from sklearn_ser.speech_models._wavlm import FusedAttention, fuse_attention
 
 __all__ = ["FineTunedNetwork", "LastLayers", "add_lora", "last_layers"]
@@ -78,14 +75,13 @@ class LastLayers(nn.Module):
         self.norm = model.layer_norm.requires_grad_() if is_whisper else nn.Identity()
         self.at_once = PIECE if is_whisper else AT_ONCE
         self.positions = getattr(getattr(model, "encoder", None), "embed_positions", None)
-        first = getattr(self.layers[0], "attention", None)
-        if isinstance(first, FusedAttention):  # only a model's first layer knows distances
-            first.buckets = every[0].attention.buckets
+        # WavLM's first layer alone knows what distances mean, and tells the others.
+        first = getattr(every[0], "attention", None)
+        self._position_bias = first.position_bias if isinstance(first, FusedAttention) else None
         self._takes = set(inspect.signature(self.layers[0].forward).parameters)
-        self._joins = False
 
     def check(self, model: Any, folder: Path) -> None:
-        """Compare with the model, and see whether clips can be run end to end."""
+        """Compare with the model."""
         noise = torch.Generator().manual_seed(0)
         kind, config = model.config.model_type, model.config
         shape = {
@@ -94,8 +90,8 @@ class LastLayers(nn.Module):
         }.get(kind, (1, 16000))
         n_layers = config.num_hidden_layers
         with torch.no_grad():
-            with Captured(model, n_layers) as states:
-                TorchEncoder(model, None).run(torch.randn(shape, generator=noise) * 0.1)
+            inputs = {model.main_input_name: torch.randn(shape, generator=noise) * 0.1}
+            states = hidden_states(model, **inputs)
             start, end = states[n_layers - len(self.layers)], states[n_layers]
             try:
                 error = distance(self(start), end)
@@ -108,14 +104,6 @@ class LastLayers(nn.Module):
                 f"the last layers of the model in {folder} ({kind}) cannot be run apart from "
                 f"it{cause}, so that they cannot be trained. Use a model of another family."
             )
-        self._joins = True
-        clips = [start[0, :n] for n in (start.shape[1], start.shape[1] // 2, 7)]
-        self._joins = is_exact(
-            lambda clip: self.run([clip]),
-            lambda clips: [[clip] for clip in self.run(clips)],
-            clips,
-            torch.float32,
-        )
 
     def forward(self, frames: Tensor) -> Tensor:
         """Return the last states, of the shape of the frames: (1, n_frames, n_dims)."""
@@ -124,20 +112,16 @@ class LastLayers(nn.Module):
         }
         if self.positions is not None:
             given["relative_position_embeddings"] = self.positions(frames)
+        if self._position_bias is not None:
+            given["position_bias"] = self._position_bias(frames.shape[1])
         for layer in self.layers:
             out = layer(frames, **given)
             frames = out[0] if isinstance(out, tuple) else out
-            if "position_bias" in self._takes:
-                given["position_bias"] = out[1]
         return self.norm(frames)
 
     def run(self, clips: Sequence[Tensor]) -> list[Tensor]:
         """Return the last states of clips of shape (n_frames, n_dims), each as if it were alone."""
-        if not self._joins or len(clips) == 1:
-            return [self(clip[None])[0] for clip in clips]
-        lengths = [len(clip) for clip in clips]
-        with joined(lengths):
-            return list(self(torch.cat(list(clips))[None])[0].split(lengths))
+        return [self(clip[None])[0] for clip in clips]
 
 
 def add_lora(layers: LastLayers, rank: int) -> None:

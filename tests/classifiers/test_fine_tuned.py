@@ -33,6 +33,7 @@ from sklearn_ser.audio import ClipError
 from sklearn_ser.classifiers import FineTunedClassifier, _steps
 from sklearn_ser.classifiers._checkpoints import Checkpoint
 from sklearn_ser.datasets import make_emotional_speech
+from sklearn_ser.embedders._speech_extractor import SpeechExtractor
 from sklearn_ser.speech_models import _trainable
 from sklearn_ser.speech_models._trainable import FineTunedNetwork, LastLayers, last_layers
 
@@ -68,24 +69,20 @@ WHISPER = {
     "decoder_start_token_id": 3,
     "max_target_positions": 8,
 }
-# The start of its classes' names, its configuration, whether clips run end to end.
+# The start of its classes' names, and its configuration.
 FAMILIES = {
-    "wav2vec2-base": ("Wav2Vec2", GROUP_NORM, True),
-    "HuBERT-large": ("Hubert", LAYER_NORM, True),
-    "WavLM-base": ("WavLM", GROUP_NORM, True),
-    "Conformer": (
-        "Wav2Vec2Conformer",
-        {**LAYER_NORM, "position_embeddings_type": "relative"},
-        False,
-    ),
-    "Wav2Vec2-BERT": ("Wav2Vec2Bert", {**SMALL, "intermediate_size": 32, "vocab_size": 8}, False),
-    "Whisper": ("Whisper", WHISPER, True),
+    "wav2vec2-base": ("Wav2Vec2", GROUP_NORM),
+    "HuBERT-large": ("Hubert", LAYER_NORM),
+    "WavLM-base": ("WavLM", GROUP_NORM),
+    "Conformer": ("Wav2Vec2Conformer", {**LAYER_NORM, "position_embeddings_type": "relative"}),
+    "Wav2Vec2-BERT": ("Wav2Vec2Bert", {**SMALL, "intermediate_size": 32, "vocab_size": 8}),
+    "Whisper": ("Whisper", WHISPER),
 }
 
 
 def build(family, folder, seed=0, **changes):
     """Save a tiny model with random weights, as save_pretrained does, and return its folder."""
-    start, config, _ = FAMILIES.get(family) or (family, WAVEFORM, None)
+    start, config = FAMILIES.get(family) or (family, WAVEFORM)
     torch.manual_seed(seed)
     config = getattr(transformers, f"{start}Config")(**{**config, **changes})
     with warnings.catch_warnings():
@@ -203,7 +200,6 @@ def test_layers_go_on_where_the_frozen_ones_end(tiny, clips, family, n_last):
         return embedder.fit_transform(clips[:4])
 
     layers = last_layers(FineTunedClassifier(tiny(family))._folder(), n_last)
-    assert layers._joins == FAMILIES[family][2]
     entering = [torch.from_numpy(frames) for frames in states(N_LAYERS - n_last)]
     with torch.no_grad():
         found = layers.run(entering)
@@ -328,13 +324,13 @@ def test_clips_beyond_attention_are_cut(tiny, monkeypatch):
 
 
 def test_frozen_layers_run_once_a_clip(fitted, monkeypatch):
-    heard, before = [], SSLEmbedder._record
+    computed, compute = [], SpeechExtractor.compute
     monkeypatch.setattr(
-        SSLEmbedder, "_record", lambda self, *a: heard.append(1) or before(self, *a)
+        SpeechExtractor, "compute", lambda self, items: computed.extend(items) or compute(self, items)
     )
     fitted(max_epochs=3)
     fitted(max_epochs=2, learning_rate=1e-3)
-    assert len(heard) == len(Y)
+    assert len(computed) == len(Y)
 
 
 def test_nothing_need_be_kept(fitted, clips):

@@ -165,17 +165,3 @@ def three_cores():
     torch.set_num_threads(3)
     yield
     torch.set_num_threads(before)
-
-
-# What OpenVINO takes seconds to export; other families go through the same few lines.
-EXPORTED_QUICKLY = ("wav2vec2-base", "WavLM-base", "Whisper")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Leave most families' exports to the slow tests."""
-    for item in items:
-        given = getattr(getattr(item, "callspec", None), "params", {})
-        family = given.get("family", EXPORTED_QUICKLY[0])
-        if given.get("backend") == "openvino" and family not in EXPORTED_QUICKLY:
-            item.add_marker(pytest.mark.slow)

@@ -8,7 +8,7 @@ import torch
 import transformers
 
 from sklearn_ser import SSLEmbedder
-from sklearn_ser.embedders._records import ClipWarning
+from sklearn_ser.embedders import ClipWarning
 from sklearn_ser.pooling import STATISTICS, pool
 from sklearn_ser.speech_models import _front_end, _pooling, load_model
 from sklearn_ser.speech_models._pooling import Moments
@@ -44,7 +44,7 @@ def test_windows_give_each_frame_once(length, context, multiple):
 @pytest.mark.parametrize("family", ["wav2vec2-base", "XLS-R", "SEW"])
 def test_blocks_of_the_front_end_change_nothing(family, block, tiny_model, speech, monkeypatch):
     model = load_model(Path(tiny_model(family)), "cpu")
-    clips = [model.prepare(speech(i, seconds)).parts[0] for i, seconds in enumerate((1.3, 0.7))]
+    clips = [model.prepare_input(speech(i, seconds)).parts[0] for i, seconds in enumerate((1.3, 0.7))]
     with torch.inference_mode():
         whole = model.front_end(clips, "cpu")
         monkeypatch.setattr(_front_end, "BLOCK", block)
@@ -84,16 +84,16 @@ def test_each_window_is_the_model_on_its_frames(tiny_model, long_clip):
     """A window's frames are those of the features under it, front end over the whole clip."""
     folder = tiny_model("XLS-R")
     model = load_model(Path(folder), "cpu")
-    heard = model.prepare(long_clip[0][0], 2.0)
-    assert len(heard.passes) > 2
+    prepared = model.prepare_input(long_clip[0][0], 2.0)
+    assert len(prepared.windows) > 2
     with torch.inference_mode():
-        features = model._features(heard.parts)
+        features = model._features(prepared.parts)
         expected = []
-        for window in heard.passes:
+        for window in prepared.windows:
             inside = features[:, window.start : window.stop]
-            states = model._encoder(inside, [inside.shape[1]], 3)
+            states = model._hidden_states(inside, [inside.shape[1]], 3)
             expected.append(states[2][0, window.keep].numpy())
-    np.testing.assert_array_equal(model.frames(heard, [2])[0], np.concatenate(expected))
+    np.testing.assert_array_equal(model.frames(prepared, [2])[0], np.concatenate(expected))
 
 
 def test_short_clips_are_not_cut_and_windows_have_records_of_their_own(
@@ -112,10 +112,10 @@ def test_short_clips_are_not_cut_and_windows_have_records_of_their_own(
 
 def test_by_default_40_seconds_attend_to_themselves_at_once(tiny_model, speech):
     model = load_model(Path(tiny_model()), "cpu")
-    assert model.prepare(speech(0, 39.9)).passes == []
-    passes = model.prepare(speech(0, 60)).passes
-    assert len(passes) == 3
-    assert max(window.stop - window.start for window in passes) <= 30 * 50
+    assert model.prepare_input(speech(0, 39.9)).windows == []
+    found = model.prepare_input(speech(0, 60)).windows
+    assert len(found) == 3
+    assert max(window.stop - window.start for window in found) <= 30 * 50
 
 
 @pytest.mark.parametrize("step", [1, 3])

@@ -1,0 +1,10 @@
+"""From clips to their records: read what is stored, compute and store the rest.
+
+`Extraction` holds the one loop; an `Extractor` says what is computed, of one clip or of several
+at once. Nothing here knows of estimators.
+"""
+
+from sklearn_ser._extraction._extract import ClipWarning, Extraction
+from sklearn_ser._extraction._extractor import Extractor, Prepared, WaveformExtractor
+
+__all__ = ["ClipWarning", "Extraction", "Extractor", "Prepared", "WaveformExtractor"]

@@ -20,7 +20,9 @@ from sklearn.utils.estimator_checks import (
 )
 
 from sklearn_ser import EGeMAPSEmbedder, MFCCEmbedder, SSLEmbedder, embedders
+from sklearn_ser._extraction import WaveformExtractor
 from sklearn_ser.embedders import BaseEmbedder, TextEmbedder
+from sklearn_ser.embedders._egemaps import SmileExtractor
 
 # scikit-learn's checks pass rows of 2 to 30 numbers. At 30 samples a second these are real clips
 # of 0.07 to 1 s, which are resampled like any other.
@@ -76,11 +78,11 @@ def _arrays_at_full_scale():
     """Divide what openSMILE gets by its peak: the arrays of the checks have any scale."""
 
     def at_full_scale(self, clip, content):
-        waveform = BaseEmbedder._waveform(self, clip, content)
+        waveform = WaveformExtractor.waveform(self, clip, content)
         return waveform / max(1, np.abs(waveform).max())
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(EGeMAPSEmbedder, "_waveform", at_full_scale)
+        patch.setattr(SmileExtractor, "waveform", at_full_scale)
         yield
 
 

@@ -58,7 +58,7 @@ def check_extractor(extractor: Any, folder: Path) -> None:
     """Raise an OSError if clips cannot be fed to a model as its feature extractor wants."""
     if type(extractor).__name__ not in EXTRACTORS:
         raise OSError(
-            f"the model in {folder} hears through a {type(extractor).__name__}; known are "
+            f"the model in {folder} takes its input from a {type(extractor).__name__}; known are "
             f"{', '.join(EXTRACTORS)}."
         )
 

@@ -212,8 +212,10 @@ def _round(
                 computing.popleft()
     finally:
         # Stopped half-way: what has begun is stored all the same.
-        for future in (*reading, *(computed for _, computed in computing)):
+        for future in reading:
             future.cancel()
+        for _, computed in computing:
+            computed.cancel()
         try:
             for batch, computed in computing:
                 if not computed.cancelled() and computed.exception() is None:

@@ -49,6 +49,11 @@ class Counting(Extractor):
             self.n_held -= len(items)
         return [self.record(clip, samples) for clip, samples in items]
 
+    @property
+    def computed(self):
+        """Positions of the clips of all batches."""
+        return [position for batch in self.batches for position in batch]
+
     def record(self, clip, samples):
         return np.float32([[samples[0], len(samples)], [0, 1]])
 
@@ -84,7 +89,7 @@ def test_each_content_is_computed_once_and_rows_are_in_order(options, keeps, rec
     extractor = Counting(**options)
     found = extract(clips_of(numbers), extractor, records if keeps else None, [0])
     assert [row[0, 0] for row in found] == [np.float32(0.001 * (i + 1)) for i in numbers]
-    assert sorted(sum(extractor.batches, [])) == [0, 1, 2, 4, 5, 6, 7]  # the first of each content
+    assert sorted(extractor.computed) == [0, 1, 2, 4, 5, 6, 7]  # the first of each content
     again = Extraction(clips_of(numbers), records if keeps else None, [1])
     assert bool(again.missing) == (not keeps)
     if keeps:
@@ -141,7 +146,9 @@ def test_finished_batches_are_stored_and_locks_given_back_whatever_stops_it(
             return super().prepare(clip, content)
 
         def record(self, clip, samples):
-            if "compute" in where and (clip.position == 10 or where[0] == "e" and self.batches[5:]):
+            if "compute" in where and (
+                clip.position == 10 or (where[0] == "e" and self.batches[5:])
+            ):
                 raise stop("enough")
             finished.append(clip.position)
             return super().record(clip, samples)
@@ -159,7 +166,7 @@ def test_finished_batches_are_stored_and_locks_given_back_whatever_stops_it(
     assert_no_locks(records)
     rest = Counting(**options)
     extract(clips_of(range(60)), rest, records)
-    assert len(sum(rest.batches, [])) == 60 - n_stored
+    assert len(rest.computed) == 60 - n_stored
 
 
 @kinds
@@ -170,7 +177,7 @@ def test_a_consumer_that_stops_loses_nothing_that_is_computed(options, records):
     computed = extract_module._compute(missing, extractor, records, None)
     next(computed)
     computed.close()
-    assert records.size()[0] == len(sum(extractor.batches, []))
+    assert records.size()[0] == len(extractor.computed)
     assert_no_locks(records)
 
 
@@ -206,7 +213,7 @@ def test_ctrl_c_in_the_calling_thread_leaves_no_lock(place, records, monkeypatch
     with pytest.raises(KeyboardInterrupt):
         extract(clips_of(range(40)), extractor, records)
     assert_no_locks(records)
-    assert records.size()[0] == len(sum(extractor.batches, [])) < 40
+    assert records.size()[0] == len(extractor.computed) < 40
 
 
 @kinds
@@ -251,7 +258,7 @@ def test_a_warning_of_a_reader_that_is_an_error_comes_through(records):
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises(ClipWarning, match="clip 5 .*is odd"):
+        with pytest.raises(ClipWarning, match=r"clip 5 .*is odd"):
             extract(clips_of(range(12)), Warning_(n_readers=3), records)
     assert_no_locks(records)
     with pytest.warns(ClipWarning, match="is odd"):
@@ -278,7 +285,7 @@ def test_what_others_compute_is_waited_for_last_and_read(records):
     extractor = Counting()
     found = extract(clips, extractor, records)
     other.join()
-    assert sorted(sum(extractor.batches, [])) == [0, 1, 3, 4, 5]
+    assert sorted(extractor.computed) == [0, 1, 3, 4, 5]
     np.testing.assert_array_equal(found[2], record)
 
 
@@ -289,7 +296,7 @@ def test_what_another_process_has_given_up_is_computed_here(records):
     threading.Timer(0.3, lock.release).start()
     extractor = Counting()
     assert len(extract(clips, extractor, records)) == 4
-    assert sorted(sum(extractor.batches, [])) == [0, 1, 2, 3]
+    assert sorted(extractor.computed) == [0, 1, 2, 3]
     assert extractor.batches[-1] == [1]
 
 

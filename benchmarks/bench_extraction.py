@@ -33,7 +33,7 @@ LARGE = {
     "do_stable_layer_norm": True,
     "conv_bias": True,
 }
-TINY = {"hidden_size": 24, "num_hidden_layers": 8, "num_attention_heads": 2, "conv_dim": (16,) * 7}
+TINY = {"hidden_size": 32, "num_hidden_layers": 8, "num_attention_heads": 2, "conv_dim": (16,) * 7}
 MODELS = {
     "wav2vec2-base": (transformers.Wav2Vec2Config, {}),
     "wavlm-base": (transformers.WavLMConfig, {}),
@@ -88,7 +88,7 @@ def ours(folder, waveforms, layer="all", without=contextlib.nullcontext, **optio
         model = _model.SpeechModel(embedder._folder(), "cpu", embedder.dtype)
 
     def run():
-        with mock.patch.object(SSLEmbedder, "_loaded", lambda self: model):
+        with mock.patch.object(SSLEmbedder, "_loaded", return_value=model):
             embedder.fit_transform(waveforms)
 
     return run
@@ -104,11 +104,8 @@ def own_attention():
     return mock.patch.object(_model, "fuse_attention")
 
 
-def against_plain(folder, waveforms, repeats, **options):
-    variants = {
-        "plain loop": plain_loop(folder, waveforms),
-        "ours": ours(folder, waveforms, **options),
-    }
+def against_plain(folder, waveforms, repeats):
+    variants = {"plain loop": plain_loop(folder, waveforms), "ours": ours(folder, waveforms)}
     return _report.interleaved(variants, repeats)
 
 
@@ -157,14 +154,14 @@ def main():
     warnings.simplefilter("ignore")
     rows, parts = [], []
     with tempfile.TemporaryDirectory() as work:
-        runs = [(name, build(name, f"{work}/{name}"), {}) for name in options.models]
+        runs = [(name, build(name, f"{work}/{name}")) for name in options.models]
         if options.whisper:
-            runs += [("whisper-base, 30 s padded", options.whisper, {})]
-        for name, folder, settings in runs:
+            runs.append(("whisper-base, 30 s padded", options.whisper))
+        for name, folder in runs:
             n_clips = options.clips // 3 if "large" in name else options.clips
             waveforms = clips_like_emodb(n_clips)
             audio = sum(map(len, waveforms)) / RATE
-            taken = against_plain(folder, waveforms, options.repeats, **settings)
+            taken = against_plain(folder, waveforms, options.repeats)
             speeds = [audio / statistics.median(times) for times in taken.values()]
             ratio = _report.median_ratio(*taken.values())
             spread = _report.spread(taken["ours"])

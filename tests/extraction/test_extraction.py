@@ -186,6 +186,7 @@ def test_ctrl_c_in_the_calling_thread_leaves_no_lock(place, records, monkeypatch
     """It comes while that thread waits for another one, which goes on for a moment."""
 
     def interrupt():
+        time.sleep(0.2)
         _thread.interrupt_main()
         time.sleep(0.2)
 

@@ -15,8 +15,6 @@ LIBRARIES = (
     "numpy",
     "torch",
     "transformers",
-    "openvino",
-    "onnxruntime",
     "librosa",
     "opensmile",
 )

@@ -91,7 +91,7 @@ def corpus_of(seconds):
 
 
 def by_seconds(model, options):
-    embedder = SSLEmbedder(model, layer="all", cache=None, backend="torch")
+    embedder = SSLEmbedder(model, layer="all", cache=None)
     embedder.fit_transform([noise(3)])
     taken = {}
     for some, repeats in ((SHORT, 3 * options.repeats), (LONG, 1)):
@@ -125,7 +125,7 @@ def by_layers(model, options):
     clips = [noise(2.8, seed) for seed in range(4)]
     variants = {}
     for layer in (0, 3, 6, 9, 12):
-        embedder = SSLEmbedder(model, layer=layer, cache=None, backend="torch")
+        embedder = SSLEmbedder(model, layer=layer, cache=None)
         variants[layer] = functools.partial(embedder.fit_transform, clips)
     taken = _report.interleaved(variants, options.repeats)
     whole = statistics.median(taken[12])
@@ -141,7 +141,7 @@ def by_jobs(model, options):
     clips = [noise(2.8, seed) for seed in range(4)]
     rows = []
     for embedder, X in (
-        (SSLEmbedder(model, cache=None, backend="torch"), clips),
+        (SSLEmbedder(model, cache=None), clips),
         (MFCCEmbedder(cache=None), clips * 50),
     ):
         variants = {
@@ -164,7 +164,7 @@ def main():
     warnings.simplefilter("ignore")
     if options.memory:
         model, seconds = json.loads(options.memory)
-        SSLEmbedder(model, layer="all", cache=None, backend="torch").fit_transform([noise(seconds)])
+        SSLEmbedder(model, layer="all", cache=None).fit_transform([noise(seconds)])
         print(_report.peak_gigabytes())
         return
     with tempfile.TemporaryDirectory() as work:

@@ -25,9 +25,7 @@ def targets(teacher, waveforms, folder, verbose=True):
     """
     import tqdm
 
-    embedder = SSLEmbedder(
-        teacher, layer=list(LAYERS), pooling=None, window="clip", cache=None, backend="torch"
-    )
+    embedder = SSLEmbedder(teacher, layer=list(LAYERS), pooling=None, window="clip", cache=None)
     lengths = np.array([1 + (len(waveform) // 160 - 1) // 2 for waveform in waveforms])
     shape = (int(lengths.sum()), len(LAYERS), 512)
     frames = np.lib.format.open_memmap(folder / "frames.npy", "w+", np.float16, shape)

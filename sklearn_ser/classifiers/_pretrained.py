@@ -189,8 +189,8 @@ class PretrainedEmotionClassifier(ClassifierMixin, _PretrainedModel):
 
     `transform` gives the probabilities of the model's own labels, for use as features.
 
-    A weighted sum of layers that was saved by transformers 4 takes the last layer after its
-    final normalisation, as it was trained, under transformers 5 too.
+    A weighted sum of layers that was saved by transformers before 5.16 takes the last layer after
+    its final normalisation, as it was trained, whatever the version here.
 
     References
     ----------

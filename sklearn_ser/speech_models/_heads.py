@@ -48,7 +48,7 @@ def _load(folder: Path, digest: str, device: str) -> FineTunedModel:
 class FineTunedModel:
     """A speech model with its head, in evaluation mode, and its feature extractor.
 
-    It hears one clip at a time, unpadded, which is exact for every family; Whisper hears 30 s,
+    It runs one clip at a time, unpadded, which is exact for every family; Whisper takes 30 s,
     padded with silence, as its feature extractor makes them.
 
     Parameters

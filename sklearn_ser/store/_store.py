@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import os
-import shutil
 import time
 import uuid
 import warnings
@@ -80,10 +79,9 @@ class Store:
         return sum(n for n, _ in sizes), sum(size for _, size in sizes)
 
     def clear(self) -> None:
-        """Delete every record, exported model and augmented clip; other files are left alone."""
+        """Delete every record and augmented clip; other files are left alone."""
         for records in self.list():
             records.clear()
-        shutil.rmtree(self.folder / "exports", ignore_errors=True)
         augmented = self.folder / "augmented"
         for path in augmented.glob(f"{'[0-9a-f]' * 2}/{'[0-9a-f]' * 30}.wav*"):
             with suppress(OSError):

@@ -326,7 +326,9 @@ def test_clips_beyond_attention_are_cut(tiny, monkeypatch):
 def test_frozen_layers_run_once_a_clip(fitted, monkeypatch):
     computed, compute = [], SpeechExtractor.compute
     monkeypatch.setattr(
-        SpeechExtractor, "compute", lambda self, items: computed.extend(items) or compute(self, items)
+        SpeechExtractor,
+        "compute",
+        lambda self, items: computed.extend(items) or compute(self, items),
     )
     fitted(max_epochs=3)
     fitted(max_epochs=2, learning_rate=1e-3)

@@ -1,8 +1,8 @@
-"""Clips side by side, a core each: the same numbers, one set of weights, nobody's state mixed."""
+"""Clips side by side, a core each: the same numbers, and nobody's state mixed."""
 
 import threading
 import time
-import weakref
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +11,22 @@ import torch
 
 from sklearn_ser import SSLEmbedder
 from sklearn_ser.audio import ClipError
+from sklearn_ser.embedders import _speech_extractor
+from sklearn_ser.embedders._speech_extractor import SpeechExtractor
 from sklearn_ser.pooling import STATISTICS
-from sklearn_ser.speech_models import _cpu, _model, _workers
+from sklearn_ser.speech_models._hidden_states import transformer_layers
 from sklearn_ser.speech_models._model import SpeechModel
-from sklearn_ser.speech_models._states import transformer_layers
 from sklearn_ser.store import Store
 
 RATE = 16000
+KEEP_STATE = ("Conformer-relative", "Conformer-rotary")  # they keep what they know of positions
 pytestmark = pytest.mark.usefixtures("three_cores")
+
+
+def errors(actual, desired):
+    """Return the relative error of each clip's statistics, row by row."""
+    actual, desired = (x.reshape(len(x), -1, 24) for x in (actual, desired))
+    return np.linalg.norm(actual - desired, axis=2) / np.linalg.norm(desired, axis=2)
 
 
 @pytest.fixture
@@ -27,55 +35,64 @@ def where(monkeypatch):
     passes = []
     statistics = SpeechModel.statistics
 
-    def noted(self, clips, upto=None):
+    def noted(self, clips, last_layer=None):
         passes.append((threading.current_thread(), torch.get_num_threads(), len(clips)))
-        return statistics(self, clips, upto)
+        return statistics(self, clips, last_layer)
 
     monkeypatch.setattr(SpeechModel, "statistics", noted)
     return passes
 
 
-def test_clips_side_by_side_get_what_they_get_alone(family, tiny_model, speech, where):
+def threads_of(passes):
+    return {thread for thread, _, _ in passes}
+
+
+@pytest.mark.parametrize("batch_seconds", ["auto", 1.5])
+def test_clips_side_by_side_get_what_they_get_alone(
+    batch_seconds, family, tiny_model, speech, where
+):
     rng = np.random.default_rng(0)
     X = [(speech(i, s), RATE) for i, s in enumerate(rng.uniform(0.2, 2.0, 12))]
-    options = {"layer": "all", "pooling": list(STATISTICS), "cache": None, "backend": "torch"}
+    options = {"layer": "all", "pooling": list(STATISTICS), "cache": None}
     expected = SSLEmbedder(tiny_model(family), **options, batch_seconds=None).fit_transform(X)
     assert {(thread, n) for thread, n, _ in where} == {(threading.main_thread(), 3)}
     where.clear()
-    found = SSLEmbedder(tiny_model(family), **options, batch_seconds=1.5).fit_transform(X)
+    embedder = SSLEmbedder(tiny_model(family), **options, batch_seconds=batch_seconds)
+    found = embedder.fit_transform(X)
     assert sum(n_clips for _, _, n_clips in where) == 12
-    assert len({thread for thread, _, _ in where}) > 1
-    assert threading.main_thread() not in {thread for thread, _, _ in where}
-    assert {n for _, n, _ in where} == {1}
-    found, expected = (x.reshape(12, -1, 24) for x in (found, expected))
-    errors = np.linalg.norm(found - expected, axis=2) / np.linalg.norm(expected, axis=2)
-    assert errors.max() <= 1e-5
+    if family in KEEP_STATE:
+        assert {(thread, n) for thread, n, _ in where} == {(threading.main_thread(), 3)}
+    else:
+        assert len(threads_of(where)) > 1
+        assert threading.main_thread() not in threads_of(where)
+        assert {n for _, n, _ in where} == {1}
+    assert errors(found, expected).max() <= 1e-5
 
 
-def test_by_default_clips_are_run_side_by_side(tiny_model, speech, where, monkeypatch):
-    monkeypatch.setattr(_model, "SIDE_BY_SIDE", 1.0)
+def test_by_default_every_core_has_a_clip_of_its_own(tiny_model, speech, monkeypatch):
+    together, sizes = threading.Barrier(3, timeout=30), []
+    statistics = SpeechModel.statistics
+
+    def meet(self, clips, last_layer=None):
+        sizes.append(len(clips))
+        if len(sizes) <= 3:
+            together.wait()  # breaks, unless three are in here at once
+        return statistics(self, clips, last_layer)
+
+    monkeypatch.setattr(SpeechModel, "statistics", meet)
     X = [(speech(i, 0.5), RATE) for i in range(12)]
     SSLEmbedder(tiny_model(), cache=None).fit_transform(X)
-    assert len({thread for thread, _, _ in where}) == 3
-    assert max(n_clips for _, _, n_clips in where) == 2
-
-
-@pytest.mark.parametrize("family", ["Whisper", "Conformer-relative"])
-def test_what_cannot_be_joined_is_run_clip_by_clip(family, tiny_model, speech, where):
-    X = [(speech(i, 0.5), RATE) for i in range(6)]
-    SSLEmbedder(tiny_model(family), cache=None).fit_transform(X)
-    assert {n_clips for _, _, n_clips in where} == {1}
-    assert threading.main_thread() not in {thread for thread, _, _ in where}
+    assert sizes == [1] * 12
 
 
 def test_the_last_batches_are_smaller(tiny_model, speech, where):
     """Or all cores but one would wait for it."""
     X = [(speech(i, 0.5), RATE) for i in range(16)]
     SSLEmbedder(tiny_model(), cache=None, batch_seconds=20).fit_transform(X)
-    assert [n_clips for _, _, n_clips in where] == [10, 6]
+    assert sorted(n_clips for _, _, n_clips in where) == [6, 10]
     where.clear()
     SSLEmbedder(tiny_model(), cache=None, batch_seconds=8).fit_transform(X)
-    assert [n_clips for _, _, n_clips in where] == [4, 4, 4, 4]
+    assert sorted(n_clips for _, _, n_clips in where) == [3, 4, 4, 5]
 
 
 def test_a_clip_that_is_alone_has_all_cores(tiny_model, speech, where):
@@ -84,7 +101,7 @@ def test_a_clip_that_is_alone_has_all_cores(tiny_model, speech, where):
 
 
 @pytest.mark.filterwarnings("ignore:.*attend to each other within:UserWarning")
-def test_a_clip_heard_in_pieces_has_all_cores(tiny_model, speech, where):
+def test_a_clip_in_windows_has_all_cores(tiny_model, speech, where):
     X = [(speech(i, s), RATE) for i, s in enumerate([1.0, 4.0, 0.5, 0.7])]
     SSLEmbedder(tiny_model(), cache=None, window=2.0, batch_seconds=1.0).fit_transform(X)
     by_all = [n for thread, n, _ in where if thread is threading.main_thread()]
@@ -92,94 +109,122 @@ def test_a_clip_heard_in_pieces_has_all_cores(tiny_model, speech, where):
     assert len(where) > 2
 
 
-def test_a_twin_has_the_weights_but_not_the_modules(family, tiny_model):
-    model = SpeechModel(Path(tiny_model(family)), "cpu", "float32", "torch")
-    original = model._encoder.model
-    with model.worker() as worker:
-        twin = worker._encoder.model
-        assert not set(map(id, original.modules())) & set(map(id, twin.modules()))
-        for mine, its in zip(original.parameters(), twin.parameters(), strict=True):
-            assert mine is its
-        for mine, its in zip(original.buffers(), twin.buffers(), strict=True):
-            assert mine is its
-    tensors = {id(t) for t in (*original.parameters(), *original.buffers())}
-    copied = [
-        f"{name}.{attribute}"
-        for name, module in twin.named_modules()
-        for attribute, value in vars(module).items()
-        if isinstance(value, torch.Tensor) and id(value) not in tensors
+def test_only_models_that_keep_no_state_are_run_by_several_threads(family, tiny_model):
+    model = SpeechModel(Path(tiny_model(family)), "cpu", "float32")
+    assert model.is_thread_safe == (family not in KEEP_STATE)
+
+
+def test_many_callers_at_once_get_what_each_gets_alone(family, tiny_model, speech):
+    parts = [
+        [(speech(3 * i + j, 0.3 + 0.13 * i + 0.3 * j), RATE) for j in range(3)] for i in range(8)
     ]
-    assert not [name for name in copied if not name.endswith(".pe")]  # positions, no weights
+    embedders = [
+        SSLEmbedder(tiny_model(family), layer="all", pooling=list(STATISTICS), cache=None)
+        for _ in parts
+    ]
+    expected = [e.fit_transform(part) for e, part in zip(embedders, parts, strict=True)]
+    with ThreadPoolExecutor(8) as callers:
+        found = list(callers.map(SSLEmbedder.transform, embedders, parts))
+    if family in KEEP_STATE:  # run by as many cores as the caller has
+        assert max(errors(*pair).max() for pair in zip(found, expected, strict=True)) <= 1e-6
+    else:
+        np.testing.assert_array_equal(found, expected)
 
 
-def test_packed_weights_are_shared():
-    if _cpu.onednn_ops() is None:
-        pytest.skip("this torch has no oneDNN")
-    packed = _cpu.PackedLinear(torch.nn.Linear(8, 8).requires_grad_(False))
-    twin = _workers.Twins(packed).take()
-    assert twin is not packed
-    assert twin._packed is packed._packed
-
-
-def test_twins_are_used_again(tiny_model):
-    model = SpeechModel(Path(tiny_model()), "cpu", "float32", "torch")
-    with model.worker() as first:
-        with model.worker() as second:
-            assert first._encoder.model is not second._encoder.model
-        with model.worker() as third:
-            assert third._encoder.model is second._encoder.model
-
-
-def test_modules_that_remember_do_not_mix_clips_up(build_model, speech, monkeypatch):
+@pytest.mark.parametrize("kind", ["attribute", "buffer"])
+def test_modules_that_remember_do_not_mix_clips_up(kind, build_model, speech, monkeypatch):
     """A layer may note something while it runs and read it later."""
     folder = str(build_model(seed=7))
-    model = SpeechModel(Path(folder), "cpu", "float32", "torch")
-    kind = type(transformer_layers(model._encoder.model)[0])
-    forward, mixed = kind.forward, []
+    model = SpeechModel(Path(folder), "cpu", "float32")
+    layer = type(transformer_layers(model._model)[0])
+    forward, mixed = layer.forward, []
 
-    def remembers(self, *args, **kwargs):
-        self.noted = threading.get_ident()
-        time.sleep(0.005)
-        mixed.append(self.noted != threading.get_ident())
-        return forward(self, *args, **kwargs)
+    def remembers(self, x, *args, **kwargs):
+        if kind == "buffer" and not hasattr(self, "noted"):
+            self.register_buffer("noted", None, persistent=False)
+        self.noted = torch.tensor([threading.get_ident()])
+        time.sleep(0.002)
+        mixed.append(int(self.noted) != threading.get_ident())
+        return forward(self, x, *args, **kwargs)
 
-    monkeypatch.setattr(kind, "forward", remembers)
+    monkeypatch.setattr(layer, "forward", remembers)
+    assert not SpeechModel(Path(folder), "cpu", "float32").is_thread_safe
     X = [(speech(i, 0.4), RATE) for i in range(9)]
-    SSLEmbedder(folder, "all", cache=None, batch_seconds=0.5).fit_transform(X)
+    with ThreadPoolExecutor(3) as callers:
+        embedder = SSLEmbedder(folder, "all", cache=None)
+        list(callers.map(embedder.transform, [X[:3], X[3:6], X[6:]]))
     assert len(mixed) >= 27
     assert not any(mixed)
+
+
+def threads_in_a_new_thread():
+    found = []
+    new = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
+    new.start()
+    new.join()
+    return found[0]
 
 
 def test_torch_has_its_threads_back(tiny_model, speech, where):
     X = [(speech(i, 0.5), RATE) for i in range(6)]
     SSLEmbedder(tiny_model(), cache=None, batch_seconds=0.5).fit_transform(X)
     assert {n for _, n, _ in where} == {1}
-    found = [torch.get_num_threads()]
-    new = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
-    new.start()
-    new.join()
-    assert found == [3, 3]
+    assert [torch.get_num_threads(), threads_in_a_new_thread()] == [3, 3]
 
 
-def test_workers_end_with_the_call(tiny_model, speech):
-    before = set(threading.enumerate())
+def test_a_caller_that_starts_while_another_runs_has_all_cores(tiny_model, speech, monkeypatch):
+    """Torch takes what the first one's threads set as the wish of all new threads."""
+    statistics, extractors = SpeechModel.statistics, []
+    began, go_on = [threading.Semaphore(0) for _ in range(2)], [threading.Event() for _ in range(2)]
+
+    def held(self, clips, last_layer=None):
+        which = int(clips[0].n_frames[0] > 40)
+        began[which].release()
+        assert go_on[which].wait(30)
+        return statistics(self, clips, last_layer)
+
+    init = SpeechExtractor.__init__
+    monkeypatch.setattr(
+        SpeechExtractor,
+        "__init__",
+        lambda self, *args, **options: extractors.append(self) or init(self, *args, **options),
+    )
+    embedder = SSLEmbedder(tiny_model(), cache=None)
+    embedder.fit_transform([(speech(), RATE)])
+    monkeypatch.setattr(SpeechModel, "statistics", held)
+    callers = []
+    for which, seconds in enumerate((0.5, 1.5)):
+        X = [(speech(i, seconds), RATE) for i in range(4)]
+        callers.append(threading.Thread(target=embedder.transform, args=(X,)))
+        callers[-1].start()
+        assert began[which].acquire(timeout=30)
+    for caller, event in zip(callers, go_on, strict=True):
+        event.set()
+        caller.join()
+    assert [extractor.n_concurrent for extractor in extractors] == [3, 3, 3]
+    assert threads_in_a_new_thread() == 3
+
+
+def test_threads_end_with_the_call(tiny_model, speech):
+    before = {*threading.enumerate()}
     X = [(speech(i, 0.5), RATE) for i in range(6)]
     embedder = SSLEmbedder(tiny_model(), cache=None, batch_seconds=0.5)
     embedder.fit_transform(X)
     X[2] = (np.zeros(8000, np.float32), RATE)
     with pytest.raises(ClipError, match=r"clip 2 .*silent"):
         embedder.fit_transform(X)
-    assert set(threading.enumerate()) <= before
+    left = [thread.name for thread in threading.enumerate() if thread not in before]
+    assert set(left) <= {"tqdm_monitor"}  # which tqdm starts once and keeps
 
 
-def test_an_error_in_a_worker_loses_nothing_computed(tiny_model, speech, tmp_path, monkeypatch):
+def test_an_error_in_a_thread_loses_nothing_computed(tiny_model, speech, tmp_path, monkeypatch):
     statistics, begun = SpeechModel.statistics, []
 
-    def fails_later(self, clips, upto=None):
+    def fails_later(self, clips, last_layer=None):
         begun.append(clips)
         if len(begun) == 5:
             raise RuntimeError("a cosmic ray")
-        return statistics(self, clips, upto)
+        return statistics(self, clips, last_layer)
 
     monkeypatch.setattr(SpeechModel, "statistics", fails_later)
     X = [(speech(i, 0.5), RATE) for i in range(12)]
@@ -191,23 +236,15 @@ def test_an_error_in_a_worker_loses_nothing_computed(tiny_model, speech, tmp_pat
     assert torch.get_num_threads() == 3
 
 
-def test_many_cores_are_shared_by_a_few_workers(monkeypatch):
-    monkeypatch.setattr(_workers.torch, "get_num_threads", lambda: 64)
+def test_many_cores_are_shared_by_a_few_threads(tiny_model, monkeypatch):
+    model = SpeechModel(Path(tiny_model()), "cpu", "float32")
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 64)
     asked = []
-    monkeypatch.setattr(_workers.torch, "set_num_threads", asked.append)
-    assert _workers.n_workers() == 16
-    workers = _workers.Workers(16)
-    workers.submit(lambda: None).result()
-    workers.close()
-    assert asked == [4, 64]
-
-
-def test_the_attention_it_replaces_is_not_kept(build_model):
-    """Its weights, packed again, would be in memory twice."""
-    from sklearn_ser.speech_models._loading import read_encoder
-    from sklearn_ser.speech_models._wavlm import fuse_attention
-
-    model = read_encoder(Path(build_model("WavLM-base")))
-    replaced = weakref.ref(transformer_layers(model)[0].attention)
-    fuse_attention(model)
-    assert replaced() is None
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    options = {"as_frames": False, "all_layers": True, "batch_seconds": "auto", "n_readers": None}
+    extractor = _speech_extractor.SpeechExtractor(model, "auto", [0], **options)
+    assert extractor.n_concurrent == 16
+    with extractor.running():
+        extractor.start_worker()
+        extractor.start_reader()
+    assert asked == [4, 1, 64]

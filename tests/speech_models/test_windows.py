@@ -44,7 +44,9 @@ def test_windows_give_each_frame_once(length, context, multiple):
 @pytest.mark.parametrize("family", ["wav2vec2-base", "XLS-R", "SEW"])
 def test_blocks_of_the_front_end_change_nothing(family, block, tiny_model, speech, monkeypatch):
     model = load_model(Path(tiny_model(family)), "cpu")
-    clips = [model.prepare_input(speech(i, seconds)).parts[0] for i, seconds in enumerate((1.3, 0.7))]
+    clips = [
+        model.prepare_input(speech(i, seconds)).parts[0] for i, seconds in enumerate((1.3, 0.7))
+    ]
     with torch.inference_mode():
         whole = model.front_end(clips, "cpu")
         monkeypatch.setattr(_front_end, "BLOCK", block)

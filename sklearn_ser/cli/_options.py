@@ -80,11 +80,9 @@ def add_embedding(command: Any, layer: str) -> None:
     command.add_argument("--model", metavar="ID", help="for ssl: a hub id or a folder")
     command.add_argument(
         "--layer",
-        default=layer,
         type=_layer,
         metavar="LAYER",
-        help='for ssl and nano: a number, several as "3,4", middle, mean or all; default: '
-        "%(default)s",
+        help=f'for ssl and nano: a number, several as "3,4", middle, mean or all; default: {layer}',
     )
     command.add_argument("--pooling", nargs="+", metavar="STATISTIC", help="mean, std, min, …")
     command.add_argument("--waveform-rate", type=float, help=argparse.SUPPRESS)

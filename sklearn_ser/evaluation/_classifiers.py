@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from sklearn import config_context
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.ensemble import StackingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import make_scorer
 from sklearn.model_selection import BaseCrossValidator, GridSearchCV, GroupKFold
@@ -116,16 +118,24 @@ def fit_classifier(
     estimator, choices = CLASSIFIERS[classifier]
     pipeline = make_pipeline(scaler or StandardScaler(), clone(estimator))
     if choices is None:
-        return pipeline.fit(X, y)
+        with warnings.catch_warnings():  # of an emotion with one clip, which has no covariance
+            warnings.filterwarnings("ignore", "Only one sample available", UserWarning)
+            return pipeline.fit(X, y)
     folds, emotions = inner_folds(y, groups), np.unique(y)
     scoring: Any = make_scorer(uar_score)
     refit: Any = True
     if any(len(np.unique(y[test])) < len(emotions) for _, test in folds):
         scoring, refit = functools.partial(_recalled, emotions), _best_of_pooled_recalls
     name = pipeline.steps[-1][0]
-    return GridSearchCV(
-        pipeline, {f"{name}__C": choices}, scoring=scoring, refit=refit, cv=folds
-    ).fit(X, y)
+    search = GridSearchCV(
+        pipeline,
+        {f"{name}__C": choices},
+        scoring=scoring,
+        refit=refit,
+        cv=folds,
+        error_score="raise",
+    )
+    return search.fit(X, y)
 
 
 def _recalled(emotions: npt.NDArray[Any], estimator: Any, X: Any, y: Any) -> dict[str, float]:
@@ -153,8 +163,12 @@ def _fit_with_groups(estimator: Any, X: Any, y: Any, groups: Any) -> Any:
     It is scikit-learn's metadata routing that finds a way to them through pipelines and searches,
     whether or not the caller has switched it on.
     """
+    parts = [estimator, *estimator.get_params().values()]
+    # A stack gives what it is told to its last estimator too, whether or not that takes it.
+    if any(isinstance(part, StackingClassifier) for part in parts):
+        return estimator.fit(X, y)
     with config_context(enable_metadata_routing=True):
-        for part in (estimator, *estimator.get_params().values()):
+        for part in parts:
             if isinstance(part, BaseEstimator) and len(np.unique(groups)) > 1:
                 # A network holds speakers out, and with one has to make do with clips.
                 _request(part, "fit")
@@ -164,7 +178,9 @@ def _fit_with_groups(estimator: Any, X: Any, y: Any, groups: Any) -> Any:
             takers = get_routing_for_object(estimator).consumes("fit", ["groups"])
         except NotImplementedError:  # a meta-estimator that scikit-learn cannot route through yet
             takers = set()
-        return estimator.fit(X, y, **({"groups": groups} if takers else {}))
+        fitted = estimator.fit(X, y, **({"groups": groups} if takers else {}))
+    _forget_requests(fitted)
+    return fitted
 
 
 def _request(part: Any, method: str) -> None:
@@ -174,6 +190,19 @@ def _request(part: Any, method: str) -> None:
         return
     if getattr(part.get_metadata_routing(), method).requests.get("groups") is None:
         setter(groups=True)
+
+
+def _forget_requests(value: Any) -> None:
+    """Remove requests, which point back at their estimator, from what may be written to a file."""
+    if isinstance(value, (BaseEstimator, BaseCrossValidator)):
+        vars(value).pop("_metadata_request", None)
+        value = vars(value)
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        return
+    for part in list(value):
+        _forget_requests(part)
 
 
 def _requesting_splitter(cv: Any) -> Any:

@@ -159,7 +159,7 @@ def _check_heeded(
         return
     told = []
     for name in without:
-        near = difflib.get_close_matches(name, [*allowed, *others], n=1)
+        near = difflib.get_close_matches(name, {*allowed, *others} - {name}, n=1)
         told.append(f"{name!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
     there = "; ".join(f"{name} takes {', '.join(names)}" for name, names in taken.items())
     raise TypeError(

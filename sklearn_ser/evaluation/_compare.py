@@ -21,9 +21,9 @@ from sklearn_ser.evaluation._matrices import embed
 from sklearn_ser.evaluation._published import published_beside
 from sklearn_ser.evaluation._recipes import (
     corpus_digests,
-    recipe_of,
     recipe_of_classifier,
     recipe_of_folds,
+    recipe_of_splitter,
 )
 from sklearn_ser.model_selection import audit_split
 from sklearn_ser.model_selection._folds import as_splitter, folds_of, restricted
@@ -170,7 +170,7 @@ def compare(
     folds, cv_name = folds_of(cv, corpus.frame)
     cv_folds = recipe_of_folds(cv, folds, len(corpus.y))
     check_fits(classifier, folds, corpus.y, corpus.groups)
-    matrices, usable, left_out = embed(
+    matrices, usable, left_out, waveform_rate = embed(
         corpus.X,
         features,
         layer=layer,
@@ -187,7 +187,7 @@ def compare(
         corpus,
         folds,
         audio=audit,
-        waveform_rate=parameters.get("waveform_rate"),
+        waveform_rate=waveform_rate,
         n_jobs=n_jobs,
     )
     if found.leaks:
@@ -227,12 +227,10 @@ def compare(
         "n_speakers": len(np.unique(corpus.groups)),
         "emotions": sorted(emotions),
         "emotions_not_tested": sorted(emotions - set(predictions["emotion"])),
-        "digests": corpus_digests(
-            corpus.X, corpus.y, corpus.groups, parameters.get("waveform_rate")
-        ),
+        "digests": corpus_digests(corpus.X, corpus.y, corpus.groups, waveform_rate),
         "chance": 1 / len(emotions),
         "cv": cv_name,
-        "cv_parameters": recipe_of(cv) if hasattr(cv, "split") else None,
+        "cv_parameters": recipe_of_splitter(cv),
         "cv_folds": cv_folds,
         "n_folds": len(folds),
         "classifier": classifier if isinstance(classifier, str) else repr(classifier),

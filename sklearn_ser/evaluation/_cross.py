@@ -23,9 +23,9 @@ from sklearn_ser.evaluation._fits import Clips, Task, fit_all, scores
 from sklearn_ser.evaluation._matrices import embed
 from sklearn_ser.evaluation._recipes import (
     corpus_digests,
-    recipe_of,
     recipe_of_classifier,
     recipe_of_folds,
+    recipe_of_splitter,
 )
 from sklearn_ser.model_selection import SplitAudit, audit_split
 from sklearn_ser.model_selection._folds import Folds, folds_of, restricted
@@ -245,7 +245,7 @@ def compare_across(
     cv_folds = _within_corpora(cv, cells)
     _check_cells(classifier, cells, frame)
     try:
-        matrices, usable, left_out = embed(
+        matrices, usable, left_out, waveform_rate = embed(
             [pooled.X[i] for i in kept],
             features,
             layer=layer,
@@ -270,7 +270,7 @@ def compare_across(
     clip_of_row = kept[usable]
     X = [pooled.X[i] for i in clip_of_row]
     clips = Clips(*(frame[name].to_numpy(dtype=str) for name in ("emotion", "speaker", "corpus")))
-    audits = _audit(cells, X, frame, audit, n_jobs, parameters)
+    audits = _audit(cells, X, frame, audit, n_jobs, waveform_rate)
     descriptions: list[dict[str, Any]] = []
     tasks: list[Task] = []
     for matrix in matrices:
@@ -314,7 +314,7 @@ def compare_across(
                 [X[i] for i in np.flatnonzero(clips.corpora == name)],
                 clips.emotions[clips.corpora == name],
                 clips.speakers[clips.corpora == name],
-                parameters.get("waveform_rate"),
+                waveform_rate,
             )
             for name in corpora
         },
@@ -323,7 +323,7 @@ def compare_across(
         "chance": 1 / len(emotions),
         "audit": _verdict(cells, audits),
         "cv": cv if isinstance(cv, str) else repr(cv) if hasattr(cv, "split") else "given folds",
-        "cv_parameters": recipe_of(cv) if hasattr(cv, "split") else None,
+        "cv_parameters": recipe_of_splitter(cv),
         "cv_folds": cv_folds,
         "classifier": classifier if isinstance(classifier, str) else repr(classifier),
         "classifier_parameters": recipe_of_classifier(classifier),
@@ -364,13 +364,12 @@ def _audit(
     frame: pd.DataFrame,
     audio: bool,
     n_jobs: int | None,
-    parameters: dict[str, Any],
+    waveform_rate: float | None,
 ) -> list[SplitAudit]:
     """Return what stands on both sides of each cell's folds; the audio is read once."""
     corpus = Bunch(X=X, y=frame["emotion"], groups=frame["speaker"], frame=frame)
-    rate = parameters.get("waveform_rate")
     folds = [fold for cell in cells for fold in cell.folds]
-    found = audit_split(corpus, folds, audio=audio, waveform_rate=rate, n_jobs=n_jobs)
+    found = audit_split(corpus, folds, audio=audio, waveform_rate=waveform_rate, n_jobs=n_jobs)
     ends = np.cumsum([len(cell.folds) for cell in cells])
     starts = ends - [len(cell.folds) for cell in cells]
     return [found.of_folds(start, end) for start, end in zip(starts, ends, strict=True)]

@@ -41,6 +41,8 @@ class Embedded(NamedTuple):
     usable: npt.NDArray[np.intp]
     #: Of each other clip: clip (its position), name, and reasons by feature set.
     left_out: list[dict[str, Any]]
+    #: Sampling rate of bare waveforms, as the embedders were told.
+    waveform_rate: float | None
 
 
 def embed(
@@ -96,7 +98,13 @@ def embed(
     ]
     if left_out:
         found = [matrix._replace(values=matrix.values[usable]) for matrix in found]
-    return Embedded(found, usable, left_out)
+    rates = [
+        rate
+        for embedder in embedders.values()
+        for name, rate in embedder.get_params().items()
+        if name.endswith("waveform_rate") and rate is not None
+    ]
+    return Embedded(found, usable, left_out, rates[0] if rates else None)
 
 
 def _reason(embedder: Any, clip: Any) -> str:

@@ -18,7 +18,13 @@ from sklearn_ser.audio import as_clips, items_of
 from sklearn_ser.embedders import BaseEmbedder
 from sklearn_ser.evaluation._classifiers import CLASSIFIERS, INNER_FOLDS
 
-__all__ = ["corpus_digests", "recipe_of", "recipe_of_classifier", "recipe_of_folds"]
+__all__ = [
+    "corpus_digests",
+    "recipe_of",
+    "recipe_of_classifier",
+    "recipe_of_folds",
+    "recipe_of_splitter",
+]
 
 
 def recipe_of(value: Any) -> Any:
@@ -55,7 +61,7 @@ def _parameters(value: Any) -> dict[str, Any] | None:
     """Return what an estimator, or a splitter, was made with."""
     if hasattr(value, "get_params"):
         return value.get_params(deep=False)
-    if not hasattr(value, "split"):
+    if not hasattr(value, "get_n_splits"):
         return None
     names = [name for name in inspect.signature(type(value)).parameters if hasattr(value, name)]
     return {name: getattr(value, name) for name in names}
@@ -77,6 +83,11 @@ def recipe_of_classifier(classifier: Any) -> dict[str, Any]:
     estimator, choices = CLASSIFIERS[classifier]
     recipe = {"name": classifier, **recipe_of(estimator)}
     return recipe if choices is None else {**recipe, "C": choices, "inner_folds": INNER_FOLDS}
+
+
+def recipe_of_splitter(cv: Any) -> Any:
+    """Return a splitter's recipe; None for a name, or for folds that are given as positions."""
+    return recipe_of(cv) if hasattr(cv, "get_n_splits") else None
 
 
 def recipe_of_folds(cv: Any, folds: Any, n_clips: int) -> list[dict[str, Any]] | None:

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn.metrics import balanced_accuracy_score
 
 from sklearn_ser.evaluation import fold_average, speaker_interval, uar_score
@@ -60,19 +61,41 @@ def test_interval_contains_the_score_of_folds_of_several_speakers(predictions):
     assert low < average < high
 
 
-def test_interval_covers_at_its_level():
-    """Of intervals of normal speaker means, about 95 % contain the true mean of .5."""
+@pytest.mark.parametrize(("level", "expected"), [(0.95, 0.95), (0.5, 0.5)])
+def test_interval_covers_at_its_level_and_is_as_wide_as_the_speakers_vary(level, expected):
+    """Of one emotion, the UAR is the mean of the speakers' rates: t intervals of these are known.
+
+    Four standard errors of 200 runs, and what a bootstrap of 20 speakers falls short of them.
+    """
     rng = np.random.default_rng(0)
-    covered = 0
-    for _ in range(60):
-        rates = np.clip(rng.normal(0.5, 0.15, 20), 0, 1)
-        right = rng.random((20, 100)) < rates[:, None]
+    n_runs, n_speakers = 200, 20
+    covered, widths = 0, []
+    for _ in range(n_runs):
+        rates = np.clip(rng.normal(0.5, 0.15, n_speakers), 0, 1)
+        right = rng.random((n_speakers, 50)) < rates[:, None]
         y_pred = np.where(right, "a", "b").ravel()
+        speakers = np.repeat(np.arange(n_speakers), 50)
         low, high = speaker_interval(
-            ["a"] * 2000, y_pred, np.repeat(np.arange(20), 100), n_resamples=500
+            ["a"] * 1000, y_pred, speakers, confidence_level=level, n_resamples=300
         )
         covered += low < 0.5 < high
-    assert 51 <= covered <= 60
+        low_t, high_t = stats.t.interval(
+            level, n_speakers - 1, right.mean(), stats.sem(right.mean(axis=1))
+        )
+        assert (low + high) / 2 == pytest.approx(right.mean(), abs=0.03)
+        widths.append((high - low) / (high_t - low_t))
+    error = 4 * np.sqrt(expected * (1 - expected) / n_runs)
+    assert expected - 0.04 - error < covered / n_runs < min(expected + error, 0.999)
+    assert 0.85 < np.mean(widths) < 1.05
+    assert min(widths) > 0.6
+    assert max(widths) < 1.4
+
+
+def test_an_emotion_that_no_speaker_drawn_has_keeps_its_recall():
+    """With one speaker an emotion, recalls never vary, whoever is drawn."""
+    y_true, y_pred = ["a", "a", "b", "b", "b"], ["a", "b", "b", "b", "a"]
+    low, high = speaker_interval(y_true, y_pred, [1, 1, 2, 2, 2])
+    assert (low, high) == pytest.approx([(1 / 2 + 2 / 3) / 2] * 2)
 
 
 def test_interval_without_variation_or_with_one_speaker():

@@ -187,7 +187,7 @@ def compare(
         corpus,
         folds,
         audio=audit,
-        waveform_rate=waveform_rate,
+        waveform_rate=waveform_rate if audit else None,
         n_jobs=n_jobs,
     )
     if found.leaks:

@@ -369,7 +369,8 @@ def _audit(
     """Return what stands on both sides of each cell's folds; the audio is read once."""
     corpus = Bunch(X=X, y=frame["emotion"], groups=frame["speaker"], frame=frame)
     folds = [fold for cell in cells for fold in cell.folds]
-    found = audit_split(corpus, folds, audio=audio, waveform_rate=waveform_rate, n_jobs=n_jobs)
+    rate = waveform_rate if audio else None
+    found = audit_split(corpus, folds, audio=audio, waveform_rate=rate, n_jobs=n_jobs)
     ends = np.cumsum([len(cell.folds) for cell in cells])
     starts = ends - [len(cell.folds) for cell in cells]
     return [found.of_folds(start, end) for start, end in zip(starts, ends, strict=True)]

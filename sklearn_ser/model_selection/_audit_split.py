@@ -153,7 +153,8 @@ def audit_split(
     Raises
     ------
     ValueError
-        If the corpus has no emotions, or the splitter lacks what it splits by.
+        If the corpus has no emotions, or the splitter lacks what it splits by, or a parameter of
+        reading audio is given with ``audio=False``.
     ClipError
         If a clip cannot be read, with ``on_error="raise"``.
 
@@ -172,6 +173,10 @@ def audit_split(
     >>> print(audit_split(corpus, KFold(4, shuffle=True, random_state=0)).verdict)
     NOT speaker-independent: 4 of 4 folds test speakers whom they were trained on, ...
     """
+    if not audio and (waveform_rate is not None or on_error != "raise"):
+        raise ValueError(
+            "waveform_rate and on_error have no effect with audio=False: no clip is read."
+        )
     frame, clips = _frame_and_clips(corpus, audio)
     folds, name = folds_of(cv, frame)
     copies = None

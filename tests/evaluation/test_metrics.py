@@ -91,6 +91,47 @@ def test_interval_covers_at_its_level_and_is_as_wide_as_the_speakers_vary(level,
     assert max(widths) < 1.4
 
 
+def test_interval_of_uneven_folds_is_the_bca_bootstrap_of_a_plain_loop(predictions):
+    """A fold counts by the share of its speakers that are drawn, over the emotions that it has."""
+    y_true, y_pred, speakers = predictions
+    y_true = np.where(speakers == 0, "anger", y_true)
+    fold_of_speaker = np.array([0, 1, 1, 2, 2, 2, 2, 2, 2, 2])
+    right = y_true == y_pred
+
+    def statistic(drawn):
+        weights, uars = [], []
+        for fold in range(3):
+            inside = drawn[fold_of_speaker[drawn] == fold]
+            if len(inside):
+                rows = np.concatenate([np.flatnonzero(speakers == name) for name in inside])
+                recalls = [right[rows][y_true[rows] == name].mean() for name in set(y_true[rows])]
+                uars.append(np.mean(recalls))
+                weights.append(len(inside) / np.sum(fold_of_speaker == fold))
+        return np.average(uars, weights=weights)
+
+    expected = stats.bootstrap(
+        (np.arange(10),),
+        statistic,
+        vectorized=False,
+        n_resamples=300,
+        method="BCa",
+        rng=np.random.default_rng(3),
+    ).confidence_interval
+    found = speaker_interval(
+        y_true, y_pred, speakers, fold_of_speaker[speakers], n_resamples=300, random_state=3
+    )
+    assert found == pytest.approx((expected.low, expected.high))
+
+
+def test_random_state_is_the_seed_of_the_resampling(predictions):
+    y_true, y_pred, speakers = predictions
+    ends = [
+        speaker_interval(y_true, y_pred, speakers, n_resamples=100, random_state=seed)
+        for seed in (0, 0, 1)
+    ]
+    assert ends[0] == ends[1] != ends[2]
+
+
 def test_an_emotion_that_no_speaker_drawn_has_keeps_its_recall():
     """With one speaker an emotion, recalls never vary, whoever is drawn."""
     y_true, y_pred = ["a", "a", "b", "b", "b"], ["a", "b", "b", "b", "a"]

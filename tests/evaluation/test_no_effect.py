@@ -9,6 +9,8 @@ from sklearn_ser import EGeMAPSEmbedder, MFCCEmbedder, SSLEmbedder
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.evaluation import compare, compare_across, fold_average, speaker_interval
 from sklearn_ser.evaluation._features import as_embedders
+from sklearn_ser.model_selection import audit_split
+from sklearn_ser.preprocessing import AudioAugmenter
 from sklearn_ser.recognition import (
     EmotionRecognizer,
     OutOfDomainDetector,
@@ -184,3 +186,16 @@ def test_a_hop_needs_windows(recognizer, corpus):
 def test_a_recognizer_refuses_an_unknown_classifier_first(corpus, never):
     with pytest.raises(ValueError, match="classifier='forest'"):
         EmotionRecognizer(classifier="forest").fit(corpus.X, corpus.y, corpus.groups)
+
+
+@pytest.mark.parametrize("given", [{"waveform_rate": 16000}, {"on_error": "warn"}])
+def test_an_audit_without_audio_reads_nothing(corpus, given):
+    with pytest.raises(ValueError, match="no effect with audio=False"):
+        audit_split(corpus, audio=False, **given)
+    bare = Bunch(X=[clip for clip, _ in corpus.X], y=corpus.y, groups=corpus.groups)
+    compare(bare, ["mfcc"], classifier="lda", audit=False, waveform_rate=16000)
+
+
+def test_a_column_needs_a_frame(corpus):
+    with pytest.raises(ValueError, match="column='clip' has no effect: X is no frame, but a list"):
+        AudioAugmenter(column="clip", cache=None).fit_resample(corpus.X, corpus.y)

@@ -1,6 +1,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -21,9 +22,9 @@ from sklearn_ser import MFCCEmbedder
 from sklearn_ser.classifiers import MLPHead
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.evaluation import Comparison, LeakageWarning, compare, uar_score
-from sklearn_ser.evaluation._classifiers import CLASSIFIERS
+from sklearn_ser.evaluation._classifiers import CLASSIFIERS, fit_classifier
 from sklearn_ser.evaluation._features import feature_names, offline_feature_names
-from sklearn_ser.evaluation._fits import Clips, Task, fit_fold
+from sklearn_ser.evaluation._fits import Clips, Task, fit_fold, scores
 from sklearn_ser.evaluation._published import published_beside
 from sklearn_ser.model_selection import (
     LeaveOneSessionOut,
@@ -185,11 +186,11 @@ def test_splits_that_share_speakers_are_named(corpus):
 
 
 def test_unusable_clips_are_left_out_of_every_row(corpus):
-    broken = Bunch(**{**corpus, "X": [*corpus.X[:-1], "missing.wav"]})
+    broken = Bunch(**{**corpus, "X": ["missing.wav", *corpus.X[1:]]})
     comparison = compare(broken, ["mfcc", "egemaps"], classifier="lda", on_error="nan")
     assert comparison.results["n_clips"] == len(corpus.X) - 1
     assert comparison.results["n_clips_left_out"] == 1
-    assert not (comparison.predictions["clip"] == len(corpus.X) - 1).any()
+    assert set(comparison.predictions["clip"]) == {*range(1, len(corpus.X))}
 
 
 @pytest.mark.parametrize(
@@ -384,3 +385,45 @@ def test_a_network_is_told_who_speaks(corpus):
         for train, test in LeaveOneGroupOut().split(X, corpus.y, corpus.groups)
     ]
     assert sorted(found.results["rows"][0]["fold_uar"]) == pytest.approx(sorted(uars))
+
+
+def test_scores_of_predictions_by_hand():
+    """An emotion that is never tested counts in no score; a fold's seconds are counted once."""
+    predictions = pd.DataFrame(
+        {
+            "fold": [0, 0, 0, 0, 1, 1],
+            "speaker": list("ssttuu"),
+            "emotion": list("aabbab"),
+            "predicted": list("acbbaa"),
+            "seconds": [2.0] * 4 + [3.0] * 2,
+        }
+    )
+    found = scores(predictions, random_state=0)
+    assert found["seconds_fit"] == 5.0
+    assert found["fold_uar"] == [0.75, 0.5]
+    assert found["uar"] == pytest.approx((0.75 + 0.5) / 2)
+    assert found["accuracy"] == pytest.approx((3 / 4 + 1 / 2) / 2)
+    assert found["macro_f1"] == pytest.approx(((2 / 3 + 1) / 2 + (2 / 3 + 0) / 2) / 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "step", "choices"),
+    [
+        ("logistic", "logisticregression", [1e-4, 1e-3, 1e-2, 1e-1, 1, 10]),
+        ("svm", "svc", [1e-2, 1e-1, 1, 10, 100]),
+    ],
+)
+def test_values_of_c_to_choose_from(name, step, choices):
+    X = np.random.default_rng(0).normal(size=(12, 2))
+    fitted = fit_classifier(name, X, np.tile(["a", "b"], 6), np.repeat(["s", "t", "u"], 4))
+    assert fitted.param_grid == {f"{step}__C": choices}
+    assert len(fitted.cv) == 3
+
+
+def test_results_count_speakers_and_depend_on_the_seed(corpus):
+    ends = []
+    for seed in (0, 5):
+        results = compare(corpus, ["mfcc"], classifier="lda", random_state=seed).results
+        assert results["n_speakers"] == results["n_folds"] == 5
+        ends.append(results["rows"][0]["uar_ci"])
+    assert ends[0] != ends[1]

@@ -169,6 +169,8 @@ def test_saved_results_are_strict_json(corpus, tmp_path):
     text = (tmp_path / "results.json").read_text()
     results = json.loads(text, parse_constant=pytest.fail)
     assert results == comparison.results
+    written = pd.read_csv(tmp_path / "predictions.csv")
+    assert written.to_dict("list") == comparison.predictions.to_dict("list")
     assert {"corpus", "n_clips", "n_speakers", "cv", "classifier", "versions", "rows"} <= set(
         results
     )
@@ -427,3 +429,9 @@ def test_results_count_speakers_and_depend_on_the_seed(corpus):
         assert results["n_speakers"] == results["n_folds"] == 5
         ends.append(results["rows"][0]["uar_ci"])
     assert ends[0] != ends[1]
+
+
+def test_the_best_row_has_the_highest_uar():
+    for uars in ([0.2, 0.9, 0.5], [0.9, 0.2], [0.2, 0.9]):
+        results = {"rows": [{"uar": uar} for uar in uars]}
+        assert uars[Comparison(results, None).best] == 0.9

@@ -326,6 +326,10 @@ class AudioAugmenter(BaseEstimator):
 def _clip_column(X: Any, column: str | None) -> str | None:
     """Return the name of the column of clips, or None if X is no frame."""
     if not (hasattr(X, "columns") and hasattr(X, "shape")):
+        if column is not None:
+            raise ValueError(
+                f"column={column!r} has no effect: X is no frame, but a {type(X).__name__}."
+            )
         return None
     names = list(X.columns)
     found = [name for name in COLUMNS if name in names] if len(names) > 1 else names

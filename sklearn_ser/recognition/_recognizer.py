@@ -21,7 +21,7 @@ from sklearn_ser._utils import most_probable
 from sklearn_ser.audio import as_clips, items_of
 from sklearn_ser.classifiers._training import temperature_of
 from sklearn_ser.embedders import SSLEmbedder
-from sklearn_ser.evaluation._classifiers import fit_classifier
+from sklearn_ser.evaluation._classifiers import check_classifier, check_fits, fit_classifier
 from sklearn_ser.evaluation._fits import scores
 from sklearn_ser.recognition._domain import OutOfDomainDetector
 from sklearn_ser.recognition._folds import check_targets, speaker_folds
@@ -59,8 +59,9 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         What the classifier's scores are divided by, so that probabilities of held-out speakers'
         emotions are likeliest.
     scores_ : dict
-        uar, uar_ci (95 %, resampling speakers), accuracy, macro_f1, fold_uar and log_loss, of
-        speakers held out of training.
+        uar, uar_ci (95 %, resampling speakers), averaging, accuracy, macro_f1, fold_uar and
+        log_loss, of speakers held out of training, as :func:`~sklearn_ser.evaluation.compare`
+        computes them.
     seconds_ : tuple of float
         Median and greatest length of the clips.
 
@@ -119,10 +120,14 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If emotions or speakers are missing, or an emotion is spoken by one speaker only.
+            If emotions or speakers are missing, an emotion is spoken by one speaker only, or C of a
+            classifier's name cannot be chosen, as no split of the training speakers leaves two
+            emotions.
         """
+        check_classifier(self.classifier)
         y, groups = check_targets(X, y, groups)
         folds = speaker_folds(y, groups)
+        check_fits(self.classifier, folds, y, groups)
         self.classes_, codes = np.unique(y, return_inverse=True)
         lengths = [clip.seconds() for clip in as_clips(items_of(X))]
         self.seconds_ = (float(np.median(lengths)), float(np.max(lengths)))
@@ -220,7 +225,8 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
             Seconds that are heard at once. "auto": a recording that is longer than every training
             clip is heard in windows as long as their median. None: whole recordings.
         hop : float, default=None
-            Seconds from one window's start to the next one's; None is the window's length.
+            Seconds from one window's start to the next one's; None is the window's length. Not for
+            whole recordings.
         abstain : float or None, default=0.95
             Speech that is farther from the training clips than this share of clips of held-out
             speakers gets neither emotion nor probabilities. None never abstains.

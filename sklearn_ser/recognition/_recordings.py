@@ -41,6 +41,8 @@ def rows_of(
     for name, value in (("window", length), ("hop", hop)):
         if value is not None and not 0 < value < math.inf:
             raise ValueError(f"{name}={value!r}; it must be a positive number of seconds.")
+    if hop is not None and length is None:
+        raise ValueError(f"hop={hop!r} has no effect: window=None takes whole recordings.")
     if abstain is not None and not 0 <= abstain <= 1:
         raise ValueError(f"abstain={abstain!r}; it must be a share from 0 to 1, or None.")
     clips = as_clips(items_of(recordings))

@@ -10,6 +10,8 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from sklearn_ser.evaluation._fits import POOLED
+
 __all__ = ["print_card", "print_rows"]
 
 # What a card says of features: what was selected, and what was computed by which weights.
@@ -48,6 +50,7 @@ def print_card(card: dict[str, Any]) -> None:
     scores = card["new_speakers"]
     interval = scores["uar_ci"]
     within = "" if interval is None else f" (95 %: {interval[0]:.3f}–{interval[1]:.3f})"
+    averaging = f" {POOLED}" if scores.get("averaging") == POOLED else ""
     table = Table(title="A recognizer's card", show_header=False)
     for corpus in card["training"]:
         counts = ", ".join(f"{emotion} {count}" for emotion, count in corpus["emotions"].items())
@@ -58,7 +61,7 @@ def print_card(card: dict[str, Any]) -> None:
     table.add_row("classifier", card["classifier"])
     table.add_row(
         "speakers held out",
-        f"UAR {scores['uar']:.3f}{within}, accuracy {scores['accuracy']:.3f}, macro F1 "
+        f"UAR {scores['uar']:.3f}{within}{averaging}, accuracy {scores['accuracy']:.3f}, macro F1 "
         f"{scores['macro_f1']:.3f}, log loss {scores['log_loss']:.3f}",
     )
     table.add_row("domain told by", _listed(card["domain"]))

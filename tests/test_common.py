@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import (
-    check_get_feature_names_out_error,
     check_global_output_transform_pandas,
     check_global_set_output_transform_polars,
     check_param_validation,
@@ -38,7 +37,6 @@ EMBEDDERS = [
 ]
 FURTHER_CHECKS = [
     check_param_validation,
-    check_get_feature_names_out_error,
     check_transformer_get_feature_names_out,
     check_transformer_get_feature_names_out_pandas,
     check_set_output_transform,

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from sklearn_ser._utils import default_settings
 from sklearn_ser.evaluation._features import as_embedders, offline_feature_names
 
 __all__ = ["Matrix", "embed"]
@@ -49,7 +50,8 @@ def embed(
     found = []
     for name, embedder in embedders.items():
         started = time.perf_counter()
-        embedded = np.asarray(embedder.fit_transform(X), dtype=np.float64)
+        with default_settings():
+            embedded = np.asarray(embedder.fit_transform(X), dtype=np.float64)
         seconds = time.perf_counter() - started
         for description, values in _by_layer(embedder, embedded):
             found.append(Matrix({"features": name, **description}, values, seconds))

@@ -14,7 +14,7 @@ __all__ = ["FrameUnion"]
 Array = npt.NDArray[Any]
 
 
-class FrameUnion(FeatureUnion):
+class FrameUnion(FeatureUnion, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """scikit-learn's FeatureUnion of embedders that give sequences of frames.
 
     Embedders have frames of different rates: 50 a second of most speech models, 100 of eGeMAPS.

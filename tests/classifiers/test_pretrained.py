@@ -15,7 +15,6 @@ from sklearn.base import clone
 from sklearn.metrics import r2_score
 from sklearn.model_selection import cross_val_predict, cross_val_score
 from sklearn.utils.estimator_checks import (
-    check_get_feature_names_out_error,
     check_param_validation,
     check_set_output_transform_pandas,
     check_set_output_transform_polars,
@@ -495,7 +494,6 @@ def test_scikit_learn_checks(estimator, check):
 
 FURTHER_CHECKS = [
     check_param_validation,
-    check_get_feature_names_out_error,
     check_transformer_get_feature_names_out_pandas,
     check_set_output_transform_pandas,
     check_set_output_transform_polars,

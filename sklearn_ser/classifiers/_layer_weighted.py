@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import softmax
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_ser.classifiers._neural import Array
@@ -97,7 +96,6 @@ class LayerWeightedClassifier(PooledClassifier):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_layers": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "projection": [Interval(Integral, 1, None, closed="left")],
-        "standardize": ["boolean"],
         **PooledClassifier._parameter_constraints,
     }
 
@@ -178,7 +176,6 @@ class LayerWeightedClassifier(PooledClassifier):
                 f"X has {self.n_features_} columns, which are not {self.n_layers_} layers of as "
                 "many columns each."
             )
-        self.scaler_ = StandardScaler().fit(clips[train]) if self.standardize else None
 
     def _count_layers(self) -> int:
         if not isinstance(self.n_layers, str):
@@ -191,9 +188,6 @@ class LayerWeightedClassifier(PooledClassifier):
                 'set_output(transform="pandas") on the embedder, or n_layers.'
             )
         return len(found)
-
-    def _inputs(self, X: Array) -> Array:
-        return X if self.scaler_ is None else self.scaler_.transform(X)
 
     def _module(self) -> Any:
         from sklearn_ser.classifiers._heads import LayerWeightedHead, WeightedLayers

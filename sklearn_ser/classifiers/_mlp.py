@@ -17,6 +17,9 @@ class MLPHead(PooledClassifier):
     ----------
     hidden : sequence of int, default=(256,)
         Units of the hidden layers.
+    standardize : bool, default=True
+        Whether to give each column mean 0 and variance 1 over the clips that are trained on, which
+        those of held-out speakers are not.
     dropout : float, default=0.5
         Share of hidden units that are dropped in training.
     learning_rate : float, default=1e-3
@@ -60,13 +63,12 @@ class MLPHead(PooledClassifier):
     Examples
     --------
     >>> from sklearn.pipeline import make_pipeline
-    >>> from sklearn.preprocessing import StandardScaler
     >>> from sklearn_ser import MFCCEmbedder
     >>> from sklearn_ser.classifiers import MLPHead
     >>> from sklearn_ser.datasets import make_emotional_speech
     >>> corpus = make_emotional_speech(n_speakers=4, n_sentences=2, random_state=0)
     >>> head = MLPHead(max_epochs=5, random_state=0)
-    >>> pipeline = make_pipeline(MFCCEmbedder(cache=None), StandardScaler(), head)
+    >>> pipeline = make_pipeline(MFCCEmbedder(cache=None), head)
     >>> pipeline.fit(corpus.X, corpus.y, mlphead__groups=corpus.groups).predict(corpus.X).shape
     (32,)
     """
@@ -80,6 +82,7 @@ class MLPHead(PooledClassifier):
         self,
         hidden: Sequence[int] = (256,),
         *,
+        standardize: bool = True,
         dropout: float = 0.5,
         learning_rate: float = 1e-3,
         weight_decay: float = 1e-2,
@@ -95,6 +98,7 @@ class MLPHead(PooledClassifier):
         verbose: bool = False,
     ) -> None:
         self.hidden = hidden
+        self.standardize = standardize
         self.dropout = dropout
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, column_or_1d, compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
@@ -17,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ser.classifiers._training import hold_out_speakers, temperature_of, train
 
-__all__ = ["NeuralClassifier"]
+__all__ = ["NeuralClassifier", "only_centre_constants"]
 
 Array = npt.NDArray[Any]
 
@@ -43,6 +44,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
+    __metadata_request__fit = {"groups": True}  # speakers, with scikit-learn's metadata routing
 
     @abstractmethod
     def _split(self, X: Any, groups: Any, reset: bool) -> tuple[Any, Any]:
@@ -211,3 +213,13 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         if self.device != "auto":
             return self.device
         return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def only_centre_constants(scaler: StandardScaler) -> None:
+    """Give columns that are constant, but for rounding to single precision, the scale 1.
+
+    StandardScaler does so with those that are constant in double precision; networks have their
+    input in single precision, of which rounding would be blown up to variance 1.
+    """
+    rounding = 10 * np.finfo(np.float32).eps * np.abs(scaler.mean_)
+    scaler.scale_[scaler.scale_ <= rounding] = 1.0

@@ -15,7 +15,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _num_samples
 
-from sklearn_ser.classifiers._neural import Array, NeuralClassifier
+from sklearn_ser.classifiers._neural import Array, NeuralClassifier, only_centre_constants
 from sklearn_ser.preprocessing._speaker_column import find_speaker_column
 
 __all__ = ["SequenceClassifier"]
@@ -202,6 +202,7 @@ class SequenceClassifier(NeuralClassifier):
         for frames in _each(clips, train):
             self.scaler_.partial_fit(frames)
             lengths.append(len(frames))
+        only_centre_constants(self.scaler_)
         self.n_features_ = self.scaler_.n_features_in_
         n_layered = self.n_features_ - self.n_others
         if n_layered <= 0 or n_layered % self.n_layers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -48,8 +49,9 @@ class LayerWeightedClassifier(PooledClassifier):
         epoch with the lowest are kept.
     validation_fraction : float, default=0.1
         Share of the speakers who are held out of training, one at least.
-    class_weight : "balanced" or None, default="balanced"
-        Whether rare emotions count as much as frequent ones.
+    class_weight : "balanced", dict or None, default="balanced"
+        Weights of the emotions in the loss: a dict gives them, and those that it leaves out weigh
+        1; "balanced" lets rare emotions count as much as frequent ones; None weighs clips alike.
     calibrate : bool, default=False
         Whether probabilities are calibrated on the held-out speakers, by one temperature.
     speaker : int, str or None, default=None
@@ -112,7 +114,7 @@ class LayerWeightedClassifier(PooledClassifier):
         max_epochs: int = 100,
         patience: int = 10,
         validation_fraction: float = 0.1,
-        class_weight: str | None = "balanced",
+        class_weight: str | Mapping[Any, float] | None = "balanced",
         calibrate: bool = False,
         speaker: int | str | None = None,
         device: str = "auto",

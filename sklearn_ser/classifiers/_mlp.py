@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from sklearn_ser.classifiers._pooled import PooledClassifier
@@ -35,8 +35,9 @@ class MLPHead(PooledClassifier):
         epoch with the lowest are kept.
     validation_fraction : float, default=0.1
         Share of the speakers who are held out of training, one at least.
-    class_weight : "balanced" or None, default="balanced"
-        Whether rare emotions count as much as frequent ones.
+    class_weight : "balanced", dict or None, default="balanced"
+        Weights of the emotions in the loss: a dict gives them, and those that it leaves out weigh
+        1; "balanced" lets rare emotions count as much as frequent ones; None weighs clips alike.
     calibrate : bool, default=False
         Whether probabilities are calibrated on the held-out speakers, by one temperature.
     speaker : int, str or None, default=None
@@ -90,7 +91,7 @@ class MLPHead(PooledClassifier):
         max_epochs: int = 100,
         patience: int = 10,
         validation_fraction: float = 0.1,
-        class_weight: str | None = "balanced",
+        class_weight: str | Mapping[Any, float] | None = "balanced",
         calibrate: bool = False,
         speaker: int | str | None = None,
         device: str = "auto",

@@ -23,6 +23,8 @@ class PooledClassifier(NeuralClassifier):
     }
 
     standardize: bool
+    # So that a clip's scores do not depend on the clips beside it, by rounding.
+    _predicts_in = "float64"
 
     def _split(self, X: Any, groups: Any, reset: bool) -> tuple[Any, Any]:
         X = validate_data(

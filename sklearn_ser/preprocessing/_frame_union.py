@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.pipeline import FeatureUnion
+from sklearn.utils import get_tags
 
 __all__ = ["FrameUnion"]
 
@@ -52,6 +53,19 @@ class FrameUnion(FeatureUnion, auto_wrap_output_keys=None):  # type: ignore[call
     >>> union.fit_transform(corpus.X)[0].shape
     (49, 1305)
     """
+
+    @property
+    def set_output(self) -> Any:
+        """Not available, as sequences of frames do not fit into the columns of a DataFrame."""
+        raise AttributeError("'FrameUnion' object has no attribute 'set_output'")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        parts = [part for _, part in self.transformer_list if hasattr(part, "__sklearn_tags__")]
+        tags.requires_fit = any(get_tags(part).requires_fit for part in parts)
+        tags.input_tags.two_d_array = all(get_tags(part).input_tags.two_d_array for part in parts)
+        tags.transformer_tags.preserves_dtype = []
+        return tags
 
     def _hstack(self, Xs: Sequence[Any]) -> Array:  # what FeatureUnion joins its results by
         used = [name for name, transformer in self.transformer_list if transformer != "drop"]

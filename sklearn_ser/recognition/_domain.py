@@ -155,3 +155,9 @@ class OutOfDomainDetector(BaseEstimator):
         far = self._farthest(distances)
         shares = np.searchsorted(self.held_out_, far) / len(self.held_out_)
         return np.where(np.isnan(far), np.nan, shares)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False  # of what rate its waveforms are is not known
+        tags.target_tags.required = True
+        return tags

@@ -197,6 +197,7 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         -------
         emotions : ndarray of shape (n_clips,)
         """
+        check_is_fitted(self)
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
     def recognize(
@@ -236,6 +237,11 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
 
         parts = rows_of(self, recordings, window=window, hop=hop, abstain=abstain, verbose=verbose)
         return pd.DataFrame([row for part in parts for row in part])
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False  # of what rate its waveforms are is not known
+        return tags
 
 
 def scores_of(classifier: Any, X: Array) -> Array:

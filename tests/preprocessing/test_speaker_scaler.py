@@ -10,18 +10,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_ser import MFCCEmbedder
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.preprocessing import SpeakerScaler
-
-
-# The checks' last column is another "speaker" for each clip, so that none has clips of its own.
-@parametrize_with_checks([SpeakerScaler(unseen="global")])
-@pytest.mark.filterwarnings("ignore:.*of the speakers:UserWarning")
-def test_scikit_learn_checks(estimator, check):
-    check(estimator)
 
 
 @pytest.fixture

@@ -26,8 +26,14 @@ class FrameUnion(FeatureUnion, auto_wrap_output_keys=None):  # type: ignore[call
     ----------
     transformer_list : list of (str, transformer)
         Embedders with ``pooling=None``. The first determines the frames.
-    n_jobs, transformer_weights, verbose, verbose_feature_names_out
-        See `sklearn.pipeline.FeatureUnion`.
+    n_jobs : int, default=None
+        Number of embedders that run at once.
+    transformer_weights : dict of str to float, default=None
+        What the frames of an embedder, by its name, are multiplied by.
+    verbose : bool, default=False
+        Whether to print the time that each embedder takes.
+    verbose_feature_names_out : bool, default=True
+        Whether names of dimensions begin with those of their embedders.
 
     See Also
     --------

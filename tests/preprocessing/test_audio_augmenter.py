@@ -52,6 +52,7 @@ def waveform(item):
 def copies_of(X, **parameters):
     """Return the waveforms of the copies alone."""
     resampled, _ = AudioAugmenter(**{"cache": None, **parameters}).fit_resample(X, [0] * len(X))
+    assert len(resampled) > len(X)
     return [waveform(item) for item in resampled[len(X) :]]
 
 

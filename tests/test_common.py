@@ -124,7 +124,7 @@ EXPECTED_FAILURES = {
         "check_estimators_dtypes": SILENT,
         "check_fit_check_is_fitted": SILENT,
         "check_classifiers_train": LISTS,
-        "check_class_weight_classifiers": "one epoch, as more take too long here, teaches it little",
+        "check_class_weight_classifiers": "one epoch, as more take too long, teaches it little",
     },
 }
 FURTHER_CHECKS = [

@@ -11,6 +11,7 @@ from sklearn_ser._utils._labels import (
     most_probable,
     refuse_missing,
 )
+from sklearn_ser._utils._settings import default_settings
 
 __all__ = [
     "as_classes",
@@ -19,6 +20,7 @@ __all__ = [
     "as_speakers",
     "check_lengths",
     "composed",
+    "default_settings",
     "is_missing",
     "most_probable",
     "refuse_missing",

@@ -167,10 +167,11 @@ def _fit_with_groups(estimator: Any, X: Any, y: Any, groups: Any) -> Any:
     # A stack gives what it is told to its last estimator too, whether or not that takes it.
     if any(isinstance(part, StackingClassifier) for part in parts):
         return estimator.fit(X, y)
+    # A network holds speakers out, and with one has to make do with clips.
+    several = len(np.unique(groups)) > 1
     with config_context(enable_metadata_routing=True):
         for part in parts:
-            if isinstance(part, BaseEstimator) and len(np.unique(groups)) > 1:
-                # A network holds speakers out, and with one has to make do with clips.
+            if isinstance(part, BaseEstimator) and several:
                 _request(part, "fit")
             if hasattr(cv := getattr(part, "cv", None), "split"):
                 part.cv = _requesting_splitter(cv)
@@ -178,7 +179,7 @@ def _fit_with_groups(estimator: Any, X: Any, y: Any, groups: Any) -> Any:
             takers = get_routing_for_object(estimator).consumes("fit", ["groups"])
         except NotImplementedError:  # a meta-estimator that scikit-learn cannot route through yet
             takers = set()
-        fitted = estimator.fit(X, y, **({"groups": groups} if takers else {}))
+        fitted = estimator.fit(X, y, **({"groups": groups} if takers and several else {}))
     _forget_requests(fitted)
     return fitted
 

@@ -82,7 +82,13 @@ class Comparison:
         return ", ".join(how)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write ``results.json`` and ``predictions.csv`` into a folder."""
+        """Write ``results.json`` and ``predictions.csv``.
+
+        Parameters
+        ----------
+        folder : str or path-like
+            Made if it is not there.
+        """
         save(self.results, self.predictions, folder)
 
 

@@ -71,7 +71,13 @@ class CrossComparison:
         return pd.DataFrame(self.results["rows"])
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write ``results.json`` and ``predictions.csv`` into a folder."""
+        """Write ``results.json`` and ``predictions.csv``.
+
+        Parameters
+        ----------
+        folder : str or path-like
+            Made if it is not there.
+        """
         save(self.results, self.predictions, folder)
 
     def matrix(

@@ -13,6 +13,7 @@ import pandas as pd
 from sklearn.metrics import accuracy_score, f1_score
 from threadpoolctl import threadpool_limits
 
+from sklearn_ser._utils import default_settings
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
 from sklearn_ser.evaluation._classifiers import fit_classifier
 from sklearn_ser.evaluation._intervals import speaker_interval
@@ -70,7 +71,7 @@ def _fit_one(
 ) -> pd.DataFrame:
     started = time.perf_counter()
     # Problems this small are many times slower when BLAS splits them; folds are what runs at once.
-    with threadpool_limits(1):
+    with default_settings(), threadpool_limits(1):
         fitted, X_test = fit_fold(task, classifier, clips, speaker_scaling)
         predicted = fitted.predict(X_test)
     test = task.test

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing
 
+from sklearn_ser._utils import default_settings
 from sklearn_ser.audio import ClipError, as_clips, items_of
 from sklearn_ser.embedders import BaseEmbedder
 from sklearn_ser.evaluation._features import as_embedders, offline_feature_names
@@ -78,7 +79,8 @@ def embed(
     found = []
     for name, embedder in embedders.items():
         started = time.perf_counter()
-        embedded = np.asarray(embedder.fit_transform(X), dtype=np.float64)
+        with default_settings():
+            embedded = np.asarray(embedder.fit_transform(X), dtype=np.float64)
         seconds = time.perf_counter() - started
         for description, values in _by_layer(embedder, embedded):
             found.append(Matrix({"features": name, **description}, values, seconds))

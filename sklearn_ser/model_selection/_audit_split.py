@@ -49,7 +49,17 @@ class SplitAudit:
     pairs: pd.DataFrame
 
     def of_folds(self, start: int, stop: int) -> SplitAudit:
-        """Return the audit of some of the folds, from `start` up to `stop`."""
+        """Return the audit of some of the folds.
+
+        Parameters
+        ----------
+        start, stop : int
+            The first of them, and the one after the last.
+
+        Returns
+        -------
+        audit : SplitAudit
+        """
         fold = self.pairs["fold"]
         return SplitAudit(
             self.cv,

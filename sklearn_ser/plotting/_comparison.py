@@ -63,7 +63,18 @@ class ComparisonDisplay:
         return cls(results["rows"], comparison.title, results["chance"]).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> ComparisonDisplay:
-        """Draw into `ax`, or into a new figure that is not shown by itself."""
+        """Draw the scores.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            What to draw into; None is a new figure, which is not shown by itself.
+
+        Returns
+        -------
+        display : ComparisonDisplay
+            The display itself, with what was drawn.
+        """
         if ax is None:
             from matplotlib.figure import Figure
 

@@ -17,7 +17,7 @@ from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
-from sklearn_ser._utils import most_probable
+from sklearn_ser._utils import default_settings, most_probable
 from sklearn_ser.audio import as_clips, items_of
 from sklearn_ser.classifiers._training import temperature_of
 from sklearn_ser.embedders import SSLEmbedder
@@ -88,6 +88,8 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         "n_jobs": [Integral, None],
     }
 
+    __metadata_request__fit = {"groups": True}
+
     def __init__(
         self,
         embedder: Any = None,
@@ -132,7 +134,8 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         lengths = [clip.seconds() for clip in as_clips(items_of(X))]
         self.seconds_ = (float(np.median(lengths)), float(np.max(lengths)))
         self.embedder_ = SSLEmbedder("nano") if self.embedder is None else clone(self.embedder)
-        values = np.asarray(self.embedder_.fit_transform(X), dtype=np.float64)
+        with default_settings():
+            values = np.asarray(self.embedder_.fit_transform(X), dtype=np.float64)
         found = joblib.Parallel(self.n_jobs)(
             joblib.delayed(held_out_scores)(self.classifier, values, y, groups, *fold)
             for fold in folds
@@ -143,7 +146,7 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
             held_out[test], fold_of[test] = of_fold, k
         self.temperature_ = temperature_of(held_out, codes)
         self.scores_ = self._scores(held_out, fold_of, y, groups)
-        with threadpool_limits(1):
+        with default_settings(), threadpool_limits(1):
             fitted = fit_classifier(self.classifier, values, y, groups)
         self.classifier_ = fitted.best_estimator_ if isinstance(fitted, BaseSearchCV) else fitted
         detector = OutOfDomainDetector() if self.detector is None else clone(self.detector)
@@ -178,12 +181,13 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
             NaN for a clip that cannot be used, if the embedder's ``on_error`` is "nan".
         """
         check_is_fitted(self)
-        values = np.asarray(self.embedder_.transform(X), dtype=np.float64)
-        usable = np.isfinite(values).all(axis=1)
-        chances = np.full((len(values), len(self.classes_)), np.nan)
-        if usable.any():
-            found = scores_of(self.classifier_, values[usable])
-            chances[usable] = softmax(found / self.temperature_, axis=1)
+        with default_settings():
+            values = np.asarray(self.embedder_.transform(X), dtype=np.float64)
+            usable = np.isfinite(values).all(axis=1)
+            chances = np.full((len(values), len(self.classes_)), np.nan)
+            if usable.any():
+                found = scores_of(self.classifier_, values[usable])
+                chances[usable] = softmax(found / self.temperature_, axis=1)
         return chances
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
@@ -203,8 +207,8 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
             If a clip cannot be used, though the embedder's ``on_error`` is "nan": it has no
             emotion. `predict_proba` gives NaN for it, and `recognize` a row that says why.
         """
-        chances = self.predict_proba(X)
-        return most_probable(self.classes_, chances)
+        check_is_fitted(self)
+        return most_probable(self.classes_, self.predict_proba(X))
 
     def recognize(
         self,
@@ -245,6 +249,11 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         parts = rows_of(self, recordings, window=window, hop=hop, abstain=abstain, verbose=verbose)
         return pd.DataFrame([row for part in parts for row in part])
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False  # of what rate its waveforms are is not known
+        return tags
+
 
 def scores_of(classifier: Any, X: Array) -> Array:
     """Return scores of shape (n_clips, n_classes), of which softmax makes probabilities."""
@@ -256,5 +265,5 @@ def scores_of(classifier: Any, X: Array) -> Array:
 
 def held_out_scores(classifier: Any, X: Array, y: Any, groups: Any, train: Any, test: Any) -> Array:
     """Return the scores of test clips by a classifier that was fitted on training clips."""
-    with threadpool_limits(1):
+    with default_settings(), threadpool_limits(1):
         return scores_of(fit_classifier(classifier, X[train], y[train], groups[train]), X[test])

@@ -91,7 +91,9 @@ def _decode_file(clip: Clip, content: Encoded) -> tuple[Samples, float]:
         first = round(segment.start * rate)
         stop = math.inf if segment.end is None else round(segment.end * rate)
         n_samples = begin + len(samples)
-        parts.append(samples[max(0, first - begin) : max(0, int(min(stop, n_samples)) - begin)])
+        part = samples[max(0, first - begin) : max(0, int(min(stop, n_samples)) - begin)]
+        if len(part):  # an empty view would keep its block
+            parts.append(part)
         if n_samples >= stop:
             break
     else:  # only now is it known how long it is

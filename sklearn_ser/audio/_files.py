@@ -38,6 +38,7 @@ CONVERT = "Convert it to wav or flac, for example with ffmpeg."
 NO_HEADER = (
     f"{CONVERT[:-1]}; samples without a header (raw, vox) can be passed as (waveform, rate) pairs."
 )
+OTHER_CODECS = f'{CONVERT[:-1]}; PyAV (pip install "sklearn-ser[video]") decodes most codecs.'
 PYAV = 'Install PyAV (pip install "sklearn-ser[video]"), or extract the sound as wav.'
 DAMAGED = re.compile(r"[Mm]alformed|psf_fseek|lost sync|[Ee]nd of file|decod|Internal|damaged")
 UNSUPPORTED = re.compile(r"[Uu]nsupported|[Uu]nimplemented|unknown (format|encoding)|WAVPACK")
@@ -82,10 +83,10 @@ def blocks_of(clip: Clip, content: Encoded, start: float = 0.0) -> Iterator[Bloc
             try:
                 file = _open(content, stream)
             except Exception as error:
-                if UNSUPPORTED.search(_reason(error)) and not begin:
-                    yield from _by_pyav(content)
-                    return
-                raise
+                if begin or not UNSUPPORTED.search(_reason(error)):
+                    raise
+                yield from _by_pyav(content, error)
+                return
             with file:
                 track = file.samplerate, file.channels
                 if known not in (None, track):
@@ -165,7 +166,7 @@ def _door(clip: Clip, content: Encoded) -> Iterator[None]:
             raise clip.error("empty, 0 bytes", "Copy or download the file again.") from None
         if UNSUPPORTED.search(reason):
             cause = f"its codec is not one that can be decoded ({reason})"
-            raise clip.error(cause, CONVERT) from None
+            raise clip.error(cause, OTHER_CODECS) from None
         if DAMAGED.search(reason) or not _is_libsndfile(error):
             raise clip.error(f"truncated or damaged ({reason})", COPY) from error
         cause = f"not audio that libsndfile can read ({len(content)} bytes: {reason})"
@@ -264,8 +265,14 @@ def _missing_bytes(log: str) -> str:
     return ""
 
 
-def _by_pyav(content: Encoded) -> Iterator[Block]:
+def _by_pyav(content: Encoded, refused: Exception | None = None) -> Iterator[Block]:
+    """Yield the blocks of a file that libsndfile has refused, or would refuse."""
     at = 0
-    for samples, rate in sound_blocks(content):
-        yield at, samples, rate
-        at += len(samples)
+    try:
+        for samples, rate in sound_blocks(content):
+            yield at, samples, rate
+            at += len(samples)
+    except Exception:
+        if refused is not None and at == 0:
+            raise refused from None
+        raise

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
+from sklearn_ser._utils import is_missing
+
 __all__ = ["SEGMENT_FIELDS", "WHOLE", "Segment", "as_segment"]
 
 SEGMENT_FIELDS = ("start", "end", "channel")
@@ -83,4 +85,4 @@ def as_segment(value: Mapping[str, Any]) -> Segment:
 
 def _given(value: Any) -> Any:
     """Return a value, or None where a table has a hole."""
-    return None if value is None or (isinstance(value, Real) and value != value) else value
+    return None if value is None or is_missing([value])[0] else value

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-__all__ = ["STREAMED", "Encoded", "Stream", "View", "streams_of"]
+__all__ = ["STREAMED", "Encoded", "Stream", "View", "after_tags", "streams_of"]
 
 Encoded = bytes | mmap.mmap
 
@@ -65,9 +65,7 @@ class Stream(NamedTuple):
 
 def streams_of(content: Encoded) -> list[Stream]:
     """Return the streams of a file, in their order."""
-    begin = 0
-    while content[begin : begin + 3] == ID3 and (size := _tag(content, begin)):
-        begin += size
+    begin = after_tags(content)
     head = content[begin : begin + 12]
     if head.startswith(b"OggS"):
         return _ogg(content, begin)
@@ -80,6 +78,14 @@ def streams_of(content: Encoded) -> list[Stream]:
     if begin or _is_sync(head):
         return _mpeg(content, begin, len(content)) or [Stream(begin, len(content), times=ESTIMATE)]
     return [Stream(0, len(content))]
+
+
+def after_tags(content: Encoded) -> int:
+    """Return where a file begins, after the ID3v2 tags before it."""
+    at = 0
+    while content[at : at + 3] == ID3 and (size := _tag(content, at)):
+        at += size
+    return at
 
 
 def _is_sync(head: bytes) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sklearn_ser.audio._streams import Encoded, Stream, View
+from sklearn_ser.audio._streams import Encoded, Stream, View, after_tags
 
 __all__ = ["container_seconds", "needs_pyav", "sound_blocks"]
 
@@ -31,9 +31,11 @@ TOLERANCE = 0.25  # seconds
 
 def needs_pyav(content: Encoded) -> bool:
     """Tell whether a file is of the MP4 family, or another that libsndfile does not know."""
-    if content[:4] == b"OggS":
-        return content[28:36].startswith(OGG_CODECS)
-    return content[4:8] == b"ftyp" or content[:8].startswith(BEGINNINGS)
+    begin = after_tags(content)
+    head = content[begin : begin + 36]
+    if head.startswith(b"OggS"):
+        return head[28:].startswith(OGG_CODECS)
+    return head[4:8] == b"ftyp" or head.startswith(BEGINNINGS)
 
 
 def sound_blocks(content: Encoded) -> Iterator[tuple[Samples, float]]:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from sklearn_ser.audio._decoding import Waveform, decode
 from sklearn_ser.audio._errors import ClipError
-from sklearn_ser.audio._files import encoded, seconds_of
+from sklearn_ser.audio._files import TOO_LONG, encoded, seconds_of
 from sklearn_ser.audio._segments import WHOLE, Segment
 
 __all__ = ["Clip", "content_digest"]
@@ -174,7 +174,10 @@ class Clip:
         if own_rate != rate:
             import soxr
 
-            samples = soxr.resample(samples, own_rate, rate, quality="HQ")
+            try:
+                samples = soxr.resample(samples, own_rate, rate, quality="HQ")
+            except MemoryError:
+                raise self.error(*TOO_LONG) from None
         min_samples = max(min_samples, 2)
         if len(samples) < min_samples:
             raise self.error(

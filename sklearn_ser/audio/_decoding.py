@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sklearn_ser.audio._errors import SilentClipError
-from sklearn_ser.audio._files import VALUES, Samples, blocks_of, encoded
+from sklearn_ser.audio._files import TOO_LONG, VALUES, Samples, blocks_of, encoded
 from sklearn_ser.audio._segments import WHOLE
 from sklearn_ser.audio._streams import Encoded
 
@@ -101,7 +101,10 @@ def _decode_file(clip: Clip, content: Encoded) -> tuple[Samples, float]:
             _bounds(clip, n_samples, rate)
     if not parts:
         raise clip.error("holds no samples", "Record or export it again.")
-    return np.concatenate(parts), rate
+    try:
+        return np.concatenate(parts), rate
+    except MemoryError:
+        raise clip.error(*TOO_LONG) from None
 
 
 def _bounds(clip: Clip, n_samples: int, rate: float) -> tuple[int, int]:

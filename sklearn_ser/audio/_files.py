@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import mmap
 import os
 import re
@@ -20,13 +21,14 @@ from sklearn_ser.audio._video import container_seconds, needs_pyav, sound_blocks
 if TYPE_CHECKING:
     from sklearn_ser.audio._clip import Clip
 
-__all__ = ["VALUES", "Block", "Samples", "blocks_of", "encoded", "seconds_of"]
+__all__ = ["TOO_LONG", "VALUES", "Block", "Samples", "blocks_of", "encoded", "seconds_of"]
 
 Samples = npt.NDArray[np.float32]
 # Where it begins, in samples; samples of shape (n_samples, n_channels); their rate in Hz.
 Block = tuple[int, Samples, float]
 
 VALUES = 1 << 18  # of a block, all channels together
+BEHIND = 1 << 10  # samples, of a block behind the end that is stated
 # Formats whose decoders may miss the sample sought, so they are decoded from the start.
 SEEK_MISSES = frozenset(["OGG", "MPEG", "MP3"])
 POINTERS = {
@@ -39,6 +41,7 @@ NO_HEADER = (
     f"{CONVERT[:-1]}; samples without a header (raw, vox) can be passed as (waveform, rate) pairs."
 )
 OTHER_CODECS = f'{CONVERT[:-1]}; PyAV (pip install "sklearn-ser[video]") decodes most codecs.'
+TOO_LONG = ("too long for the memory that there is", "Pass segments of it: path, start and end.")
 PYAV = 'Install PyAV (pip install "sklearn-ser[video]"), or extract the sound as wav.'
 DAMAGED = re.compile(r"[Mm]alformed|psf_fseek|lost sync|[Ee]nd of file|decod|Internal|damaged")
 UNSUPPORTED = re.compile(r"[Uu]nsupported|[Uu]nimplemented|unknown (format|encoding)|WAVPACK")
@@ -77,17 +80,17 @@ def blocks_of(clip: Clip, content: Encoded, start: float = 0.0) -> Iterator[Bloc
         if needs_pyav(content):
             yield from _by_pyav(content)
             return
-        streams = streams_of(content)
+        try:
+            streams = streams_of(content)
+            opened = _open(content, streams[0])
+        except Exception as error:
+            if not UNSUPPORTED.search(_reason(error)):
+                raise
+            yield from _by_pyav(content, error)
+            return
         begin, known = 0, None
         for stream in streams:
-            try:
-                file = _open(content, stream)
-            except Exception as error:
-                if begin or not UNSUPPORTED.search(_reason(error)):
-                    raise
-                yield from _by_pyav(content, error)
-                return
-            with file:
+            with opened if stream is streams[0] else _open(content, stream) as file:
                 track = file.samplerate, file.channels
                 if known not in (None, track):
                     raise _Flaw(
@@ -160,6 +163,8 @@ def _door(clip: Clip, content: Encoded) -> Iterator[None]:
     except ImportError:
         cause = "a file whose sound libsndfile cannot read, such as a video"
         raise clip.error(cause, PYAV) from None
+    except MemoryError:
+        raise clip.error(*TOO_LONG) from None
     except Exception as error:  # decoders of damaged files raise nearly everything
         reason = _reason(error)
         if not content:
@@ -189,6 +194,11 @@ def _reason(error: Exception) -> str:
 
 
 def _open(content: Encoded, stream: Stream) -> Any:
+    return _forward()(View(content, stream))
+
+
+@functools.cache
+def _forward() -> Any:
     import soundfile
 
     class Forward(soundfile.SoundFile):
@@ -197,7 +207,7 @@ def _open(content: Encoded, stream: Stream) -> Any:
         def seekable(self) -> bool:
             return False
 
-    return Forward(View(content, stream))
+    return Forward
 
 
 def _read(
@@ -214,16 +224,17 @@ def _read(
             with _open(content, stream) as again:
                 yield from _read(again, content, stream, 0.0)
             return
+    stated = _n_stated(file, stream)
     while True:
-        # What comes behind what is stated may be no sound.
-        stated = stream.n_samples or 0
-        n_wanted = min(n_samples, stated - at) if at < stated else n_samples
+        left = n_samples if stated is None else stated - at
+        # What comes behind what is stated may be no sound. Nor is room for it cleared in vain.
+        n_wanted = min(n_samples, left) if left > 0 else BEHIND
         try:
             samples = file.read(n_wanted, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError:
-            if stated and at >= stated:
-                return
-            raise
+            if left > 0 or not stated:
+                raise
+            samples = np.zeros((0, file.channels), dtype=np.float32)
         yield at, samples  # the last, which is empty, tells the length to who began farther on
         if not len(samples):
             return

@@ -20,6 +20,7 @@ from sklearn_ser.audio._segments import SEGMENT_FIELDS, WHOLE, as_segment
 __all__ = ["as_clip", "as_clips", "is_numeric_batch", "items_of"]
 
 TEXT_OR_OBJECTS = "OUST"  # kinds of NumPy's dtypes that may hold clips
+FASTEST = 1e15  # Hz: no number, but what somebody may take for one
 _MANY = 1 << 12  # clips: collections of more are not remembered
 
 
@@ -95,9 +96,15 @@ def _pair(value: Any) -> tuple[Any, Any] | None:
     if not isinstance(value, Sequence) or len(value) != 2:
         return None
     first, second = value
-    if isinstance(first, Real) and _is_waveform(second) and np.ndim(second):
+    if isinstance(first, Real) and _is_waveform(second) and _ndim(second):
         return second, first
-    return (first, second) if np.ndim(second) == 0 and _is_waveform(first) else None
+    return (first, second) if _ndim(second) == 0 and _is_waveform(first) else None
+
+
+def _ndim(value: Any) -> int:
+    """Return a number of dimensions; it is one for sequences, whatever they hold."""
+    sequence = isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+    return int(getattr(value, "ndim", sequence))
 
 
 def _from_file(file: Any, position: int) -> Clip:
@@ -140,7 +147,7 @@ def _from_samples(values: Any, rate: Any, position: int, name: str = "waveform")
     elif rate is None:
         cause = "a bare waveform does not tell its sampling rate"
         cure = "Set waveform_rate (in Hz), or pass (waveform, rate) pairs."
-    elif isinstance(rate, bool) or not isinstance(rate, Real) or not 0 < float(rate) < float("inf"):
+    elif isinstance(rate, bool) or not isinstance(rate, Real) or not 0 < rate < FASTEST:  # type: ignore[operator]
         cause, cure = f"its sampling rate is {rate!r}", "Give a positive number of Hz."
     else:
         return Clip(position, name, samples, float(rate))
@@ -217,7 +224,7 @@ def is_numeric_batch(X: Any) -> bool:
             return True
         one_column = values.ndim == 1 or (values.ndim == 2 and values.shape[1] == 1)
         return values.dtype.kind not in TEXT_OR_OBJECTS or not one_column
-    if (pair := _pair(X)) and isinstance(pair[1], Real) and np.ndim(pair[0]) == 1:
+    if (pair := _pair(X)) and isinstance(pair[1], Real) and _ndim(pair[0]) == 1:
         raise ValueError("X is one (waveform, rate) pair. Wrap it in a list.")
     if isinstance(X, Sequence):
         return len(X) == 0 or all(isinstance(x, Real) for x in X)

@@ -28,6 +28,8 @@ ESTIMATE = 64
 # Writers that stream into a pipe cannot know the length and put a huge one into the header.
 STREAMED = 0x7FFF_F000
 MPEG_IN_WAV = (0x50, 0x55)
+WAV_CODECS = frozenset([1, 2, 3, 6, 7, 0x11, 0x31, 0x38, 0x40, *MPEG_IN_WAV, 0xFFFE])
+AU_CODECS = frozenset([1, 2, 3, 4, 5, 6, 7, 23, 25, 26, 27])
 UNKNOWN_SIZE = b"\xff\xff\xff\xff"
 ID3V1_SIZE = 128  # bytes, at the end of a file, which MPEG decoders look at
 INFO = (b"Xing", b"Info")
@@ -64,7 +66,13 @@ class Stream(NamedTuple):
 
 
 def streams_of(content: Encoded) -> list[Stream]:
-    """Return the streams of a file, in their order."""
+    """Return the streams of a file, in their order.
+
+    Raises
+    ------
+    ValueError
+        If its codec is not one of libsndfile's, which says of many of these that a file is damaged.
+    """
     begin = after_tags(content)
     head = content[begin : begin + 12]
     if head.startswith(b"OggS"):
@@ -73,6 +81,10 @@ def streams_of(content: Encoded) -> list[Stream]:
         return _flac(content, begin)
     if head[:4] in (b"RIFF", b"RIFX") and head[8:] == b"WAVE":
         return _wav(content, begin)
+    if head.startswith(b".snd"):
+        codec = int.from_bytes(content[begin + 12 : begin + 16], "big")
+        if codec not in AU_CODECS:
+            raise ValueError(f"unsupported encoding {codec} of AU")
     if head.startswith(b"caff"):
         return _caf(content, begin)
     if begin or _is_sync(head):
@@ -163,6 +175,8 @@ def _wav(content: Encoded, begin: int) -> list[Stream]:
     for name, at, size in _chunks(content, begin + 12, order):
         if name == b"fmt ":
             codec = int.from_bytes(content[at : at + 2], order)
+            if codec not in WAV_CODECS:
+                raise ValueError(f"unsupported format 0x{codec:04x} of WAV")
         if name == b"data" and codec in MPEG_IN_WAV:
             streams = _mpeg(content, at, min(len(content), at + size if size else STREAMED))
             if streams:

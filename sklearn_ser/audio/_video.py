@@ -15,12 +15,16 @@ __all__ = ["container_seconds", "needs_pyav", "sound_blocks"]
 
 Samples = npt.NDArray[np.float32]
 
-# What files begin with: Matroska and WebM, WMA, AMR, FLV, AAC without a container.
+# What files begin with: Matroska and WebM, WMA, AMR, FLV, WavPack, TTA, Monkey's Audio, AAC without
+# a container.
 BEGINNINGS = (
     b"\x1a\x45\xdf\xa3",
     b"\x30\x26\xb2\x75\x8e\x66\xcf\x11",
     b"#!AMR",
     b"FLV\x01",
+    b"wvpk",
+    b"TTA1",
+    b"MAC ",
     b"\xff\xf1",
     b"\xff\xf9",
 )
@@ -35,6 +39,8 @@ def needs_pyav(content: Encoded) -> bool:
     head = content[begin : begin + 36]
     if head.startswith(b"OggS"):
         return head[28:].startswith(OGG_CODECS)
+    if head.startswith(b"RIFF"):
+        return head[8:12] == b"AVI "
     return head[4:8] == b"ftyp" or head.startswith(BEGINNINGS)
 
 

@@ -46,7 +46,7 @@ def rows_of(
     clips = as_clips(items_of(recordings))
     hearing = _Hearing(recognizer, abstain)
     pieces = ((clip, piece) for clip in clips for piece in pieces_of(clip, length, hop, longest))
-    total = sum(clip.seconds() for clip in clips)
+    total = sum(clip.seconds() for clip in clips) if verbose else 0.0
     shown = {"desc": "recognize", "bar_format": BAR, "disable": not verbose}
     with tqdm(total=total, **shown) as progress:
         while part := list(itertools.islice(pieces, AT_ONCE)):
@@ -89,19 +89,21 @@ class _Hearing:
 
     def _blank(self, clip: Clip, piece: Piece) -> Row:
         return {
-            "recording": clip.name if not hasattr(clip.source, "suffix") else str(clip.source),
+            "recording": _printable(
+                clip.name if not hasattr(clip.source, "suffix") else str(clip.source)
+            ),
             "start": piece.start,
             "end": piece.end,
             "emotion": None,
             **dict.fromkeys(self.classes.tolist(), np.nan),
             "out_of_domain": np.nan,
-            "note": "" if piece.error is None else str(piece.error),
+            "note": "" if piece.error is None else _printable(str(piece.error)),
         }
 
     def _fill(self, row: Row, clip: Clip, sound: Any, chance: Any, quantile: float) -> None:
         row["out_of_domain"] = float(quantile)
         if np.isnan(chance).any() or np.isnan(quantile):
-            row["note"] = str(self._why(clip, sound))
+            row["note"] = _printable(str(self._why(clip, sound)))
         elif self.abstain is not None and quantile > self.abstain:
             row["note"] = "abstained: unlike the speech of training"
         else:
@@ -117,6 +119,11 @@ class _Hearing:
             except ClipError as error:
                 return clip.error(error.cause, error.cure)
         return clip.error("its features are not finite", "Leave it out.")
+
+
+def _printable(text: str) -> str:
+    """Return text that every file and terminal can take: paths may hold any bytes."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def clone_fitted(recognizer: Any) -> Any:

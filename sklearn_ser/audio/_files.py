@@ -72,40 +72,43 @@ def blocks_of(clip: Clip, content: Encoded, start: float = 0.0) -> Iterator[Bloc
         Whatever a decoder raises, or a container that is not as long as it states; the latter only
         when its end is reached.
     """
+    known = None
     with _door(clip, content):
-        for pointer, (what, command) in POINTERS.items():
-            if content[: len(pointer)] == pointer:
-                cause = f"not audio, a {what} pointer ({len(content)} bytes)"
-                raise clip.error(cause, f'Run "{command}" in its repository.')
-        if needs_pyav(content):
-            yield from _by_pyav(content)
-            return
-        try:
-            streams = streams_of(content)
-            opened = _open(content, streams[0])
-        except Exception as error:
-            if not UNSUPPORTED.search(_reason(error)):
-                raise
-            yield from _by_pyav(content, error)
-            return
-        begin, known = 0, None
-        for stream in streams:
-            with opened if stream is streams[0] else _open(content, stream) as file:
-                track = file.samplerate, file.channels
-                if known not in (None, track):
-                    raise _Flaw(
-                        "its sampling rate or its number of channels changes after "
-                        f"{begin / known[0]:.1f} s",
-                        CONVERT,
-                    )
-                known = track
-                seeks = len(streams) == 1 and file.format not in SEEK_MISSES
-                n_samples = 0
-                for at, samples in _read(file, content, stream, start if seeks else 0.0):
-                    yield begin + at, samples, float(file.samplerate)
-                    n_samples = at + len(samples)
-                _check_end(file, stream, n_samples, begin)
-                begin += n_samples
+        for begin, samples, rate in _blocks(clip, content, start):
+            if known not in (None, (samples.shape[1], rate)):
+                cause = "its sampling rate or its number of channels changes after "
+                raise _Flaw(f"{cause}{begin / known[1]:.1f} s", CONVERT)
+            known = samples.shape[1], rate
+            yield begin, samples, rate
+
+
+def _blocks(clip: Clip, content: Encoded, start: float) -> Iterator[Block]:
+    """Yield the same, and raise what decoders raise."""
+    for pointer, (what, command) in POINTERS.items():
+        if content[: len(pointer)] == pointer:
+            cause = f"not audio, a {what} pointer ({len(content)} bytes)"
+            raise clip.error(cause, f'Run "{command}" in its repository.')
+    if needs_pyav(content):
+        yield from _by_pyav(content)
+        return
+    try:
+        streams = streams_of(content)
+        opened = _open(content, streams[0])
+    except Exception as error:
+        if not UNSUPPORTED.search(_reason(error)):
+            raise
+        yield from _by_pyav(content, error)
+        return
+    begin = 0
+    for stream in streams:
+        with opened if stream is streams[0] else _open(content, stream) as file:
+            seeks = len(streams) == 1 and file.format not in SEEK_MISSES
+            n_samples = 0
+            for at, samples in _read(file, content, stream, start if seeks else 0.0):
+                yield begin + at, samples, float(file.samplerate)
+                n_samples = at + len(samples)
+            _check_end(file, stream, n_samples, begin)
+            begin += n_samples
 
 
 def seconds_of(content: Encoded) -> float:
@@ -116,15 +119,21 @@ def seconds_of(content: Encoded) -> float:
     Exception
         If the file cannot be read.
     """
-    if needs_pyav(content):
-        return container_seconds(content)
     seconds = 0.0
-    for stream in streams_of(content):
-        with _open(content, stream) as file:
-            n_samples = _n_stated(file, stream)
-            if n_samples is None:
-                n_samples = sum(len(samples) for _, samples in _read(file, content, stream, 0.0))
-            seconds += n_samples / file.samplerate
+    try:
+        if needs_pyav(content):
+            return container_seconds(content)
+        for stream in streams_of(content):
+            with _open(content, stream) as file:
+                n_samples = _n_stated(file, stream)
+                if n_samples is None:
+                    blocks = _read(file, content, stream, 0.0)
+                    n_samples = sum(len(samples) for _, samples in blocks)
+                seconds += n_samples / file.samplerate
+    except Exception as error:
+        if UNSUPPORTED.search(_reason(error)):
+            return container_seconds(content)
+        raise
     return seconds
 
 

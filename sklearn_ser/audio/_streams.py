@@ -88,8 +88,11 @@ def streams_of(content: Encoded) -> list[Stream]:
     if head.startswith(b"caff"):
         return _caf(content, begin)
     if begin or _is_sync(head):
-        return _mpeg(content, begin, len(content)) or [Stream(begin, len(content), times=ESTIMATE)]
-    return [Stream(0, len(content))]
+        if streams := _mpeg(content, begin, len(content)):
+            return streams
+        if _is_sync(head):  # of a "free" bit rate, or not a whole frame
+            return [Stream(begin, len(content), times=ESTIMATE)]
+    return [Stream(begin, len(content))]
 
 
 def after_tags(content: Encoded) -> int:

@@ -70,11 +70,13 @@ def sound_blocks(content: Encoded) -> Iterator[tuple[Samples, float]]:
     n_samples, rate = 0, 1
     with _opened(content) as container:
         track = _track(container)
-        to_floats = av.AudioResampler(format="fltp")
+        # Packed: of a frame with a plane for each of 8 channels, PyAV reads a ninth.
+        to_floats = av.AudioResampler(format="flt")
         for frame in itertools.chain(container.decode(track), [None]):
             for part in to_floats.resample(frame):
                 n_samples, rate = n_samples + part.samples, part.sample_rate
-                yield np.ascontiguousarray(part.to_ndarray().T), float(rate)
+                samples = np.asarray(part.to_ndarray(), dtype=np.float32)
+                yield samples.reshape(part.samples, -1), float(rate)
         if n_samples == 0:
             raise ValueError("no frame can be decoded")
         seconds = n_samples / rate

@@ -19,6 +19,7 @@ import pytest
 import soundfile
 
 from sklearn_ser import MFCCEmbedder
+from sklearn_ser.audio import ClipError, as_clip, decode, read_blocks
 
 RATE = 16000
 HANGS = 5.0  # seconds
@@ -207,6 +208,28 @@ def test_damaged_files_are_embedded_or_are_clip_errors(files):
     assert failures == []
     assert longest[0] < HANGS
     assert {bad for _, bad in outcomes} == {True, False}
+
+
+def outcome(read, *arguments):
+    """Return the number of samples, or what is wrong."""
+    try:
+        return sum(len(samples) for samples, _ in read(*arguments))
+    except ClipError as error:
+        return f"{error.cause}. {error.cure}"
+
+
+def test_whole_clips_and_blocks_come_to_the_same(files):
+    """But for what only a whole clip can be: silent, too short, not finite, …"""
+    n_read = 0
+    for number in range(1000, 1000 + 6 * len(files)):
+        what, content = damaged(files, number)
+        clip = as_clip({"bytes": content, "path": "a.wav"}, 0)
+        in_blocks = outcome(read_blocks, clip)
+        whole = outcome(lambda *of: [decode(*of)], clip, content)
+        if isinstance(in_blocks, str) or isinstance(whole, int):
+            assert whole == in_blocks, what
+            n_read += isinstance(whole, int)
+    assert n_read > len(files)
 
 
 @pytest.mark.slow

@@ -152,6 +152,13 @@ def test_tags_change_nothing_of_mpeg(kind, tags, words, read):
     np.testing.assert_allclose(tagged, samples, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("format", ["WAV", "AIFF", "AU", "CAF", "SVX", "W64", "OGG", "FLAC", "VOC"])
+def test_an_id3_tag_before_changes_nothing_of_any_format(format, words, read):
+    """Nor is its file taken for MPEG: of a SVX file, libsndfile would never find the end."""
+    content = encode(words, format)
+    np.testing.assert_array_equal(read(id3v2(272) + content), read(content))
+
+
 @pytest.mark.parametrize("tags", TAGS)
 @pytest.mark.parametrize("total", [0, None])
 def test_tags_change_nothing_of_flac(total, tags, words, read):

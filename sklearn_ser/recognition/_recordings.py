@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
+from sklearn_ser._utils._printable import printable
 from sklearn_ser.audio import Clip, ClipError, as_clips, items_of
 from sklearn_ser.recognition._windows import Piece, pieces_of
 
@@ -89,7 +90,7 @@ class _Hearing:
 
     def _blank(self, clip: Clip, piece: Piece) -> Row:
         return {
-            "recording": _printable(
+            "recording": printable(
                 clip.name if not hasattr(clip.source, "suffix") else str(clip.source)
             ),
             "start": piece.start,
@@ -97,13 +98,13 @@ class _Hearing:
             "emotion": None,
             **dict.fromkeys(self.classes.tolist(), np.nan),
             "out_of_domain": np.nan,
-            "note": "" if piece.error is None else _printable(str(piece.error)),
+            "note": "" if piece.error is None else printable(str(piece.error)),
         }
 
     def _fill(self, row: Row, clip: Clip, sound: Any, chance: Any, quantile: float) -> None:
         row["out_of_domain"] = float(quantile)
         if np.isnan(chance).any() or np.isnan(quantile):
-            row["note"] = _printable(str(self._why(clip, sound)))
+            row["note"] = printable(str(self._why(clip, sound)))
         elif self.abstain is not None and quantile > self.abstain:
             row["note"] = "abstained: unlike the speech of training"
         else:
@@ -119,11 +120,6 @@ class _Hearing:
             except ClipError as error:
                 return clip.error(error.cause, error.cure)
         return clip.error("its features are not finite", "Leave it out.")
-
-
-def _printable(text: str) -> str:
-    """Return text that every file and terminal can take: paths may hold any bytes."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def clone_fitted(recognizer: Any) -> Any:

@@ -119,7 +119,9 @@ def flip(rng, content, other):
 def overwrite_header(rng, content, other):
     width = int(rng.choice([1, 2, 4, 8]))
     at = int(rng.integers(min(len(content), 200)))
+    negative = 256**width - int(rng.integers(1, 65))  # such sizes make parsers go back
     values = [bytes(width), b"\xff" * width, b"\x7f" + b"\xff" * (width - 1), rng.bytes(width)]
+    values += [negative.to_bytes(width, order) for order in ("big", "little")]
     content[at : at + width] = values[rng.integers(len(values))]
     return content
 
@@ -208,6 +210,18 @@ def test_damaged_files_are_embedded_or_are_clip_errors(files):
     assert failures == []
     assert longest[0] < HANGS
     assert {bad for _, bad in outcomes} == {True, False}
+
+
+@pytest.mark.parametrize("size", range(-64, 0, 4))
+def test_a_header_that_goes_round_in_circles_ends(size, files):
+    """libsndfile follows the chunks of SVX files by their sizes, negative ones too."""
+    content = files["SVX PCM_16"]
+    at = content.index(b"ANNO") + 4
+    content = content[:at] + struct.pack(">i", size) + content[at + 4 :]
+    begin = time.perf_counter()
+    embedded = MFCCEmbedder(on_error="nan", cache=None).fit_transform([{"bytes": content}])
+    assert time.perf_counter() - begin < HANGS
+    assert np.isnan(embedded).all()
 
 
 def outcome(read, *arguments):

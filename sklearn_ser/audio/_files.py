@@ -203,7 +203,12 @@ def _reason(error: Exception) -> str:
 
 
 def _open(content: Encoded, stream: Stream) -> Any:
-    return _forward()(View(content, stream))
+    view = View(content, stream)
+    try:
+        return _forward()(view)
+    finally:
+        if view.is_endless:
+            raise ValueError("its header has no end")
 
 
 @functools.cache

@@ -31,6 +31,7 @@ MPEG_IN_WAV = (0x50, 0x55)
 WAV_CODECS = frozenset([1, 2, 3, 6, 7, 0x11, 0x31, 0x38, 0x40, *MPEG_IN_WAV, 0xFFFE])
 AU_CODECS = frozenset([1, 2, 3, 4, 5, 6, 7, 23, 25, 26, 27])
 UNKNOWN_SIZE = b"\xff\xff\xff\xff"
+N_CALLS = 100_000  # and one for each byte
 ID3V1_SIZE = 128  # bytes, at the end of a file, which MPEG decoders look at
 INFO = (b"Xing", b"Info")
 ID3, APE, LYRICS = b"ID3", b"APETAGEX", b"LYRICSBEGIN"
@@ -382,12 +383,22 @@ def _tag(content: Encoded, at: int) -> int:
 
 
 class View(io.RawIOBase):
-    """A stream as a file, for decoders that seek, and in damaged files to before their start."""
+    """A stream as a file, for decoders that seek, and in damaged files to before their start.
+
+    Headers may even make libsndfile go round in circles, between chunks of a negative size. So
+    after many more calls than reading takes, the file is at its end, and `is_endless` is true.
+    """
 
     def __init__(self, content: Encoded, stream: Stream) -> None:
         self._content, self._stream, self._at = content, stream, 0
         self._n_bytes = stream.end - stream.begin
         self._n_believed = self._n_bytes * stream.times
+        self._n_calls_left = N_CALLS + self._n_bytes
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether a decoder called more often than any has to."""
+        return self._n_calls_left < 0
 
     def readable(self) -> bool:
         """Tell that it can be read."""
@@ -399,7 +410,8 @@ class View(io.RawIOBase):
 
     def tell(self) -> int:
         """Return the place from which it is read, in bytes."""
-        return self._at
+        self._n_calls_left -= 1
+        return self._n_believed if self.is_endless else self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Set and return that place; one before the start is ignored."""
@@ -410,6 +422,9 @@ class View(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Read until the buffer is full, or to the end; return the number of bytes."""
+        self._n_calls_left -= 1
+        if self.is_endless:
+            return 0
         begin, end = self._stream.begin + self._at, self._stream.end
         found = self._content[begin : max(begin, min(begin + len(buffer), end))]
         if not found and self._at >= self._n_believed - ID3V1_SIZE and self._stream.times > 1:

@@ -194,9 +194,9 @@ def public_estimators():
     for module in pkgutil.walk_packages(sklearn_ser.__path__, "sklearn_ser."):
         if not any(part.startswith("_") for part in module.name.split(".")):
             here = importlib.import_module(module.name)
-            found |= {getattr(here, name) for name in getattr(here, "__all__", ())}
-    classes = [one for one in found if inspect.isclass(one) and issubclass(one, BaseEstimator)]
-    return {cls for cls in classes if not inspect.isabstract(cls)}
+            public = [getattr(here, name) for name in getattr(here, "__all__", ())]
+            found |= {one for one in public if inspect.isclass(one)}
+    return {cls for cls in found if issubclass(cls, BaseEstimator) and not inspect.isabstract(cls)}
 
 
 def test_every_public_estimator_is_checked():

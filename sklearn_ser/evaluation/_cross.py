@@ -133,7 +133,7 @@ class CrossComparison:
                 f"there are features {sorted(set(frame['features']))} and alignments {known}."
             )
         mean = between.groupby(["features", "layer"], dropna=False)["uar"].mean()
-        best_features, best_layer = mean.idxmax()
+        best_features, best_layer = mean.index[int(mean.to_numpy().argmax())]
         chosen &= frame["features"] == best_features
         chosen &= frame["layer"].isna() if pd.isna(best_layer) else frame["layer"] == best_layer
         return frame[chosen]

@@ -104,7 +104,9 @@ def load_recognizer(
                 "it, name these classes as trusted."
             )
         if unneeded := [name for name in trusted if name not in found]:
-            raise ValueError(f"{path} holds no {', '.join(unneeded)}: trusting it has no effect.")
+            raise ValueError(
+                f"nothing in {path} has to be trusted under the names {unneeded}: leave them out."
+            )
         held = skops.load(path, trusted=list(found))
         recognizer, card = held["recognizer"], json.loads(held["card"])
     except (OSError, ValueError, ImportError):

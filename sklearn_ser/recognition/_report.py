@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from sklearn_ser.evaluation._fits import POOLED
@@ -35,12 +36,12 @@ def print_rows(rows: Any) -> None:
         known = isinstance(row["emotion"], str)
         seconds = (row["start"], row["end"])
         table.add_row(
-            Path(row["recording"]).name,
+            escape(Path(row["recording"]).name),
             "–".join("" if pd.isna(second) else f"{second:.1f}" for second in seconds),
             row["emotion"] if known else "",
             f"{row[row['emotion']]:.2f}" if known else "",
             "" if np.isnan(row["out_of_domain"]) else f"{row['out_of_domain']:.2f}",
-            row["note"],
+            escape(row["note"]),
         )
     Console().print(table)
 

@@ -168,8 +168,7 @@ def test_a_recognizer_with_a_head_in_a_pipeline_is_written_and_read(tmp_path):
     recognizer = EmotionRecognizer(FunctionTransformer(), head, detector=detector)
     recognizer.fit(corpus().X, Y, SPEAKERS)
     save_recognizer(recognizer, tmp_path / "r.skops")
-    trusted = ["sklearn.preprocessing._function_transformer.FunctionTransformer"]
-    loaded = load_recognizer(tmp_path / "r.skops", trusted=trusted)
+    loaded = load_recognizer(tmp_path / "r.skops")
     expected = recognizer.predict_proba(corpus().X)
     np.testing.assert_array_equal(loaded.predict_proba(corpus().X), expected)
 

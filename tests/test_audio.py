@@ -204,10 +204,16 @@ def test_numbers_of_arrow_are_numbers():
         MFCCEmbedder(cache=None).fit(pa.array([0.5, 0.25]))
 
 
-ONE_CLIP = ["clip.wav", {"path": "clip.wav"}, (np.ones(9), RATE), (RATE, np.ones(9)), io.BytesIO()]
+ONE_CLIP = {
+    "path": "clip.wav",
+    "dict": {"path": "clip.wav"},
+    "pair": (np.ones(9), RATE),
+    "reversed pair": (RATE, np.ones(9)),
+    "open file": io.BytesIO(),
+}
 
 
-@pytest.mark.parametrize("X", ONE_CLIP, ids=repr)
+@pytest.mark.parametrize("X", ONE_CLIP.values(), ids=ONE_CLIP)
 def test_one_clip_is_not_a_collection(X):
     with pytest.raises(ValueError, match="Wrap it in a list"):
         MFCCEmbedder(cache=None).fit(X)

@@ -49,9 +49,16 @@ class Counter:
 class Ours(SSLEmbedder):
     """An SSLEmbedder that counts its forward passes."""
 
-    def _heard(self, clip, content):
-        Counter.n += 1
-        return super()._heard(clip, content)
+    def _extractor(self):
+        extractor = super()._extractor()
+        compute = extractor.compute
+
+        def counted(items):
+            Counter.n += len(items)
+            return compute(items)
+
+        extractor.compute = counted
+        return extractor
 
 
 class Theirs(TransformerMixin, BaseEstimator):

@@ -1,13 +1,16 @@
 import io
 import os
 import struct
+import tempfile
 import warnings
+import zipfile
 from pathlib import Path
 
 import librosa
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 import soundfile
 
@@ -52,6 +55,21 @@ def object_array(items):
     return array
 
 
+def written(file, waveform):
+    file.write(encode(waveform))
+    return file
+
+
+def opened_temporary():
+    return tempfile.TemporaryFile()
+
+
+def in_archive(folder, waveform):
+    with zipfile.ZipFile(folder / "a.zip", "w") as archive:
+        archive.writestr("a.wav", encode(waveform))
+    return zipfile.ZipFile(folder / "a.zip").open("a.wav")
+
+
 CLIPS = {
     "str": lambda w, folder: str(stored(folder, encode(w))),
     "Path": lambda w, folder: stored(folder, encode(w)),
@@ -71,6 +89,14 @@ CLIPS = {
     "pair with NumPy's rate": lambda w, folder: (w, np.int64(RATE)),
     "dict with array": lambda w, folder: {"array": w, "sampling_rate": RATE, "path": None},
     "dict with bytes": lambda w, folder: {"bytes": encode(w), "path": "a.wav"},
+    "rate first, as SciPy gives it": lambda w, folder: (RATE, (w * 2**15).astype(np.int16)),
+    "rate first, in a list": lambda w, folder: [RATE, w.tolist()],
+    "file in memory": lambda w, folder: io.BytesIO(encode(w)),
+    "file in memory, just written": lambda w, folder: written(io.BytesIO(), w),
+    "open file": lambda w, folder: stored(folder, encode(w)).open("rb", buffering=0),
+    "temporary file": lambda w, folder: written(opened_temporary(), w),
+    "file in an archive": lambda w, folder: in_archive(folder, w),
+    "row of a dataset": lambda w, folder: {"audio": {"bytes": encode(w), "path": None}},
     "dict with path": lambda w, folder: {"bytes": None, "path": str(stored(folder, encode(w)))},
 }
 
@@ -84,6 +110,8 @@ def test_every_kind_of_clip_gives_the_same_features(kind, speech, tmp_path):
     np.testing.assert_allclose(embedded[0], mfcc_by_librosa(waveform), rtol=1e-4, atol=1e-3)
     reference = MFCCEmbedder(cache=None).transform([(waveform, RATE)])
     np.testing.assert_array_equal(embedded, reference)
+    if hasattr(clip, "close"):
+        clip.close()
 
 
 COLLECTIONS = {
@@ -134,7 +162,58 @@ def test_the_trap_of_object_arrays_is_real(speech):
     assert np.array([speech(0), speech(1)], dtype=object).ndim == 2
 
 
-@pytest.mark.parametrize("X", ["clip.wav", {"path": "clip.wav"}, (np.ones(9), RATE)], ids=repr)
+def opened(path):
+    return open(path, "rb")
+
+
+COLUMNS_OF_PATHS = {
+    "StringDType": lambda paths: np.array(paths, dtype=np.dtypes.StringDType()),
+    "StringDType, one column": lambda paths: np.array(paths, np.dtypes.StringDType())[:, None],
+    "pandas Index": pd.Index,
+    "pandas Categorical": pd.Categorical,
+    "pandas strings": lambda paths: pd.array(paths, dtype="string"),
+    "pandas strings of Arrow": lambda paths: pd.Series(paths, dtype="string[pyarrow]").array,
+    "Arrow": lambda paths: pa.array(paths),
+    "Arrow in chunks": lambda paths: pa.chunked_array([paths[:1], paths[1:]]),
+    "Arrow dictionary": lambda paths: pa.array(paths).dictionary_encode(),
+    "Arrow table": lambda paths: pa.table({"clip": paths}),
+    "Arrow table of segments": lambda paths: pa.table({"path": paths, "start": [0.0, None, 0.0]}),
+    "Arrow batch": lambda paths: pa.record_batch({"clip": paths}),
+    "Arrow in a frame": lambda paths: pd.DataFrame(
+        {"clip": paths}, dtype=pd.ArrowDtype(pa.string())
+    ),
+    "files": lambda paths: [io.BytesIO(Path(path).read_bytes()) for path in paths],
+    "array of files": lambda paths: object_array([opened(path) for path in paths]),
+}
+
+
+@pytest.mark.parametrize("kind", COLUMNS_OF_PATHS)
+def test_every_column_of_paths_gives_the_same_features(kind, speech, tmp_path):
+    paths = [str(stored(tmp_path, encode(speech(i)), f"{i}.wav")) for i in range(3)]
+    expected = MFCCEmbedder(cache=None).transform(paths)
+    X = COLUMNS_OF_PATHS[kind](paths)
+    for _ in range(2):  # a file is not used up
+        np.testing.assert_array_equal(MFCCEmbedder(cache=None).fit_transform(X), expected)
+    if "files" in kind:
+        for file in X:
+            file.close()
+
+
+def test_numbers_of_arrow_are_numbers():
+    with pytest.raises(ValueError, match="Expected 2D array, got 1D array"):
+        MFCCEmbedder(cache=None).fit(pa.array([0.5, 0.25]))
+
+
+ONE_CLIP = {
+    "path": "clip.wav",
+    "dict": {"path": "clip.wav"},
+    "pair": (np.ones(9), RATE),
+    "reversed pair": (RATE, np.ones(9)),
+    "open file": io.BytesIO(),
+}
+
+
+@pytest.mark.parametrize("X", ONE_CLIP.values(), ids=ONE_CLIP)
 def test_one_clip_is_not_a_collection(X):
     with pytest.raises(ValueError, match="Wrap it in a list"):
         MFCCEmbedder(cache=None).fit(X)
@@ -351,6 +430,32 @@ BAD_FILES = {
         DAMAGED,
         COPY,
     ),
+    "annex": (
+        lambda w: b"/annex/objects/SHA256E-s48000--4d7a4d7a.wav\n",
+        "not audio, a git-annex pointer (44 bytes)",
+        'Run "git annex get"',
+    ),
+    "wav of an unknown codec": (
+        lambda w: encode(w).replace(struct.pack("<HH", 1, 1), struct.pack("<HH", 0x0270, 1), 1),
+        "its codec is not one that can be decoded",
+        "Convert it to wav or flac, for example with ffmpeg; PyAV",
+    ),
+    "au of an unknown codec": (
+        lambda w: encode(w, format="AU").replace(struct.pack(">I", 3), struct.pack(">I", 99), 1),
+        "its codec is not one that can be decoded",
+        "Convert it",
+    ),
+    "wav whose channels cancel out": (
+        lambda w: encode(np.column_stack([w, -w])),
+        "its 2 channels cancel out: their mean is silent, but they are not",
+        'Choose one of them: {"path": …, "channel": 0}',
+    ),
+    "wav of two silent channels": (lambda w: encode(np.zeros((6400, 2))), "silent, its", LEAVE_OUT),
+    "wav at 1 Hz": (
+        lambda w: encode(w, rate=1),
+        "its sampling rate is 1 Hz, and no speech is sampled at less than 1000",
+        "Correct its header",
+    ),
     "wav without frames": (lambda w: encode(w[:0]), "holds no samples", "Record or export"),
     "wav with NaN": (
         lambda w: encode(changed(w, [3, 9], np.nan), subtype="FLOAT"),
@@ -366,6 +471,14 @@ BAD_FILES = {
     "silent wav": (lambda w: encode(w * 0), "silent, its 6400 samples", LEAVE_OUT),
     "silent flac": (lambda w: encode(w * 0, format="FLAC"), "silent", LEAVE_OUT),
 }
+
+
+def closed_file(waveform):
+    file = io.BytesIO(encode(waveform))
+    file.close()
+    return file
+
+
 # What the clip is: the value from a waveform, its name, the cause in its error, and the cure.
 NUMBERED = "Give a positive number of Hz"
 BAD_VALUES = {
@@ -493,9 +606,42 @@ BAD_VALUES = {
     "dict of Nones": (
         lambda w: {"path": None, "bytes": None},
         "audio value",
-        "only ['bytes', 'path']",
-        'Pass {"array"',
+        "it has no audio: in its dict, bytes and path are None",
+        "Leave it out",
     ),
+    "dict whose array is None": (
+        lambda w: {"array": None, "sampling_rate": RATE, "path": None},
+        "audio value",
+        "it has no audio: in its dict, array and path are None",
+        "Leave it out",
+    ),
+    "row whose audio is None": (
+        lambda w: {"audio": None, "emotion": "joy"},
+        "audio value",
+        "it has no audio: in its dict, audio is None",
+        "Leave it out",
+    ),
+    "file in text mode": (
+        lambda w: io.StringIO("a"),
+        "StringIO",
+        "an open file that gives str, not bytes",
+        'Open it in binary mode, with open(path, "rb")',
+    ),
+    "closed file": (
+        closed_file,
+        "BytesIO",
+        "an open file that cannot be read (ValueError: I/O operation on closed file",
+        "Pass its path",
+    ),
+    "rate and 2-D samples": (
+        lambda w: (RATE, np.stack([w, w], axis=1)),
+        "waveform",
+        "must be 1-D, got shape (6400, 2)",
+        "Average its channels",
+    ),
+    "rate 1": (lambda w: (w, 1), "waveform", "its sampling rate is 1 Hz", "Correct its header"),
+    "rate 2 MHz": (lambda w: (w, 2e6), "waveform", "rate is 2e+06 Hz", "Correct its header"),
+    "rate beyond floats": (lambda w: (w, 10**400), "waveform", "rate is 1000", NUMBERED),
     "dict without rate": (
         lambda w: {"array": w, "path": "x/a.wav"},
         "a.wav",
@@ -676,3 +822,69 @@ def test_a_collection_of_paths_follows_its_files(speech, tmp_path, monkeypatch):
     stored(other, encode(speech(9)), "1.wav")
     monkeypatch.chdir(other)
     assert (MFCCEmbedder(cache=None).transform(["1.wav"]) != relative).any()
+
+
+LINKS = {
+    "../.git/annex/objects/Xq/0z/SHA256E-s48000--4d7a.wav/SHA256E-s48000--4d7a.wav": (
+        "is a git-annex link, and its content is not here",
+        'Run "git annex get"',
+    ),
+    "elsewhere.wav": ("is a link to elsewhere.wav, which does not exist", "Restore the file"),
+}
+
+
+@pytest.mark.parametrize("on_error", ["raise", "warn", "nan"])
+@pytest.mark.parametrize("target", LINKS)
+def test_link_whose_target_is_missing(target, on_error, speech, tmp_path):
+    path = tmp_path / "a.wav"
+    path.symlink_to(target)
+    cause, cure = LINKS[target]
+    check_bad_clip(path, "a.wav", cause, cure, on_error, [speech(1), speech(2)], None)
+
+
+# What a decoder may raise, and what is said of it.
+RAISED = {
+    MemoryError("4 TiB"): "too long for the memory that there is",
+    ValueError("array is too big"): "truncated or damaged (array is too big)",
+    OverflowError("int too big"): "truncated or damaged (OverflowError: int too big)",
+    TypeError("no int"): "truncated or damaged (TypeError: no int)",
+    RuntimeError("x"): "truncated or damaged (RuntimeError: x)",
+    OSError(5, "I/O"): "truncated or damaged (OSError: [Errno 5] I/O)",
+    KeyError("x"): "truncated or damaged (KeyError: 'x')",
+    AssertionError(): "truncated or damaged (AssertionError: )",
+    UnicodeDecodeError("utf-8", b"\xff", 0, 1, "start"): "truncated or damaged ('utf-8' codec",
+}
+
+
+@pytest.mark.parametrize("on_error", ["raise", "warn", "nan"])
+@pytest.mark.parametrize("step", ["open", "read", "track", "PyAV"])
+@pytest.mark.parametrize("error", RAISED, ids=repr)
+def test_whatever_a_decoder_raises_is_a_clip_error(error, step, on_error, speech, monkeypatch):
+    content = encode(speech())
+
+    def fail(self, *args, **kwargs):
+        raise error
+
+    if step == "PyAV":
+        monkeypatch.setattr(pytest.importorskip("av"), "open", fail)
+        content = b"\0\0\0\x20ftypisom" + content
+    elif step == "track":
+        monkeypatch.setattr(soundfile.SoundFile, "samplerate", property(fail))
+    else:
+        name = {"open": "__init__", "read": "read"}[step]
+        monkeypatch.setattr(soundfile.SoundFile, name, fail)
+    value = {"bytes": content, "path": "a.wav"}
+    waveforms = [speech(1), speech(2)]
+    check_bad_clip(value, "a.wav", RAISED[error], "", on_error, waveforms, None)
+
+
+def test_memory_that_resampling_lacks_is_a_clip_error(speech, monkeypatch):
+    import soxr
+
+    def fail(*args, **kwargs):
+        raise MemoryError
+
+    monkeypatch.setattr(soxr, "resample", fail)
+    value = (speech(rate=48000), 48000)
+    cause = "too long for the memory that there is"
+    check_bad_clip(value, "waveform", cause, "segments", "nan", [speech(1), speech(2)], None)

@@ -48,8 +48,8 @@ WITHOUT_EFFECT = [  # the arguments, of which the last option is refused, and wh
     ("audit --no-audio --jobs 2", "--jobs has no effect with --no-audio"),
     ("predict m.skops a.wav --window none --hop 1", "--hop has no effect with --window none"),
     ("predict m.skops a.wav --window none --timeline D", "--timeline has no effect with --window"),
-    ("predict TRAINED FOLDER --trust my.Class", "holds no my.Class: trusting it has no effect"),
-    ("card TRAINED --trust my.Class", "holds no my.Class: trusting it has no effect"),
+    ("predict TRAINED FOLDER --trust my.Class", "has to be trusted under the names ['my.Class']"),
+    ("card TRAINED --trust my.Class", "has to be trusted under the names ['my.Class']"),
     ("cache --cache nowhere", "no such folder: nowhere"),
 ]
 # Of features that lack them: these are set on embedders, which say so.

@@ -38,6 +38,8 @@ def waveform(value):
         ({"end": 0.25}, slice(0, RATE // 4)),
         ({"start": 2.0, "end": 3.05}, slice(2 * RATE, None)),  # tables round
         ({"start": float("nan"), "end": None}, slice(None)),  # a table's hole
+        ({"start": pd.NA, "end": pd.NA}, slice(None)),
+        ({"start": 1, "end": pd.NaT}, slice(RATE, None)),
     ],
 )
 @pytest.mark.parametrize("channel", [None, 0, 1])
@@ -109,6 +111,8 @@ def test_segments_of_one_file_have_records_of_their_own(path):
         ({"end": 3.4}, r"segment \(0 s to 3.4 s\) is not inside"),
         ({"start": -1}, "its start is -1, not seconds from 0 on"),
         ({"end": float("inf")}, "its end is inf, not seconds"),
+        ({"start": 1e300}, "its start is 1e.300, not seconds"),
+        ({"end": 10**400}, "its end is 1000.*, not seconds"),
         ({"start": 2, "end": 1}, "ends at 1 s, before it starts at 2 s"),
         ({"start": "1"}, "its start is '1'"),
         ({"channel": 2}, r"has 2 channel\(s\), so none with the number 2"),
@@ -118,3 +122,25 @@ def test_segments_of_one_file_have_records_of_their_own(path):
 def test_what_is_no_segment(path, segment, message):
     with pytest.raises(ClipError, match=message):
         waveform({"path": path, **segment})
+
+
+@pytest.mark.parametrize("missing", [pd.NA, None, float("nan")])
+def test_a_table_of_segments_may_have_holes(path, missing):
+    integers, numbers = ("Int64", "Float64") if missing is pd.NA else (object, object)
+    table = pd.DataFrame(
+        {
+            "path": [path] * 3,
+            "start": pd.array([missing, 1.0, missing], dtype=numbers),
+            "end": pd.array([missing, 2.0, 1.0], dtype=numbers),
+            "channel": pd.array([missing, 1, 0], dtype=integers),
+        }
+    )
+    samples, _ = soundfile.read(path, dtype="float32")
+    parts = [samples.mean(axis=1), samples[RATE : 2 * RATE, 1], samples[:RATE, 0]]
+    embedder = MFCCEmbedder(cache=None)
+    np.testing.assert_allclose(
+        embedder.fit_transform(table),
+        embedder.fit_transform([(part, RATE) for part in parts]),
+        rtol=1e-3,
+        atol=1e-3,
+    )

@@ -1,6 +1,7 @@
 """The sound of video files, which libsndfile cannot read."""
 
 import io
+import struct
 import sys
 
 import av
@@ -46,6 +47,59 @@ def test_sound_of_a_container(format, codec, n_channels, tmp_path):
     assert abs(spectrum.argmax() * RATE / len(middle) - 440) < 5
     assert np.abs(middle).max() == pytest.approx(0.5, abs=0.05)
     assert MFCCEmbedder(cache=None).fit_transform([path]).shape[0] == 1
+
+
+@pytest.mark.parametrize("codec", ["pcm_f32le", "pcm_s16le", "aac"])
+@pytest.mark.parametrize("layout", ["mono", "stereo", "5.1", "7.1"])
+def test_every_channel_of_a_container_is_read(layout, codec):
+    file = io.BytesIO()
+    n_channels = av.AudioLayout(layout).nb_channels
+    loudness = np.linspace(0.1, 0.9, n_channels, dtype=np.float32)[:, None]
+    with av.open(file, "w", format="matroska") as container:
+        track = container.add_stream(codec, rate=RATE, layout=layout)
+        packed = (loudness * WAVEFORM).T.reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(packed, "flt", layout)
+        frame.sample_rate = RATE
+        resampler = av.AudioResampler(track.format, track.layout, RATE, track.frame_size or None)
+        for part in [*resampler.resample(frame), *resampler.resample(None)]:
+            container.mux(track.encode(part))
+        container.mux(track.encode(None))
+    for channel in range(n_channels):
+        clip = as_clip({"bytes": file.getvalue(), "channel": channel}, 0)
+        waveform = clip.waveform(clip.read(), RATE)[RATE // 4 : RATE // 2]
+        peak = 0.5 * loudness[channel, 0]
+        low_pass = codec == "aac" and layout in ("5.1", "7.1") and channel == 3  # only bass
+        if not low_pass:
+            assert np.abs(waveform).max() == pytest.approx(peak, rel=0.1)
+
+
+def with_index_first(content):
+    """Return an MP4 file whose index is before its data, as for streaming."""
+    at, boxes = 0, {}
+    while at < len(content):
+        size = struct.unpack(">I", content[at : at + 4])[0]
+        boxes[content[at + 4 : at + 8]] = content[at : at + size]
+        at += size
+    index = boxes.pop(b"moov")
+    at = index.index(b"stco") + 8
+    (n_chunks,) = struct.unpack(">I", index[at : at + 4])
+    places = np.frombuffer(index, ">u4", n_chunks, at + 4) + len(index)
+    index = index[: at + 4] + places.astype(">u4").tobytes() + index[at + 4 + 4 * n_chunks :]
+    return boxes.pop(b"ftyp") + index + b"".join(boxes.values())
+
+
+@pytest.mark.parametrize(
+    ("format", "codec", "detail"),
+    [
+        ("mp4", "aac", "Invalid data"),
+        ("mov", "pcm_s16le", r"0\.[56] s could be decoded, of 1\.0 s"),
+    ],
+)
+def test_a_film_that_was_cut_is_truncated(format, codec, detail):
+    content = with_index_first(encode(format, codec))
+    assert MFCCEmbedder(cache=None).fit_transform([{"bytes": content}]).shape[0] == 1
+    with pytest.raises(ClipError, match=rf"truncated or damaged \(.*{detail}"):
+        MFCCEmbedder(cache=None).fit_transform([{"bytes": content[: len(content) * 6 // 10]}])
 
 
 def test_damaged_container():

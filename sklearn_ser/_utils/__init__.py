@@ -11,7 +11,9 @@ from sklearn_ser._utils._labels import (
     most_probable,
     refuse_missing,
 )
+from sklearn_ser._utils._printable import printable
 from sklearn_ser._utils._progress import Progress
+from sklearn_ser._utils._settings import default_settings
 
 __all__ = [
     "Progress",
@@ -21,7 +23,9 @@ __all__ = [
     "as_speakers",
     "check_lengths",
     "composed",
+    "default_settings",
     "is_missing",
     "most_probable",
+    "printable",
     "refuse_missing",
 ]

@@ -5,9 +5,8 @@ A clip is a path, a 1-D waveform, a ``(waveform, rate)`` pair, an audio value of
 :class:`ClipError` that names the clip, the cause and the cure.
 """
 
-from sklearn_ser.audio._blocks import read_blocks
 from sklearn_ser.audio._clip import Clip
-from sklearn_ser.audio._decoding import decode
+from sklearn_ser.audio._decoding import decode, read_blocks
 from sklearn_ser.audio._errors import ClipError
 from sklearn_ser.audio._inputs import as_clip, as_clips, is_numeric_batch, items_of
 from sklearn_ser.audio._segments import SEGMENT_FIELDS

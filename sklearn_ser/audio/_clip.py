@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from sklearn_ser.audio._decoding import Waveform, decode
 from sklearn_ser.audio._errors import ClipError
+from sklearn_ser.audio._files import TOO_LONG, encoded, seconds_of
 from sklearn_ser.audio._segments import WHOLE, Segment
 
 __all__ = ["Clip", "content_digest"]
@@ -64,34 +66,54 @@ class Clip:
             raise self.source
         if not isinstance(self.source, Path):
             return self.source
-        try:
+        with self.reading():
             return self.source.read_bytes()
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Turn what operating systems raise into the error that names this clip."""
+        path = os.fspath(self.source) if isinstance(self.source, Path) else self.name
+        try:
+            yield
+        except ClipError:
+            raise
         except FileNotFoundError:
-            cure = f"Check the path; a relative one starts at {os.getcwd()}."
-            raise self.error(f"no such file: {self.source}", cure) from None
+            raise self._missing(path) from None
         except IsADirectoryError:
-            raise self.error(f"{self.source} is a folder", "Pass the audio files in it.") from None
+            raise self.error(f"{path} is a folder", "Pass the audio files in it.") from None
         except (OSError, ValueError) as error:  # a ValueError: the path holds a null character
-            reason = getattr(error, "strerror", None) or error
-            cause = f"{self.source} cannot be read ({reason})"
+            cause = f"{path} cannot be read ({getattr(error, 'strerror', None) or error})"
             raise self.error(cause, "Check its permissions and its disk.") from None
 
+    def _missing(self, path: str) -> ClipError:
+        if os.path.islink(path):
+            target = os.readlink(path)
+            cause = f"{path} is a link to {target}, which does not exist"
+            if "/annex/objects/" in target.replace(os.sep, "/"):
+                return self.error(
+                    f"{path} is a git-annex link, and its content is not here",
+                    'Run "git annex get" (or "datalad get") in its repository.',
+                )
+            return self.error(cause, "Restore the file that it links to.")
+        cure = f"Check the path; a relative one starts at {os.getcwd()}."
+        return self.error(f"no such file: {path}", cure)
+
     def seconds(self) -> float:
-        """Return how long the clip is, by its header; 0 if that cannot be told."""
-        seconds = self._recording_seconds()
+        """Return how long the clip is; 0 if that cannot be told."""
+        try:
+            seconds = self._recording_seconds()
+        except Exception:  # it is only told on the way; what is wrong is said by who reads it
+            return 0.0
         end = seconds if self.segment.end is None else min(self.segment.end, seconds)
         return max(0.0, end - self.segment.start)
 
     def _recording_seconds(self) -> float:
         if isinstance(self.source, np.ndarray):
             return len(self.source) / self.rate if self.rate else 0.0
-        import soundfile
-
-        try:
-            content = io.BytesIO(self.source) if isinstance(self.source, bytes) else self.source
-            return float(soundfile.info(content).duration)
-        except Exception:  # it is only told on the way; what is wrong is said by who reads it
-            return 0.0
+        if isinstance(self.source, Path):
+            with encoded(self.source) as content:
+                return seconds_of(content)
+        return seconds_of(self.source) if isinstance(self.source, bytes) else 0.0
 
     def digest(self) -> str:
         """Return the hash of the clip's content, without reading an unchanged file twice."""
@@ -152,7 +174,10 @@ class Clip:
         if own_rate != rate:
             import soxr
 
-            samples = soxr.resample(samples, own_rate, rate, quality="HQ")
+            try:
+                samples = soxr.resample(samples, own_rate, rate, quality="HQ")
+            except MemoryError:
+                raise self.error(*TOO_LONG) from None
         min_samples = max(min_samples, 2)
         if len(samples) < min_samples:
             raise self.error(

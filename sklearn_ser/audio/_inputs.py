@@ -19,6 +19,8 @@ from sklearn_ser.audio._segments import SEGMENT_FIELDS, WHOLE, as_segment
 
 __all__ = ["as_clip", "as_clips", "is_numeric_batch", "items_of"]
 
+TEXT_OR_OBJECTS = "OUST"  # kinds of NumPy's dtypes that may hold clips
+FASTEST = 1e15  # Hz: no number, but what somebody may take for one
 _MANY = 1 << 12  # clips: collections of more are not remembered
 
 
@@ -42,10 +44,11 @@ def as_clip(value: Any, position: int, waveform_rate: float | None = None) -> Cl
 
     Parameters
     ----------
-    value : str, Path, ndarray, (ndarray, rate) pair or dict
-        A path; a 1-D waveform; a waveform with its sampling rate in Hz; or a dict with
-        ``array`` and ``sampling_rate``, with ``bytes``, or with ``path``, and for a segment of
-        that with ``start`` and ``end`` in seconds and ``channel``.
+    value : str, Path, ndarray, (ndarray, rate) pair, dict, bytes or binary file
+        A path; a 1-D waveform; a waveform with its sampling rate in Hz, in either order; a dict
+        with ``array`` and ``sampling_rate``, with ``bytes``, or with ``path``, and for a segment of
+        that with ``start`` and ``end`` in seconds and ``channel``; or an encoded file's content, or
+        such a file open in binary mode, which is read from its start.
     position : int
         Index of the clip in its collection.
     waveform_rate : float or None
@@ -62,13 +65,10 @@ def as_clip(value: Any, position: int, waveform_rate: float | None = None) -> Cl
         return Clip(position, "bytes", bytes(value))
     if isinstance(value, Mapping):
         return _from_mapping(value, position)
-    if (
-        isinstance(value, Sequence)
-        and len(value) == 2
-        and np.ndim(value[1]) == 0
-        and _is_waveform(value[0])
-    ):
-        return _from_samples(value[0], value[1], position)
+    if callable(getattr(value, "read", None)):
+        return _from_file(value, position)
+    if pair := _pair(value):
+        return _from_samples(*pair, position)
     if _is_waveform(value):
         return _from_samples(value, waveform_rate, position)
     return _no_clip(
@@ -89,6 +89,41 @@ def _as_path(text: str) -> tuple[str, Path]:
 
 def _no_clip(position: int, name: str, cause: str, cure: str) -> Clip:
     return Clip(position, name, ClipError(position, name, cause, cure))
+
+
+def _pair(value: Any) -> tuple[Any, Any] | None:
+    """Return the waveform and the rate of a pair; scipy.io.wavfile gives the rate first."""
+    if not isinstance(value, Sequence) or len(value) != 2:
+        return None
+    first, second = value
+    if isinstance(first, Real) and _is_waveform(second) and _ndim(second):
+        return second, first
+    return (first, second) if _ndim(second) == 0 and _is_waveform(first) else None
+
+
+def _ndim(value: Any) -> int:
+    """Return a number of dimensions; it is one for sequences, whatever they hold."""
+    sequence = isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+    return int(getattr(value, "ndim", sequence))
+
+
+def _from_file(file: Any, position: int) -> Clip:
+    name = getattr(file, "name", None)
+    name = os.path.basename(name) if isinstance(name, str) and name else type(file).__name__
+    try:
+        place = file.tell() if file.seekable() else None
+        if place:
+            file.seek(0)
+        content = file.read()
+        if place is not None:
+            file.seek(place)
+    except Exception as error:  # anything may call itself a file
+        cause = f"an open file that cannot be read ({type(error).__name__}: {error})"
+        return _no_clip(position, name, cause, "Pass its path, or its content as bytes.")
+    if not isinstance(content, (bytes, bytearray, memoryview)):
+        cause = f"an open file that gives {type(content).__name__}, not bytes"
+        return _no_clip(position, name, cause, 'Open it in binary mode, with open(path, "rb").')
+    return Clip(position, name, bytes(content))
 
 
 def _is_waveform(value: Any) -> bool:
@@ -112,7 +147,7 @@ def _from_samples(values: Any, rate: Any, position: int, name: str = "waveform")
     elif rate is None:
         cause = "a bare waveform does not tell its sampling rate"
         cure = "Set waveform_rate (in Hz), or pass (waveform, rate) pairs."
-    elif isinstance(rate, bool) or not isinstance(rate, Real) or not 0 < float(rate) < float("inf"):
+    elif isinstance(rate, bool) or not isinstance(rate, Real) or not 0 < rate < FASTEST:  # type: ignore[operator]
         cause, cure = f"its sampling rate is {rate!r}", "Give a positive number of Hz."
     else:
         return Clip(position, name, samples, float(rate))
@@ -142,6 +177,14 @@ def _from_mapping(value: Mapping[str, Any], position: int) -> Clip:
         return _no_clip(position, name, cause, "Pass the content of an audio file as bytes.")
     if path is not None:
         return as_clip(path, position)
+    if value.get("audio") is not None:  # a row of a dataset
+        return as_clip(value["audio"], position)
+    empty = [key for key in ("array", "bytes", "path", "audio") if key in value]
+    if empty:
+        cause = f"it has no audio: in its dict, {' and '.join(empty)} " + (
+            "are None" if len(empty) > 1 else "is None"
+        )
+        return _no_clip(position, name, cause, "Leave it out, or find its audio.")
     return _no_clip(
         position,
         name,
@@ -159,6 +202,7 @@ def is_numeric_batch(X: Any) -> bool:
     """
     if issparse(X):
         return True
+    X = _frame_of(X)
     if hasattr(X, "columns") and hasattr(X, "shape"):
         if "path" in X.columns:
             others = [column for column in X.columns if column not in ("path", *SEGMENT_FIELDS)]
@@ -171,26 +215,39 @@ def is_numeric_batch(X: Any) -> bool:
         return X.shape[1] != 1 or np.asarray(X).dtype.kind in "biufc"
     if hasattr(X, "to_list") and hasattr(X, "dtype"):
         return False
-    if isinstance(X, np.ndarray):
-        return (
-            X.dtype.kind not in "OUS" or (X.ndim == 2 and X.shape[1] != 1) or X.ndim not in (1, 2)
-        )
-    if isinstance(X, (str, bytes, os.PathLike, Mapping)):
+    if isinstance(X, (str, bytes, os.PathLike, Mapping)) or hasattr(X, "read"):
         raise ValueError(f"X is one clip, {X!r:.60}. Wrap it in a list: a collection is expected.")
-    if isinstance(X, Sequence) and len(X) == 2 and isinstance(X[1], Real) and np.ndim(X[0]) == 1:
+    if hasattr(X, "__array__"):
+        try:
+            values = np.asarray(X)
+        except (TypeError, RuntimeError):  # such as a tensor that is not in main memory
+            return True
+        one_column = values.ndim == 1 or (values.ndim == 2 and values.shape[1] == 1)
+        return values.dtype.kind not in TEXT_OR_OBJECTS or not one_column
+    if (pair := _pair(X)) and isinstance(pair[1], Real) and _ndim(pair[0]) == 1:
         raise ValueError("X is one (waveform, rate) pair. Wrap it in a list.")
     if isinstance(X, Sequence):
         return len(X) == 0 or all(isinstance(x, Real) for x in X)
-    return not (hasattr(X, "__getitem__") and hasattr(X, "__len__")) or hasattr(X, "__array__")
+    return not (hasattr(X, "__getitem__") and hasattr(X, "__len__"))
 
 
 def items_of(X: Any) -> list[Any]:
     """Return the elements of a collection, one a clip; a row of a frame of segments is a dict."""
+    X = _frame_of(X)
     if hasattr(X, "columns") and len(X.columns) > 1:
         columns = {name: X[name].to_list() for name in X.columns}
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     if hasattr(X, "columns"):
         X = X[X.columns[0]]
-    if isinstance(X, np.ndarray) and not is_numeric_batch(X):
-        X = np.ravel(X)
-    return X.to_list() if hasattr(X, "to_list") else list(X)
+    for method in ("to_list", "to_pylist"):  # pandas and polars; pyarrow
+        if hasattr(X, method):
+            found: list[Any] = getattr(X, method)()
+            return found
+    if hasattr(X, "__array__") and not is_numeric_batch(X):
+        X = np.ravel(np.asarray(X))
+    return list(X)
+
+
+def _frame_of(X: Any) -> Any:
+    """Return a table of Arrow as a frame of pandas, anything else as it is."""
+    return X.to_pandas() if hasattr(X, "column_names") and hasattr(X, "to_pandas") else X

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
+from sklearn_ser._utils import is_missing
+
 __all__ = ["SEGMENT_FIELDS", "WHOLE", "Segment", "as_segment"]
 
 SEGMENT_FIELDS = ("start", "end", "channel")
 # Tables round, so an end may lie this far behind the recording's own.
 TOLERANCE = 0.1  # seconds
+LONGEST = 1e9  # seconds
 
 
 class Segment(NamedTuple):
@@ -67,8 +70,8 @@ def as_segment(value: Mapping[str, Any]) -> Segment:
     """
     start, end, channel = (_given(value.get(field)) for field in SEGMENT_FIELDS)
     for field, number in (("start", start), ("end", end)):
-        seconds = float(number) if isinstance(number, Real) else -1.0
-        if number is not None and not 0 <= seconds < float("inf"):
+        seconds: Any = number if isinstance(number, Real) else -1.0
+        if number is not None and not 0 <= seconds < LONGEST:
             raise ValueError(f"its {field} is {number!r}, not seconds from 0 on")
     whole = isinstance(channel, Integral) or (isinstance(channel, float) and channel.is_integer())
     if channel is not None and not (whole and channel >= 0):
@@ -83,4 +86,4 @@ def as_segment(value: Mapping[str, Any]) -> Segment:
 
 def _given(value: Any) -> Any:
     """Return a value, or None where a table has a hole."""
-    return None if value is None or (isinstance(value, Real) and value != value) else value
+    return None if value is None or is_missing([value])[0] else value

@@ -1,34 +1,59 @@
-"""The sound of video files, and of audio in their containers (mp4, m4a, mkv, webm)."""
+"""What PyAV (FFmpeg) decodes: the sound of video files, and what libsndfile cannot read."""
 
 from __future__ import annotations
 
-import io
 import itertools
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["decode_sound", "is_container", "sound_blocks"]
+from sklearn_ser.audio._streams import Encoded, Stream, View, after_tags
+
+__all__ = ["container_seconds", "needs_pyav", "sound_blocks"]
 
 Samples = npt.NDArray[np.float32]
 
+# What files begin with: Matroska and WebM, WMA, AMR, FLV, WavPack, TTA, Monkey's Audio, AAC without
+# a container.
+BEGINNINGS = (
+    b"\x1a\x45\xdf\xa3",
+    b"\x30\x26\xb2\x75\x8e\x66\xcf\x11",
+    b"#!AMR",
+    b"FLV\x01",
+    b"wvpk",
+    b"TTA1",
+    b"MAC ",
+    b"\xff\xf1",
+    b"\xff\xf9",
+)
+OGG_CODECS = (b"\x7fFLAC", b"Speex   ")
+# How much shorter than it states a track may be: encoders' delays, edit lists.
+TOLERANCE = 0.25  # seconds
 
-def is_container(content: bytes) -> bool:
-    """Tell whether a file's content is of the MP4 or the Matroska family."""
-    return content[4:8] == b"ftyp" or content.startswith(b"\x1a\x45\xdf\xa3")
+
+def needs_pyav(content: Encoded) -> bool:
+    """Tell whether a file is of the MP4 family, or another that libsndfile does not know."""
+    begin = after_tags(content)
+    head = content[begin : begin + 36]
+    if head.startswith(b"OggS"):
+        return head[28:].startswith(OGG_CODECS)
+    if head.startswith(b"RIFF"):
+        return head[8:12] == b"AVI "
+    return head[4:8] == b"ftyp" or head.startswith(BEGINNINGS)
 
 
-def decode_sound(content: bytes) -> tuple[Samples, float]:
-    """Decode the first track of sound, with PyAV.
+def sound_blocks(content: Encoded) -> Iterator[tuple[Samples, float]]:
+    """Decode the first track of sound, some milliseconds at a time.
 
     Parameters
     ----------
-    content : bytes
+    content : bytes or mmap
         A file's.
 
-    Returns
-    -------
+    Yields
+    ------
     samples : ndarray of shape (n_samples, n_channels), float32
     rate : float
         In Hz.
@@ -37,29 +62,48 @@ def decode_sound(content: bytes) -> tuple[Samples, float]:
     ------
     ImportError
         If PyAV is not installed.
-    ValueError
+    ValueError or another
         If the content is damaged or holds no sound.
     """
-    blocks, rates = zip(*sound_blocks(io.BytesIO(content)), strict=True)
-    return np.concatenate(blocks), rates[0]
-
-
-def sound_blocks(file: io.BytesIO | str) -> Iterator[tuple[Samples, float]]:
-    """Yield the same, a few milliseconds at a time, of a path or an open file."""
     import av
 
-    empty = True
-    try:
-        with av.open(file) as container:
-            if not container.streams.audio:
-                raise ValueError("it holds no sound")
-            track = container.streams.audio[0]
-            to_floats = av.AudioResampler(format="fltp")
-            for frame in itertools.chain(container.decode(track), [None]):
-                for part in to_floats.resample(frame):
-                    empty = False
-                    yield part.to_ndarray().T, float(part.sample_rate)
-    except av.FFmpegError as error:
-        raise ValueError(str(error)) from None
-    if empty:
-        raise ValueError("no frame can be decoded")
+    n_samples, rate = 0, 1
+    with _opened(content) as container:
+        track = _track(container)
+        # Packed: of a frame with a plane for each of 8 channels, PyAV reads a ninth.
+        to_floats = av.AudioResampler(format="flt")
+        for frame in itertools.chain(container.decode(track), [None]):
+            for part in to_floats.resample(frame):
+                n_samples, rate = n_samples + part.samples, part.sample_rate
+                samples = np.asarray(part.to_ndarray(), dtype=np.float32)
+                yield samples.reshape(part.samples, -1), float(rate)
+        if n_samples == 0:
+            raise ValueError("no frame can be decoded")
+        seconds = n_samples / rate
+        # Others estimate the duration.
+        if content[4:8] == b"ftyp" and track.duration and track.time_base:
+            stated = float(track.duration * track.time_base)
+            if seconds < stated - TOLERANCE:
+                raise ValueError(f"{seconds:.1f} s could be decoded, of {stated:.1f} s")
+
+
+def container_seconds(content: Encoded) -> float:
+    """Return how long the first track of sound is, as is stated; if it is not, by decoding."""
+    with _opened(content) as container:
+        track = _track(container)
+        if content[4:8] == b"ftyp" and track.duration and track.time_base:
+            return float(track.duration * track.time_base)
+    return sum(len(samples) / rate for samples, rate in sound_blocks(content))
+
+
+def _opened(content: Encoded) -> Any:
+    import av
+
+    file = View(content, Stream(0, len(content)))
+    return av.open(file, metadata_errors="ignore")
+
+
+def _track(container: Any) -> Any:
+    if not container.streams.audio:
+        raise ValueError("it holds no sound")
+    return container.streams.audio[0]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import softmax
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_ser.classifiers._neural import Array
@@ -49,8 +49,9 @@ class LayerWeightedClassifier(PooledClassifier):
         epoch with the lowest are kept.
     validation_fraction : float, default=0.1
         Share of the speakers who are held out of training, one at least.
-    class_weight : "balanced" or None, default="balanced"
-        Whether rare emotions count as much as frequent ones.
+    class_weight : "balanced", dict or None, default="balanced"
+        Weights of the emotions in the loss: a dict gives them, and those that it leaves out weigh
+        1; "balanced" lets rare emotions count as much as frequent ones; None weighs clips alike.
     calibrate : bool, default=False
         Whether probabilities are calibrated on the held-out speakers, by one temperature.
     speaker : int, str or None, default=None
@@ -97,7 +98,6 @@ class LayerWeightedClassifier(PooledClassifier):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_layers": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "projection": [Interval(Integral, 1, None, closed="left")],
-        "standardize": ["boolean"],
         **PooledClassifier._parameter_constraints,
     }
 
@@ -114,7 +114,7 @@ class LayerWeightedClassifier(PooledClassifier):
         max_epochs: int = 100,
         patience: int = 10,
         validation_fraction: float = 0.1,
-        class_weight: str | None = "balanced",
+        class_weight: str | Mapping[Any, float] | None = "balanced",
         calibrate: bool = False,
         speaker: int | str | None = None,
         device: str = "auto",
@@ -178,7 +178,6 @@ class LayerWeightedClassifier(PooledClassifier):
                 f"X has {self.n_features_} columns, which are not {self.n_layers_} layers of as "
                 "many columns each."
             )
-        self.scaler_ = StandardScaler().fit(clips[train]) if self.standardize else None
 
     def _count_layers(self) -> int:
         if not isinstance(self.n_layers, str):
@@ -191,9 +190,6 @@ class LayerWeightedClassifier(PooledClassifier):
                 'set_output(transform="pandas") on the embedder, or n_layers.'
             )
         return len(found)
-
-    def _inputs(self, X: Array) -> Array:
-        return X if self.scaler_ is None else self.scaler_.transform(X)
 
     def _module(self) -> Any:
         from sklearn_ser.classifiers._heads import LayerWeightedHead, WeightedLayers

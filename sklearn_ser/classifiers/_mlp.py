@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from sklearn_ser.classifiers._pooled import PooledClassifier
@@ -17,6 +17,9 @@ class MLPHead(PooledClassifier):
     ----------
     hidden : sequence of int, default=(256,)
         Units of the hidden layers.
+    standardize : bool, default=True
+        Whether to give each column mean 0 and variance 1 over the clips that are trained on, which
+        those of held-out speakers are not.
     dropout : float, default=0.5
         Share of hidden units that are dropped in training.
     learning_rate : float, default=1e-3
@@ -32,8 +35,9 @@ class MLPHead(PooledClassifier):
         epoch with the lowest are kept.
     validation_fraction : float, default=0.1
         Share of the speakers who are held out of training, one at least.
-    class_weight : "balanced" or None, default="balanced"
-        Whether rare emotions count as much as frequent ones.
+    class_weight : "balanced", dict or None, default="balanced"
+        Weights of the emotions in the loss: a dict gives them, and those that it leaves out weigh
+        1; "balanced" lets rare emotions count as much as frequent ones; None weighs clips alike.
     calibrate : bool, default=False
         Whether probabilities are calibrated on the held-out speakers, by one temperature.
     speaker : int, str or None, default=None
@@ -60,13 +64,12 @@ class MLPHead(PooledClassifier):
     Examples
     --------
     >>> from sklearn.pipeline import make_pipeline
-    >>> from sklearn.preprocessing import StandardScaler
     >>> from sklearn_ser import MFCCEmbedder
     >>> from sklearn_ser.classifiers import MLPHead
     >>> from sklearn_ser.datasets import make_emotional_speech
     >>> corpus = make_emotional_speech(n_speakers=4, n_sentences=2, random_state=0)
     >>> head = MLPHead(max_epochs=5, random_state=0)
-    >>> pipeline = make_pipeline(MFCCEmbedder(cache=None), StandardScaler(), head)
+    >>> pipeline = make_pipeline(MFCCEmbedder(cache=None), head)
     >>> pipeline.fit(corpus.X, corpus.y, mlphead__groups=corpus.groups).predict(corpus.X).shape
     (32,)
     """
@@ -80,6 +83,7 @@ class MLPHead(PooledClassifier):
         self,
         hidden: Sequence[int] = (256,),
         *,
+        standardize: bool = True,
         dropout: float = 0.5,
         learning_rate: float = 1e-3,
         weight_decay: float = 1e-2,
@@ -87,7 +91,7 @@ class MLPHead(PooledClassifier):
         max_epochs: int = 100,
         patience: int = 10,
         validation_fraction: float = 0.1,
-        class_weight: str | None = "balanced",
+        class_weight: str | Mapping[Any, float] | None = "balanced",
         calibrate: bool = False,
         speaker: int | str | None = None,
         device: str = "auto",
@@ -95,6 +99,7 @@ class MLPHead(PooledClassifier):
         verbose: bool = False,
     ) -> None:
         self.hidden = hidden
+        self.standardize = standardize
         self.dropout = dropout
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
+from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
@@ -17,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_ser._utils import as_classes, as_speakers, most_probable
 from sklearn_ser.classifiers._training import hold_out_speakers, temperature_of, train
 
-__all__ = ["NeuralClassifier"]
+__all__ = ["NeuralClassifier", "only_centre_constants"]
 
 Array = npt.NDArray[Any]
 
@@ -36,13 +38,14 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "patience": [Interval(Integral, 1, None, closed="left")],
         "validation_fraction": [Interval(Real, 0, 0.5, closed="right")],
-        "class_weight": [StrOptions({"balanced"}), None],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
         "calibrate": ["boolean"],
         "speaker": [Integral, str, None],
         "device": [str],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
+    __metadata_request__fit = {"groups": True}  # speakers, with scikit-learn's metadata routing
 
     @abstractmethod
     def _split(self, X: Any, groups: Any, reset: bool) -> tuple[Any, Any]:
@@ -65,6 +68,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
 
     _collate: Any = None
     _read_ahead: Any = False
+    _predicts_in: ClassVar[str] = "float32"
 
     def _further(self, clips: Any, codes: Array, rows: Array, seed: int) -> dict[str, Any]:
         """Return what else `train` is told; `rows` are the clips that are trained on."""
@@ -109,11 +113,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         rows, held_out = hold_out_speakers(codes, speakers, self.validation_fraction, seed)
         lengths = self._prepare(clips, rows)
-        weight = None
-        if self.class_weight is not None:
-            known = np.unique(codes[rows])
-            weight = np.zeros(len(self.classes_), dtype=np.float32)
-            weight[known] = compute_class_weight("balanced", classes=known, y=codes[rows])
+        weight = self._class_weights(y, codes, rows)
         trained = train(
             self._module,
             self._dataset(clips, rows, codes),
@@ -144,6 +144,18 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         if self.calibrate:
             self.temperature_ = temperature_of(trained.valid_scores, codes[held_out])
         return self
+
+    def _class_weights(self, y: Array, codes: Array, rows: Array) -> Array | None:
+        """Return the weight of each class in the loss, if they have any."""
+        if self.class_weight is None:
+            return None
+        if isinstance(self.class_weight, Mapping):
+            weights = compute_class_weight(dict(self.class_weight), classes=self.classes_, y=y)
+            return weights.astype(np.float32)
+        known = np.unique(codes[rows])
+        weights = np.zeros(len(self.classes_), dtype=np.float32)
+        weights[known] = compute_class_weight("balanced", classes=known, y=codes[rows])
+        return weights
 
     def decision_function(self, X: Any) -> npt.NDArray[np.float64]:
         """Return the network's scores, before softmax.
@@ -204,7 +216,8 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         with torch.random.fork_rng(devices=[]), torch.inference_mode():
             module = self._module()
             module.load_state_dict({k: torch.tensor(v) for k, v in self.weights_.items()})
-            module.eval().to(self._device())
+            dtype = getattr(torch, self._predicts_in)
+            module.eval().to(self._device(), dtype)
             loader = torch.utils.data.DataLoader(
                 self._dataset(clips, np.arange(len(clips)), None),
                 batch_size=self.batch_size,
@@ -212,7 +225,10 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             )
             for inputs, _ in loader:
                 inputs = inputs if isinstance(inputs, dict) else {"X": inputs}
-                inputs = {name: value.to(self._device()) for name, value in inputs.items()}
+                inputs = {
+                    name: value.to(self._device(), dtype if value.is_floating_point() else None)
+                    for name, value in inputs.items()
+                }
                 found.append(module(**inputs).cpu().numpy())
         return np.concatenate(found).astype(np.float64)
 
@@ -232,3 +248,13 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         if self.device != "auto":
             return self.device
         return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def only_centre_constants(scaler: StandardScaler) -> None:
+    """Give columns that are constant, but for rounding to single precision, the scale 1.
+
+    StandardScaler does so with those that are constant in double precision; networks have their
+    input in single precision, of which rounding would be blown up to variance 1.
+    """
+    rounding = 10 * np.finfo(np.float32).eps * np.abs(scaler.mean_)
+    scaler.scale_[scaler.scale_ <= rounding] = 1.0

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_array, validate_data
 
-from sklearn_ser.classifiers._neural import Array, NeuralClassifier
+from sklearn_ser.classifiers._neural import Array, NeuralClassifier, only_centre_constants
 from sklearn_ser.preprocessing._speaker_column import find_speaker_column
 
 __all__ = ["PooledClassifier"]
@@ -15,6 +16,15 @@ __all__ = ["PooledClassifier"]
 
 class PooledClassifier(NeuralClassifier):
     """A network on a matrix of features, one row a clip, one column of which may be the speaker."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "standardize": ["boolean"],
+        **NeuralClassifier._parameter_constraints,
+    }
+
+    standardize: bool
+    # So that a clip's scores do not depend on the clips beside it, by rounding.
+    _predicts_in = "float64"
 
     def _split(self, X: Any, groups: Any, reset: bool) -> tuple[Any, Any]:
         if self.speaker is None:
@@ -27,6 +37,10 @@ class PooledClassifier(NeuralClassifier):
 
     def _prepare(self, clips: Any, train: Array) -> None:
         self.n_features_ = clips.shape[1]
+        self.scaler_ = None
+        if self.standardize:  # with arrays as output, whatever scikit-learn's settings say
+            self.scaler_ = StandardScaler().set_output(transform="default").fit(clips[train])
+            only_centre_constants(self.scaler_)
 
     def _dataset(self, clips: Any, rows: Array, codes: Array | None) -> Any:
         import torch
@@ -36,4 +50,4 @@ class PooledClassifier(NeuralClassifier):
         return torch.utils.data.TensorDataset(inputs, torch.from_numpy(targets))
 
     def _inputs(self, X: Array) -> Array:
-        return X
+        return X if self.scaler_ is None else self.scaler_.transform(X)

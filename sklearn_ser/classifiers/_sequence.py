@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -15,7 +15,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _num_samples
 
-from sklearn_ser.classifiers._neural import Array, NeuralClassifier
+from sklearn_ser.classifiers._neural import Array, NeuralClassifier, only_centre_constants
 from sklearn_ser.preprocessing._speaker_column import find_speaker_column
 
 __all__ = ["SequenceClassifier"]
@@ -65,8 +65,9 @@ class SequenceClassifier(NeuralClassifier):
         epoch with the lowest are kept.
     validation_fraction : float, default=0.1
         Share of the speakers who are held out of training, one at least.
-    class_weight : "balanced" or None, default="balanced"
-        Whether rare emotions count as much as frequent ones.
+    class_weight : "balanced", dict or None, default="balanced"
+        Weights of the emotions in the loss: a dict gives them, and those that it leaves out weigh
+        1; "balanced" lets rare emotions count as much as frequent ones; None weighs clips alike.
     calibrate : bool, default=False
         Whether probabilities are calibrated on the held-out speakers, by one temperature.
     speaker : int, str or None, default=None
@@ -140,7 +141,7 @@ class SequenceClassifier(NeuralClassifier):
         max_epochs: int = 100,
         patience: int = 10,
         validation_fraction: float = 0.1,
-        class_weight: str | None = "balanced",
+        class_weight: str | Mapping[Any, float] | None = "balanced",
         calibrate: bool = False,
         speaker: int | str | None = None,
         device: str = "auto",
@@ -203,6 +204,7 @@ class SequenceClassifier(NeuralClassifier):
             _refuse_nan(frames, row)
             self.scaler_.partial_fit(frames)
             lengths.append(len(frames))
+        only_centre_constants(self.scaler_)
         self.n_features_ = self.scaler_.n_features_in_
         n_layered = self.n_features_ - self.n_others
         if n_layered <= 0 or n_layered % self.n_layers:
@@ -240,6 +242,12 @@ class SequenceClassifier(NeuralClassifier):
         n_dims = (self.n_features_ - self.n_others) // self.n_layers
         layers = WeightedLayers(self.n_layers, n_dims, self.n_others)
         return HEADS[self.head](layers, len(self.classes_), self.dropout)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = self.embedder is None
+        return tags
 
 
 def _keeps(embedder: Any) -> bool:

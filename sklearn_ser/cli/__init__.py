@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sklearn_ser import __version__
+from sklearn_ser._utils import default_settings
 from sklearn_ser.cli._audit import add_audit
 from sklearn_ser.cli._cache import add_cache
 from sklearn_ser.cli._compare import add_compare, add_cross
@@ -35,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        return options.run(options)
+        with default_settings():
+            return options.run(options)
     except (ValueError, TypeError, OSError, ImportError) as error:
         print(f"sklearn-ser: error: {error}", file=sys.stderr)
         return 2

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_ser._utils import printable
 from sklearn_ser.cli._options import add_embedding, audio_files, embedding_parameters
 
 __all__ = ["add_embed"]
@@ -39,6 +40,7 @@ def _embed(options: argparse.Namespace) -> int:
     clips = [path for clip in options.clips for path in audio_files(Path(clip))]
     matrix = embedder.fit_transform(clips)
     names = embedder.get_feature_names_out()
+    clips = [printable(clip) for clip in clips]
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix == ".npz":
         np.savez_compressed(out, X=matrix, clips=np.array(clips), features=names.astype(str))

@@ -15,7 +15,6 @@ import joblib
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
-from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, validate_data
 
@@ -88,6 +87,14 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         "https://sklearn-ser.readthedocs.io/en/stable/generated/"
         "{estimator_module}.{estimator_name}.html"
     )
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # Which methods' output scikit-learn turns into frames. Sequences fit into none.
+        keys = cls._sklearn_auto_wrap_output_keys
+        cls._sklearn_auto_wrap_output_keys = property(
+            lambda self: set() if self._gives_sequences() else keys
+        )
 
     @classmethod
     @functools.cache  # a search asks twenty times a fold, and a signature is slow to read
@@ -254,7 +261,9 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         -------
         X_out : ndarray of shape (n_clips, n_features), float32
             With ``pooling=None``, an object array of shape (n_clips,) that holds arrays of
-            shape (n_frames, n_features). Those from the store need not be contiguous.
+            shape (n_frames, n_features). Those from the store need not be contiguous. It is an
+            array whatever ``set_config(transform_output=…)`` says, and `set_output` is not
+            available, as sequences do not fit into the columns of a frame.
 
         Raises
         ------
@@ -298,7 +307,7 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         return embedded
 
     def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
-        """Return the name of each column that `transform` gives.
+        """Return the name of each column that `transform` gives, before `fit` too.
 
         Parameters
         ----------
@@ -309,8 +318,6 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         -------
         names : ndarray of shape (n_features,), dtype object
         """
-        if not hasattr(self, "n_features_out_"):
-            raise NotFittedError(f"This {type(self).__name__} is not fitted yet; call fit first.")
         _check_feature_names_in(self, input_features, generate_names=False)
         return np.asarray(self._names(), dtype=object)
 

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+import warnings
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from sklearn import config_context
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.ensemble import StackingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import make_scorer
-from sklearn.model_selection import GridSearchCV, GroupKFold
-from sklearn.model_selection._search import BaseSearchCV
+from sklearn.model_selection import BaseCrossValidator, GridSearchCV, GroupKFold
+from sklearn.model_selection._split import GroupsConsumerMixin
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
-from sklearn.utils.validation import has_fit_parameter
+from sklearn.utils.metadata_routing import get_routing_for_object
 
 from sklearn_ser.evaluation._metrics import uar_score
 from sklearn_ser.preprocessing import SpeakerScaler
 
-__all__ = ["CLASSIFIERS", "fit_classifier"]
+__all__ = ["CLASSIFIERS", "INNER_FOLDS", "check_classifier", "check_fits", "fit_classifier"]
 
 # Name: the classifier, and the values of C to choose from inside the training folds.
 CLASSIFIERS: dict[str, tuple[BaseEstimator, list[float] | None]] = {
@@ -28,6 +35,54 @@ CLASSIFIERS: dict[str, tuple[BaseEstimator, list[float] | None]] = {
     "svm": (SVC(), [1e-2, 1e-1, 1.0, 10.0, 100.0]),
 }
 INNER_FOLDS = 5
+
+
+def check_classifier(classifier: Any) -> None:
+    """Raise an error if `classifier` is neither a known name nor a classifier."""
+    if isinstance(classifier, str):
+        if classifier not in CLASSIFIERS:
+            raise ValueError(
+                f"classifier={classifier!r}; it must be one of {sorted(CLASSIFIERS)} or a "
+                "scikit-learn classifier."
+            )
+    elif isinstance(classifier, type) or not is_classifier(classifier):
+        raise TypeError(f"{classifier!r} is not a scikit-learn classifier.")
+
+
+def check_fits(classifier: Any, folds: Sequence[tuple[Any, Any]], y: Any, groups: Any) -> None:
+    """Raise an error that names the fold on whose training clips `classifier` cannot be fitted."""
+    y, groups = np.asarray(y), np.asarray(groups)
+    for fold, (train, _) in enumerate(folds):
+        try:
+            _check_training_clips(classifier, y[train], groups[train])
+        except ValueError as error:
+            raise ValueError(f"fold {fold}: {error}") from None
+
+
+def _check_training_clips(classifier: Any, y: Any, groups: Any) -> None:
+    emotions = np.unique(y)
+    if len(emotions) < 2:
+        what = f"all {len(y)} training clips are {emotions[0]}" if len(y) else "no training clips"
+        raise ValueError(
+            f"{what}, and a classifier needs two emotions or more. Use other folds, or more "
+            "speakers of each emotion."
+        )
+    searched = isinstance(classifier, str) and CLASSIFIERS[classifier][1] is not None
+    if searched and not inner_folds(y, groups):
+        raise ValueError(
+            f"C of classifier={classifier!r} cannot be chosen: the {len(np.unique(groups))} "
+            "training speakers cannot be split so that two emotions are left to train on. Use "
+            'classifier="lda", which has nothing to choose, or an estimator with a C of your own.'
+        )
+
+
+def inner_folds(y: Any, groups: Any) -> list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
+    """Return the folds that C is chosen by: of speakers, with two emotions or more to train on."""
+    n_folds = min(INNER_FOLDS, len(np.unique(groups)))
+    if n_folds < 2:
+        return []
+    folds = GroupKFold(n_folds).split(y, y, groups)
+    return [(train, test) for train, test in folds if len(np.unique(y[train])) > 1]
 
 
 def fit_classifier(
@@ -39,38 +94,133 @@ def fit_classifier(
     ----------
     classifier : {"logistic", "lda", "svm"} or estimator
         A name stands for StandardScaler and that classifier, its C (if it has one) chosen by a
-        search whose folds share no speaker. An estimator is cloned and fitted as it is; a
-        search, or a network that holds speakers out, is given the speakers.
+        search whose folds share no speaker: by the mean over folds of the UAR, or, where folds
+        lack emotions, by the UAR of recalls pooled over folds. An estimator is cloned and fitted
+        as it is. Whatever part of it takes ``groups`` (a splitter of a search, a network that
+        holds speakers out of training) is given the speakers, however deep it is nested.
     X : ndarray of shape (n_clips, n_features)
     y, groups : ndarray of shape (n_clips,)
         Emotions and speakers.
     speaker_scaling : {"own", "global"}, default=None
         Scale by speaker, told by the last column of X; with a name, instead of StandardScaler.
+
+    Raises
+    ------
+    ValueError
+        If there is one emotion only, or C cannot be chosen as no split of the speakers leaves two.
     """
+    check_classifier(classifier)
+    _check_training_clips(classifier, y, groups)
     scaler = None if speaker_scaling is None else SpeakerScaler(unseen=speaker_scaling)
-    if isinstance(classifier, str):
-        if classifier not in CLASSIFIERS:
-            raise ValueError(
-                f"classifier={classifier!r}; it must be one of {sorted(CLASSIFIERS)} or a "
-                "scikit-learn classifier."
-            )
-        estimator, choices = CLASSIFIERS[classifier]
-        pipeline = make_pipeline(scaler or StandardScaler(), clone(estimator))
-        if choices is None:
+    if not isinstance(classifier, str):
+        own = clone(classifier)
+        return _fit_with_groups(own if scaler is None else make_pipeline(scaler, own), X, y, groups)
+    estimator, choices = CLASSIFIERS[classifier]
+    pipeline = make_pipeline(scaler or StandardScaler(), clone(estimator))
+    if choices is None:
+        with warnings.catch_warnings():  # of an emotion with one clip, which has no covariance
+            warnings.filterwarnings("ignore", "Only one sample available", UserWarning)
             return pipeline.fit(X, y)
-        name = pipeline.steps[-1][0]
-        search = GridSearchCV(
-            pipeline,
-            {f"{name}__C": choices},
-            scoring=make_scorer(uar_score),
-            cv=GroupKFold(min(INNER_FOLDS, len(np.unique(groups)))),
-        )
-        return search.fit(X, y, groups=groups)
-    if not is_classifier(classifier):
-        raise TypeError(f"{classifier!r} is not a scikit-learn classifier.")
-    pipeline = make_pipeline(*([] if scaler is None else [scaler]), clone(classifier))
-    # A network holds speakers out, and with one speaker has to make do with clips, and says so.
-    told = has_fit_parameter(classifier, "groups") and len(np.unique(groups)) > 1
-    if isinstance(classifier, BaseSearchCV) or told:
-        return pipeline.fit(X, y, **{f"{pipeline.steps[-1][0]}__groups": groups})
-    return pipeline.fit(X, y)
+    folds, emotions = inner_folds(y, groups), np.unique(y)
+    scoring: Any = make_scorer(uar_score)
+    refit: Any = True
+    if any(len(np.unique(y[test])) < len(emotions) for _, test in folds):
+        scoring, refit = functools.partial(_recalled, emotions), _best_of_pooled_recalls
+    name = pipeline.steps[-1][0]
+    search = GridSearchCV(
+        pipeline,
+        {f"{name}__C": choices},
+        scoring=scoring,
+        refit=refit,
+        cv=folds,
+        error_score="raise",
+    )
+    return search.fit(X, y)
+
+
+def _recalled(emotions: npt.NDArray[Any], estimator: Any, X: Any, y: Any) -> dict[str, float]:
+    """Return, of each emotion, how many clips there are and how many are recognised."""
+    right = estimator.predict(X) == y
+    counts = {f"clips_{k}": float(np.sum(y == name)) for k, name in enumerate(emotions)}
+    hits = {f"hits_{k}": float(np.sum(right[y == name])) for k, name in enumerate(emotions)}
+    return {**counts, **hits}
+
+
+def _best_of_pooled_recalls(results: dict[str, Any]) -> int:
+    """Return the candidate with the highest UAR; means over folds have the ratio of sums."""
+    n_emotions = sum(key.startswith("mean_test_clips_") for key in results)
+    recalls = [
+        results[f"mean_test_hits_{k}"] / results[f"mean_test_clips_{k}"]
+        for k in range(n_emotions)
+        if results[f"mean_test_clips_{k}"][0] > 0
+    ]
+    return int(np.mean(recalls, axis=0).argmax())
+
+
+def _fit_with_groups(estimator: Any, X: Any, y: Any, groups: Any) -> Any:
+    """Fit, with the speakers for whatever part of the estimator takes them.
+
+    It is scikit-learn's metadata routing that finds a way to them through pipelines and searches,
+    whether or not the caller has switched it on.
+    """
+    parts = [estimator, *estimator.get_params().values()]
+    # A stack gives what it is told to its last estimator too, whether or not that takes it.
+    if any(isinstance(part, StackingClassifier) for part in parts):
+        return estimator.fit(X, y)
+    # A network holds speakers out, and with one has to make do with clips.
+    several = len(np.unique(groups)) > 1
+    with config_context(enable_metadata_routing=True):
+        for part in parts:
+            if isinstance(part, BaseEstimator) and several:
+                _request(part, "fit")
+            if hasattr(cv := getattr(part, "cv", None), "split"):
+                part.cv = _requesting_splitter(cv)
+        try:
+            takers = get_routing_for_object(estimator).consumes("fit", ["groups"])
+        except NotImplementedError:  # a meta-estimator that scikit-learn cannot route through yet
+            takers = set()
+        fitted = estimator.fit(X, y, **({"groups": groups} if takers and several else {}))
+    _forget_requests(fitted)
+    return fitted
+
+
+def _request(part: Any, method: str) -> None:
+    """Request groups for a method that takes them, unless its user has decided."""
+    setter = getattr(part, f"set_{method}_request", None)
+    if setter is None or "groups" not in inspect.signature(getattr(part, method)).parameters:
+        return
+    if getattr(part.get_metadata_routing(), method).requests.get("groups") is None:
+        setter(groups=True)
+
+
+def _forget_requests(value: Any) -> None:
+    """Remove requests, which point back at their estimator, from what may be written to a file."""
+    if isinstance(value, (BaseEstimator, BaseCrossValidator)):
+        vars(value).pop("_metadata_request", None)
+        value = vars(value)
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        return
+    for part in list(value):
+        _forget_requests(part)
+
+
+def _requesting_splitter(cv: Any) -> Any:
+    if not hasattr(cv, "get_metadata_routing"):
+        return _SpeakerSplitter(cv)
+    _request(cv, "split")
+    return cv
+
+
+class _SpeakerSplitter(GroupsConsumerMixin, BaseCrossValidator):
+    """A splitter that knows nothing of metadata routing, as one that requests groups."""
+
+    def __init__(self, cv: Any) -> None:
+        self.cv = cv
+
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Any]:
+        yield from self.cv.split(X, y, groups)
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        return int(self.cv.get_n_splits(X, y, groups))

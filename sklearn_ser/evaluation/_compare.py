@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -13,12 +14,19 @@ from sklearn_ser._utils import as_labels
 from sklearn_ser.datasets import pool_corpora
 from sklearn_ser.datasets._corpus import check_corpus, corpus_frame
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
+from sklearn_ser.evaluation._classifiers import check_classifier, check_fits
 from sklearn_ser.evaluation._comparison import Comparison, LeakageWarning, versions
 from sklearn_ser.evaluation._fits import Clips, Task, fit_all, scores
 from sklearn_ser.evaluation._matrices import embed
 from sklearn_ser.evaluation._published import published_beside
+from sklearn_ser.evaluation._recipes import (
+    corpus_digests,
+    recipe_of_classifier,
+    recipe_of_folds,
+    recipe_of_splitter,
+)
 from sklearn_ser.model_selection import audit_split
-from sklearn_ser.model_selection._folds import as_splitter, folds_of
+from sklearn_ser.model_selection._folds import as_splitter, folds_of, restricted
 
 __all__ = ["compare"]
 
@@ -29,7 +37,7 @@ def compare(
     *,
     train: Any = None,
     test: Any = None,
-    layer: int | str | Sequence[int] = "all",
+    layer: int | str | Sequence[int] | None = None,
     cv: Any = "loso",
     classifier: Any = "logistic",
     speaker_scaling: str | None = None,
@@ -53,22 +61,24 @@ def compare(
         None where `train` and `test` are given.
     features : mapping, or sequence of str and embedders, default=None
         Names of feature sets ("mfcc", "egemaps", "nano", "ssl", "module:Class" or
-        "file.py:Class" for your own), embedders, or a mapping from any name to an embedder. None
+        "file.py:Class" for your own), embedders, or a mapping from any name to one of these. None
         takes all that come with this package.
     train, test : Bunch, default=None
         Two corpora instead: train on all of the one, test on all of the other, which must have no
         other emotions. :func:`compare_across` does this in all directions, with labels that mean
         the same in all corpora, and aligned features.
-    layer : int, "middle", "mean", "all" or list of int, default="all"
-        Layers of "ssl" and of bundled models, a row each.
+    layer : int, "middle", "mean", "all" or list of int, default=None
+        Layers of "ssl" and of bundled models, a row each. None is all of them.
     cv : str, cross-validator or iterable of (train, test), default="loso"
         "loso" leaves one speaker out, "group5" makes five folds of speakers, "balanced5" five that
         are alike in emotions and sex; "session", "ravdess", "sentence" and "corpus" are further
         protocols of :mod:`sklearn_ser.model_selection`. Or a scikit-learn splitter, or the indices
-        of folds.
+        of folds: positions in the corpus, clips that are left out among them.
     classifier : {"logistic", "lda", "svm"} or estimator, default="logistic"
         A name stands for StandardScaler and the classifier, its C chosen inside the training
-        folds. "lda" is linear discriminant analysis with Ledoit-Wolf shrinkage.
+        folds. "lda" is linear discriminant analysis with Ledoit-Wolf shrinkage. Whatever part of an
+        estimator takes ``groups`` (a search's splitter, a network that holds speakers out) is given
+        the speakers, also inside of pipelines and searches.
     speaker_scaling : {"own", "global"}, default=None
         Standardise each speaker's features, by
         :class:`~sklearn_ser.preprocessing.SpeakerScaler`, with test speakers scaled by their own
@@ -88,20 +98,28 @@ def compare(
         Seed of the interval's resampling.
     **parameters
         Set on the embedders made from a name that have them: model, pooling, cache, on_error, …
+        Those that are given ready-made are used as they are.
 
     Returns
     -------
     comparison : Comparison
         ``uar`` is the mean over folds of the unweighted average recall, ``uar_ci`` its 95 %
-        interval that resamples speakers; accuracy and macro F1 are means over folds too. The
-        results also hold what :func:`~sklearn_ser.model_selection.audit_split` found, and the
-        figures published for the same protocol on the same clips.
+        interval that resamples speakers; accuracy and macro F1 are means over folds too. Where
+        folds lack emotions, all of these are pooled over folds instead, each emotion once, and
+        ``averaging`` says so; ``fold_uar`` is each fold's UAR over the emotions that it has. Chance
+        is 1 / number of emotions. ``embedder`` and ``classifier_parameters`` are what to make a
+        row's estimators from. The results also hold what
+        :func:`~sklearn_ser.model_selection.audit_split` found, and the figures published for the
+        same protocol on the same clips.
 
     Raises
     ------
     ValueError
         If the corpus has no speakers, or too few of them, or speakers or emotions are missing, or
-        emotions are numbers; or not both of `train` and `test` or just `corpus` are given.
+        emotions are numbers; or a fold has one emotion only to train on; or not both of `train`
+        and `test` or just `corpus` are given.
+    TypeError
+        If a parameter would have no effect, as none of the feature sets takes it.
 
     Warns
     -----
@@ -141,17 +159,29 @@ def compare(
         if cv != "loso":
             raise ValueError("cv is for folds within a corpus; with train and test there is one.")
         corpus, cv = _as_one(train, test)
-    corpus = _check_speakers(corpus)
-    matrices, usable = embed(
-        corpus.X, features, layer=layer, n_jobs=n_jobs, verbose=verbose, **parameters
-    )
-    corpus, n_left_out = _subset(corpus, usable)
+    check_classifier(classifier)
+    corpus = _with_speakers(corpus)
     folds, cv_name = folds_of(cv, corpus.frame)
+    cv_folds = recipe_of_folds(cv, folds, len(corpus.y))
+    check_fits(classifier, folds, corpus.y, corpus.groups)
+    matrices, usable, left_out, waveform_rate = embed(
+        corpus.X,
+        features,
+        layer=layer,
+        n_jobs=n_jobs,
+        verbose=verbose,
+        caller_parameters=[*inspect.signature(compare).parameters],
+        **parameters,
+    )
+    if left_out:
+        folds = restricted(folds, usable, len(corpus.y))
+        corpus = _subset(corpus, usable)
+        check_fits(classifier, folds, corpus.y, corpus.groups)
     found = audit_split(
         corpus,
         folds,
         audio=audit,
-        waveform_rate=parameters.get("waveform_rate"),
+        waveform_rate=waveform_rate if audit else None,
         n_jobs=n_jobs,
     )
     if found.leaks:
@@ -171,6 +201,7 @@ def compare(
         n_jobs=n_jobs,
         verbose=verbose,
     )
+    emotions = set(corpus.y.tolist())
     rows = [
         {
             **matrix.description,
@@ -185,13 +216,20 @@ def compare(
     results = {
         "corpus": corpus.name,
         "n_clips": len(usable),
-        "n_clips_left_out": n_left_out,
+        "n_clips_left_out": len(left_out),
+        "clips_left_out": left_out,
         "n_speakers": len(np.unique(corpus.groups)),
-        "emotions": sorted(set(corpus.y.tolist())),
-        "chance": float(np.mean([1 / len(set(corpus.y[test])) for _, test in folds])),
+        "emotions": sorted(emotions),
+        "emotions_not_tested": sorted(emotions - set(predictions["emotion"])),
+        "digests": corpus_digests(corpus.X, corpus.y, corpus.groups, waveform_rate),
+        "chance": 1 / len(emotions),
         "cv": cv_name,
+        "cv_parameters": recipe_of_splitter(cv),
+        "cv_folds": cv_folds,
         "n_folds": len(folds),
         "classifier": classifier if isinstance(classifier, str) else repr(classifier),
+        "classifier_parameters": recipe_of_classifier(classifier),
+        "random_state": random_state,
         "speaker_scaling": speaker_scaling,
         "alignment": alignment,
         "transductive": transductive,
@@ -208,13 +246,16 @@ def compare(
     return Comparison(results, predictions.drop(columns="seconds"))
 
 
-def _check_speakers(corpus: Any) -> Bunch:
+def _with_speakers(corpus: Any) -> Bunch:
+    """Return a corpus whose emotions and speakers are known, with a frame."""
     if corpus.groups is None:
         raise ValueError(
             "the corpus does not say who speaks (groups is None), so that no split can keep "
             "speakers apart. Load it with its speakers."
         )
-    return check_corpus(corpus)
+    corpus = check_corpus(corpus)
+    name = corpus.get("name", "corpus")
+    return Bunch(**{**corpus, "name": name, "frame": corpus_frame(corpus)})
 
 
 def _as_one(train: Any, test: Any) -> tuple[Bunch, list[tuple[Any, Any]]]:
@@ -235,14 +276,12 @@ def _as_one(train: Any, test: Any) -> tuple[Bunch, list[tuple[Any, Any]]]:
     return both, [(np.arange(n_train), np.arange(n_train, len(both.y)))]
 
 
-def _subset(corpus: Any, usable: Any) -> tuple[Bunch, int]:
-    """Return the usable clips of a corpus, with a frame in any case, and how many others."""
-    frame = corpus_frame(corpus).iloc[usable].reset_index(drop=True)
-    subset = Bunch(
-        name=corpus.get("name", "corpus"),
+def _subset(corpus: Bunch, usable: Any) -> Bunch:
+    """Return the usable clips of a corpus."""
+    return Bunch(
+        name=corpus.name,
         X=_safe_indexing(corpus.X, usable),
         y=corpus.y[usable],
         groups=corpus.groups[usable],
-        frame=frame,
+        frame=corpus.frame.iloc[usable].reset_index(drop=True),
     )
-    return subset, len(corpus.y) - len(usable)

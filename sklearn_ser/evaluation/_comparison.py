@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["Comparison", "LeakageWarning", "save", "versions"]
+__all__ = ["Comparison", "LeakageWarning", "row_name", "save", "versions"]
 
 PACKAGES = ("sklearn-ser", "scikit-learn", "torch", "transformers", "librosa", "opensmile", "numpy")
 
@@ -30,7 +30,7 @@ class Comparison:
     ----------
     results : dict
         What ``results.json`` holds: corpus, n_clips, n_speakers, cv, classifier, versions, and
-        ``rows``, one a feature set and layer.
+        ``rows``, one a feature set and layer, with what to make their embedders from.
     predictions : DataFrame
         One line a row of the results and a tested clip: row, fold, clip (its position),
         speaker, emotion, predicted.
@@ -82,8 +82,28 @@ class Comparison:
         return ", ".join(how)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write ``results.json`` and ``predictions.csv`` into a folder."""
+        """Write ``results.json`` and ``predictions.csv``.
+
+        Parameters
+        ----------
+        folder : str or path-like
+            Made if it is not there.
+        """
         save(self.results, self.predictions, folder)
+
+
+def row_name(row: dict[str, Any]) -> str:
+    """Return what the features of a row are called, with the model, if there is one.
+
+    A model is called by its id on the hub, or by the last part of its folder.
+    """
+    model = row["model"]
+    if not model or model == row["features"]:
+        return str(row["features"])
+    path = Path(model)
+    if path.is_absolute() or len(path.parts) > 2 or path.exists() or model.startswith((".", "~")):
+        model = path.name
+    return f"{row['features']} ({model})"
 
 
 def save(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -16,11 +17,18 @@ from sklearn.utils import Bunch
 from sklearn_ser.audio import ClipError
 from sklearn_ser.datasets import pool_corpora
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
+from sklearn_ser.evaluation._classifiers import check_classifier, check_fits
 from sklearn_ser.evaluation._comparison import LeakageWarning, save, versions
 from sklearn_ser.evaluation._fits import Clips, Task, fit_all, scores
 from sklearn_ser.evaluation._matrices import embed
+from sklearn_ser.evaluation._recipes import (
+    corpus_digests,
+    recipe_of_classifier,
+    recipe_of_folds,
+    recipe_of_splitter,
+)
 from sklearn_ser.model_selection import SplitAudit, audit_split
-from sklearn_ser.model_selection._folds import Folds, folds_of
+from sklearn_ser.model_selection._folds import Folds, folds_of, restricted
 
 __all__ = ["CrossComparison", "compare_across"]
 
@@ -63,7 +71,13 @@ class CrossComparison:
         return pd.DataFrame(self.results["rows"])
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write ``results.json`` and ``predictions.csv`` into a folder."""
+        """Write ``results.json`` and ``predictions.csv``.
+
+        Parameters
+        ----------
+        folder : str or path-like
+            Made if it is not there.
+        """
         save(self.results, self.predictions, folder)
 
     def matrix(
@@ -83,7 +97,8 @@ class CrossComparison:
         Returns
         -------
         uar : DataFrame
-            On its diagonal the mean over the folds within a corpus, which are never aligned;
+            On its diagonal that of the folds within a corpus, which are never aligned: their mean,
+            or pooled over them where they lack emotions (``averaging`` in the rows);
             elsewhere one UAR over all clips of the tested corpus. The last row, "all others",
             trains on all corpora but the one that is tested.
 
@@ -92,6 +107,14 @@ class CrossComparison:
         ValueError
             If there is no such row.
         """
+        uar = self._selected(features, layer, alignment).pivot(
+            index="train", columns="test", values="uar"
+        )
+        corpora = self.results["corpora"]
+        return uar.loc[[n for n in [*corpora, ALL_OTHERS] if n in uar.index], list(corpora)]
+
+    def _selected(self, features: str | None, layer: Any, alignment: str | None) -> pd.DataFrame:
+        """Return the rows of one feature set, layer and alignment; see `matrix`."""
         frame = self.frame
         within = frame["train"] == frame["test"]
         rows = self.results["rows"]
@@ -110,12 +133,10 @@ class CrossComparison:
                 f"there are features {sorted(set(frame['features']))} and alignments {known}."
             )
         mean = between.groupby(["features", "layer"], dropna=False)["uar"].mean()
-        best_features, best_layer = mean.idxmax()
+        best_features, best_layer = mean.index[int(mean.to_numpy().argmax())]
         chosen &= frame["features"] == best_features
         chosen &= frame["layer"].isna() if pd.isna(best_layer) else frame["layer"] == best_layer
-        uar = frame[chosen].pivot(index="train", columns="test", values="uar")
-        corpora = self.results["corpora"]
-        return uar.loc[[n for n in [*corpora, ALL_OTHERS] if n in uar.index], list(corpora)]
+        return frame[chosen]
 
 
 ALL_OTHERS = "all others"
@@ -135,7 +156,7 @@ def compare_across(
     *,
     scheme: str | None = "four",
     alignment: str | Sequence[str | None] | None = None,
-    layer: int | str | Sequence[int] = "all",
+    layer: int | str | Sequence[int] | None = None,
     cv: Any = "loso",
     classifier: Any = "logistic",
     audit: bool = True,
@@ -219,27 +240,43 @@ def compare_across(
         )
     if len(corpora) < 2:
         raise ValueError("compare_across needs two corpora or more; compare is for one.")
+    check_classifier(classifier)
     pooled = pool_corpora(corpora, scheme)
     emotions = _in_all(pooled)
     kept = np.flatnonzero(np.isin(pooled.y, emotions))
+    frame = pooled.frame.iloc[kept].reset_index(drop=True)
+    if not isinstance(cv, str) and not hasattr(cv, "split"):
+        cv = list(cv)  # each corpus is split by it
+    cells = _cells(list(corpora), frame, cv)
+    cv_folds = _within_corpora(cv, cells)
+    _check_cells(classifier, cells, frame)
     try:
-        matrices, usable = embed(
+        matrices, usable, left_out, waveform_rate = embed(
             [pooled.X[i] for i in kept],
             features,
             layer=layer,
             n_jobs=n_jobs,
             verbose=verbose,
+            caller_parameters=[*inspect.signature(compare_across).parameters],
             **parameters,
         )
     except ClipError as error:
-        found = pooled.frame.iloc[kept[error.position]]
+        found = frame.iloc[error.position]
         name = f"{error.name} of {found['corpus']}"
         raise type(error)(int(found["position"]), name, error.cause, error.cure) from None
+    left_out = [
+        {**each, "corpus": row["corpus"], "clip": int(row["position"])}
+        for each in left_out
+        for row in [frame.iloc[each["clip"]]]
+    ]
+    if left_out:
+        cells = [cell._replace(folds=restricted(cell.folds, usable, len(kept))) for cell in cells]
+        frame = frame.iloc[usable].reset_index(drop=True)
+        _check_cells(classifier, cells, frame)
     clip_of_row = kept[usable]
-    frame = pooled.frame.iloc[clip_of_row].reset_index(drop=True)
+    X = [pooled.X[i] for i in clip_of_row]
     clips = Clips(*(frame[name].to_numpy(dtype=str) for name in ("emotion", "speaker", "corpus")))
-    cells = _cells(list(corpora), frame, cv)
-    audits = _audit(cells, [pooled.X[i] for i in clip_of_row], frame, audit, n_jobs, parameters)
+    audits = _audit(cells, X, frame, audit, n_jobs, waveform_rate)
     descriptions: list[dict[str, Any]] = []
     tasks: list[Task] = []
     for matrix in matrices:
@@ -276,17 +313,55 @@ def compare_across(
         "n_speakers": {
             name: frame.loc[frame["corpus"] == name, "speaker"].nunique() for name in corpora
         },
-        "n_clips_left_out": len(kept) - len(usable),
+        "n_clips_left_out": len(left_out),
+        "clips_left_out": left_out,
+        "digests": {
+            name: corpus_digests(
+                [X[i] for i in np.flatnonzero(clips.corpora == name)],
+                clips.emotions[clips.corpora == name],
+                clips.speakers[clips.corpora == name],
+                waveform_rate,
+            )
+            for name in corpora
+        },
         "scheme": scheme,
         "emotions": emotions,
         "chance": 1 / len(emotions),
         "audit": _verdict(cells, audits),
-        "cv": cv if isinstance(cv, str) else repr(cv),
+        "cv": cv if isinstance(cv, str) else repr(cv) if hasattr(cv, "split") else "given folds",
+        "cv_parameters": recipe_of_splitter(cv),
+        "cv_folds": cv_folds,
         "classifier": classifier if isinstance(classifier, str) else repr(classifier),
+        "classifier_parameters": recipe_of_classifier(classifier),
+        "random_state": random_state,
         "versions": versions(),
         "rows": rows,
     }
     return CrossComparison(results, predictions.drop(columns="seconds"))
+
+
+def _check_cells(classifier: Any, cells: list[_Cell], frame: pd.DataFrame) -> None:
+    for cell in cells:
+        try:
+            check_fits(classifier, cell.folds, frame["emotion"], frame["speaker"])
+        except ValueError as error:
+            raise ValueError(f"{cell.train} → {cell.test}, {error}") from None
+
+
+def _within_corpora(cv: Any, cells: list[_Cell]) -> dict[str, Any] | None:
+    """Return the folds of each corpus, counted among those of its clips that are compared."""
+    if isinstance(cv, str):
+        return None
+    clips = {cell.test: cell.folds[0][1] for cell in cells if cell.train != cell.test}
+    return {
+        cell.test: recipe_of_folds(
+            cv,
+            [[np.searchsorted(clips[cell.test], side) for side in fold] for fold in cell.folds],
+            len(clips[cell.test]),
+        )
+        for cell in cells
+        if cell.train == cell.test
+    }
 
 
 def _audit(
@@ -295,12 +370,12 @@ def _audit(
     frame: pd.DataFrame,
     audio: bool,
     n_jobs: int | None,
-    parameters: dict[str, Any],
+    waveform_rate: float | None,
 ) -> list[SplitAudit]:
     """Return what stands on both sides of each cell's folds; the audio is read once."""
     corpus = Bunch(X=X, y=frame["emotion"], groups=frame["speaker"], frame=frame)
-    rate = parameters.get("waveform_rate")
     folds = [fold for cell in cells for fold in cell.folds]
+    rate = waveform_rate if audio else None
     found = audit_split(corpus, folds, audio=audio, waveform_rate=rate, n_jobs=n_jobs)
     ends = np.cumsum([len(cell.folds) for cell in cells])
     starts = ends - [len(cell.folds) for cell in cells]

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
+import itertools
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sklearn_ser import embedders
-from sklearn_ser.embedders import BaseEmbedder, SSLEmbedder, TextEmbedder
+from sklearn_ser.embedders import BaseEmbedder, EGeMAPSEmbedder, SSLEmbedder, TextEmbedder
 from sklearn_ser.speech_models._files import BUNDLED
 
-__all__ = ["as_embedders", "feature_names", "offline_feature_names"]
+__all__ = ["as_embedders", "feature_name", "feature_names", "offline_feature_names"]
+
+# What says how features are computed, not which: it may have no effect. Where all embedders are
+# given ready-made, nothing can be set but what the caller itself has a use for.
+HOW = ("n_jobs", "verbose")
+UNHEEDED = (*HOW, "cache", "on_error", "waveform_rate")
 
 
 def _classes() -> dict[str, type[BaseEmbedder]]:
@@ -61,35 +68,102 @@ def embedder_class(name: str) -> type[BaseEmbedder]:
     return getattr(module, class_name)
 
 
-def as_embedders(features: Any, **parameters: Any) -> dict[str, Any]:
+def as_embedders(
+    features: Any,
+    *,
+    caller_parameters: Sequence[str] = (),
+    default_layer: Any = None,
+    layer: Any = None,
+    **parameters: Any,
+) -> dict[str, Any]:
     """Return name → embedder.
 
     Parameters
     ----------
     features : mapping, or sequence of str and embedders
-        Names of feature sets or of bundled models, embedders, or a mapping from any name to an
-        embedder.
+        Names of feature sets or of bundled models, embedders, or a mapping from any name to one of
+        these.
+    caller_parameters : sequence of str
+        Further parameters that a keyword may be a misspelling of.
+    default_layer, layer : int, str or list of int, default=None
+        `layer` is one of `parameters`; where it is None, those that have layers get the default, or
+        keep their own if that is None, too.
     **parameters
         Set on those made from a name, where they have such a parameter.
+
+    Raises
+    ------
+    TypeError
+        If a parameter has no effect: none of the feature sets that are made from a name takes it.
+        Only what changes no value (`UNHEEDED`) may have none.
+    ValueError
+        If a name is unknown, or two feature sets have the same.
     """
+    if layer is not None:
+        parameters["layer"] = layer
     if isinstance(features, Mapping):
-        return dict(features)
-    if isinstance(features, str) or not isinstance(features, Sequence):
-        features = [features]
+        given = list(features.items())
+    else:
+        if isinstance(features, str) or not isinstance(features, Sequence):
+            features = [features]
+        given = [(None, feature) for feature in features]
     named: dict[str, Any] = {}
-    for feature in features:
+    taken: dict[str, list[str]] = {}
+    for name, feature in given:
+        embedder = feature
         if isinstance(feature, str):
-            embedder: Any = embedder_class(feature)()
+            embedder = embedder_class(feature)()
             known = embedder.get_params()
-            embedder.set_params(**{k: v for k, v in parameters.items() if k in known})
-            name = embedder.short_name
-            if feature in BUNDLED:
-                name = feature
-                embedder.set_params(model=feature)
-        else:
-            embedder = feature
-            name = getattr(feature, "short_name", type(feature).__name__)
+            chosen = {**parameters, **({"model": feature} if feature in BUNDLED else {})}
+            if default_layer is not None:
+                chosen = {"layer": default_layer, **chosen}
+            embedder.set_params(**{k: v for k, v in chosen.items() if k in known})
+        if name is None:
+            name = feature if feature in BUNDLED else feature_name(embedder)
         if name in named:
             raise ValueError(f"two feature sets are called {name!r}; pass a dict of names.")
+        if isinstance(feature, str):
+            taken[name] = _heeded(embedder, known, feature in BUNDLED)
         named[name] = embedder
+    _check_heeded(parameters, taken, caller_parameters)
     return named
+
+
+def feature_name(embedder: Any) -> str:
+    """Return what an embedder's features are called in results.
+
+    It is `short_name`, by which its records are found, unless that stands for several sets of
+    features: openSMILE's are called by their set.
+    """
+    name = getattr(embedder, "short_name", type(embedder).__name__)
+    feature_set = getattr(embedder, "feature_set", None)
+    if not isinstance(embedder, EGeMAPSEmbedder) or feature_set == "eGeMAPSv02":
+        return name
+    return str(feature_set).lower().replace("_", "")
+
+
+def _heeded(embedder: Any, known: Mapping[str, Any], bundled: bool) -> list[str]:
+    """Return the parameters that change what an embedder gives, as far as it was made."""
+    unheeded = {"model", "revision"} if bundled else set()
+    if isinstance(embedder, EGeMAPSEmbedder) and embedder.level == "functionals":
+        unheeded.add("pooling")
+    return [name for name in known if name not in unheeded]
+
+
+def _check_heeded(
+    parameters: Mapping[str, Any], taken: Mapping[str, Sequence[str]], others: Sequence[str]
+) -> None:
+    allowed = {*itertools.chain(*taken.values()), *(UNHEEDED if taken else HOW)}
+    without = [name for name in parameters if name not in allowed]
+    if not without:
+        return
+    told = []
+    for name in without:
+        near = difflib.get_close_matches(name, {*allowed, *others} - {name}, n=1)
+        told.append(f"{name!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
+    there = "; ".join(f"{name} takes {', '.join(names)}" for name, names in taken.items())
+    raise TypeError(
+        f"{', '.join(told)} would have no effect: none of the feature sets takes it. "
+        + (there or "Embedders that are given ready-made are used as they are")
+        + "."
+    )

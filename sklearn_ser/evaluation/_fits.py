@@ -13,12 +13,16 @@ import pandas as pd
 from sklearn.metrics import accuracy_score, f1_score
 from threadpoolctl import threadpool_limits
 
+from sklearn_ser._utils import default_settings
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
 from sklearn_ser.evaluation._classifiers import fit_classifier
 from sklearn_ser.evaluation._intervals import speaker_interval
 from sklearn_ser.evaluation._metrics import fold_average, uar_score
 
-__all__ = ["Clips", "Task", "fit_all", "fit_fold", "scores"]
+__all__ = ["MEAN", "POOLED", "Clips", "Task", "fit_all", "fit_fold", "scores"]
+
+# How a score comes out of several folds, in the results' words.
+MEAN, POOLED = "mean over folds", "pooled over folds"
 
 
 class Clips(NamedTuple):
@@ -67,7 +71,7 @@ def _fit_one(
 ) -> pd.DataFrame:
     started = time.perf_counter()
     # Problems this small are many times slower when BLAS splits them; folds are what runs at once.
-    with threadpool_limits(1):
+    with default_settings(), threadpool_limits(1):
         fitted, X_test = fit_fold(task, classifier, clips, speaker_scaling)
         predicted = fitted.predict(X_test)
     test = task.test
@@ -108,18 +112,26 @@ def fit_fold(
 
 
 def scores(predictions: pd.DataFrame, random_state: int) -> dict[str, Any]:
-    """Return the scores of one row's predictions: means over folds, and the UAR's interval."""
+    """Return the scores of one row's predictions, and the UAR's interval.
+
+    UAR, accuracy and macro F1 are means over folds. Where a fold lacks an emotion that others
+    test, a mean over folds would weigh emotions by who happens to speak them, so that all three
+    are computed of all predictions together: each emotion has one recall, pooled over folds.
+    """
     y_true, y_pred, folds = (predictions[k].to_numpy() for k in ("emotion", "predicted", "fold"))
-    uar, fold_uar = fold_average(uar_score, y_true, y_pred, folds)
+    n_emotions = predictions.groupby("fold")["emotion"].nunique()
+    averaging = MEAN if (n_emotions == len(np.unique(y_true))).all() else POOLED
+    averaged = folds if averaging == MEAN else np.zeros(len(folds))
     interval = speaker_interval(
-        y_true, y_pred, predictions["speaker"].to_numpy(), folds, random_state=random_state
+        y_true, y_pred, predictions["speaker"].to_numpy(), averaged, random_state=random_state
     )
     return {
-        "uar": uar,
+        "uar": fold_average(uar_score, y_true, y_pred, averaged)[0],
         "uar_ci": None if interval is None else list(interval),
-        "accuracy": fold_average(accuracy_score, y_true, y_pred, folds)[0],
-        "macro_f1": fold_average(_macro_f1, y_true, y_pred, folds)[0],
-        "fold_uar": fold_uar,
+        "averaging": averaging,
+        "accuracy": fold_average(accuracy_score, y_true, y_pred, averaged)[0],
+        "macro_f1": fold_average(_macro_f1, y_true, y_pred, averaged)[0],
+        "fold_uar": fold_average(uar_score, y_true, y_pred, folds)[1],
         "seconds_fit": round(float(predictions.groupby("fold")["seconds"].first().sum()), 3),
     }
 

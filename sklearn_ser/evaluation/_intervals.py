@@ -22,19 +22,23 @@ def speaker_interval(
     n_resamples: int = 2000,
     random_state: int | None = 0,
 ) -> tuple[float, float] | None:
-    """Return a confidence interval of the UAR, the mean over folds, that resamples speakers.
+    """Return a confidence interval of the UAR that resamples speakers.
+
+    It is the interval of the mean over folds of the UAR; without folds, of the UAR whose recalls
+    are pooled over all predictions, which is what to take where folds lack emotions.
 
     Clips of one speaker stand or fall together, so that it is speakers, not clips, that are
     drawn with replacement. A fold counts as often as its speakers are drawn; with one speaker a
-    fold, this is the plain bootstrap of the folds' UARs. The interval covers the choice of
-    test speakers, not that of training data.
+    fold, this is the plain bootstrap of the folds' UARs. An emotion of a fold that no speaker drawn
+    has keeps the recall that it has with all speakers. The interval covers the choice of test
+    speakers, not that of training data.
 
     Parameters
     ----------
     y_true, y_pred, speakers : array-like of shape (n_predictions,)
         Emotions, those predicted, and speaker labels; none may be missing.
     folds : array-like of shape (n_predictions,), default=None
-        The fold of each prediction; all are one fold by default.
+        The fold of each prediction. None pools all predictions, as if they were one fold.
     confidence_level : float, default=0.95
         Coverage wanted.
     n_resamples : int, default=2000
@@ -79,15 +83,20 @@ def speaker_interval(
     np.add.at(hits, (speaker, fold, truth), right)
     present = total.sum(axis=2) > 0
     share = present / present.sum(axis=0)
+    there = total.sum(axis=0) > 0
+    of_all = np.divide(hits.sum(axis=0), total.sum(axis=0), where=there, out=np.zeros(there.shape))
 
     def statistic(drawn: npt.NDArray[np.float64], axis: int = -1) -> npt.NDArray[np.float64]:
         drawn = np.moveaxis(np.atleast_1d(drawn), axis, -1).astype(int)
         times = (drawn[..., np.newaxis] == np.arange(len(names))).sum(axis=-2)
         counts = np.tensordot(times, total, axes=1)
         recalls = np.divide(
-            np.tensordot(times, hits, axes=1), counts, where=counts > 0, out=np.zeros_like(counts)
+            np.tensordot(times, hits, axes=1),
+            counts,
+            where=counts > 0,
+            out=np.broadcast_to(of_all, counts.shape).copy(),
         )
-        uars = recalls.sum(axis=-1) / np.maximum((counts > 0).sum(axis=-1), 1)
+        uars = recalls.sum(axis=-1) / there.sum(axis=-1)
         weights = times @ share
         return (uars * weights).sum(axis=-1) / weights.sum(axis=-1)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import recall_score
+from sklearn.utils import check_consistent_length
 
 from sklearn_ser._utils import as_classes, check_lengths
 
@@ -67,6 +68,7 @@ def fold_average(
     scores : list of float
         In the order of the sorted folds.
     """
+    check_consistent_length(y_true, y_pred, folds)
     y_true, y_pred, folds = np.asarray(y_true), np.asarray(y_pred), np.asarray(folds)
     scores = [score(y_true[folds == k], y_pred[folds == k]) for k in np.unique(folds)]
     return float(np.mean(scores)), scores

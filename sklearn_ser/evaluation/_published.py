@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from sklearn_ser.evaluation._fits import MEAN
 from sklearn_ser.model_selection import Protocol
 
 __all__ = ["published_beside"]
@@ -15,8 +16,9 @@ __all__ = ["published_beside"]
 def published_beside(results: dict[str, Any], splitter: Any) -> tuple[list[dict[str, Any]], str]:
     """Return the published figures that were run as these results were, and why others were not.
 
-    The same corpus, clips, emotions and protocol are asked for; and what is known to be scaled by
-    the test speakers' own clips stands only beside what was scaled so, too.
+    The same corpus, clips, emotions and protocol are asked for, and scores that are means over
+    folds; and what is known to be scaled by the test speakers' own clips stands only beside what
+    was scaled so, too.
 
     Returns
     -------
@@ -47,7 +49,15 @@ def published_beside(results: dict[str, Any], splitter: Any) -> tuple[list[dict[
             + ("were not scaled" if by_speaker else "were scaled")
             + " by the test speakers' own clips, unlike these."
         )
-    rows = known[same_clips & same_scaling].drop(columns=["corpus", "n_clips", "emotions"])
+    averaged = all(row["averaging"] == MEAN for row in results["rows"])
+    if not averaged and (same_clips & same_scaling).any():
+        notes.append(
+            f"{(same_clips & same_scaling).sum()} published figures are means over folds; these "
+            "are pooled over folds, as folds lack emotions."
+        )
+    rows = known[same_clips & same_scaling & averaged].drop(
+        columns=["corpus", "n_clips", "emotions"]
+    )
     return rows.astype(object).where(pd.notna(rows), None).to_dict("records"), " ".join(notes)
 
 

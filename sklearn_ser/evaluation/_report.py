@@ -11,11 +11,14 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from sklearn_ser.evaluation._comparison import Comparison
+from sklearn_ser.evaluation._comparison import Comparison, row_name
 from sklearn_ser.evaluation._cross import CrossComparison
+from sklearn_ser.evaluation._fits import MEAN, POOLED
 from sklearn_ser.model_selection import SplitAudit
 
 __all__ = ["print_audit", "print_cross", "print_store", "print_table", "save_figures"]
+
+N_NAMED = 5  # clips that were left out, on the terminal
 
 
 def print_table(comparison: Comparison) -> None:
@@ -23,16 +26,17 @@ def print_table(comparison: Comparison) -> None:
     results = comparison.results
     table = Table(
         title=comparison.title,
-        caption="UAR: unweighted average recall, mean over folds; interval: 95 %, resampling "
-        f"speakers. Chance is {results['chance']:.3f}. Seconds to extract (all layers "
+        caption=f"UAR: unweighted average recall, {_averaging(results['rows'])}; interval: 95 %, "
+        f"resampling speakers. Chance is {results['chance']:.3f}. Seconds to extract (all layers "
         "at once) and to fit.",
     )
-    for name in ("features", "layer", "UAR", "95 % interval", "accuracy", "macro F1", "seconds"):
-        table.add_column(name, justify="left" if name == "features" else "right", no_wrap=True)
+    table.add_column("features", overflow="fold")
+    for name in ("layer", "UAR", "95 % interval", "accuracy", "macro F1", "seconds"):
+        table.add_column(name, justify="right", no_wrap=True)
     for position, row in enumerate(results["rows"]):
         interval = row["uar_ci"]
         table.add_row(
-            row["features"],
+            row_name(row),
             "" if row["layer"] is None else str(row["layer"]),
             f"{row['uar']:.3f}",
             "" if interval is None else f"{interval[0]:.3f}–{interval[1]:.3f}",
@@ -42,11 +46,30 @@ def print_table(comparison: Comparison) -> None:
             style="bold" if position == comparison.best else None,
         )
     Console().print(table)
-    left_out = results["n_clips_left_out"]
-    if left_out:
-        Console().print(f"{left_out} clips could not be used and were left out of every row.")
+    if results["emotions_not_tested"]:
+        Console().print(f"Never tested: {', '.join(results['emotions_not_tested'])}.")
+    _print_left_out(results)
     Console().print(f"Audit: {results['audit']['verdict']}")
     _print_published(results)
+
+
+def _averaging(rows: list[dict[str, Any]]) -> str:
+    """Return how scores come out of several folds, in words."""
+    if rows[0]["averaging"] == MEAN:
+        return MEAN
+    return f"{POOLED}, as folds lack emotions: one recall an emotion"
+
+
+def _print_left_out(results: dict[str, Any]) -> None:
+    left_out = results["clips_left_out"]
+    if not left_out:
+        return
+    Console().print(f"{len(left_out)} clips could not be used and were left out of every row:")
+    for clip in left_out[:N_NAMED]:
+        reasons = "; ".join(dict.fromkeys(clip["reasons"].values()))
+        Console().print(f"  {clip['name']}: {reasons}", markup=False)
+    if len(left_out) > N_NAMED:
+        Console().print(f"  and {len(left_out) - N_NAMED} more, which results.json names.")
 
 
 def _print_published(results: dict[str, Any]) -> None:
@@ -77,12 +100,15 @@ def print_cross(comparison: CrossComparison) -> None:
     shown = {(row["features"], row["alignment"]) for row in results["rows"] if _crosses(row)}
     for features, how in sorted(shown, key=lambda pair: (pair[0], pair[1] or "")):
         uar = comparison.matrix(features, alignment=how)
+        row = results["rows"][comparison._selected(features, None, how).index[0]]
+        layer = "" if row["layer"] is None else f", layer {row['layer']}"
         table = Table(
-            title=f"{features}: {counts} clips, {len(results['emotions'])} emotions, "
+            title=f"{row_name(row)}{layer}: {counts} clips, {len(results['emotions'])} emotions, "
             f"{results['classifier']}" + (f", {how} (transductive)" if how else ""),
-            caption="UAR; a row for what was trained on. Within a corpus the mean over folds, "
-            f"{results['cv']}, not aligned; elsewhere over all clips. Chance is "
-            f"{results['chance']:.3f}. * speakers or audio stand on both sides.",
+            caption="UAR; a row for what was trained on. Within a corpus "
+            f"{_averaging_within(results['rows'])}, {results['cv']}, not aligned; elsewhere "
+            f"over all clips. Chance is {results['chance']:.3f}. * speakers or audio stand on both "
+            "sides.",
         )
         table.add_column("trained on")
         for name in uar.columns:
@@ -95,8 +121,13 @@ def print_cross(comparison: CrossComparison) -> None:
             table.add_row(str(trained), *cells)
         Console().print(table)
     Console().print(f"Audit: {results['audit']}")
-    if results["n_clips_left_out"]:
-        Console().print(f"{results['n_clips_left_out']} clips could not be used.")
+    _print_left_out(results)
+
+
+def _averaging_within(rows: list[dict[str, Any]]) -> str:
+    within = {row["train"]: row["averaging"] for row in rows if not _crosses(row)}
+    pooled = [name for name, averaging in within.items() if averaging == POOLED]
+    return MEAN + (f" ({', '.join(pooled)}: {POOLED}, as folds lack emotions)" if pooled else "")
 
 
 def _crosses(row: dict[str, Any]) -> bool:
@@ -151,7 +182,8 @@ def save_figures(comparison: Comparison, folder: str | os.PathLike[str]) -> list
     )
     row = comparison.results["rows"][comparison.best]
     layer = "" if row["layer"] is None else f", layer {row['layer']}"
-    title = f"{comparison.title}\n{row['features']}{layer}: UAR {row['uar']:.3f}"
+    title = f"{comparison.title}\n{row_name(row)}{layer}: UAR {row['uar']:.3f}, {row['averaging']}"
+    title += "; below, all folds together"
     ax.set_title(title, fontsize="small", wrap=True)
     figure.savefig(Path(folder, "confusion_matrix.png"), dpi=150)
     return ["uar.png", "confusion_matrix.png"]

@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn import get_config
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import _safe_indexing, check_scalar, column_or_1d
+from sklearn.utils.metadata_routing import get_routing_for_object
 
 from sklearn_ser._utils import refuse_missing
 from sklearn_ser.model_selection._folds import as_splitter
@@ -236,11 +238,20 @@ def audit_pipeline(
 def _fit_on_training_fold(estimator: Any, groups: Any) -> Callable[..., Any]:
     def experiment(X: Any, y: Any, train: Any, test: Any) -> Any:
         fold = _safe_indexing(X, train), _safe_indexing(y, train)
-        if groups is not None and isinstance(estimator, BaseSearchCV):
+        if groups is not None and _takes_groups(estimator):
             return clone(estimator).fit(*fold, groups=_safe_indexing(groups, train))
         return clone(estimator).fit(*fold)
 
     return experiment
+
+
+def _takes_groups(estimator: Any) -> bool:
+    """Tell whether an estimator is a search that can be given groups."""
+    if not isinstance(estimator, BaseSearchCV):
+        return False
+    if not get_config()["enable_metadata_routing"]:
+        return True  # its splitter takes or ignores them
+    return bool(get_routing_for_object(estimator).consumes("fit", ["groups"]))
 
 
 def _splits(cv: Any, X: Any, y: Any, groups: Any, max_folds: int) -> list[tuple[Any, Any]]:

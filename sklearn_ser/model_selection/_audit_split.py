@@ -49,7 +49,17 @@ class SplitAudit:
     pairs: pd.DataFrame
 
     def of_folds(self, start: int, stop: int) -> SplitAudit:
-        """Return the audit of some of the folds, from `start` up to `stop`."""
+        """Return the audit of some of the folds.
+
+        Parameters
+        ----------
+        start, stop : int
+            The first of them, and the one after the last.
+
+        Returns
+        -------
+        audit : SplitAudit
+        """
         fold = self.pairs["fold"]
         return SplitAudit(
             self.cv,
@@ -155,7 +165,8 @@ def audit_split(
     Raises
     ------
     ValueError
-        If emotions are missing, or what the splitter splits by is.
+        If emotions are missing, or what the splitter splits by is, or a parameter of reading
+        audio is given with ``audio=False``.
     ClipError
         If a clip cannot be read, with ``on_error="raise"``.
 
@@ -174,6 +185,10 @@ def audit_split(
     >>> print(audit_split(corpus, KFold(4, shuffle=True, random_state=0)).verdict)
     NOT speaker-independent: 4 of 4 folds test speakers whom they were trained on, ...
     """
+    if not audio and (waveform_rate is not None or on_error != "raise"):
+        raise ValueError(
+            "waveform_rate and on_error have no effect with audio=False: no clip is read."
+        )
     frame, clips = _frame_and_clips(corpus, audio)
     folds, name = folds_of(cv, frame)
     copies = None

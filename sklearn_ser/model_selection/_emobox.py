@@ -85,7 +85,18 @@ class EmoBoxFolds(Protocol, BaseCrossValidator):
         return SPEAKER_INDEPENDENT.get(self._key)
 
     def published_results(self, corpus: str | None = None) -> pd.DataFrame:
-        """Return what EmoBox published for this corpus: see :class:`Protocol`."""
+        """Return what EmoBox published.
+
+        Parameters
+        ----------
+        corpus : str, default=None
+            Name of the corpus; None is that of the folds.
+
+        Returns
+        -------
+        results : DataFrame
+            See :meth:`Protocol.published_results`.
+        """
         return super().published_results(corpus or NAMES.get(self._key, self.corpus))
 
     def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Any]:
@@ -144,6 +155,10 @@ class EmoBoxFolds(Protocol, BaseCrossValidator):
         ----------
         X, y, groups : object
             Ignored.
+
+        Returns
+        -------
+        n_splits : int
         """
         return n_emobox_folds(emobox_folder(self.folder, self.corpus))
 

@@ -20,7 +20,7 @@ from sklearn_ser.model_selection._leave_one_out import (
 from sklearn_ser.model_selection._protocol import Protocol
 from sklearn_ser.model_selection._ravdess import RAVDESSSplit
 
-__all__ = ["SCHEMES", "as_splitter", "folds_of"]
+__all__ = ["SCHEMES", "as_splitter", "folds_of", "restricted"]
 
 # Name: the splitter, and the fewest speakers it needs.
 SCHEMES: dict[str, tuple[Any, int]] = {
@@ -89,6 +89,18 @@ def _splits_by_groups(splitter: Any) -> bool:
     if not hasattr(splitter, "get_metadata_routing"):
         return True
     return bool(splitter.get_metadata_routing().split.requests.get("groups"))
+
+
+def restricted(folds: Folds, usable: Any, n_clips: int) -> Folds:
+    """Return folds of `n_clips` clips with the usable ones alone, counted among themselves.
+
+    A fold that tests none of them is left out.
+    """
+    position = np.full(n_clips, -1)
+    position[usable] = np.arange(len(usable))
+    sides = [[position[side] for side in fold] for fold in folds]
+    kept = [(train[train >= 0], test[test >= 0]) for train, test in sides]
+    return [(train, test) for train, test in kept if len(test)]
 
 
 def _given(cv: Any, n_clips: int) -> Folds:

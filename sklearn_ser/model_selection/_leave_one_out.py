@@ -52,6 +52,10 @@ class _LeaveOneOut(Protocol, LeaveOneGroupOut):
             Ignored.
         groups : DataFrame, or array-like of shape (n_clips,)
             The corpus's frame, or the column of it that is split by.
+
+        Returns
+        -------
+        n_splits : int
         """
         return int(super().get_n_splits(groups=labels_of(groups, self.column, self)))
 

@@ -65,7 +65,18 @@ class RAVDESSSplit(Protocol, BaseCrossValidator):
         self.train_on_validation = train_on_validation
 
     def published_results(self, corpus: str | None = None) -> pd.DataFrame:
-        """Return what was published for the defaults: see :class:`Protocol`."""
+        """Return what was published for the defaults.
+
+        Parameters
+        ----------
+        corpus : str, default=None
+            Only those on this corpus.
+
+        Returns
+        -------
+        results : DataFrame
+            See :meth:`Protocol.published_results`.
+        """
         known = super().published_results(corpus)
         as_published = self.evaluate == "test" and not self.train_on_validation
         return known if as_published else known[:0]
@@ -115,5 +126,9 @@ class RAVDESSSplit(Protocol, BaseCrossValidator):
         ----------
         X, y, groups : object
             Ignored.
+
+        Returns
+        -------
+        n_splits : int
         """
         return 1

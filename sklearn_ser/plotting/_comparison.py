@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,11 +16,11 @@ class ComparisonDisplay:
     Parameters
     ----------
     rows : list of dict
-        Rows of a comparison, with features, model, layer, uar and uar_ci.
+        Rows of a comparison, with features, model, layer, uar, uar_ci and averaging.
     title : str
         What is written above.
     chance : float
-        UAR of a guess.
+        UAR of a guess: 1 / number of emotions.
 
     Attributes
     ----------
@@ -64,7 +63,18 @@ class ComparisonDisplay:
         return cls(results["rows"], comparison.title, results["chance"]).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> ComparisonDisplay:
-        """Draw into `ax`, or into a new figure that is not shown by itself."""
+        """Draw the scores.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            What to draw into; None is a new figure, which is not shown by itself.
+
+        Returns
+        -------
+        display : ComparisonDisplay
+            The display itself, with what was drawn.
+        """
         if ax is None:
             from matplotlib.figure import Figure
 
@@ -95,7 +105,8 @@ class ComparisonDisplay:
             ax.xaxis.get_major_locator().set_params(integer=True)
         else:
             ax.margins(x=0.5)
-        ax.set_ylabel("UAR")
+        pooled = any(row.get("averaging") == "pooled over folds" for row in self.rows)
+        ax.set_ylabel("UAR, pooled over folds" if pooled else "UAR")
         ax.set_ylim(0, 1)
         ax.set_title(self.title, fontsize="medium", wrap=True)
         ax.legend(loc="lower right")
@@ -104,9 +115,10 @@ class ComparisonDisplay:
 
 
 def _label(row: dict[str, Any]) -> str:
-    model = f" ({Path(row['model']).name})" if row["model"] else ""
+    from sklearn_ser.evaluation._comparison import row_name
+
     layer = f", layer {row['layer']}" if isinstance(row["layer"], str) else ""
-    return f"{row['features']}{model}{layer}"
+    return f"{row_name(row)}{layer}"
 
 
 def _intervals(rows: list[dict[str, Any]]) -> npt.NDArray[np.float64]:

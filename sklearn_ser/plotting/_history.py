@@ -55,7 +55,18 @@ class HistoryDisplay:
         return cls(estimator.history_, estimator.n_epochs_).plot(figure=figure)
 
     def plot(self, *, figure: Any = None) -> HistoryDisplay:
-        """Draw into `figure`, or into a new one that is not shown by itself."""
+        """Draw the loss and the UAR by epoch.
+
+        Parameters
+        ----------
+        figure : matplotlib Figure, default=None
+            What to draw into; None is a new one, which is not shown by itself.
+
+        Returns
+        -------
+        display : HistoryDisplay
+            The display itself, with what was drawn.
+        """
         if figure is None:
             from matplotlib.figure import Figure
 

@@ -51,7 +51,18 @@ class LayerWeightsDisplay:
         return cls([each.layer_weights_ for each in estimators]).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> LayerWeightsDisplay:
-        """Draw into `ax`, or into a new figure: means as bars, what differs as whiskers."""
+        """Draw the mean weights as bars, and their ranges as whiskers.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            What to draw into; None is a new figure, which is not shown by itself.
+
+        Returns
+        -------
+        display : LayerWeightsDisplay
+            The display itself, with what was drawn.
+        """
         if ax is None:
             from matplotlib.figure import Figure
 

@@ -61,7 +61,18 @@ class TimelineDisplay:
         return cls(rows, emotions).plot(figure=figure)
 
     def plot(self, *, figure: Any = None) -> TimelineDisplay:
-        """Draw into `figure`, or into a new one that is not shown by itself."""
+        """Draw the probabilities, and how far speech is from that of training.
+
+        Parameters
+        ----------
+        figure : matplotlib Figure, default=None
+            What to draw into; None is a new one, which is not shown by itself.
+
+        Returns
+        -------
+        display : TimelineDisplay
+            The display itself, with what was drawn.
+        """
         if figure is None:
             from matplotlib.figure import Figure
 

@@ -17,11 +17,11 @@ import pandas as pd
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils import (
     _safe_indexing,
-    check_array,
     check_consistent_length,
     check_random_state,
 )
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import validate_data
 
 from sklearn_ser._utils import Progress, as_classes
 from sklearn_ser.audio import SEGMENT_FIELDS, Clip, ClipError, as_clips, is_numeric_batch, items_of
@@ -174,20 +174,21 @@ class AudioAugmenter(BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> AudioAugmenter:
-        """Check the parameters; use `fit_resample` for all else.
+        """Check the parameters and the kind of input; use `fit_resample` for all else.
 
         Parameters
         ----------
-        X : collection of n_clips clips
-            Ignored.
+        X : sequence of n_clips clips, frame, or ndarray of shape (n_clips, n_samples)
+            See `fit_resample`.
         y : array-like of shape (n_clips,)
-            Ignored.
+            Emotions.
 
         Returns
         -------
         self : AudioAugmenter
         """
         self._changes()
+        self._parse(X, y, finite=self.on_error == "raise")
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -216,17 +217,29 @@ class AudioAugmenter(BaseEstimator):
             If a clip cannot be used and ``on_error="raise"``.
         """
         changes = self._changes()
-        if y is None:
-            raise ValueError("AudioAugmenter requires y to be passed, but the target y is None.")
-        column = _clip_column(X, self.column)
-        items = _items(X, column)
-        check_consistent_length(items, y)
+        column, items = self._parse(X, y)
         clips = as_clips(items, self.waveform_rate)
         self.seed_ = int(check_random_state(self.random_state).randint(2**31 - 1))
         sources, copies = self._copies(clips, y, changes)
         self.sample_indices_ = np.array([*range(len(clips)), *sources], dtype=np.intp)
         X_resampled = _with_copies(X, column, items, self.sample_indices_, copies)
         return X_resampled, _renumbered(_safe_indexing(y, self.sample_indices_))
+
+    def _parse(self, X: Any, y: Any, finite: bool = False) -> tuple[str | None, list[Any]]:
+        """Return the name of the column of clips, if X is a frame, and the clips."""
+        if y is None:
+            raise ValueError("AudioAugmenter requires y to be passed, but the target y is None.")
+        for attribute in ("n_features_in_", "feature_names_in_"):
+            self.__dict__.pop(attribute, None)
+        column = _clip_column(X, self.column)
+        if column is not None:
+            items = items_of(X[[column, *_segment_fields(X, column)]])
+        elif is_numeric_batch(X):
+            items = list(validate_data(self, X, ensure_all_finite=finite))
+        else:
+            items = items_of(X)
+        check_consistent_length(items, y)
+        return column, items
 
     def _changes(self) -> tuple[Change, ...]:
         changes: Any = self.changes
@@ -321,10 +334,20 @@ class AudioAugmenter(BaseEstimator):
                 progress.update(wanted.clip)
                 yield key, made
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.target_tags.required = True
+        return tags
+
 
 def _clip_column(X: Any, column: str | None) -> str | None:
     """Return the name of the column of clips, or None if X is no frame."""
     if not (hasattr(X, "columns") and hasattr(X, "shape")):
+        if column is not None:
+            raise ValueError(
+                f"column={column!r} has no effect: X is no frame, but a {type(X).__name__}."
+            )
         return None
     names = list(X.columns)
     found = [name for name in COLUMNS if name in names] if len(names) > 1 else names
@@ -340,15 +363,6 @@ def _clip_column(X: Any, column: str | None) -> str | None:
 
 def _segment_fields(X: Any, column: str | None) -> list[str]:
     return [field for field in SEGMENT_FIELDS if column == "path" and field in X.columns]
-
-
-def _items(X: Any, column: str | None) -> list[Any]:
-    """Return the clips of a collection, or of a column of a frame."""
-    if column is not None:
-        return items_of(X[[column, *_segment_fields(X, column)]])
-    if is_numeric_batch(X):
-        return list(check_array(X, input_name="X", ensure_all_finite=False))
-    return items_of(X)
 
 
 def _with_copies(

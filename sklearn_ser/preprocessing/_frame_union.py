@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.pipeline import FeatureUnion
+from sklearn.utils import get_tags
 
 __all__ = ["FrameUnion"]
 
 Array = npt.NDArray[Any]
 
 
-class FrameUnion(FeatureUnion):
+class FrameUnion(FeatureUnion, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """scikit-learn's FeatureUnion of embedders that give sequences of frames.
 
     Embedders have frames of different rates: 50 a second of most speech models, 100 of eGeMAPS.
@@ -25,8 +26,14 @@ class FrameUnion(FeatureUnion):
     ----------
     transformer_list : list of (str, transformer)
         Embedders with ``pooling=None``. The first determines the frames.
-    n_jobs, transformer_weights, verbose, verbose_feature_names_out
-        See `sklearn.pipeline.FeatureUnion`.
+    n_jobs : int, default=None
+        Number of embedders that run at once.
+    transformer_weights : dict of str to float, default=None
+        What the frames of an embedder, by its name, are multiplied by.
+    verbose : bool, default=False
+        Whether to print the time that each embedder takes.
+    verbose_feature_names_out : bool, default=True
+        Whether names of dimensions begin with those of their embedders.
 
     See Also
     --------
@@ -52,6 +59,19 @@ class FrameUnion(FeatureUnion):
     >>> union.fit_transform(corpus.X)[0].shape
     (49, 1305)
     """
+
+    @property
+    def set_output(self) -> Any:
+        """Not available, as sequences of frames do not fit into the columns of a DataFrame."""
+        raise AttributeError("'FrameUnion' object has no attribute 'set_output'")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        parts = [part for _, part in self.transformer_list if hasattr(part, "__sklearn_tags__")]
+        tags.requires_fit = any(get_tags(part).requires_fit for part in parts)
+        tags.input_tags.two_d_array = all(get_tags(part).input_tags.two_d_array for part in parts)
+        tags.transformer_tags.preserves_dtype = []
+        return tags
 
     def _hstack(self, Xs: Sequence[Any]) -> Array:  # what FeatureUnion joins its results by
         used = [name for name, transformer in self.transformer_list if transformer != "drop"]

@@ -11,6 +11,7 @@ from sklearn.covariance import LedoitWolf
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_ser._utils import default_settings
 from sklearn_ser.embedders import MFCCEmbedder, SSLEmbedder
 from sklearn_ser.recognition._folds import check_targets, speaker_folds
 
@@ -32,7 +33,7 @@ class ClassDistance(BaseEstimator):
 
     def fit(self, X: Any, y: Any) -> ClassDistance:
         """Learn the mean of each emotion, and what all of them vary by."""
-        self.scaler_ = StandardScaler().fit(X)
+        self.scaler_ = StandardScaler().set_output(transform="default").fit(X)
         scaled, y = self.scaler_.transform(X), np.asarray(y)
         emotions, codes = np.unique(y, return_inverse=True)
         self.means_ = np.array([scaled[codes == k].mean(axis=0) for k in range(len(emotions))])
@@ -90,6 +91,8 @@ class OutOfDomainDetector(BaseEstimator):
         "views": [list, None],
     }
 
+    __metadata_request__fit = {"groups": True}
+
     def __init__(self, views: list[Any] | None = None) -> None:
         self.views = views
 
@@ -118,7 +121,8 @@ class OutOfDomainDetector(BaseEstimator):
         views = [MFCCEmbedder(), SSLEmbedder("nano")] if self.views is None else self.views
         self.views_ = [clone(view) for view in views]
         folds = speaker_folds(y, groups)
-        values = [np.asarray(view.fit_transform(X), dtype=np.float64) for view in self.views_]
+        with default_settings():
+            values = [np.asarray(view.fit_transform(X), dtype=np.float64) for view in self.views_]
         held_out = np.empty((len(y), len(values)))
         for column, of_view in enumerate(values):
             for train, test in folds:
@@ -148,10 +152,17 @@ class OutOfDomainDetector(BaseEstimator):
         check_is_fitted(self)
         distances = np.full((len(X), len(self.views_)), np.nan)
         for column, (view, fitted) in enumerate(zip(self.views_, self.distances_, strict=True)):
-            values = np.asarray(view.transform(X), dtype=np.float64)
+            with default_settings():
+                values = np.asarray(view.transform(X), dtype=np.float64)
             usable = np.isfinite(values).all(axis=1)
             if usable.any():
                 distances[usable, column] = fitted.distances(values[usable])
         far = self._farthest(distances)
         shares = np.searchsorted(self.held_out_, far) / len(self.held_out_)
         return np.where(np.isnan(far), np.nan, shares)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False  # of what rate its waveforms are is not known
+        tags.target_tags.required = True
+        return tags

@@ -19,11 +19,13 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_ser._utils import as_classes, as_speakers
 from sklearn_ser.embedders import BaseEmbedder, SSLEmbedder
 from sklearn_ser.evaluation._comparison import versions
+from sklearn_ser.evaluation._features import feature_name
 from sklearn_ser.recognition._recognizer import EmotionRecognizer
 
 __all__ = ["card_of", "load_recognizer", "save_recognizer"]
 
 FORMAT = 1
+HOW = ("cache", "device", "n_jobs", "verbose")  # changes no value, so that it may have no effect
 
 
 def save_recognizer(
@@ -76,7 +78,8 @@ def load_recognizer(
         Classes of your own that the file holds, as "module.Class"; others are an error. Importing
         their modules runs them.
     **parameters
-        Set on the embedders, where they have such parameters: cache, device, n_jobs, verbose.
+        Set on the embedders, where they have such parameters: cache, device, n_jobs, verbose,
+        which may have no effect, or any other, which must have one.
 
     Returns
     -------
@@ -88,6 +91,8 @@ def load_recognizer(
     ValueError
         If the file is no such file, or holds what could run code, or its features would be
         computed by another model, or otherwise, than those that it was trained on.
+    TypeError
+        If a parameter, or `model`, would have no effect.
     """
     skops, path = skops_io(), os.fspath(path)
     try:
@@ -99,7 +104,9 @@ def load_recognizer(
                 "it, name these classes as trusted."
             )
         if unneeded := [name for name in trusted if name not in found]:
-            raise ValueError(f"{path} holds no {', '.join(unneeded)}: trusting it has no effect.")
+            raise ValueError(
+                f"nothing in {path} has to be trusted under the names {unneeded}: leave them out."
+            )
         held = skops.load(path, trusted=list(found))
         recognizer, card = held["recognizer"], json.loads(held["card"])
     except (OSError, ValueError, ImportError):
@@ -111,13 +118,19 @@ def load_recognizer(
         ) from error
     if card["format"] != FORMAT:
         raise ValueError(f"{path} has format {card['format']}; this version reads {FORMAT}.")
-    for embedder in embedders_of(recognizer.embedder_):
-        if model is not None and "model" in embedder.get_params():
-            embedder.set_params(model=model)
-    embedders = [*embedders_of(recognizer.embedder_), *domain_embedders(recognizer)]
-    for embedder in embedders:
-        known = embedder.get_params()
-        embedder.set_params(**{k: v for k, v in parameters.items() if k in known})
+    of_features = embedders_of(recognizer.embedder_)
+    embedders = [*of_features, *domain_embedders(recognizer)]
+    moved = {} if model is None else {"model": model}
+    for chosen, given in ((of_features, moved), (embedders, parameters)):
+        known = {name for embedder in chosen for name in embedder.get_params()}
+        if without := [name for name in given if name not in known and name not in HOW]:
+            raise TypeError(
+                f"{', '.join(without)} would have no effect: the embedders of {path} take "
+                f"{', '.join(sorted(known))}."
+            )
+        for embedder in chosen:
+            its = embedder.get_params()
+            embedder.set_params(**{k: v for k, v in given.items() if k in its})
     for embedder, trained in zip(embedders, [*card["features"], *card["domain"]], strict=True):
         _check_features(embedder, trained, path)
     recognizer.card_ = Bunch(**card)
@@ -168,7 +181,7 @@ def _features(embedder: BaseEmbedder) -> dict[str, Any]:
     parameters = embedder.get_params()
     selected = ("model", "layer", "pooling")
     return {
-        "features": embedder.short_name,
+        "features": feature_name(embedder),
         **{name: parameters[name] for name in selected if name in parameters},
         "computed": json.loads(json.dumps(embedder._settings())),
     }

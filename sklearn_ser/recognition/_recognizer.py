@@ -17,11 +17,11 @@ from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
-from sklearn_ser._utils import most_probable
+from sklearn_ser._utils import default_settings, most_probable
 from sklearn_ser.audio import as_clips, items_of
 from sklearn_ser.classifiers._training import temperature_of
 from sklearn_ser.embedders import SSLEmbedder
-from sklearn_ser.evaluation._classifiers import fit_classifier
+from sklearn_ser.evaluation._classifiers import check_classifier, check_fits, fit_classifier
 from sklearn_ser.evaluation._fits import scores
 from sklearn_ser.recognition._domain import OutOfDomainDetector
 from sklearn_ser.recognition._folds import check_targets, speaker_folds
@@ -59,8 +59,9 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         What the classifier's scores are divided by, so that probabilities of held-out speakers'
         emotions are likeliest.
     scores_ : dict
-        uar, uar_ci (95 %, resampling speakers), accuracy, macro_f1, fold_uar and log_loss, of
-        speakers held out of training.
+        uar, uar_ci (95 %, resampling speakers), averaging, accuracy, macro_f1, fold_uar and
+        log_loss, of speakers held out of training, as :func:`~sklearn_ser.evaluation.compare`
+        computes them.
     seconds_ : tuple of float
         Median and greatest length of the clips.
 
@@ -86,6 +87,8 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         "detector": [HasMethods(["fit", "quantiles"]), None],
         "n_jobs": [Integral, None],
     }
+
+    __metadata_request__fit = {"groups": True}
 
     def __init__(
         self,
@@ -119,15 +122,20 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If emotions or speakers are missing, or an emotion is spoken by one speaker only.
+            If emotions or speakers are missing, an emotion is spoken by one speaker only, or C of a
+            classifier's name cannot be chosen, as no split of the training speakers leaves two
+            emotions.
         """
+        check_classifier(self.classifier)
         y, groups = check_targets(X, y, groups)
         folds = speaker_folds(y, groups)
+        check_fits(self.classifier, folds, y, groups)
         self.classes_, codes = np.unique(y, return_inverse=True)
         lengths = [clip.seconds() for clip in as_clips(items_of(X))]
         self.seconds_ = (float(np.median(lengths)), float(np.max(lengths)))
         self.embedder_ = SSLEmbedder("nano") if self.embedder is None else clone(self.embedder)
-        values = np.asarray(self.embedder_.fit_transform(X), dtype=np.float64)
+        with default_settings():
+            values = np.asarray(self.embedder_.fit_transform(X), dtype=np.float64)
         found = joblib.Parallel(self.n_jobs)(
             joblib.delayed(held_out_scores)(self.classifier, values, y, groups, *fold)
             for fold in folds
@@ -138,7 +146,7 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
             held_out[test], fold_of[test] = of_fold, k
         self.temperature_ = temperature_of(held_out, codes)
         self.scores_ = self._scores(held_out, fold_of, y, groups)
-        with threadpool_limits(1):
+        with default_settings(), threadpool_limits(1):
             fitted = fit_classifier(self.classifier, values, y, groups)
         self.classifier_ = fitted.best_estimator_ if isinstance(fitted, BaseSearchCV) else fitted
         detector = OutOfDomainDetector() if self.detector is None else clone(self.detector)
@@ -173,12 +181,13 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
             NaN for a clip that cannot be used, if the embedder's ``on_error`` is "nan".
         """
         check_is_fitted(self)
-        values = np.asarray(self.embedder_.transform(X), dtype=np.float64)
-        usable = np.isfinite(values).all(axis=1)
-        chances = np.full((len(values), len(self.classes_)), np.nan)
-        if usable.any():
-            found = scores_of(self.classifier_, values[usable])
-            chances[usable] = softmax(found / self.temperature_, axis=1)
+        with default_settings():
+            values = np.asarray(self.embedder_.transform(X), dtype=np.float64)
+            usable = np.isfinite(values).all(axis=1)
+            chances = np.full((len(values), len(self.classes_)), np.nan)
+            if usable.any():
+                found = scores_of(self.classifier_, values[usable])
+                chances[usable] = softmax(found / self.temperature_, axis=1)
         return chances
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
@@ -198,8 +207,8 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
             If a clip cannot be used, though the embedder's ``on_error`` is "nan": it has no
             emotion. `predict_proba` gives NaN for it, and `recognize` a row that says why.
         """
-        chances = self.predict_proba(X)
-        return most_probable(self.classes_, chances)
+        check_is_fitted(self)
+        return most_probable(self.classes_, self.predict_proba(X))
 
     def recognize(
         self,
@@ -220,7 +229,8 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
             Seconds that are heard at once. "auto": a recording that is longer than every training
             clip is heard in windows as long as their median. None: whole recordings.
         hop : float, default=None
-            Seconds from one window's start to the next one's; None is the window's length.
+            Seconds from one window's start to the next one's; None is the window's length. Not for
+            whole recordings.
         abstain : float or None, default=0.95
             Speech that is farther from the training clips than this share of clips of held-out
             speakers gets neither emotion nor probabilities. None never abstains.
@@ -239,6 +249,11 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         parts = rows_of(self, recordings, window=window, hop=hop, abstain=abstain, verbose=verbose)
         return pd.DataFrame([row for part in parts for row in part])
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False  # of what rate its waveforms are is not known
+        return tags
+
 
 def scores_of(classifier: Any, X: Array) -> Array:
     """Return scores of shape (n_clips, n_classes), of which softmax makes probabilities."""
@@ -250,5 +265,5 @@ def scores_of(classifier: Any, X: Array) -> Array:
 
 def held_out_scores(classifier: Any, X: Array, y: Any, groups: Any, train: Any, test: Any) -> Array:
     """Return the scores of test clips by a classifier that was fitted on training clips."""
-    with threadpool_limits(1):
+    with default_settings(), threadpool_limits(1):
         return scores_of(fit_classifier(classifier, X[train], y[train], groups[train]), X[test])

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
+from sklearn_ser._utils import printable
 from sklearn_ser.audio import Clip, ClipError, as_clips, items_of
 from sklearn_ser.recognition._windows import Piece, pieces_of
 
@@ -41,12 +42,14 @@ def rows_of(
     for name, value in (("window", length), ("hop", hop)):
         if value is not None and not 0 < value < math.inf:
             raise ValueError(f"{name}={value!r}; it must be a positive number of seconds.")
+    if hop is not None and length is None:
+        raise ValueError(f"hop={hop!r} has no effect: window=None takes whole recordings.")
     if abstain is not None and not 0 <= abstain <= 1:
         raise ValueError(f"abstain={abstain!r}; it must be a share from 0 to 1, or None.")
     clips = as_clips(items_of(recordings))
     hearing = _Hearing(recognizer, abstain)
     pieces = ((clip, piece) for clip in clips for piece in pieces_of(clip, length, hop, longest))
-    total = sum(clip.seconds() for clip in clips)
+    total = sum(clip.seconds() for clip in clips) if verbose else 0.0
     shown = {"desc": "recognize", "bar_format": BAR, "disable": not verbose}
     with tqdm(total=total, **shown) as progress:
         while part := list(itertools.islice(pieces, AT_ONCE)):
@@ -89,19 +92,21 @@ class _Hearing:
 
     def _blank(self, clip: Clip, piece: Piece) -> Row:
         return {
-            "recording": clip.name if not hasattr(clip.source, "suffix") else str(clip.source),
+            "recording": printable(
+                clip.name if not hasattr(clip.source, "suffix") else str(clip.source)
+            ),
             "start": piece.start,
             "end": piece.end,
             "emotion": None,
             **dict.fromkeys(self.classes.tolist(), np.nan),
             "out_of_domain": np.nan,
-            "note": "" if piece.error is None else str(piece.error),
+            "note": "" if piece.error is None else printable(str(piece.error)),
         }
 
     def _fill(self, row: Row, clip: Clip, sound: Any, chance: Any, quantile: float) -> None:
         row["out_of_domain"] = float(quantile)
         if np.isnan(chance).any() or np.isnan(quantile):
-            row["note"] = str(self._why(clip, sound))
+            row["note"] = printable(str(self._why(clip, sound)))
         elif self.abstain is not None and quantile > self.abstain:
             row["note"] = "abstained: unlike the speech of training"
         else:

@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+
+from sklearn_ser.evaluation._fits import POOLED
 
 __all__ = ["print_card", "print_rows"]
 
@@ -33,12 +36,12 @@ def print_rows(rows: Any) -> None:
         known = isinstance(row["emotion"], str)
         seconds = (row["start"], row["end"])
         table.add_row(
-            Path(row["recording"]).name,
+            escape(Path(row["recording"]).name),
             "–".join("" if pd.isna(second) else f"{second:.1f}" for second in seconds),
             row["emotion"] if known else "",
             f"{row[row['emotion']]:.2f}" if known else "",
             "" if np.isnan(row["out_of_domain"]) else f"{row['out_of_domain']:.2f}",
-            row["note"],
+            escape(row["note"]),
         )
     Console().print(table)
 
@@ -48,6 +51,7 @@ def print_card(card: dict[str, Any]) -> None:
     scores = card["new_speakers"]
     interval = scores["uar_ci"]
     within = "" if interval is None else f" (95 %: {interval[0]:.3f}–{interval[1]:.3f})"
+    averaging = f" {POOLED}" if scores.get("averaging") == POOLED else ""
     table = Table(title="A recognizer's card", show_header=False)
     for corpus in card["training"]:
         counts = ", ".join(f"{emotion} {count}" for emotion, count in corpus["emotions"].items())
@@ -58,7 +62,7 @@ def print_card(card: dict[str, Any]) -> None:
     table.add_row("classifier", card["classifier"])
     table.add_row(
         "speakers held out",
-        f"UAR {scores['uar']:.3f}{within}, accuracy {scores['accuracy']:.3f}, macro F1 "
+        f"UAR {scores['uar']:.3f}{within}{averaging}, accuracy {scores['accuracy']:.3f}, macro F1 "
         f"{scores['macro_f1']:.3f}, log loss {scores['log_loss']:.3f}",
     )
     table.add_row("domain told by", _listed(card["domain"]))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from sklearn_ser.audio import Clip, ClipError, decode, read_blocks
+from sklearn_ser.audio._decoding import mono_of
 from sklearn_ser.audio._segments import WHOLE
 
 __all__ = ["Piece", "pieces_of"]
@@ -54,11 +53,11 @@ def pieces_of(
     if length is None or clip.segment != WHOLE or isinstance(clip.source, (bytes, ClipError)):
         yield _whole(clip)
         return
-    source = _Stream(clip.source, clip.rate)
+    source = _Stream(clip)
     try:
         source.fill(longest)
-    except Exception:  # what is wrong is said by the one way in which clips are read
-        yield _whole(clip)
+    except ClipError as error:
+        yield Piece(None, None, None, error)
         return
     if source.rate is None or source.ended:
         yield _whole(clip)
@@ -69,11 +68,9 @@ def pieces_of(
     while True:
         try:
             source.fill_to(first + n_samples)
-        except Exception as error:
-            what = str(error).splitlines()[0] if str(error) else type(error).__name__
-            cure = "Copy or download it again; what comes before was recognised."
-            at = f"damaged {first / source.rate:.1f} s from its start ({what})"
-            yield Piece(first / source.rate, None, None, clip.error(at, cure))
+        except ClipError as error:
+            cause = f"{error.cause}; it was recognised up to {first / source.rate:.1f} s"
+            yield Piece(first / source.rate, None, None, clip.error(cause, error.cure))
             return
         if source.stop < first + n_samples:
             break
@@ -98,9 +95,10 @@ def _window(clip: Clip, source: _Stream, first: int, n_samples: int) -> Piece:
     rate = source.rate
     start, end = first / rate, (first + n_samples) / rate
     name = f"{clip.name} from {start:.2f} s to {end:.2f} s"
-    content = source.cut(first, n_samples)
     try:
-        samples, _ = decode(Clip(clip.position, name, content, rate), content)
+        samples = mono_of(
+            Clip(clip.position, name, clip.source), source.cut(first, n_samples), rate
+        )
     except ClipError as error:
         return Piece(start, end, None, error)
     return Piece(start, end, (samples, rate), None)
@@ -109,10 +107,8 @@ def _window(clip: Clip, source: _Stream, first: int, n_samples: int) -> Piece:
 class _Stream:
     """The samples of a recording that may still be needed."""
 
-    def __init__(self, source: Path | npt.NDArray[Any], rate: float | None) -> None:
-        self._blocks: Iterator[Any] = (
-            read_blocks(source) if isinstance(source, Path) else iter([(source, rate)])
-        )
+    def __init__(self, clip: Clip) -> None:
+        self._blocks = read_blocks(clip)
         self._kept: list[Any] = []
         self._start = self.stop = 0
         self.rate: Any = None

@@ -1,7 +1,6 @@
 """The last layers of a speech model are trained, and nothing else; a killed run goes on."""
 
 import json
-import os
 import pickle
 import signal
 import subprocess
@@ -19,14 +18,6 @@ from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.utils.estimator_checks import (
-    check_estimators_unfitted,
-    check_fit2d_1feature,
-    check_n_features_in_after_fitting,
-    check_param_validation,
-    check_parameters_default_constructible,
-    parametrize_with_checks,
-)
 
 from sklearn_ser import SSLEmbedder
 from sklearn_ser.audio import ClipError
@@ -628,59 +619,3 @@ def test_what_cannot_be_is_told(fitted, clips, tiny, tmp_path):
         FineTunedClassifier("no/such-model").fit(clips, Y, groups=SPEAKERS)
     with pytest.raises(ValueError, match="y has one class"):
         fitted(y=np.full(len(Y), "anger"))
-
-
-# scikit-learn's checks pass rows of 2 to 30 numbers; at 30 a second these are clips of 0.07 to 1 s.
-CHECKED = FineTunedClassifier(
-    "tiny",
-    unfreeze=1,
-    batch_size=1,  # the checks want sums of float32 to the last digit
-    max_epochs=1,
-    validation_fraction=0.5,
-    waveform_rate=30,
-    random_state=0,
-)
-SILENT = "one of its rows is constant, and a silent clip is an error"
-LISTS = "a list is a collection of clips of any length, not a matrix"
-EXPECTED_FAILURES = {
-    "check_classifier_data_not_an_array": SILENT,
-    "check_estimators_dtypes": SILENT,
-    "check_fit_check_is_fitted": SILENT,
-    "check_classifiers_train": LISTS,
-    "check_class_weight_classifiers": "class_weight is 'balanced' or None",
-}
-
-
-@pytest.fixture(scope="module")
-def _tiny_model_here(tiny):
-    """Give the name "tiny" a folder, as the parametrised estimator knows no path."""
-    folder = tiny()
-    os.symlink(folder, os.path.join(os.path.dirname(folder), "tiny"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(os.path.dirname(folder))
-        yield
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("_tiny_model_here")
-@pytest.mark.filterwarnings("ignore:it is not known who speaks:UserWarning")
-@pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
-@parametrize_with_checks([CHECKED], expected_failed_checks=lambda estimator: EXPECTED_FAILURES)
-def test_scikit_learn_checks(estimator, check):
-    check(estimator)
-
-
-QUICK_CHECKS = [
-    check_estimators_unfitted,
-    check_fit2d_1feature,
-    check_n_features_in_after_fitting,
-    check_param_validation,
-    check_parameters_default_constructible,
-]
-
-
-@pytest.mark.usefixtures("_tiny_model_here")
-@pytest.mark.filterwarnings("ignore:it is not known who speaks:UserWarning")
-@pytest.mark.parametrize("check", QUICK_CHECKS, ids=lambda check: check.__name__)
-def test_quick_scikit_learn_checks(check):
-    check("FineTunedClassifier", clone(CHECKED))

@@ -14,14 +14,6 @@ from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.metrics import r2_score
 from sklearn.model_selection import cross_val_predict, cross_val_score
-from sklearn.utils.estimator_checks import (
-    check_get_feature_names_out_error,
-    check_param_validation,
-    check_set_output_transform_pandas,
-    check_set_output_transform_polars,
-    check_transformer_get_feature_names_out_pandas,
-    parametrize_with_checks,
-)
 
 from sklearn_ser.audio import ClipError
 from sklearn_ser.classifiers import PretrainedEmotionClassifier, PretrainedEmotionRegressor
@@ -453,62 +445,6 @@ def test_a_model_of_text_is_refused(folder, clips, tmp_path):
     with pytest.raises(OSError, match="family 'bert', which is not read") as caught:
         PretrainedEmotionClassifier(str(tmp_path)).predict(clips)
     assert len(str(caught.value)) < 1000
-
-
-# scikit-learn's checks pass rows of 2 to 30 numbers, and classes 0, 1, 2 or their names.
-CHECKED = [
-    PretrainedEmotionClassifier("classifier", {"neu": 0, "hap": 1, "ang": 2}, waveform_rate=30),
-    PretrainedEmotionRegressor("regressor", waveform_rate=30),
-]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _models_here(build, tmp_path_factory):
-    """Give the models that are checked a name, so that the estimators need no path."""
-    here = tmp_path_factory.mktemp("models")
-    folder = build(labels=LABELS[:3])
-    with rewritten(folder) as weights:  # so that no check passes by luck
-        weights["classifier.bias"] = torch.tensor([5.0, 0.0, 0.0])
-    (here / "classifier").symlink_to(folder)
-    (here / "regressor").symlink_to(build(labels=("valence",), problem_type="regression"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(here)
-        yield
-
-
-SILENCE = "some of its clips are all zeros, and a silent clip is an error"
-NOT_LEARNT = "it expects what is learnt from y: other classes, or other numbers of outputs"
-EXPECTED_FAILURES = {
-    "check_estimators_dtypes": SILENCE,
-    "check_classifier_data_not_an_array": SILENCE,
-    "check_classifiers_classes": NOT_LEARNT,
-    "check_classifiers_one_label": NOT_LEARNT,
-    "check_classifiers_train": NOT_LEARNT,
-    "check_regressors_train": NOT_LEARNT,
-    "check_regressor_multioutput": NOT_LEARNT,
-}
-
-
-@parametrize_with_checks(CHECKED, expected_failed_checks=lambda estimator: EXPECTED_FAILURES)
-def test_scikit_learn_checks(estimator, check):
-    check(estimator)
-
-
-FURTHER_CHECKS = [
-    check_param_validation,
-    check_get_feature_names_out_error,
-    check_transformer_get_feature_names_out_pandas,
-    check_set_output_transform_pandas,
-    check_set_output_transform_polars,
-]
-
-
-@pytest.mark.filterwarnings("ignore:X does not have valid feature names:UserWarning")
-@pytest.mark.filterwarnings("ignore:X has feature names, but:UserWarning")
-@pytest.mark.parametrize("check", FURTHER_CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("estimator", CHECKED, ids=lambda estimator: type(estimator).__name__)
-def test_further_scikit_learn_checks(estimator, check):
-    check(type(estimator).__name__, clone(estimator))
 
 
 @pytest.mark.parametrize("kind", [PretrainedEmotionClassifier, PretrainedEmotionRegressor])

@@ -119,6 +119,15 @@ def test_speakers_are_held_out_of_few_clips_too():
     assert not set(speakers[train]) & set(speakers[valid])
 
 
+def test_clips_of_every_emotion_are_held_out_where_speakers_are_unknown():
+    """Though a tenth of twelve clips is fewer than there are emotions."""
+    codes = np.tile([0, 1, 2], 4)
+    with pytest.warns(UserWarning, match="it is not known who speaks"):
+        train, valid = hold_out_speakers(codes, None, 0.1, 0)
+    assert sorted(codes[valid]) == [0, 1, 2]
+    assert sorted([*train, *valid]) == list(range(12))
+
+
 def test_unknown_speakers_are_warned_of(pooled, corpus):
     with pytest.warns(UserWarning, match="it is not known who speaks"):
         MLPHead(max_epochs=2, random_state=0).fit(pooled, corpus.y)
@@ -126,19 +135,61 @@ def test_unknown_speakers_are_warned_of(pooled, corpus):
         MLPHead().fit(pooled, corpus.y, groups=["a"] * len(corpus.y))
 
 
-def test_nothing_is_learnt_from_held_out_speakers_but_when_to_stop(sequences, pooled, corpus):
-    """Scaling, too, knows only the clips that are trained on."""
+@pytest.fixture
+def held_out(corpus):
+    """Rows of the clips by which the heads, all of them with the same seed, stop training."""
     codes = np.unique(corpus.y, return_inverse=True)[1]
-    head = LayerWeightedClassifier(N_LAYERS, max_epochs=2, random_state=0)
     seed = int(np.random.RandomState(0).randint(2**31 - 1))
-    train, _ = hold_out_speakers(codes, corpus.groups, head.validation_fraction, seed)
-    head.fit(pooled, corpus.y, groups=corpus.groups)
-    np.testing.assert_allclose(head.scaler_.mean_, pooled[train].mean(axis=0), rtol=1e-5, atol=1e-5)
-    sequence = SequenceClassifier(n_layers=N_LAYERS, max_epochs=2, random_state=0)
-    sequence.fit(sequences, corpus.y, groups=corpus.groups)
-    frames = np.concatenate([sequences[i] for i in train])
-    np.testing.assert_allclose(sequence.scaler_.mean_, frames.mean(axis=0), rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(sequence.scaler_.scale_, frames.std(axis=0), rtol=1e-3)
+    return hold_out_speakers(codes, corpus.groups, HEADS[0].validation_fraction, seed)[1]
+
+
+def test_inputs_are_standardised_by_the_clips_that_are_trained_on(head, X, corpus, held_out):
+    head.set_params(max_epochs=2).fit(X, corpus.y, groups=corpus.groups)
+    train = np.setdiff1d(np.arange(len(X)), held_out)
+    rows = np.concatenate([np.atleast_2d(X[i]) for i in train]).astype(np.float64)
+    np.testing.assert_allclose(head.scaler_.mean_, rows.mean(axis=0), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(head.scaler_.scale_, rows.std(axis=0), rtol=1e-3)
+
+
+def test_nothing_is_learnt_from_held_out_speakers_but_when_to_stop(head, X, corpus, held_out):
+    """With one epoch there is nothing to stop: weights and scaling must be the same to the bit."""
+    head.set_params(max_epochs=1).fit(X, corpus.y, groups=corpus.groups)
+    others = X.copy()
+    for i in held_out:
+        others[i] = 100 - 1000 * X[i]
+    again = clone(head).fit(others, corpus.y, groups=corpus.groups)
+    assert again.history_["valid_loss"] != head.history_["valid_loss"]
+    np.testing.assert_array_equal(again.scaler_.mean_, head.scaler_.mean_)
+    np.testing.assert_array_equal(again.scaler_.scale_, head.scaler_.scale_)
+    for name, values in head.weights_.items():
+        np.testing.assert_array_equal(again.weights_[name], values)
+
+
+def test_the_unit_of_a_feature_does_not_matter(head, X, corpus):
+    """Hz or kHz, of this offset or that: by powers of two, which round nothing."""
+    units = 2.0 ** np.random.default_rng(0).integers(-12, 12, np.atleast_2d(X[0]).shape[1])
+    scaled = X.copy()
+    for i in range(len(X)):
+        scaled[i] = X[i] * units.astype(np.float32)
+    head.set_params(max_epochs=3).fit(X, corpus.y, groups=corpus.groups)
+    again = clone(head).fit(scaled, corpus.y, groups=corpus.groups)
+    np.testing.assert_allclose(again.predict_proba(scaled), head.predict_proba(X), atol=1e-5)
+    raw = clone(head).set_params(standardize=False).fit(X, corpus.y, groups=corpus.groups)
+    assert not np.allclose(raw.predict_proba(X), head.predict_proba(X), atol=1e-3)
+
+
+def test_a_constant_feature_is_not_blown_up(head, X, corpus):
+    """Nor is one that varies by rounding to single precision, however far it is later."""
+    rng = np.random.default_rng(0)
+    changed = X.copy()
+    for i in range(len(X)):
+        rows = np.atleast_2d(X[i]).copy()
+        rows[:, 0] = 7
+        rows[:, 1] = 1000 + rng.integers(0, 2, len(rows)) * 2.0**-14
+        changed[i] = rows.reshape(X[i].shape)
+    head.set_params(max_epochs=1).fit(changed, corpus.y, groups=corpus.groups)
+    assert head.scaler_.scale_[:2].tolist() == [1.0, 1.0]
+    assert (head.scaler_.scale_[2:] != 1).all()
 
 
 def test_speakers_may_be_a_column(pooled, corpus):

@@ -27,6 +27,7 @@ def test_clips_stay_with_their_emotions_and_speakers(two):
         assert clip is two[name].X[i]
         assert emotion == two[name].y[i]
         assert speaker == f"{name}/{two[name].groups[i]}"
+    assert pooled.frame["position"].tolist() == [i for _, i in at]
     assert pooled.frame["sentence"].tolist() == [
         f"{name}/{two[name].frame['sentence'][i]}" for name, i in at
     ]

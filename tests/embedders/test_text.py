@@ -19,17 +19,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import (
-    check_do_not_raise_errors_in_init_or_set_params,
-    check_estimator_cloneable,
-    check_estimator_repr,
-    check_estimator_tags_renamed,
-    check_get_feature_names_out_error,
-    check_no_attributes_set_in_init,
-    check_param_validation,
-    check_parameters_default_constructible,
-    check_valid_tag_types,
-)
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from sklearn_ser import MFCCEmbedder, TextEmbedder
@@ -368,26 +357,7 @@ def test_text_is_no_feature_set_of_clips():
     assert "text" not in offline_feature_names()
 
 
-@pytest.mark.parametrize(
-    "check",
-    [
-        check_do_not_raise_errors_in_init_or_set_params,
-        check_estimator_cloneable,
-        check_estimator_repr,
-        check_estimator_tags_renamed,
-        check_get_feature_names_out_error,
-        check_no_attributes_set_in_init,
-        check_param_validation,
-        check_valid_tag_types,
-    ],
-    ids=lambda check: check.__name__,
-)
-def test_scikit_learn_checks(text_model, check):
-    check("TextEmbedder", TextEmbedder(text_model()))
-
-
 def test_scikit_learn_knows_what_it_takes():
-    check_parameters_default_constructible("TextEmbedder", TextEmbedder())
     tags = TextEmbedder().__sklearn_tags__()
     assert tags.input_tags.string
     assert not tags.input_tags.two_d_array

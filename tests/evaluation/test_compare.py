@@ -1,10 +1,10 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import (
@@ -15,15 +15,16 @@ from sklearn.model_selection import (
     LeavePGroupsOut,
 )
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils import Bunch
 
 from sklearn_ser import MFCCEmbedder
 from sklearn_ser.classifiers import MLPHead
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.evaluation import Comparison, LeakageWarning, compare, uar_score
+from sklearn_ser.evaluation._classifiers import CLASSIFIERS, fit_classifier
 from sklearn_ser.evaluation._features import feature_names, offline_feature_names
-from sklearn_ser.evaluation._fits import Clips, Task, fit_fold
+from sklearn_ser.evaluation._fits import Clips, Task, fit_fold, scores
 from sklearn_ser.evaluation._published import published_beside
 from sklearn_ser.model_selection import (
     LeaveOneSessionOut,
@@ -59,19 +60,87 @@ def test_scores_equal_plain_scikit_learn(corpus):
     assert row["uar_ci"][0] <= row["uar"] <= row["uar_ci"][1]
 
 
-def test_no_classifier_sees_a_test_speaker(corpus):
-    seen = []
+SIZES = [4, 3, 5, 4, 2, 3]  # clips of each speaker and emotion
+FITS = []  # of each step that was fitted: its clips, and then those of each of its predictions
 
-    class Recorder(DummyClassifier):
-        def fit(self, X, y):
-            seen.append(len(y))
-            return super().fit(X, y)
 
-    comparison = compare(corpus, ["mfcc"], cv="group5", classifier=Recorder())
-    predictions = comparison.predictions
-    assert predictions.groupby("speaker")["fold"].nunique().max() == 1
-    assert sorted(predictions["clip"]) == list(range(len(corpus.y)))
-    assert seen == [len(corpus.y) - n for n in predictions.groupby("fold").size()]
+class Listening(BaseEstimator):
+    """Writes down which clips it is fitted on, and is given later: the first feature names them."""
+
+    def fit(self, X, y=None):
+        self.own_ = [self._clips(X)]
+        FITS.append(self.own_)
+        return self
+
+    def _clips(self, X):
+        return set(np.round(X[:, 0]).astype(int).tolist())
+
+
+class ListeningScaler(TransformerMixin, Listening):
+    def transform(self, X):
+        self.own_.append(self._clips(X))
+        return X
+
+
+class ListeningClassifier(ClassifierMixin, Listening):
+    def __init__(self, C=1.0):
+        self.C = C
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return super().fit(X, y)
+
+    def predict(self, X):
+        self.own_.append(self._clips(X))
+        return np.repeat(self.classes_[:1], len(X))
+
+
+@pytest.mark.parametrize("classifier", ["logistic", "lda", "svm", "own", "own search"])
+@pytest.mark.parametrize("cv", ["loso", "group5"])
+def test_no_fit_sees_a_test_speaker(monkeypatch, classifier, cv):
+    """Not of the test fold, nor, where C is chosen, of the fold that it is chosen by."""
+    speakers = np.repeat([f"s{k}" for k in range(len(SIZES))], np.multiply(SIZES, 2))
+    y = np.array(["anger", "fear"] * sum(SIZES))
+    shuffled = np.random.default_rng(0).permutation(len(y))
+    speakers, y = speakers[shuffled], y[shuffled]
+    X = np.column_stack([np.arange(len(y)), np.random.default_rng(1).normal(size=len(y))])
+    FITS.clear()
+    n_choices = len((CLASSIFIERS.get(classifier) or (None, [1, 2]))[1] or [])
+    if classifier in CLASSIFIERS:
+        monkeypatch.setattr(
+            "sklearn_ser.evaluation._classifiers.StandardScaler", lambda: ListeningScaler()
+        )
+    elif classifier == "own":
+        classifier, n_choices = ListeningClassifier(), 0
+    else:
+        classifier = GridSearchCV(ListeningClassifier(), {"C": [1, 2]}, cv=GroupKFold(4))
+    corpus = Bunch(X=X, y=y, groups=speakers)
+    given = {"classifier": classifier, "cv": cv, "audit": False}
+    comparison = compare(corpus, {"numbers": FunctionTransformer()}, **given)
+
+    def whose(clips):
+        return set(speakers[sorted(clips)])
+
+    tested = [set(its) for _, its in comparison.predictions.groupby("fold")["clip"]]
+    assert sorted(clip for its in tested for clip in its) == [*range(len(y))]
+    fits = iter(FITS)
+    for test in tested:
+        everything = set(range(len(y))) - test
+        assert not whose(everything) & whose(test)
+        n_folds = 4 if isinstance(classifier, GridSearchCV) else len(whose(everything))
+        chosen_by = []
+        for _ in range(n_choices * n_folds):
+            fitted, *given = next(fits)
+            held_out = set.union(*given) - fitted
+            assert fitted | held_out == everything
+            assert held_out
+            assert not whose(fitted) & whose(held_out)
+            chosen_by.append(frozenset(held_out))
+        assert len(set(chosen_by)) == (n_folds if n_choices else 0)
+        fitted, *given = next(fits)
+        assert fitted == everything
+        assert set.union(*given) - fitted == test
+    assert next(fits, None) is None
 
 
 @pytest.mark.parametrize("classifier", ["lda", "svm"])
@@ -100,6 +169,8 @@ def test_saved_results_are_strict_json(corpus, tmp_path):
     text = (tmp_path / "results.json").read_text()
     results = json.loads(text, parse_constant=pytest.fail)
     assert results == comparison.results
+    written = pd.read_csv(tmp_path / "predictions.csv")
+    assert written.to_dict("list") == comparison.predictions.to_dict("list")
     assert {"corpus", "n_clips", "n_speakers", "cv", "classifier", "versions", "rows"} <= set(
         results
     )
@@ -117,11 +188,11 @@ def test_splits_that_share_speakers_are_named(corpus):
 
 
 def test_unusable_clips_are_left_out_of_every_row(corpus):
-    broken = Bunch(**{**corpus, "X": [*corpus.X[:-1], "missing.wav"]})
+    broken = Bunch(**{**corpus, "X": ["missing.wav", *corpus.X[1:]]})
     comparison = compare(broken, ["mfcc", "egemaps"], classifier="lda", on_error="nan")
     assert comparison.results["n_clips"] == len(corpus.X) - 1
     assert comparison.results["n_clips_left_out"] == 1
-    assert not (comparison.predictions["clip"] == len(corpus.X) - 1).any()
+    assert set(comparison.predictions["clip"]) == {*range(1, len(corpus.X))}
 
 
 @pytest.mark.parametrize(
@@ -212,7 +283,8 @@ EMOTIONS = {
 
 def results_of(corpus, n_clips, n_emotions, speaker_scaling=None):
     return {"corpus": corpus, "n_clips": n_clips, "emotions": EMOTIONS[n_emotions].split(),
-            "speaker_scaling": speaker_scaling}  # fmt: skip
+            "speaker_scaling": speaker_scaling,
+            "rows": [{"averaging": "mean over folds"}]}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["IEMOCAP", "EmoBox iemocap"])
@@ -267,6 +339,10 @@ def test_bare_waveforms_are_audited_at_their_rate(corpus):
     bare = Bunch(X=X, y=corpus.y, groups=corpus.groups)
     found = compare(bare, ["mfcc"], classifier="lda", waveform_rate=16000)
     assert found.results["audit"]["shares_audio"] is False
+    ready_made = compare(bare, {"own": MFCCEmbedder(waveform_rate=16000)}, classifier="lda")
+    assert ready_made.results["audit"]["shares_audio"] is False
+    assert ready_made.results["digests"] == found.results["digests"]
+    assert found.results["digests"]["audio"]
 
 
 @pytest.mark.parametrize("scaling", [pytest.param(None, marks=pytest.mark.slow), "own"])
@@ -311,3 +387,51 @@ def test_a_network_is_told_who_speaks(corpus):
         for train, test in LeaveOneGroupOut().split(X, corpus.y, corpus.groups)
     ]
     assert sorted(found.results["rows"][0]["fold_uar"]) == pytest.approx(sorted(uars))
+
+
+def test_scores_of_predictions_by_hand():
+    """An emotion that is never tested counts in no score; a fold's seconds are counted once."""
+    predictions = pd.DataFrame(
+        {
+            "fold": [0, 0, 0, 0, 1, 1],
+            "speaker": list("ssttuu"),
+            "emotion": list("aabbab"),
+            "predicted": list("acbbaa"),
+            "seconds": [2.0] * 4 + [3.0] * 2,
+        }
+    )
+    found = scores(predictions, random_state=0)
+    assert found["seconds_fit"] == 5.0
+    assert found["fold_uar"] == [0.75, 0.5]
+    assert found["uar"] == pytest.approx((0.75 + 0.5) / 2)
+    assert found["accuracy"] == pytest.approx((3 / 4 + 1 / 2) / 2)
+    assert found["macro_f1"] == pytest.approx(((2 / 3 + 1) / 2 + (2 / 3 + 0) / 2) / 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "step", "choices"),
+    [
+        ("logistic", "logisticregression", [1e-4, 1e-3, 1e-2, 1e-1, 1, 10]),
+        ("svm", "svc", [1e-2, 1e-1, 1, 10, 100]),
+    ],
+)
+def test_values_of_c_to_choose_from(name, step, choices):
+    X = np.random.default_rng(0).normal(size=(12, 2))
+    fitted = fit_classifier(name, X, np.tile(["a", "b"], 6), np.repeat(["s", "t", "u"], 4))
+    assert fitted.param_grid == {f"{step}__C": choices}
+    assert len(fitted.cv) == 3
+
+
+def test_results_count_speakers_and_depend_on_the_seed(corpus):
+    ends = []
+    for seed in (0, 5):
+        results = compare(corpus, ["mfcc"], classifier="lda", random_state=seed).results
+        assert results["n_speakers"] == results["n_folds"] == 5
+        ends.append(results["rows"][0]["uar_ci"])
+    assert ends[0] != ends[1]
+
+
+def test_the_best_row_has_the_highest_uar():
+    for uars in ([0.2, 0.9, 0.5], [0.9, 0.2], [0.2, 0.9]):
+        results = {"rows": [{"uar": uar} for uar in uars]}
+        assert uars[Comparison(results, None).best] == 0.9

@@ -9,6 +9,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, LeaveOneGroupOut
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
@@ -76,6 +77,28 @@ def test_matrix_equals_a_loop_of_scikit_learn(corpora, kept):
         assert matrix.loc["all others", test] == pytest.approx(expected)
     assert found.frame["chance"].unique().tolist() == [1 / 3]
     assert not found.frame["transductive"].any()
+
+
+def test_rows_count_clips_and_speakers(corpora, kept):
+    given = {"cv": GroupKFold(2), "classifier": KNeighborsClassifier(1), "audit": False}
+    found = compare_across(corpora, ["mfcc"], **given)
+    sizes = {name: len(y) for name, (_, y, _) in kept.items()}
+    assert found.results["n_speakers"] == {"one": 3, "two": 4, "three": 3}
+    for row in found.results["rows"]:
+        train, test = row["train"], row["test"]
+        expected = sum(sizes.values()) - sizes[test] if train == "all others" else sizes[train]
+        if train == test:
+            speakers = kept[test][2]
+            expected -= 2 * max(np.unique(speakers, return_counts=True)[1])  # of three, or four
+        assert row["n_train"] == expected
+        assert row["n_test"] == sizes[test]
+    pooled = pool_corpora(corpora)
+    clips = found.predictions["clip"].to_numpy()
+    assert (pooled.y[clips] == found.predictions["emotion"]).all()
+    assert (pooled.groups[clips] == found.predictions["speaker"]).all()
+    other = compare_across(corpora, ["mfcc"], **given, random_state=1)
+    ends = [[row["uar_ci"] for row in each.results["rows"]] for each in (found, other)]
+    assert ends[0] != ends[1]
 
 
 def test_all_others_equals_compare_with_leave_one_corpus_out(corpora):

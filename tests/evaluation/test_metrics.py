@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn.metrics import balanced_accuracy_score
 
 from sklearn_ser.evaluation import fold_average, speaker_interval, uar_score
@@ -60,19 +61,82 @@ def test_interval_contains_the_score_of_folds_of_several_speakers(predictions):
     assert low < average < high
 
 
-def test_interval_covers_at_its_level():
-    """Of intervals of normal speaker means, about 95 % contain the true mean of .5."""
+@pytest.mark.parametrize(("level", "expected"), [(0.95, 0.95), (0.5, 0.5)])
+def test_interval_covers_at_its_level_and_is_as_wide_as_the_speakers_vary(level, expected):
+    """Of one emotion, the UAR is the mean of the speakers' rates: t intervals of these are known.
+
+    Four standard errors of 200 runs, and what a bootstrap of 20 speakers falls short of them.
+    """
     rng = np.random.default_rng(0)
-    covered = 0
-    for _ in range(60):
-        rates = np.clip(rng.normal(0.5, 0.15, 20), 0, 1)
-        right = rng.random((20, 100)) < rates[:, None]
+    n_runs, n_speakers = 200, 20
+    covered, widths = 0, []
+    for _ in range(n_runs):
+        rates = np.clip(rng.normal(0.5, 0.15, n_speakers), 0, 1)
+        right = rng.random((n_speakers, 50)) < rates[:, None]
         y_pred = np.where(right, "a", "b").ravel()
+        speakers = np.repeat(np.arange(n_speakers), 50)
         low, high = speaker_interval(
-            ["a"] * 2000, y_pred, np.repeat(np.arange(20), 100), n_resamples=500
+            ["a"] * 1000, y_pred, speakers, confidence_level=level, n_resamples=300
         )
         covered += low < 0.5 < high
-    assert 51 <= covered <= 60
+        low_t, high_t = stats.t.interval(
+            level, n_speakers - 1, right.mean(), stats.sem(right.mean(axis=1))
+        )
+        assert (low + high) / 2 == pytest.approx(right.mean(), abs=0.03)
+        widths.append((high - low) / (high_t - low_t))
+    error = 4 * np.sqrt(expected * (1 - expected) / n_runs)
+    assert expected - 0.04 - error < covered / n_runs < min(expected + error, 0.999)
+    assert 0.85 < np.mean(widths) < 1.05
+    assert min(widths) > 0.6
+    assert max(widths) < 1.4
+
+
+def test_interval_of_uneven_folds_is_the_bca_bootstrap_of_a_plain_loop(predictions):
+    """A fold counts by the share of its speakers that are drawn, over the emotions that it has."""
+    y_true, y_pred, speakers = predictions
+    y_true = np.where(speakers == 0, "anger", y_true)
+    fold_of_speaker = np.array([0, 1, 1, 2, 2, 2, 2, 2, 2, 2])
+    right = y_true == y_pred
+
+    def statistic(drawn):
+        weights, uars = [], []
+        for fold in range(3):
+            inside = drawn[fold_of_speaker[drawn] == fold]
+            if len(inside):
+                rows = np.concatenate([np.flatnonzero(speakers == name) for name in inside])
+                recalls = [right[rows][y_true[rows] == name].mean() for name in set(y_true[rows])]
+                uars.append(np.mean(recalls))
+                weights.append(len(inside) / np.sum(fold_of_speaker == fold))
+        return np.average(uars, weights=weights)
+
+    expected = stats.bootstrap(
+        (np.arange(10),),
+        statistic,
+        vectorized=False,
+        n_resamples=300,
+        method="BCa",
+        rng=np.random.default_rng(3),
+    ).confidence_interval
+    found = speaker_interval(
+        y_true, y_pred, speakers, fold_of_speaker[speakers], n_resamples=300, random_state=3
+    )
+    assert found == pytest.approx((expected.low, expected.high))
+
+
+def test_random_state_is_the_seed_of_the_resampling(predictions):
+    y_true, y_pred, speakers = predictions
+    ends = [
+        speaker_interval(y_true, y_pred, speakers, n_resamples=100, random_state=seed)
+        for seed in (0, 0, 1)
+    ]
+    assert ends[0] == ends[1] != ends[2]
+
+
+def test_an_emotion_that_no_speaker_drawn_has_keeps_its_recall():
+    """With one speaker an emotion, recalls never vary, whoever is drawn."""
+    y_true, y_pred = ["a", "a", "b", "b", "b"], ["a", "b", "b", "b", "a"]
+    low, high = speaker_interval(y_true, y_pred, [1, 1, 2, 2, 2])
+    assert (low, high) == pytest.approx([(1 / 2 + 2 / 3) / 2] * 2)
 
 
 def test_interval_without_variation_or_with_one_speaker():

@@ -184,6 +184,28 @@ def test_a_frame_will_do(corpus, tmp_path):
         audit_split(frame)
 
 
+def test_some_of_the_folds(corpus):
+    """The second and third of four, with the copies that cross these alone."""
+    X = [*corpus.X, *corpus.X[:3]]
+    twice = Bunch(X=X, y=[*corpus.y, *corpus.y[:3]], groups=[*corpus.groups, *corpus.groups[:3]])
+    rest = np.arange(10, 20)
+    audit = audit_split(twice, [(rest, [32]), (rest, [33]), ([1], [33]), ([2], [34])])
+    part = audit.of_folds(1, 3)
+    assert part.folds["n_identical"].tolist() == [0, 1]
+    assert part.pairs[["fold", "test", "train"]].to_numpy().tolist() == [[2, 33, 1]]
+
+
+@pytest.mark.parametrize(("cv", "fewest"), [("loso", 3), ("group5", 5), ("balanced5", 5)])
+def test_schemes_need_speakers(cv, fewest):
+    speakers = [f"s{k}" for k in range(fewest)] * 4
+    frame = pd.DataFrame({"speaker": speakers, "emotion": ["joy", "fear"] * (2 * fewest)})
+    assert audit_split(frame, cv, audio=False).speaker_independent
+    too_few = frame[frame["speaker"] != "s0"]
+    message = f"needs {fewest} speakers or more; there are {fewest - 1}"
+    with pytest.raises(ValueError, match=message):
+        audit_split(too_few, cv, audio=False)
+
+
 def test_schemes_by_name(corpus):
     with pytest.raises(ValueError, match="cv='kfold'; it must be one of"):
         audit_split(corpus, "kfold")

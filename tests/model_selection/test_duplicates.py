@@ -11,8 +11,8 @@ from scipy.signal import resample_poly
 from sklearn_ser.audio import ClipError
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.model_selection import find_duplicates
-from sklearn_ser.model_selection._fingerprint import HOP, RATE, fingerprint
-from sklearn_ser.model_selection._matching import match_fingerprints
+from sklearn_ser.model_selection._fingerprint import HOP, RATE, Fingerprint, fingerprint
+from sklearn_ser.model_selection._matching import MIN_FRAMES, match_fingerprints
 
 CUT = 0.2037  # seconds, 25.46 hops
 
@@ -262,3 +262,21 @@ def test_fingerprint_does_not_depend_on_level_or_block(corpus, monkeypatch):
         np.testing.assert_array_equal(one.words, other.words)
         np.testing.assert_array_equal(one.loud, other.loud)
     assert len(one.words) == (len(waveform) - 2048) // HOP
+
+
+@pytest.mark.parametrize(("n_loud", "found"), [(MIN_FRAMES, True), (MIN_FRAMES - 1, False)])
+def test_few_loud_frames_in_common_are_no_copy(n_loud, found):
+    """Frames that are quiet in either clip count for nothing, though they are alike."""
+    rng = np.random.default_rng(0)
+    words = rng.integers(0, 2**32, 200, dtype=np.uint32)
+    loud = np.arange(200) < n_loud
+    clips = [Fingerprint(words, loud), Fingerprint(words.copy(), np.ones(200, bool))]
+    assert len(match_fingerprints(clips)) == found
+
+
+def test_quiet_frames_do_not_count_as_errors():
+    rng = np.random.default_rng(0)
+    words, others = rng.integers(0, 2**32, (2, 200), dtype=np.uint32)
+    loud = np.arange(200) < 100
+    clips = [Fingerprint(words, loud), Fingerprint(np.where(loud, words, others), loud)]
+    assert match_fingerprints(clips)["error_rate"].tolist() == [0]

@@ -133,7 +133,9 @@ def test_balanced_folds_are_alike_in_sex_and_emotion(cremad, n_splits):
 
 
 def test_balanced_folds_of_emodb_hold_a_woman_and_a_man(emodb):
-    for _, test in BalancedSpeakerKFold(5).split(emodb, emodb["emotion"], emodb):
+    folds = list(BalancedSpeakerKFold(5).split(emodb, emodb["emotion"], emodb))
+    assert len(folds) == 5
+    for _, test in folds:
         speakers = emodb.iloc[test].drop_duplicates("speaker")
         assert sorted(speakers["sex"]) == ["female", "male"]
 
@@ -171,6 +173,18 @@ def test_emobox_folds(emobox, ravdess):
         frac=1, random_state=0
     )
     assert sizes(protocol, elsewhere) == [(1200, 240)] * 6
+
+
+@pytest.mark.parametrize("train_on_validation", [False, True])
+def test_emobox_keeps_validation_clips_apart_unless_asked(emobox, ravdess, train_on_validation):
+    folder = emobox(ravdess, by_fours(ravdess))
+    file = folder / "data" / "ravdess" / "fold_1" / "ravdess_train_fold_1.jsonl"
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join(lines[:-60]) + "\n")
+    file.with_name("ravdess_valid_fold_1.jsonl").write_text("\n".join(lines[-60:]) + "\n")
+    protocol = EmoBoxFolds(folder, "ravdess", train_on_validation=train_on_validation)
+    n_train = 1200 if train_on_validation else 1140
+    assert sizes(protocol, ravdess)[0] == (n_train, 240)
 
 
 def test_emobox_tells_equal_file_names_apart_by_their_folders(emobox, ravdess):

@@ -10,18 +10,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_ser import MFCCEmbedder
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.preprocessing import SpeakerScaler
-
-
-# The checks' last column is another "speaker" for each clip, so that none has clips of its own.
-@parametrize_with_checks([SpeakerScaler(unseen="global")])
-@pytest.mark.filterwarnings("ignore:.*of the speakers:UserWarning")
-def test_scikit_learn_checks(estimator, check):
-    check(estimator)
+from sklearn_ser.preprocessing._speaker_column import find_speaker_column
 
 
 @pytest.fixture
@@ -111,6 +104,14 @@ def test_speakers_of_few_clips_are_scaled_by_all_in_fit_too(clips):
     with pytest.warns(UserWarning, match=r"1 of the speakers \(e\) have fewer than min_clips=5"):
         scaled = SpeakerScaler("speaker").fit_transform(with_speaker(X, speakers))
     np.testing.assert_allclose(scaled[0], StandardScaler().fit(X).transform(X[:1])[0], atol=1e-12)
+
+
+def test_as_many_clips_as_min_clips_are_enough(clips):
+    """In `fit` and, of unseen speakers, later: warnings are errors here."""
+    X, speakers, _ = clips
+    frame, known = with_speaker(X, speakers), np.isin(speakers, ["a", "b"])
+    scaler = SpeakerScaler("speaker", min_clips=12).fit(frame[known])
+    np.testing.assert_allclose(scaler.transform(frame), own(X, speakers), atol=1e-12)
 
 
 def test_features_in_place_of_speakers_are_warned_of_and_not_wiped_out(clips):
@@ -220,6 +221,19 @@ def test_unusable_arguments(clips, parameters, message):
     X, speakers, _ = clips
     with pytest.raises(ValueError, match=message):
         SpeakerScaler(**parameters).fit(with_speaker(X, speakers))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((0, 1, ["speaker"]), r"no column of X beside features: X has 1 feature"),
+        ((-4, 3, []), "speaker=-4 is no column of X"),
+        (("who", 3, ["a__who", "b__who", "c"]), "2 columns called 'who'"),
+    ],
+)
+def test_a_column_that_cannot_tell_speakers_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        find_speaker_column(*arguments)
 
 
 def test_speakers_must_match_the_clips(clips):

@@ -1,0 +1,122 @@
+"""What an estimator, a splitter or a corpus is, in plain JSON values."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+import itertools
+import json
+import math
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from sklearn_ser.audio import as_clips, items_of
+from sklearn_ser.embedders import BaseEmbedder
+from sklearn_ser.evaluation._classifiers import CLASSIFIERS, INNER_FOLDS
+
+__all__ = [
+    "corpus_digests",
+    "recipe_of",
+    "recipe_of_classifier",
+    "recipe_of_folds",
+    "recipe_of_splitter",
+]
+
+
+def recipe_of(value: Any) -> Any:
+    """Return a value in plain JSON values, from which it can be made again.
+
+    An estimator or a splitter is a dict: ``class``, where to import it, and ``parameters``, what to
+    make it with; an embedder's also has ``computed``, all that its values depend on: the digest of
+    a model's weights, versions. A function is ``{"object": where to import it}``, a number that
+    JSON lacks ``{"float": "nan"}``. What is nothing of these is ``{"repr": …}``.
+    """
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else {"float": str(value)}
+    if isinstance(value, (np.generic, np.ndarray)):
+        return recipe_of(value.tolist())
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, Mapping):
+        return {str(key): recipe_of(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple, range)):
+        return [recipe_of(each) for each in value]
+    if isinstance(value, type) or inspect.isroutine(value):
+        return {"object": _place(value)}
+    if (parameters := _parameters(value)) is None:
+        return {"repr": repr(value)}
+    recipe = {"class": _place(type(value)), "parameters": recipe_of(parameters)}
+    if isinstance(value, BaseEmbedder):
+        recipe["computed"] = json.loads(json.dumps(value._settings()))
+    return recipe
+
+
+def _parameters(value: Any) -> dict[str, Any] | None:
+    """Return what an estimator, or a splitter, was made with."""
+    if hasattr(value, "get_params"):
+        return value.get_params(deep=False)
+    if not hasattr(value, "get_n_splits"):
+        return None
+    names = [name for name in inspect.signature(type(value)).parameters if hasattr(value, name)]
+    return {name: getattr(value, name) for name in names}
+
+
+def _place(value: Any) -> str:
+    """Return where to import a class or a function: its public place, if it has one."""
+    module, name = value.__module__, value.__qualname__
+    public = ".".join(itertools.takewhile(lambda p: not p.startswith("_"), module.split(".")))
+    if public and getattr(importlib.import_module(public), name, None) is value:
+        module = public
+    return f"{module}.{name}"
+
+
+def recipe_of_classifier(classifier: Any) -> dict[str, Any]:
+    """Return a classifier's recipe; of a name, what it stands for, and how its C is chosen."""
+    if not isinstance(classifier, str):
+        return recipe_of(classifier)
+    estimator, choices = CLASSIFIERS[classifier]
+    recipe = {"name": classifier, **recipe_of(estimator)}
+    return recipe if choices is None else {**recipe, "C": choices, "inner_folds": INNER_FOLDS}
+
+
+def recipe_of_splitter(cv: Any) -> Any:
+    """Return a splitter's recipe; None for a name, or for folds that are given as positions."""
+    return recipe_of(cv) if hasattr(cv, "get_n_splits") else None
+
+
+def recipe_of_folds(cv: Any, folds: Any, n_clips: int) -> list[dict[str, Any]] | None:
+    """Return the positions of the clips of each fold, unless a name says them.
+
+    ``train`` is None where it is all that is not tested.
+    """
+    if isinstance(cv, str):
+        return None
+    recipes = []
+    for train, test in folds:
+        others = np.setdiff1d(np.arange(n_clips), test)
+        whole = np.array_equal(np.sort(train), others)
+        recipes.append({"train": None if whole else train.tolist(), "test": test.tolist()})
+    return recipes
+
+
+def corpus_digests(X: Any, y: Any, groups: Any, waveform_rate: Any = None) -> dict[str, Any]:
+    """Return hashes of a corpus's labels (emotions and speakers, in order), and of its audio.
+
+    That of audio is None where X holds no clips.
+    """
+    labels = [[str(emotion), str(speaker)] for emotion, speaker in zip(y, groups, strict=True)]
+    try:
+        audio = _hash([clip.digest() for clip in as_clips(items_of(X), waveform_rate)])
+    except (TypeError, ValueError):  # a ClipError among them: features, or anything else
+        audio = None
+    return {"labels": _hash(labels), "audio": audio}
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:32]

@@ -1,0 +1,201 @@
+"""What has no effect on what was asked is refused, before anything is extracted."""
+
+import numpy as np
+import pytest
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils import Bunch
+
+from sklearn_ser import EGeMAPSEmbedder, MFCCEmbedder, SSLEmbedder
+from sklearn_ser.datasets import make_emotional_speech
+from sklearn_ser.evaluation import compare, compare_across, fold_average, speaker_interval
+from sklearn_ser.evaluation._features import as_embedders
+from sklearn_ser.model_selection import audit_split
+from sklearn_ser.preprocessing import AudioAugmenter
+from sklearn_ser.recognition import (
+    EmotionRecognizer,
+    OutOfDomainDetector,
+    load_recognizer,
+    save_recognizer,
+)
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return make_emotional_speech(n_speakers=4, n_sentences=1, random_state=0)
+
+
+@pytest.fixture
+def never(monkeypatch):
+    """Make it a failure to extract anything."""
+    for embedder in (MFCCEmbedder, EGeMAPSEmbedder, SSLEmbedder):
+        monkeypatch.setattr(embedder, "fit_transform", lambda *_: pytest.fail("extracted"))
+
+
+CALLS = {
+    "compare": lambda corpus, features, **given: compare(corpus, features, **given),
+    "compare(train, test)": lambda corpus, features, **given: compare(
+        None, features, train=corpus, test=corpus, **given
+    ),
+    "compare_across": lambda corpus, features, **given: compare_across(
+        {"one": corpus, "two": corpus}, features, **given
+    ),
+    "as_embedders": lambda _, features, **given: as_embedders(features, **given),
+}
+READY_MADE = {"mine": MFCCEmbedder(13)}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+@pytest.mark.parametrize(
+    ("features", "given", "message"),
+    [
+        (["mfcc"], {"poolin": "max"}, r"'poolin' \(did you mean 'pooling'\?\) would have no"),
+        (
+            ["mfcc"],
+            {"n_mfc": 13},
+            r"'n_mfc' \(did you mean 'n_mfcc'\?\).*mfcc takes .*n_mfcc, on_error",
+        ),
+        (["egemaps", "mfcc"], {"poolin": 1, "n_mfc": 1}, "'poolin' .*, 'n_mfc' .*egemaps takes"),
+        (["egemaps"], {"n_mfcc": 13}, "'n_mfcc' would have no effect"),
+        (["egemaps"], {"pooling": "max"}, "'pooling' would have no effect"),  # functionals
+        (["mfcc", "egemaps"], {"model": "nano"}, "'model'"),
+        (["nano"], {"model": "facebook/hubert-base-ls960"}, "'model'"),
+        (["nano"], {"revision": "main"}, "'revision'"),
+        (["mfcc"], {"layer": 3}, "'layer' would have no effect"),
+        (["mfcc"], {"layer": "middle"}, "'layer' would have no effect"),
+        (["mfcc"], {"layer": "all"}, "'layer' would have no effect"),
+        (READY_MADE, {"n_mfcc": 20}, "'n_mfcc' would have no effect.*used as they are"),
+        (READY_MADE, {"pooling": "max"}, "'pooling'"),
+        (READY_MADE, {"cache": None}, "'cache'"),
+        (READY_MADE, {"on_error": "nan"}, "'on_error'"),
+        (READY_MADE, {"layer": "all"}, "'layer'"),
+        ({"mine": SSLEmbedder("nano")}, {"layer": 3}, "'layer'"),
+        ([MFCCEmbedder()], {"n_mfcc": 20}, "'n_mfcc'"),
+        (MFCCEmbedder(), {"n_mfcc": 20}, "'n_mfcc'"),
+    ],
+)
+def test_parameters_that_no_feature_set_takes(corpus, never, call, features, given, message):
+    with pytest.raises(TypeError, match=message):
+        call(corpus, features, **given)
+
+
+@pytest.mark.parametrize(
+    ("given", "near"),
+    [({"clasifier": "lda"}, "classifier"), ({"speaker_scalin": "own"}, "speaker_scaling")],
+)
+def test_own_parameters_misspelled(corpus, never, given, near):
+    with pytest.raises(TypeError, match=f"did you mean '{near}'"):
+        compare(corpus, ["mfcc"], **given)
+
+
+def test_parameters_that_one_feature_set_takes_are_set_on_it(corpus):
+    made = as_embedders(["mfcc", "egemaps", "nano"], n_mfcc=7, layer=[1, 2], pooling="max")
+    assert made["mfcc"].n_mfcc == 7
+    assert [made[name].pooling for name in ("mfcc", "nano")] == ["max", "max"]
+    assert made["nano"].layer == [1, 2]
+    mixed = as_embedders([MFCCEmbedder(5), "egemaps"], feature_set="GeMAPSv01a")
+    assert (mixed["mfcc"].n_mfcc, mixed["gemapsv01a"].feature_set) == (5, "GeMAPSv01a")
+    named = as_embedders({"short": "mfcc", "own": MFCCEmbedder(5)}, n_mfcc=7)
+    assert [named[name].n_mfcc for name in ("short", "own")] == [7, 5]
+
+
+@pytest.mark.parametrize("feature", ["mfcc", "egemaps", "nano", "ssl"])
+def test_how_features_are_computed_may_have_no_effect(feature):
+    how = {"cache": None, "on_error": "nan", "waveform_rate": 8000, "n_jobs": 2, "verbose": True}
+    (embedder,) = as_embedders([feature], **how).values()
+    assert {name: embedder.get_params()[name] for name in how} == how
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"classifier": "forest"}, ValueError, "classifier='forest'; it must be one of"),
+        ({"classifier": FunctionTransformer()}, TypeError, "not a scikit-learn classifier"),
+        ({"classifier": FunctionTransformer}, TypeError, "not a scikit-learn classifier"),
+        ({"cv": "group6"}, ValueError, "cv='group6'"),
+        ({"cv": "session"}, ValueError, "splits by session"),
+        ({"cv": [([0], [99])]}, ValueError, "fold 0: test must hold positions"),
+        ({"pooling": "most"}, ValueError, "pooling"),
+        ({"n_mfcc": -1}, ValueError, "n_mfcc"),
+        ({"pooling": None}, ValueError, "mfcc gives frames"),
+        ({"alignment": "pca"}, ValueError, "alignment"),
+    ],
+)
+@pytest.mark.parametrize("across", [False, True])
+def test_what_is_wrong_is_said_before_anything_is_extracted(
+    corpus, never, given, error, message, across
+):
+    corpus = Bunch(X=corpus.X, y=corpus.y, groups=corpus.groups)
+    call = CALLS["compare_across" if across else "compare"]
+    with pytest.raises(error, match=message):
+        call(corpus, ["egemaps", "mfcc"], **given)
+
+
+def test_layers_that_a_model_lacks_are_refused_before_others_are_extracted(corpus, never):
+    with pytest.raises(ValueError, match="nano has layers 0 to 4"):
+        compare(corpus, ["mfcc", "nano"], layer=9)
+
+
+def test_folds_by_position_count_clips_that_are_left_out(corpus):
+    """Fold 1 tests the clips that it says, though an earlier clip cannot be used."""
+    broken = Bunch(X=["missing.wav", *corpus.X[1:]], y=corpus.y, groups=corpus.groups)
+    speakers = [corpus.groups == name for name in ("s01", "s02")]
+    folds = [(np.flatnonzero(~mine), np.flatnonzero(mine)) for mine in speakers]
+    found = compare(broken, ["mfcc"], cv=folds, classifier="lda", on_error="nan")
+    tested = found.predictions.groupby("fold")["clip"].agg(list).tolist()
+    assert tested == [[1, 2, 3], [4, 5, 6, 7]]
+    assert found.predictions["speaker"].tolist() == ["s01"] * 3 + ["s02"] * 4
+
+
+def test_folds_may_be_an_iterator(corpus):
+    folds = ((np.arange(4, 16), np.arange(4)) for _ in range(1))
+    assert compare(corpus, ["mfcc"], cv=folds, classifier="lda").results["n_folds"] == 1
+
+
+@pytest.mark.parametrize("function", [fold_average, speaker_interval])
+def test_lengths_must_match(function):
+    arguments = [["a", "b"], ["a"], ["s", "t"]]
+    arguments = [np.mean, *arguments] if function is fold_average else arguments
+    with pytest.raises(ValueError, match=r"inconsistent numbers|y_true has 2, y_pred has 1"):
+        function(*arguments)
+
+
+@pytest.fixture(scope="module")
+def recognizer(corpus, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SKLEARN_SER_CACHE", str(tmp_path_factory.mktemp("records")))
+        detector = OutOfDomainDetector([MFCCEmbedder(5)])
+        recognizer = EmotionRecognizer(MFCCEmbedder(5), "lda", detector=detector)
+        return recognizer.fit(corpus.X, corpus.y, corpus.groups)
+
+
+@pytest.mark.parametrize("given", [{"model": "nano"}, {"on_eror": "nan"}, {"batch_seconds": 9}])
+def test_a_recognizer_is_not_loaded_with_what_has_no_effect(recognizer, tmp_path, given):
+    path = tmp_path / "r.skops"
+    save_recognizer(recognizer, path)
+    with pytest.raises(TypeError, match=f"{next(iter(given))} would have no effect"):
+        load_recognizer(path, **given)
+    loaded = load_recognizer(path, cache=None, device="cpu", n_jobs=2, verbose=False)
+    assert loaded.embedder_.n_jobs == loaded.detector_.views_[0].n_jobs == 2
+
+
+def test_a_hop_needs_windows(recognizer, corpus):
+    with pytest.raises(ValueError, match=r"hop=0\.5 has no effect"):
+        recognizer.recognize(corpus.X[:1], window=None, hop=0.5)
+
+
+def test_a_recognizer_refuses_an_unknown_classifier_first(corpus, never):
+    with pytest.raises(ValueError, match="classifier='forest'"):
+        EmotionRecognizer(classifier="forest").fit(corpus.X, corpus.y, corpus.groups)
+
+
+@pytest.mark.parametrize("given", [{"waveform_rate": 16000}, {"on_error": "warn"}])
+def test_an_audit_without_audio_reads_nothing(corpus, given):
+    with pytest.raises(ValueError, match="no effect with audio=False"):
+        audit_split(corpus, audio=False, **given)
+    bare = Bunch(X=[clip for clip, _ in corpus.X], y=corpus.y, groups=corpus.groups)
+    compare(bare, ["mfcc"], classifier="lda", audit=False, waveform_rate=16000)
+
+
+def test_a_column_needs_a_frame(corpus):
+    with pytest.raises(ValueError, match="column='clip' has no effect: X is no frame, but a list"):
+        AudioAugmenter(column="clip", cache=None).fit_resample(corpus.X, corpus.y)

@@ -1,0 +1,332 @@
+"""From results.json alone, every row's estimators can be made again, and give its score."""
+
+import importlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.compose import make_column_transformer
+from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, LeaveOneGroupOut
+from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.svm import SVC
+from sklearn.utils import Bunch
+
+import sklearn_ser
+from sklearn_ser import EGeMAPSEmbedder, MFCCEmbedder, SSLEmbedder
+from sklearn_ser.classifiers import MLPHead
+from sklearn_ser.datasets import make_emotional_speech
+from sklearn_ser.evaluation import compare, compare_across, uar_score
+from sklearn_ser.evaluation._classifiers import fit_classifier
+from sklearn_ser.evaluation._comparison import row_name
+from sklearn_ser.evaluation._features import as_embedders, feature_name
+from sklearn_ser.evaluation._recipes import recipe_of
+from sklearn_ser.evaluation._report import print_cross, print_table
+from sklearn_ser.plotting import ComparisonDisplay
+from sklearn_ser.speech_models import find_model, model_digest
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return make_emotional_speech(n_speakers=4, n_sentences=1, random_state=0)
+
+
+def made_again(recipe):
+    """Return what a recipe is of: all that a reader of results.json has to write."""
+    if isinstance(recipe, list):
+        return [made_again(each) for each in recipe]
+    if not isinstance(recipe, dict):
+        return recipe
+    if "float" in recipe:
+        return float(recipe["float"])
+    place = recipe.get("class", recipe.get("object"))
+    if place is None:
+        return {key: made_again(value) for key, value in recipe.items()}
+    module, _, name = place.rpartition(".")
+    found = getattr(importlib.import_module(module), name)
+    return found(**made_again(recipe["parameters"])) if "class" in recipe else found
+
+
+def saved(comparison, folder):
+    comparison.save(folder)
+    return json.loads((folder / "results.json").read_text())
+
+
+def loop(embedder, classifier, corpus, folds):
+    X = np.asarray(embedder.fit_transform(corpus.X), dtype=float)
+    scores = []
+    for train, test in folds:
+        fitted = fit_classifier(classifier, X[train], corpus.y[train], corpus.groups[train])
+        scores.append(uar_score(corpus.y[test], fitted.predict(X[test])))
+    return np.mean(scores)
+
+
+FEATURES = {
+    "mfcc": MFCCEmbedder(13, deltas=1, pooling=["mean", "max"], rate=8000),
+    "gemaps": EGeMAPSEmbedder("GeMAPSv01b"),
+    "lld": EGeMAPSEmbedder("GeMAPSv01b", "lld", pooling="median"),
+    "layers": SSLEmbedder("nano", layer=[1, -1], pooling=["std"], window=30.0),
+    "mean": SSLEmbedder("nano", layer="mean"),
+    "union": FeatureUnion([("a", MFCCEmbedder(5)), ("b", EGeMAPSEmbedder())]),
+    "pipeline": make_pipeline(MFCCEmbedder(20), StandardScaler(), PCA(4, random_state=0)),
+}
+CLASSIFIERS = {
+    "pipeline": make_pipeline(SimpleImputer(), StandardScaler(), SVC(C=3, gamma=0.01)),
+    "search": GridSearchCV(
+        SVC(gamma=1e-4),
+        {"C": [0.1, 10]},
+        scoring="balanced_accuracy",
+        cv=GroupKFold(2),
+    ),
+    "head": make_pipeline(StandardScaler(), MLPHead((8, 4), max_epochs=2, random_state=3)),
+}
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_every_row_can_be_made_again(corpus, tmp_path, name):
+    found = compare(corpus, FEATURES, classifier=CLASSIFIERS[name], audit=False)
+    results = saved(found, tmp_path)
+    assert [row["features"] for row in results["rows"]].count("layers") == 2
+    classifier = made_again(results["classifier_parameters"])
+    folds = [*LeaveOneGroupOut().split(corpus.X, corpus.y, corpus.groups)]
+    for row in results["rows"]:
+        embedder = made_again(row["embedder"])
+        assert loop(embedder, classifier, corpus, folds) == pytest.approx(row["uar"]), row
+
+
+@pytest.mark.parametrize("classifier", ["logistic", "lda", "svm"])
+def test_named_classifiers_can_be_made_again(corpus, tmp_path, classifier):
+    found = compare(corpus, ["mfcc", "nano"], layer=[2], classifier=classifier, audit=False)
+    results = saved(found, tmp_path)
+    recipe = results["classifier_parameters"]
+    assert recipe["name"] == classifier
+    own = make_pipeline(StandardScaler(), made_again(recipe))
+    if "C" in recipe:
+        own = GridSearchCV(
+            own,
+            {f"{own.steps[-1][0]}__C": recipe["C"]},
+            scoring="balanced_accuracy",
+            cv=GroupKFold(min(recipe["inner_folds"], 3)),
+        )
+    folds = [*LeaveOneGroupOut().split(corpus.X, corpus.y, corpus.groups)]
+    for row in results["rows"]:
+        assert loop(made_again(row["embedder"]), own, corpus, folds) == pytest.approx(row["uar"])
+
+
+@pytest.mark.parametrize(
+    "cv", ["group5", KFold(3, shuffle=True), GroupKFold(2), [([*range(20, 32)], [*range(9)])]]
+)
+@pytest.mark.filterwarnings("ignore::sklearn_ser.evaluation.LeakageWarning")
+def test_folds_can_be_made_again(tmp_path, cv):
+    corpus = make_emotional_speech(n_speakers=5, n_sentences=2, random_state=0)
+    found = compare(corpus, ["mfcc"], cv=cv, classifier="lda", audit=False)
+    results = saved(found, tmp_path)
+    if isinstance(cv, str):
+        assert results["cv_folds"] is results["cv_parameters"] is None
+        again = compare(corpus, ["mfcc"], cv=results["cv"], classifier="lda", audit=False)
+        assert again.predictions.equals(found.predictions)
+        return
+    everything = np.arange(len(corpus.y))
+    folds = [
+        (np.setdiff1d(everything, each["test"]) if each["train"] is None else each["train"],
+         each["test"])
+        for each in results["cv_folds"]
+    ]  # fmt: skip
+    score = loop(MFCCEmbedder(), "lda", corpus, folds)
+    assert results["rows"][0]["uar"] == pytest.approx(score)
+    assert results["cv"] == ("1 given folds" if isinstance(cv, list) else repr(cv))
+    if not isinstance(cv, list):
+        assert repr(made_again(results["cv_parameters"])) == repr(cv)
+
+
+def test_across_corpora_rows_and_folds_can_be_made_again(tmp_path):
+    corpora = {name: make_emotional_speech(3, 1, random_state=k) for k, name in enumerate("ab")}
+    cv = LeaveOneGroupOut()
+    given = {"features": FEATURES["mfcc"], "classifier": "lda", "cv": cv, "audit": False}
+    found = compare_across(corpora, **given)
+    results = saved(found, tmp_path)
+    assert results["random_state"] == 0
+    for name, corpus in corpora.items():
+        tests = [fold["test"] for fold in results["cv_folds"][name]]
+        expected = [test.tolist() for _, test in cv.split(corpus.X, corpus.y, corpus.groups)]
+        assert tests == expected
+    for row in results["rows"]:
+        if row["train"] == row["test"]:
+            corpus = corpora[row["train"]]
+            folds = cv.split(corpus.X, corpus.y, corpus.groups)
+            score = loop(made_again(row["embedder"]), "lda", corpus, folds)
+            assert row["uar"] == pytest.approx(score)
+
+
+def test_what_features_are_computed_by_is_kept(corpus):
+    features = [
+        EGeMAPSEmbedder("GeMAPSv01b"),
+        MFCCEmbedder(rate=8000),
+        SSLEmbedder("nano", [1], window=30.0),
+    ]
+    gemaps, mfcc, nano = (
+        row["embedder"]
+        for row in compare(corpus, features, classifier="lda", audit=False).results["rows"]
+    )
+    assert gemaps["computed"]["feature_set"] == "GeMAPSv01b"
+    assert gemaps["computed"]["rate"] == gemaps["parameters"]["rate"] == 16000
+    assert mfcc["computed"]["rate"] == 8000
+    assert mfcc["computed"]["librosa"] == importlib.metadata.version("librosa")
+    assert nano["computed"]["weights"] == model_digest(find_model("nano"))
+    assert "30.0 s" in nano["computed"]["window"]
+    assert nano["parameters"].keys() == SSLEmbedder().get_params().keys()
+
+
+def test_sets_of_features_have_names_of_their_own():
+    sets = ("GeMAPSv01a", "GeMAPSv01b", "eGeMAPSv01a", "eGeMAPSv01b", "eGeMAPSv02", "ComParE_2016")
+    names = [feature_name(EGeMAPSEmbedder(name)) for name in sets]
+    assert names == [
+        "gemapsv01a", "gemapsv01b", "egemapsv01a", "egemapsv01b", "egemaps", "compare2016"
+    ]  # fmt: skip
+    assert {EGeMAPSEmbedder(name).short_name for name in sets} == {"egemaps"}  # of their records
+    assert list(as_embedders(["egemaps"], feature_set="ComParE_2016")) == ["compare2016"]
+    assert list(as_embedders([EGeMAPSEmbedder(name) for name in sets])) == names
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        [MFCCEmbedder(13), MFCCEmbedder(20)],
+        ["mfcc", MFCCEmbedder(20)],
+        [SSLEmbedder("nano"), SSLEmbedder("nano", 1)],
+        [EGeMAPSEmbedder(), EGeMAPSEmbedder(level="lld")],
+        [make_pipeline(MFCCEmbedder()), make_pipeline(EGeMAPSEmbedder())],
+    ],
+)
+def test_rows_of_one_name_are_refused(features):
+    with pytest.raises(ValueError, match="two feature sets are called"):
+        as_embedders(features)
+
+
+def test_recipes_are_plain_json_and_honest_about_what_they_cannot_hold():
+    def here(X):
+        return X
+
+    estimator = make_column_transformer(
+        (SimpleImputer(missing_values=np.nan, fill_value=np.float32(0.5)), ["a"]),
+        (FunctionTransformer(np.log1p, kw_args={"where": True}), [1]),
+        (FunctionTransformer(here), slice(2)),
+    )
+    text = json.dumps(recipe_of(estimator), allow_nan=False)
+    recipe = json.loads(text)
+    (_, imputer, _), (_, logarithm, _), (_, own, columns) = recipe["parameters"]["transformers"]
+    assert imputer["class"] == "sklearn.impute.SimpleImputer"
+    assert imputer["parameters"]["missing_values"] == {"float": "nan"}
+    assert imputer["parameters"]["fill_value"] == 0.5
+    assert np.isnan(made_again(imputer).missing_values)
+    assert logarithm["parameters"]["kw_args"] == {"where": True}
+    assert own["parameters"]["func"]["object"].endswith("<locals>.here")
+    assert columns == {"repr": "slice(None, 2, None)"}
+    assert recipe_of(Path("a/b")) == "a/b"
+    assert recipe_of({1: range(2)}) == {"1": [0, 1]}
+    random = recipe_of(LogisticRegression(random_state=np.random.RandomState(0)))
+    assert "RandomState" in random["parameters"]["random_state"]["repr"]
+
+
+def test_a_corpus_is_told_from_another(corpus, tmp_path):
+    def digests(**change):
+        other = Bunch(**{**corpus, "frame": None, **change})
+        given = {"classifier": LinearDiscriminantAnalysis(), "audit": False}
+        return compare(other, {"mfcc": MFCCEmbedder(5)}, **given).results["digests"]
+
+    own = digests()
+    assert own == digests(name="another name")
+    louder = [(samples * 2, rate) for samples, rate in corpus.X]
+    changes = {
+        "audio": {"X": louder},
+        "labels": {"y": np.roll(corpus.y, 1)},
+        "speakers": {"groups": np.char.add("x", corpus.groups)},
+    }
+    for what, change in changes.items():
+        found = digests(**change)
+        assert (found["audio"] == own["audio"]) is (what != "audio")
+        assert (found["labels"] == own["labels"]) is (what == "audio")
+    both = compare_across({"a": corpus, "b": corpus}, ["mfcc"], classifier="lda", audit=False)
+    a, b = both.results["digests"].values()
+    assert a["audio"] == b["audio"] == own["audio"]
+
+
+@pytest.mark.parametrize("across", [False, True])
+def test_clips_left_out_are_named_with_reasons(corpus, tmp_path, capsys, across):
+    broken = Bunch(X=list(corpus.X), y=corpus.y, groups=corpus.groups, name="broken")
+    broken.X[2] = str(tmp_path / "missing.wav")
+    broken.X[5] = (np.zeros(16000), 16000)
+    broken.X[7] = (corpus.X[7][0][:1500], 16000)  # long enough for eGeMAPS, not for MFCC
+    given = {"features": ["egemaps", "mfcc"], "classifier": "lda", "on_error": "nan"}
+    if across:
+        found = compare_across({"whole": corpus, "broken": broken}, audit=False, **given)
+        print_cross(found)
+    else:
+        found = compare(broken, audit=False, **given)
+        print_table(found)
+    results = saved(found, tmp_path)
+    assert results["n_clips_left_out"] == 3
+    missing, silent, short = results["clips_left_out"]
+    assert [each["clip"] for each in (missing, silent, short)] == [2, 5, 7]
+    assert missing["name"] == str(tmp_path / "missing.wav")
+    assert missing["reasons"].keys() == silent["reasons"].keys() == {"egemaps", "mfcc"}
+    assert "no such file" in missing["reasons"]["mfcc"]
+    assert "silen" in silent["reasons"]["mfcc"]
+    assert short["reasons"].keys() == {"mfcc"}
+    assert "shorter than the extractor can take" in short["reasons"]["mfcc"]
+    if across:
+        assert {each["corpus"] for each in (missing, silent, short)} == {"broken"}
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "3 clips could not be used" in printed
+    assert "no such file" in printed
+
+
+def test_a_corpus_without_a_usable_clip(corpus):
+    silent = Bunch(X=[(np.zeros(16000), 16000)] * 16, y=corpus.y, groups=corpus.groups)
+    with pytest.raises(ValueError, match="no clip could be embedded by all feature sets"):
+        compare(silent, ["mfcc"], on_error="nan")
+
+
+def test_results_say_what_made_them(corpus, tmp_path):
+    results = saved(compare(corpus, ["mfcc"], classifier="lda", random_state=5), tmp_path)
+    assert results["random_state"] == 5
+    assert results["versions"]["sklearn-ser"] == importlib.metadata.version("sklearn-ser")
+    assert sklearn_ser.__name__ == "sklearn_ser"
+    assert results["corpus"] == "synthetic"
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        (None, "ssl"),
+        ("ssl", "ssl"),
+        ("nano", "ssl (nano)"),
+        ("microsoft/wavlm-base-plus", "ssl (microsoft/wavlm-base-plus)"),
+        ("/data/models/whisper-base", "ssl (whisper-base)"),
+        ("./whisper-base", "ssl (whisper-base)"),
+        ("models/whisper/base", "ssl (base)"),
+        ("~/whisper-base", "ssl (whisper-base)"),
+    ],
+)
+def test_models_are_named_by_their_id_or_folder(model, name):
+    assert row_name({"features": "ssl", "model": model}) == name
+
+
+def test_table_and_figures_name_the_model(corpus, capsys):
+    named = {"first": SSLEmbedder("nano", [1, 2]), "mfcc": MFCCEmbedder()}
+    found = compare(corpus, named, classifier="lda", audit=False)
+    print_table(found)
+    printed = capsys.readouterr().out
+    assert printed.count("first (nano)") == 2
+    labels = [line.get_label() for line in ComparisonDisplay.from_comparison(found).ax_.get_lines()]
+    assert labels == ["first (nano), by layer", "mfcc", "chance"]
+    across = compare_across({"a": corpus, "b": corpus}, named, classifier="lda", audit=False)
+    print_cross(across)
+    best = across.frame[across.frame["train"] != across.frame["test"]]
+    best = best[best["features"] == "first"].groupby("layer")["uar"].mean().idxmax()
+    assert f"first (nano), layer {best:.0f}: a 16" in " ".join(capsys.readouterr().out.split())

@@ -639,8 +639,8 @@ BAD_VALUES = {
         "must be 1-D, got shape (6400, 2)",
         "Average its channels",
     ),
-    "rate 1": (lambda w: (w, 1), "waveform", "its sampling rate is 1 Hz", "Correct its header"),
-    "rate 2 MHz": (lambda w: (w, 2e6), "waveform", "rate is 2e+06 Hz", "Correct its header"),
+    "rate 1": (lambda w: (w, 1), "waveform", "its sampling rate is 1 Hz", "Give the rate"),
+    "rate 2 MHz": (lambda w: (w, 2e6), "waveform", "rate is 2e+06 Hz", "Give the rate"),
     "rate beyond floats": (lambda w: (w, 10**400), "waveform", "rate is 1000", NUMBERED),
     "dict without rate": (
         lambda w: {"array": w, "path": "x/a.wav"},

@@ -26,8 +26,6 @@ Waveform = npt.NDArray[np.float32]
 STEP = 1 / 32768
 # Floats beyond this are not ±1 audio that overshoots, but integers that lost their type.
 OVERSHOOT = 256
-# Hz; below it there is no speech, and at a rate of 1 Hz a short file would last hours.
-LOWEST_RATE, HIGHEST_RATE = 1000, 1_000_000
 
 
 def decode(clip: Clip, content: Encoded | npt.NDArray[Any]) -> tuple[Waveform, float | None]:
@@ -46,7 +44,7 @@ def decode(clip: Clip, content: Encoded | npt.NDArray[Any]) -> tuple[Waveform, f
             samples = samples[first:stop]
     else:
         samples, rate = _decode_file(clip, content)
-    return mono_of(clip, samples, rate), rate
+    return mono_of(clip, samples), rate
 
 
 def read_blocks(clip: Clip) -> Iterator[tuple[Samples, float]]:
@@ -115,7 +113,7 @@ def _bounds(clip: Clip, n_samples: int, rate: float) -> tuple[int, int]:
 
 
 @np.errstate(over="ignore", invalid="ignore")  # what comes of damage is checked
-def mono_of(clip: Clip, samples: Samples, rate: float | None) -> Waveform:
+def mono_of(clip: Clip, samples: Samples) -> Waveform:
     """Return the channel asked for, or the mean of all, of shape (n_samples,), and check it.
 
     Raises
@@ -131,7 +129,7 @@ def mono_of(clip: Clip, samples: Samples, rate: float | None) -> Waveform:
     else:
         cause = f"it has {n_channels} channel(s), so none with the number {channel}"
         raise clip.error(cause, "Channels are counted from 0.")
-    _check(clip, mono, rate)
+    _check(clip, mono)
     if np.ptp(mono) <= 2 * STEP:
         if channel is None and (np.ptp(samples, axis=0) > 2 * STEP).any():
             raise clip.error(
@@ -152,13 +150,7 @@ def mono_of(clip: Clip, samples: Samples, rate: float | None) -> Waveform:
     return mono
 
 
-def _check(clip: Clip, samples: Waveform, rate: float | None) -> None:
-    if rate is not None and not LOWEST_RATE <= rate <= HIGHEST_RATE:
-        raise clip.error(
-            f"its sampling rate is {rate:g} Hz, and no speech is sampled at less than "
-            f"{LOWEST_RATE} or more than {HIGHEST_RATE} Hz",
-            "Correct its header, or the rate that was given.",
-        )
+def _check(clip: Clip, samples: Waveform) -> None:
     if len(samples) == 0:
         raise clip.error("holds no samples", "Record or export it again.")
     if not np.isfinite(samples).all():

@@ -28,6 +28,8 @@ Samples = npt.NDArray[np.float32]
 Block = tuple[int, Samples, float]
 
 VALUES = 1 << 18  # of a block, all channels together
+# Hz, of a file: below it there is no speech, and at 1 Hz a short file would last hours.
+LOWEST_RATE, HIGHEST_RATE = 1000, 1_000_000
 BEHIND = 1 << 10  # samples, of a block behind the end that is stated
 # Formats whose decoders may miss the sample sought, so they are decoded from the start.
 SEEK_MISSES = frozenset(["OGG", "MPEG", "MP3"])
@@ -78,6 +80,12 @@ def blocks_of(clip: Clip, content: Encoded, start: float = 0.0) -> Iterator[Bloc
             if known not in (None, (samples.shape[1], rate)):
                 cause = "its sampling rate or its number of channels changes after "
                 raise _Flaw(f"{cause}{begin / known[1]:.1f} s", CONVERT)
+            if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+                raise _Flaw(
+                    f"its sampling rate is {rate:g} Hz, and no speech is sampled at less than "
+                    f"{LOWEST_RATE} or more than {HIGHEST_RATE} Hz",
+                    "Correct its header.",
+                )
             known = samples.shape[1], rate
             yield begin, samples, rate
 

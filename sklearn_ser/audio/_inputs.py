@@ -15,12 +15,15 @@ from scipy.sparse import issparse
 
 from sklearn_ser.audio._clip import Clip
 from sklearn_ser.audio._errors import ClipError
+from sklearn_ser.audio._files import HIGHEST_RATE
 from sklearn_ser.audio._segments import SEGMENT_FIELDS, WHOLE, as_segment
 
 __all__ = ["as_clip", "as_clips", "is_numeric_batch", "items_of"]
 
 TEXT_OR_OBJECTS = "OUST"  # kinds of NumPy's dtypes that may hold clips
 FASTEST = 1e15  # Hz: no number, but what somebody may take for one
+# Hz, of a waveform: resampled from less, a few samples would fill memory.
+SLOWEST = 20
 _MANY = 1 << 12  # clips: collections of more are not remembered
 
 
@@ -149,6 +152,9 @@ def _from_samples(values: Any, rate: Any, position: int, name: str = "waveform")
         cure = "Set waveform_rate (in Hz), or pass (waveform, rate) pairs."
     elif isinstance(rate, bool) or not isinstance(rate, Real) or not 0 < rate < FASTEST:  # type: ignore[operator]
         cause, cure = f"its sampling rate is {rate!r}", "Give a positive number of Hz."
+    elif not SLOWEST <= rate <= HIGHEST_RATE:  # type: ignore[operator]
+        cause = f"its sampling rate is {rate:g} Hz"
+        cure = f"Give the rate of the waveform, from {SLOWEST} to {HIGHEST_RATE} Hz."
     else:
         return Clip(position, name, samples, float(rate))
     return _no_clip(position, name, cause, cure)

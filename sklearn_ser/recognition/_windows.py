@@ -96,9 +96,7 @@ def _window(clip: Clip, source: _Stream, first: int, n_samples: int) -> Piece:
     start, end = first / rate, (first + n_samples) / rate
     name = f"{clip.name} from {start:.2f} s to {end:.2f} s"
     try:
-        samples = mono_of(
-            Clip(clip.position, name, clip.source), source.cut(first, n_samples), rate
-        )
+        samples = mono_of(Clip(clip.position, name, clip.source), source.cut(first, n_samples))
     except ClipError as error:
         return Piece(start, end, None, error)
     return Piece(start, end, (samples, rate), None)

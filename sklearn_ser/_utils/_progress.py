@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Protocol
 
 from tqdm.auto import tqdm
 
-from sklearn_ser.audio import Clip
-
 __all__ = ["Progress"]
+
+
+class Timed(Protocol):
+    """A clip, or what else lasts some time."""
+
+    def seconds(self) -> float:
+        """Return how long it is."""
+        ...
 
 
 class Progress:
@@ -30,7 +36,7 @@ class Progress:
         self._seconds = 0.0
         self._started = time.perf_counter()
 
-    def update(self, clip: Clip) -> None:
+    def update(self, clip: Timed) -> None:
         """Count one clip."""
         if self._shown and (seconds := clip.seconds()):  # a transcript has none
             self._seconds += seconds

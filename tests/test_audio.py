@@ -888,3 +888,8 @@ def test_memory_that_resampling_lacks_is_a_clip_error(speech, monkeypatch):
     value = (speech(rate=48000), 48000)
     cause = "too long for the memory that there is"
     check_bad_clip(value, "waveform", cause, "segments", "nan", [speech(1), speech(2)], None)
+
+
+def test_what_can_be_read_only_once_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"read only once. Pass list\(X\)"):
+        MFCCEmbedder(cache=None).fit_transform(tmp_path.glob("*.wav"))

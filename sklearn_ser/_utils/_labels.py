@@ -28,8 +28,8 @@ Labels = npt.NDArray[np.str_]
 N_ROWS_NAMED = 5
 # What missing values become where somebody made text of them.
 MISSING_AS_TEXT = frozenset(["nan", "NaN", "None", "<NA>", "NaT"])
-# Only a number that has a fraction is a rating; "01" and "3" may be codes.
-FRACTION = re.compile(r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?")
+# Numbers of which some have a sign or a fraction are ratings; "01" and "3" may be codes.
+NUMBER = re.compile(r"[+-]?\d*[.,]?\d+(?:[eE][+-]?\d+)?")
 REGRESSION = (
     "Numbers are targets of a regression (arousal, valence, …), and this is classification. If "
     "they are codes of emotions, replace them by the emotions' names."
@@ -103,7 +103,8 @@ def as_labels(values: Any, name: str = "y") -> Labels:
         regression (arousal, valence), or codes that need names.
     """
     texts = _converted(values, name, "label", _label)
-    if texts and all(FRACTION.fullmatch(text) for text in texts):
+    rated = any(not text.isdecimal() for text in texts)
+    if rated and all(NUMBER.fullmatch(text) for text in texts):
         raise ValueError(
             f"{name}: all {len(texts)} clips have a number as label, the first is {texts[0]!r}. "
             f"{REGRESSION}"
@@ -298,7 +299,8 @@ def _is_missing(value: Any) -> bool:
     if value is None or value is pd.NA or value is pd.NaT:
         return True
     if isinstance(value, (str, bytes)):
-        return not value.strip() or value in MISSING_AS_TEXT
+        text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+        return not text.strip() or text.strip() in MISSING_AS_TEXT
     if isinstance(value, np.datetime64):
         return bool(np.isnat(value))
     return isinstance(value, Number) and bool(value != value)

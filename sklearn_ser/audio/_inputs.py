@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -232,6 +232,8 @@ def is_numeric_batch(X: Any) -> bool:
         return values.dtype.kind not in TEXT_OR_OBJECTS or not one_column
     if (pair := _pair(X)) and isinstance(pair[1], Real) and _ndim(pair[0]) == 1:
         raise ValueError("X is one (waveform, rate) pair. Wrap it in a list.")
+    if isinstance(X, Iterator):
+        raise ValueError(f"X is a {type(X).__name__}, which can be read only once. Pass list(X).")
     if isinstance(X, Sequence):
         return len(X) == 0 or all(isinstance(x, Real) for x in X)
     return not (hasattr(X, "__getitem__") and hasattr(X, "__len__"))

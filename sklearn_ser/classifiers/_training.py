@@ -38,22 +38,18 @@ def hold_out_speakers(
     drawn, with a warning.
     """
     n_splits = max(2, round(1 / fraction))
-    if speakers is None:
+    n_speakers = 0 if speakers is None else len(np.unique(speakers))
+    if n_speakers < 2:
+        why = "there is one speaker" if n_speakers else "it is not known who speaks"
         warnings.warn(
-            "it is not known who speaks, so that training is stopped by clips of speakers who are "
-            "trained on: it will go on too long. Pass groups to fit, or a column of X as speaker.",
+            f"{why}, so that training is stopped by clips of speakers who are trained on: it will "
+            "go on too long. Pass groups of several speakers to fit, or a column of X as speaker.",
             stacklevel=4,
         )
         n_held_out = max(math.ceil(fraction * len(y)), len(np.unique(y)))  # one of each at least
         split = StratifiedShuffleSplit(1, test_size=n_held_out, random_state=random_state)
         return next(split.split(y, y))
     speakers = np.asarray(speakers)
-    n_speakers = len(np.unique(speakers))
-    if n_speakers < 2:
-        raise ValueError(
-            f"{n_speakers} speaker: one is held out of training to tell when to stop, so there "
-            "must be two or more."
-        )
     # Of no emotion more folds than clips: scikit-learn refuses that if it holds for all of them.
     n_splits = min(n_splits, n_speakers, max(2, int(np.bincount(y).max())))
     folds = StratifiedGroupKFold(n_splits, shuffle=True, random_state=random_state)

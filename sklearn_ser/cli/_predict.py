@@ -175,3 +175,8 @@ def _draw(rows: Any, emotions: list[str], folder: Path) -> None:
             path = folder / (f"{name}.png" if drawn[name] == 1 else f"{name}-{drawn[name]}.png")
             display.figure_.savefig(path, dpi=150)
             print(f"Written to {path}")
+    if not drawn:
+        print(
+            f"No timeline was drawn in {folder}: no recording is long enough for two windows.",
+            file=sys.stderr,
+        )

@@ -90,6 +90,10 @@ def load_audformat(
     table = table or labelled[0]
     if table not in labelled:
         raise ValueError(f"table {table!r} is none of those with {emotion!r}: {labelled}.")
+    if speaker not in (None, "speaker") and not any(
+        speaker in database[name].columns for name in database.tables
+    ):
+        raise ValueError(f"no table of {database.name} has a column {speaker!r}.")
     labels = database[table].get()
     unlabelled = is_missing(labels[emotion])
     if unlabelled.all():

@@ -32,12 +32,21 @@ POINTER = b"version https://git-lfs.github.com/spec/"
 POINTER_SIZE = 1024  # bytes, more than a Git LFS pointer has
 # What archives and file servers leave behind, beside names that start with a dot.
 DEBRIS = frozenset(
-    ["__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"]
+    [
+        "__MACOSX",
+        "@eaDir",
+        "$RECYCLE.BIN",
+        "System Volume Information",
+        "lost+found",
+        "#recycle",
+        "@Recycle",
+    ]
 )
 # Why a file with a suffix of sound is not taken.
 UNREADABLE = "nothing here decodes them; convert them to wav or flac, for example with ffmpeg"
 WITHOUT_PYAV = 'reading them needs PyAV: pip install "sklearn-ser[video]"'
 HIDDEN = "they are hidden, or in a hidden folder, or were left by an archive"
+LOST = "they are links to nothing, perhaps to folders of clips"
 AGAIN = "they are links to files that are taken by another path"
 
 
@@ -154,7 +163,7 @@ def find_sounds(folder: str | os.PathLike[str]) -> Sounds:
         paths.sort(key=lambda path: (str(path) != real, path))  # what is no link comes first
         again |= dict.fromkeys(paths[1:], paths[0])
     left_out = {**_unreadable(files), **dict.fromkeys(files.hidden, HIDDEN)}
-    left_out |= dict.fromkeys(again, AGAIN)
+    left_out |= dict.fromkeys(again, AGAIN) | dict.fromkeys(files.lost, LOST)
 
     def as_given(path: Path) -> Path:
         return given / path.relative_to(files.root)
@@ -217,6 +226,7 @@ class Files(list[Path]):
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.root = existing_folder(folder).resolve()
         self.links = False
+        self.lost: list[Path] = []
         super().__init__()
         hidden = self._walk(self.root, ())
         self.sort(key=lambda path: (len(path.parts), path))
@@ -244,6 +254,8 @@ class Files(list[Path]):
                 # A link to nothing counts: who reads it is told so.
                 elif entry.is_file() or not os.path.exists(path):
                     self.append(path)
+                if entry.is_symlink() and not os.path.exists(path) and not path.suffix:
+                    self.lost.append(path)  # of a folder, it may have held clips
         return hidden
 
 
@@ -265,7 +277,10 @@ def match_speaker(pattern: str, path: str) -> list[str]:
     ValueError
         If nothing matches.
     """
-    match = re.search(composed(pattern), composed(path))
+    try:
+        match = re.search(composed(pattern), composed(path))
+    except re.error as error:
+        raise ValueError(f"speaker={pattern!r} is not a regular expression: {error}") from None
     found = [] if match is None else [g for g in match.groups() or (match[0],) if g]
     if not found:
         raise ValueError(f"speaker={pattern!r} finds nothing in {path!r}.")

@@ -78,6 +78,7 @@ def load_huggingface(
         )
     if not hasattr(dataset, "__len__"):
         raise ValueError("the dataset is streamed: load it without streaming=True.")
+    dataset = dataset.with_format(None)  # all columns, as they are stored
     wanted = [audio, emotion, *([speaker] if speaker else [])]
     missing = [column for column in wanted if column not in dataset.column_names]
     if missing:
@@ -92,6 +93,7 @@ def load_huggingface(
     frame["emotion"] = [canonical(name) for name in frame["code"]]
     if speaker:
         frame["speaker"] = _named(dataset, speaker)
+        refuse_missing(frame["speaker"], f"column {speaker!r} of the dataset", "speaker")
     undecoded = dataset.select_columns([audio]).cast_column(audio, Audio(decode=False))
     clips = list(undecoded[audio])
     known = [clip if clip and (clip["bytes"] or clip["path"]) else None for clip in clips]

@@ -176,7 +176,7 @@ def _read_csv(source: Path, needed: list[str], optional: list[str]) -> pd.DataFr
     text = _decode(source)
     first = text.partition("\n")[0].strip().strip('"')
     delimiters: Sequence[str] = DELIMITERS
-    if first.startswith("sep=") and len(first) == 5:  # which Excel writes
+    if first.lower().startswith("sep=") and len(first) == 5:  # which Excel writes
         delimiters, text = first[4], text.partition("\n")[2]
     headers = {delimiter: _header(text, delimiter) for delimiter in delimiters}
     # The delimiter that gives the columns needed; else the one that gives most, for the error.
@@ -209,6 +209,8 @@ def _read_csv(source: Path, needed: list[str], optional: list[str]) -> pd.DataFr
         raise ValueError(f"{source} cannot be read as CSV: {error}") from None
     frame.columns = [name or unnamed for name, unnamed in zip(header, frame.columns, strict=True)]
     texts.columns = frame.columns
+    filled = texts.apply(lambda column: column.str.strip() != "").any(axis=1)
+    frame, texts = frame[filled], texts[filled]  # Excel ends some files with rows of delimiters
     frame[as_text] = texts[as_text].apply(lambda column: column.str.strip())
     if delimiter != ",":
         for field in SEGMENT_FIELDS:

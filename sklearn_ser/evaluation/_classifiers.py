@@ -17,6 +17,7 @@ from sklearn.ensemble import StackingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import make_scorer
 from sklearn.model_selection import BaseCrossValidator, GridSearchCV, GroupKFold
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.model_selection._split import GroupsConsumerMixin
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -173,13 +174,23 @@ def _fit_with_groups(estimator: Any, X: Any, y: Any, groups: Any) -> Any:
         for part in parts:
             if isinstance(part, BaseEstimator) and several:
                 _request(part, "fit")
+            if isinstance(part, BaseSearchCV):
+                part.error_score = "raise"  # or it would choose by scores of which some are NaN
             if hasattr(cv := getattr(part, "cv", None), "split"):
                 part.cv = _requesting_splitter(cv)
         try:
             takers = get_routing_for_object(estimator).consumes("fit", ["groups"])
         except NotImplementedError:  # a meta-estimator that scikit-learn cannot route through yet
             takers = set()
-        fitted = estimator.fit(X, y, **({"groups": groups} if takers and several else {}))
+        try:
+            fitted = estimator.fit(X, y, **({"groups": groups} if takers and several else {}))
+        except ValueError as error:
+            if not any(isinstance(part, BaseSearchCV) for part in parts):
+                raise
+            raise ValueError(
+                f"a fit inside of {type(estimator).__name__} failed: {error} Its inner folds may "
+                "lack emotions or speakers; give it others."
+            ) from error
     _forget_requests(fitted)
     return fitted
 

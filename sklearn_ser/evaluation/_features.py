@@ -6,7 +6,7 @@ import difflib
 import importlib
 import itertools
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,11 @@ def embedder_class(name: str) -> type[BaseEmbedder]:
         sys.path.insert(0, str(path.parent.resolve()))
         module_name = path.stem
     module = importlib.import_module(module_name)
+    if name.rpartition(":")[0].endswith(".py") and not path.samefile(module.__file__ or ""):
+        raise ImportError(
+            f"{path} cannot be imported: another module is called {module_name!r} "
+            f"({module.__file__}). Rename the file."
+        )
     if not hasattr(module, class_name):
         raise ValueError(f"{module_name} has no class {class_name}, asked for by {name!r}.")
     return getattr(module, class_name)
@@ -104,9 +109,11 @@ def as_embedders(
     if isinstance(features, Mapping):
         given = list(features.items())
     else:
-        if isinstance(features, str) or not isinstance(features, Sequence):
+        if isinstance(features, str) or not isinstance(features, Iterable):
             features = [features]
         given = [(None, feature) for feature in features]
+    if not given:
+        raise ValueError("features is empty: name a feature set, or pass an embedder.")
     named: dict[str, Any] = {}
     taken: dict[str, list[str]] = {}
     for name, feature in given:
@@ -118,8 +125,14 @@ def as_embedders(
             if default_layer is not None:
                 chosen = {"layer": default_layer, **chosen}
             embedder.set_params(**{k: v for k, v in chosen.items() if k in known})
+        if isinstance(embedder, type) or not hasattr(embedder, "fit_transform"):
+            raise TypeError(
+                f"features: {embedder!r:.80} is no embedder. Pass a name, or an object that has "
+                "fit_transform, such as MFCCEmbedder()."
+            )
         if name is None:
-            name = feature if feature in BUNDLED else feature_name(embedder)
+            name = feature if isinstance(feature, str) and feature in BUNDLED else None
+            name = name or feature_name(embedder)
         if name in named:
             raise ValueError(f"two feature sets are called {name!r}; pass a dict of names.")
         if isinstance(feature, str):

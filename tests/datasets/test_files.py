@@ -279,3 +279,21 @@ def test_paths_of_emobox_are_found_as_they_are_spelt_on_disk(tree, tmp_path):
         f"{root}/b/subj_2.wav",
     ]
     assert corpus.groups.tolist() == ["actor_1", "subj_2"]
+
+
+def test_a_link_to_a_folder_that_is_gone_is_told(tree):
+    root = tree("anger/a.wav")
+    (root / "fear").symlink_to("/nowhere/at/all")
+    with pytest.warns(UserWarning, match="1 .*fear.*: they are links to nothing"):
+        assert load_folder(root).y.tolist() == ["anger"]
+
+
+def test_recycle_bins_are_no_emotions(tree):
+    root = tree("anger/a.wav", "#recycle/b.wav", "@Recycle/c.wav")
+    with pytest.warns(UserWarning, match="2 sound files .* hidden"):
+        assert load_folder(root).y.tolist() == ["anger"]
+
+
+def test_a_broken_regular_expression_is_named(tree):
+    with pytest.raises(ValueError, match=r"speaker='\(s' is not a regular expression"):
+        load_folder(tree("anger/a.wav"), speaker="(s")

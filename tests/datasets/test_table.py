@@ -334,3 +334,8 @@ def test_the_command_line_names_columns_too(csv, tmp_path, capsys):
     assert "Speaker-independent" in capsys.readouterr().out
     assert main(arguments) == 2
     assert "clips.csv has no column ['emotion']" in capsys.readouterr().err
+
+
+def test_rows_without_any_value_are_no_clips(tmp_path):
+    (tmp_path / "t.csv").write_text("path;emotion;speaker\na.wav;anger;s1\n;;\n;;\n")
+    assert load_table(tmp_path / "t.csv").y.tolist() == ["anger"]

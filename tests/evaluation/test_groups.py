@@ -179,3 +179,23 @@ def test_classifiers_that_take_no_groups_do_without(classifier):
         found = compare(corpus(), NUMBERS, classifier=classifier, audit=False)
     plain = compare(corpus(), NUMBERS, classifier=classifier, audit=False)
     assert found.predictions.equals(plain.predictions)
+
+
+def test_a_search_whose_fits_fail_is_an_error_and_chooses_nothing():
+    speakers = np.repeat(list("abcdef"), 6)
+    y = np.where(np.isin(speakers, ["b", "c"]), "depressed", "control")
+    X, kept = np.random.default_rng(0).normal(size=(36, 3)), ~np.isin(speakers, ["a", "b"])
+    search = GridSearchCV(LogisticRegression(), {"C": [1e-6, 1]}, cv=LeaveOneGroupOut())
+    with pytest.raises(ValueError, match=r"a fit inside of GridSearchCV failed: .* lack emotions"):
+        fit_classifier(search, X[kept], y[kept], speakers[kept])
+
+
+def test_a_search_over_a_network_may_train_on_one_speaker():
+    search = GridSearchCV(
+        MLPHead(max_epochs=2, random_state=0), {"dropout": [0.9, 0.1]}, cv=GroupKFold(2)
+    )
+    two = np.isin(SPEAKERS, np.unique(SPEAKERS)[:2])
+    X = np.random.default_rng(0).normal(size=(len(Y), 4))
+    with pytest.warns(UserWarning, match="there is one speaker, so that"):
+        fitted = fit_classifier(search, X[two], np.asarray(Y)[two], np.asarray(SPEAKERS)[two])
+    assert np.isfinite(fitted.cv_results_["mean_test_score"]).all()

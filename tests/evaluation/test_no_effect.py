@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import Bunch
 
@@ -199,3 +200,27 @@ def test_an_audit_without_audio_reads_nothing(corpus, given):
 def test_a_column_needs_a_frame(corpus):
     with pytest.raises(ValueError, match="column='clip' has no effect: X is no frame, but a list"):
         AudioAugmenter(column="clip", cache=None).fit_resample(corpus.X, corpus.y)
+
+
+@pytest.mark.parametrize("features", [MFCCEmbedder, {"x": LogisticRegression()}, [np.mean]])
+def test_what_is_no_embedder_is_named(features, corpus):
+    with pytest.raises(TypeError, match="is no embedder"):
+        compare(corpus, features)
+
+
+def test_no_features_are_an_error(corpus):
+    with pytest.raises(ValueError, match="features is empty"):
+        compare(corpus, [])
+
+
+def test_files_of_one_name_are_not_taken_for_each_other(corpus, tmp_path):
+    for folder, n_mfcc in (("one", 3), ("two", 4)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "my_features.py").write_text(
+            "from sklearn_ser import MFCCEmbedder\n"
+            "class Mine(MFCCEmbedder):\n"
+            f"    def _settings(self): return {{**super()._settings(), 'n': {n_mfcc}}}\n"
+        )
+    features = {folder: f"{tmp_path}/{folder}/my_features.py:Mine" for folder in ("one", "two")}
+    with pytest.raises(ImportError, match="another module is called 'my_features'"):
+        compare(corpus, features, classifier="lda")

@@ -26,7 +26,7 @@ CONTAINERS = {
     "bytes": lambda names: np.array([name.encode() for name in names]),
 }
 MISSING = [None, float("nan"), np.float32("nan"), pd.NA, pd.NaT, np.datetime64("NaT")]
-MISSING += ["", "  ", "nan", "None", "<NA>", "NaT"]
+MISSING += ["", "  ", "nan", "None", "<NA>", "NaT", " nan", b"nan", b" "]
 
 
 @pytest.mark.parametrize("convert", [as_labels, as_speakers])
@@ -60,9 +60,10 @@ def test_numbers_are_no_emotions(values):
         as_labels(values)
 
 
-def test_ratings_are_no_emotions_as_text_either():
+@pytest.mark.parametrize("ratings", [["0.1", "3.5"], ["1", "0.5"], ["0,5", "1,5"], ["-1", "2"]])
+def test_ratings_are_no_emotions_as_text_either(ratings):
     with pytest.raises(ValueError, match="regression"):
-        as_labels(["0.1", "3.5"])
+        as_labels(ratings)
     assert as_labels(["01", "3"]).tolist() == ["01", "3"]
 
 

@@ -18,8 +18,8 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import FunctionTransformer
 from tqdm.auto import tqdm
 
+from sklearn_ser._utils import corpus_frame
 from sklearn_ser.cli._options import _layer, add_corpus, load_corpus
-from sklearn_ser.datasets._corpus import corpus_frame
 from sklearn_ser.evaluation._fits import scores
 from sklearn_ser.model_selection import RAVDESSSplit
 from sklearn_ser.model_selection._folds import folds_of

@@ -1,5 +1,6 @@
 """What every room may use."""
 
+from sklearn_ser._utils._corpora import check_corpus, corpus_frame, known_speakers
 from sklearn_ser._utils._labels import (
     as_classes,
     as_labels,
@@ -21,10 +22,13 @@ __all__ = [
     "as_labels",
     "as_list",
     "as_speakers",
+    "check_corpus",
     "check_lengths",
     "composed",
+    "corpus_frame",
     "default_settings",
     "is_missing",
+    "known_speakers",
     "most_probable",
     "printable",
     "refuse_missing",

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_ser._utils import as_labels, is_missing
+from sklearn_ser._utils import as_labels, corpus_frame, is_missing, known_speakers
 from sklearn_ser.audio import SEGMENT_FIELDS
-from sklearn_ser.datasets._corpus import corpus_frame, known_speakers
 from sklearn_ser.model_selection._copies import PAIR, Copies
 from sklearn_ser.model_selection._duplicates import find_duplicates
 from sklearn_ser.model_selection._folds import Folds, folds_of

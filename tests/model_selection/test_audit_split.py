@@ -129,6 +129,12 @@ def test_partly_unknown_speakers_are_not_independent(corpus):
         (pd.DataFrame({"emotion": ["a"]}), "loso", ValueError, "no column path"),
         (["a.wav"], "loso", TypeError, "a corpus with X and y, or a frame, was expected; got list"),
         (Bunch(X=["a.wav"], y=["a"]), "loso", ValueError, "needs to know who speaks"),
+        (
+            Bunch(X=["a.wav"] * 3, y=["a"] * 3, groups=[None, "anna", 1.5]),
+            "loso",
+            ValueError,
+            r"1 of 3 clips have a number that is not whole as speaker \(row 2, counted from 0",
+        ),
         (Bunch(X=["a.wav"] * 2, y=["a"] * 2), 5, TypeError, "cv=5 is no scheme's name"),
         (Bunch(X=["a.wav"] * 2, y=["a"] * 2), [], ValueError, "cv holds no folds"),
         (Bunch(X=["a.wav"] * 2, y=["a"] * 2), [([0], [])], ValueError, "fold 0: test must hold"),

@@ -7,9 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_ser.audio import Clip, ClipError, decode, read_blocks
-from sklearn_ser.audio._decoding import mono_of
-from sklearn_ser.audio._segments import WHOLE
+from sklearn_ser.audio import WHOLE, Clip, ClipError, decode, mono_of, read_blocks
 
 __all__ = ["Piece", "pieces_of"]
 

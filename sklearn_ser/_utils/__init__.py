@@ -15,6 +15,7 @@ from sklearn_ser._utils._labels import (
 from sklearn_ser._utils._printable import printable
 from sklearn_ser._utils._progress import Progress
 from sklearn_ser._utils._settings import default_settings
+from sklearn_ser._utils._speaker_column import find_speaker_column
 
 __all__ = [
     "Progress",
@@ -27,6 +28,7 @@ __all__ = [
     "composed",
     "corpus_frame",
     "default_settings",
+    "find_speaker_column",
     "is_missing",
     "known_speakers",
     "most_probable",

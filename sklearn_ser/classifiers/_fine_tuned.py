@@ -16,11 +16,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
 from sklearn_ser._extraction import Extraction
-from sklearn_ser._utils import Progress
+from sklearn_ser._utils import Progress, find_speaker_column
 from sklearn_ser.audio import Clip, as_clips, is_numeric_batch, items_of
 from sklearn_ser.classifiers._neural import Array, NeuralClassifier
 from sklearn_ser.embedders import SSLEmbedder
-from sklearn_ser.preprocessing._speaker_column import find_speaker_column
 
 __all__ = ["FineTunedClassifier"]
 
@@ -238,7 +237,7 @@ class FineTunedClassifier(NeuralClassifier):
         return find_model(self.model, self.revision)
 
     def _config(self) -> Any:
-        from sklearn_ser.speech_models._loading import read_speech_config
+        from sklearn_ser.speech_models import read_speech_config
 
         return read_speech_config(self._folder())
 
@@ -319,7 +318,7 @@ class FineTunedClassifier(NeuralClassifier):
         return Sequences(clips, rows, targets, lambda states, row: None)
 
     def _module(self) -> Any:
-        from sklearn_ser.speech_models._trainable import FineTunedNetwork, add_lora, last_layers
+        from sklearn_ser.speech_models import FineTunedNetwork, add_lora, last_layers
 
         n_trained = self._n_trained()
         encoder = last_layers(self._folder(), n_trained) if n_trained else None

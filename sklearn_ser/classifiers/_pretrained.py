@@ -51,7 +51,7 @@ class _PretrainedModel(BaseEmbedder):
     def _loaded(self) -> Any:
         import torch
 
-        from sklearn_ser.speech_models._heads import load_fine_tuned
+        from sklearn_ser.speech_models import load_fine_tuned
 
         auto = "cuda" if torch.cuda.is_available() else "cpu"
         return load_fine_tuned(self._folder(), auto if self.device == "auto" else self.device)
@@ -79,7 +79,7 @@ class _PretrainedModel(BaseEmbedder):
 
     def _dims(self) -> list[str]:
         """Return the checkpoint's names of its outputs, in its order."""
-        from sklearn_ser.speech_models._loading import read_speech_config
+        from sklearn_ser.speech_models import read_speech_config
 
         config = read_speech_config(self._folder())
         task = config.problem_type

@@ -15,8 +15,8 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _num_samples
 
+from sklearn_ser._utils import find_speaker_column
 from sklearn_ser.classifiers._neural import Array, NeuralClassifier, only_centre_constants
-from sklearn_ser.preprocessing._speaker_column import find_speaker_column
 
 __all__ = ["SequenceClassifier"]
 

@@ -175,7 +175,7 @@ class SSLEmbedder(LayerEmbedder):
         return find_model(self.model, self.revision)
 
     def _config(self) -> Any:
-        from sklearn_ser.speech_models._loading import read_speech_config
+        from sklearn_ser.speech_models import read_speech_config
 
         return read_speech_config(self._folder())
 

@@ -17,8 +17,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from sklearn_ser._utils import as_speakers
-from sklearn_ser.preprocessing._speaker_column import find_speaker_column
+from sklearn_ser._utils import as_speakers, find_speaker_column
 
 __all__ = ["SpeakerScaler"]
 

@@ -64,7 +64,7 @@ def corpus_of(options):
     """Return the corpus that the options name."""
     corpus = load_corpus(options)
     if corpus.groups is None:
-        raise SystemExit("it is not known who speaks: load the corpus with its speakers")
+        raise SystemExit("there are no speaker labels: load the corpus with its speakers")
     return corpus
 
 

@@ -23,7 +23,7 @@ from sklearn_ser.embedders import SSLEmbedder
 
 __all__ = ["FineTunedClassifier"]
 
-RATE = 16000  # Hz, at which these models hear
+RATE = 16000  # Hz, of what these models take
 AT_ONCE = 64  # clips whose states are read at once, so that memory stays bounded
 # What a run that goes on from its checkpoint may have set otherwise.
 FREE = {"model", "revision", "speaker", "calibrate"}  # the first two have a digest
@@ -84,14 +84,14 @@ class FineTunedClassifier(NeuralClassifier):
         Whether probabilities are calibrated on the held-out speakers, by one temperature.
     max_seconds : float or None, default=10
         Training runs the layers on a stretch of so much of a longer clip, another one each time.
-        Validation and prediction hear all of it.
+        Validation and prediction take all of it.
     dtype : {"float32", "bfloat16"}, default="float32"
         Precision of products of matrices in what is trained. "bfloat16" takes less memory, and less
         time on GPUs and on processors with AMX or AVX-512 BF16; many times more on others.
     waveform_rate : float, default=None
         Sampling rate, in Hz, of clips given as bare waveforms; needed for those.
     speaker : int, str or None, default=None
-        Column of X, beside the clips, that tells who speaks; None if `fit` is told by ``groups``.
+        Column of X, beside the clips, with speaker labels; None if `fit` is given ``groups``.
     checkpoint : str, path-like or None, default=None
         Folder where the state of training is kept after each epoch. A fit of the same clips,
         labels, parameters and seed goes on from there, whatever killed it; any other fit has a
@@ -281,14 +281,14 @@ class FineTunedClassifier(NeuralClassifier):
         return _States(clips, self._frozen()), speakers if groups is None else groups
 
     def _apart(self, X: Any, reset: bool) -> tuple[Any, Any]:
-        """Return X without the column that tells who speaks, and that column."""
+        """Return X without the column of speaker labels, and that column."""
         names = list(map(str, getattr(X, "columns", [])))
         told = names and (
             not isinstance(self.speaker, str)
             or any(self.speaker in (name, name.rpartition("__")[2]) for name in names)
         )
         if self.speaker is None or not (reset or told):
-            return X, None  # who speaks need not be known to predict
+            return X, None  # speakers need not be known to predict
         if not names:
             raise TypeError(f"speaker={self.speaker!r} needs X to be a frame of clips.")
         column = find_speaker_column(self.speaker, len(names), names)

@@ -188,7 +188,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         return softmax(self._scores(X) / self.temperature_, axis=1)
 
     def predict(self, X: Any) -> Array:
-        """Return the likeliest emotion of each clip.
+        """Return the most probable emotion of each clip.
 
         Parameters
         ----------

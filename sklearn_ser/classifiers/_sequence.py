@@ -71,8 +71,8 @@ class SequenceClassifier(NeuralClassifier):
     calibrate : bool, default=False
         Whether probabilities are calibrated on the held-out speakers, by one temperature.
     speaker : int, str or None, default=None
-        With `embedder` and a frame of clips, the column that tells who speaks; None if `fit` is
-        told by ``groups``.
+        With `embedder` and a frame of clips, the column of speaker labels; None if `fit` is
+        given ``groups``.
     device : str, default="auto"
         "cpu", "cuda", … "auto" takes a GPU if there is one.
     random_state : int, RandomState instance or None, default=None

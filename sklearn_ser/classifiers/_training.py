@@ -34,13 +34,13 @@ def hold_out_speakers(
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Return the clips to train on, and those of about `fraction` of the speakers to validate on.
 
-    Speakers are drawn so that emotions are as frequent on both sides. Without speakers, clips are
+    Speakers are drawn so that emotions are as frequent in both parts. Without speakers, clips are
     drawn, with a warning.
     """
     n_splits = max(2, round(1 / fraction))
     if speakers is None:
         warnings.warn(
-            "it is not known who speaks, so that training is stopped by clips of speakers who are "
+            "there are no speaker labels, so that training is stopped by clips of speakers who are "
             "trained on: it will go on too long. Pass groups to fit, or a column of X as speaker.",
             stacklevel=4,
         )
@@ -183,7 +183,7 @@ def _silent(*_: Any) -> None:
 
 
 def temperature_of(scores: npt.NDArray[np.float64], y: npt.NDArray[np.int64]) -> float:
-    """Return what to divide scores by so that held-out speakers' probabilities are likeliest.
+    """Return what to divide scores by, to maximise the likelihood of held-out speakers' emotions.
 
     C. Guo et al., "On calibration of modern neural networks", ICML 2017.
     """

@@ -56,7 +56,7 @@ def pool_corpora(corpora: Mapping[str, Any], scheme: str | None = "four") -> Bun
     frames, told = [], []
     for name, corpus in corpora.items():
         if corpus.groups is None:
-            raise ValueError(f"{name} does not tell who speaks (groups is None).")
+            raise ValueError(f"{name} has no speaker labels (groups is None).")
         corpus = check_corpus(corpus, name)
         y = corpus.y
         labels = y if scheme is None else harmonize_labels(y, scheme)

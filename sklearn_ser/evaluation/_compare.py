@@ -87,7 +87,7 @@ def compare(
         With `train` and `test`, how features are aligned to the test corpus, as in
         :func:`compare_across`: transductive.
     audit : bool, default=True
-        Whether to look for the same audio on both sides of the folds, too; speakers, sessions and
+        Whether to look for the same audio in training and test folds, too; speakers, sessions and
         sentences are always looked for.
     n_jobs : int, default=None
         Number of folds that are fitted, and threads that extract, at once.
@@ -249,7 +249,7 @@ def _with_speakers(corpus: Any) -> Bunch:
     """Return a corpus, checked, whose speakers are known."""
     if corpus.groups is None:
         raise ValueError(
-            "the corpus does not say who speaks (groups is None), so that no split can keep "
+            "the corpus has no speaker labels (groups is None), so that no split can keep "
             "speakers apart. Load it with its speakers."
         )
     return check_corpus(corpus)

@@ -74,7 +74,7 @@ class SplitAudit:
 
     @property
     def speaker_independent(self) -> bool | None:
-        """Whether no speaker stands on both sides; None if the corpus does not say who speaks."""
+        """Whether no speaker is in training and test set; None if speakers are unknown."""
         shared = self.folds["shared_speakers"]
         if shared.fillna(0).any():
             return False

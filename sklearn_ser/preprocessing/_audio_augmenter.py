@@ -113,7 +113,7 @@ class AudioAugmenter(BaseEstimator):
     back.
 
     What splits the training clips again, such as a search inside the pipeline, has to split them
-    by speaker, or copies of one clip come to stand on both sides.
+    by speaker, or copies of one clip come into training and test set.
 
     Examples
     --------

@@ -11,7 +11,7 @@ from sklearn_ser.audio import WHOLE, Clip, ClipError, decode, mono_of, read_bloc
 
 __all__ = ["Piece", "pieces_of"]
 
-# A rest of a recording that is shorter than this share of a window is not heard again for itself.
+# A rest of a recording that is shorter than this share of a window is not taken by itself.
 REST = 0.1
 
 

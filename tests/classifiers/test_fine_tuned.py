@@ -410,7 +410,7 @@ def test_speakers_may_be_a_column(fitted, clips, tmp_path):
         fitted(speaker="speaker")
     with pytest.raises(ValueError, match="no columns called 'who'"):
         fitted(X=X, speaker="who")
-    with pytest.warns(UserWarning, match="it is not known who speaks"):
+    with pytest.warns(UserWarning, match="there are no speaker labels"):
         fitted(groups=None, validation_fraction=0.5)
 
 

@@ -128,7 +128,7 @@ def test_partly_unknown_speakers_are_not_independent(corpus):
         (pd.DataFrame({"path": ["a"]}), "loso", ValueError, "no column emotion, only"),
         (pd.DataFrame({"emotion": ["a"]}), "loso", ValueError, "no column path"),
         (["a.wav"], "loso", TypeError, "a corpus with X and y, or a frame, was expected; got list"),
-        (Bunch(X=["a.wav"], y=["a"]), "loso", ValueError, "needs to know who speaks"),
+        (Bunch(X=["a.wav"], y=["a"]), "loso", ValueError, "needs speaker labels"),
         (
             Bunch(X=["a.wav"] * 3, y=["a"] * 3, groups=[None, "anna", 1.5]),
             "loso",

@@ -18,8 +18,8 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import FunctionTransformer
 from tqdm.auto import tqdm
 
+from sklearn_ser._utils import corpus_frame
 from sklearn_ser.cli._options import _layer, add_corpus, load_corpus
-from sklearn_ser.datasets._corpus import corpus_frame
 from sklearn_ser.evaluation._fits import scores
 from sklearn_ser.model_selection import RAVDESSSplit
 from sklearn_ser.model_selection._folds import folds_of
@@ -64,7 +64,7 @@ def corpus_of(options):
     """Return the corpus that the options name."""
     corpus = load_corpus(options)
     if corpus.groups is None:
-        raise SystemExit("it is not known who speaks: load the corpus with its speakers")
+        raise SystemExit("there are no speaker labels: load the corpus with its speakers")
     return corpus
 
 

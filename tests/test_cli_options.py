@@ -90,7 +90,7 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture
-def trained(place, tmp_path_factory, monkeypatch, capsys):
+def trained(place, monkeypatch, capsys):
     """Return the arguments of a command with a recognizer, made once, in place of TRAINED."""
     monkeypatch.chdir(place)
 

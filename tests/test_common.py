@@ -218,7 +218,7 @@ def expected_failures(estimator):
     return EXPECTED_FAILURES.get(type(estimator).__name__, {})
 
 
-@pytest.mark.filterwarnings("ignore:it is not known who speaks:UserWarning")
+@pytest.mark.filterwarnings("ignore:there are no speaker labels:UserWarning")
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
 @pytest.mark.filterwarnings("ignore:.*of the speakers:UserWarning")
 @parametrize_with_checks(OF_ROWS, expected_failed_checks=expected_failures)
@@ -227,7 +227,7 @@ def test_scikit_learn_checks(estimator, check):
 
 
 @pytest.mark.slow  # every fit reads a model
-@pytest.mark.filterwarnings("ignore:it is not known who speaks:UserWarning")
+@pytest.mark.filterwarnings("ignore:there are no speaker labels:UserWarning")
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
 @parametrize_with_checks([FINE_TUNED], expected_failed_checks=expected_failures)
 def test_scikit_learn_checks_with_a_network_that_is_trained(estimator, check):

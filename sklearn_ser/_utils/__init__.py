@@ -1,5 +1,6 @@
 """What every room may use."""
 
+from sklearn_ser._utils._corpora import check_corpus, corpus_frame, known_speakers
 from sklearn_ser._utils._labels import (
     as_classes,
     as_labels,
@@ -14,6 +15,7 @@ from sklearn_ser._utils._labels import (
 from sklearn_ser._utils._printable import printable
 from sklearn_ser._utils._progress import Progress
 from sklearn_ser._utils._settings import default_settings
+from sklearn_ser._utils._speaker_column import find_speaker_column
 
 __all__ = [
     "Progress",
@@ -21,10 +23,14 @@ __all__ = [
     "as_labels",
     "as_list",
     "as_speakers",
+    "check_corpus",
     "check_lengths",
     "composed",
+    "corpus_frame",
     "default_settings",
+    "find_speaker_column",
     "is_missing",
+    "known_speakers",
     "most_probable",
     "printable",
     "refuse_missing",

@@ -5,23 +5,29 @@ A clip is a path, a 1-D waveform, a ``(waveform, rate)`` pair, an audio value of
 :class:`ClipError` that names the clip, the cause and the cure.
 """
 
-from sklearn_ser.audio._clip import Clip
-from sklearn_ser.audio._decoding import decode, read_blocks
-from sklearn_ser.audio._errors import ClipError
+from sklearn_ser.audio._clip import Clip, content_digest
+from sklearn_ser.audio._decoding import decode, mono_of, read_blocks
+from sklearn_ser.audio._errors import ClipError, SilentClipError
+from sklearn_ser.audio._files import pointer_of
 from sklearn_ser.audio._inputs import as_clip, as_clips, is_numeric_batch, items_of
-from sklearn_ser.audio._segments import SEGMENT_FIELDS
+from sklearn_ser.audio._segments import SEGMENT_FIELDS, WHOLE
 from sklearn_ser.audio._suffixes import SOUND_SUFFIXES, readable_suffixes
 
 __all__ = [
     "SEGMENT_FIELDS",
     "SOUND_SUFFIXES",
+    "WHOLE",
     "Clip",
     "ClipError",
+    "SilentClipError",
     "as_clip",
     "as_clips",
+    "content_digest",
     "decode",
     "is_numeric_batch",
     "items_of",
+    "mono_of",
+    "pointer_of",
     "read_blocks",
     "readable_suffixes",
 ]

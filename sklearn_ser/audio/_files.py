@@ -12,18 +12,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from sklearn_ser.audio._errors import ClipError
 from sklearn_ser.audio._streams import STREAMED, Encoded, Stream, View, streams_of
-from sklearn_ser.audio._video import container_seconds, needs_pyav, sound_blocks
+from sklearn_ser.audio._video import Samples, container_seconds, needs_pyav, sound_blocks
 
 if TYPE_CHECKING:
     from sklearn_ser.audio._clip import Clip
 
-__all__ = ["TOO_LONG", "VALUES", "Block", "Samples", "blocks_of", "encoded", "seconds_of"]
+__all__ = [
+    "HIGHEST_RATE",
+    "TOO_LONG",
+    "VALUES",
+    "Samples",
+    "blocks_of",
+    "encoded",
+    "pointer_of",
+    "seconds_of",
+]
 
-Samples = npt.NDArray[np.float32]
 # Where it begins, in samples; samples of shape (n_samples, n_channels); their rate in Hz.
 Block = tuple[int, Samples, float]
 
@@ -33,6 +40,7 @@ LOWEST_RATE, HIGHEST_RATE = 1000, 1_000_000
 BEHIND = 1 << 10  # samples, of a block behind the end that is stated
 # Formats whose decoders may miss the sample sought, so they are decoded from the start.
 SEEK_MISSES = frozenset(["OGG", "MPEG", "MP3"])
+# How files begin that stand for others, whose these are, and the command that gets the others.
 POINTERS = {
     b"version https://git-lfs.github.com/spec/": ("Git LFS", "git lfs pull"),
     b"/annex/objects/": ("git-annex", "git annex get"),
@@ -92,10 +100,10 @@ def blocks_of(clip: Clip, content: Encoded, start: float = 0.0) -> Iterator[Bloc
 
 def _blocks(clip: Clip, content: Encoded, start: float) -> Iterator[Block]:
     """Yield the same, and raise what decoders raise."""
-    for pointer, (what, command) in POINTERS.items():
-        if content[: len(pointer)] == pointer:
-            cause = f"not audio, a {what} pointer ({len(content)} bytes)"
-            raise clip.error(cause, f'Run "{command}" in its repository.')
+    if pointer := pointer_of(content):
+        what, command = pointer
+        cause = f"not audio, a {what} pointer ({len(content)} bytes)"
+        raise clip.error(cause, f'Run "{command}" in its repository.')
     if needs_pyav(content):
         yield from _by_pyav(content)
         return
@@ -117,6 +125,11 @@ def _blocks(clip: Clip, content: Encoded, start: float) -> Iterator[Block]:
                 n_samples = at + len(samples)
             _check_end(file, stream, n_samples, begin)
             begin += n_samples
+
+
+def pointer_of(content: Encoded) -> tuple[str, str] | None:
+    """Return which system left a pointer in a file's place, and the command that gets the file."""
+    return next((what for begin, what in POINTERS.items() if content[: len(begin)] == begin), None)
 
 
 def seconds_of(content: Encoded) -> float:

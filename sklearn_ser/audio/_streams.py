@@ -127,8 +127,8 @@ def _flac(content: Encoded, begin: int) -> list[Stream]:
 def _without_tags(content: Encoded) -> int:
     """Return where the content ends before an ID3v1 and an APE tag."""
     end = len(content)
-    if content[max(0, end - 128) :][:3] == b"TAG":
-        end -= 128
+    if content[max(0, end - ID3V1_SIZE) :][:3] == b"TAG":
+        end -= ID3V1_SIZE
     footer = content[max(0, end - 32) : end]
     if footer.startswith(APE):
         size = int.from_bytes(footer[12:16], "little")
@@ -373,7 +373,7 @@ def _tag(content: Encoded, at: int) -> int:
     if head.startswith(b"TAG+"):
         return 227
     if head.startswith(b"TAG"):
-        return 128
+        return ID3V1_SIZE
     if head.startswith(APE) and len(head) == 32:
         return 32 + (int.from_bytes(head[12:16], "little") if head[23] & 0x20 else 0)
     if head.startswith(LYRICS):

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from sklearn_ser.audio._streams import Encoded, Stream, View, after_tags
 
-__all__ = ["container_seconds", "needs_pyav", "sound_blocks"]
+__all__ = ["Samples", "container_seconds", "needs_pyav", "sound_blocks"]
 
 Samples = npt.NDArray[np.float32]
 

@@ -16,15 +16,14 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
 from sklearn_ser._extraction import Extraction
-from sklearn_ser._utils import Progress
+from sklearn_ser._utils import Progress, find_speaker_column
 from sklearn_ser.audio import Clip, as_clips, is_numeric_batch, items_of
 from sklearn_ser.classifiers._neural import Array, NeuralClassifier
 from sklearn_ser.embedders import SSLEmbedder
-from sklearn_ser.preprocessing._speaker_column import find_speaker_column
 
 __all__ = ["FineTunedClassifier"]
 
-RATE = 16000  # Hz, at which these models hear
+RATE = 16000  # Hz, of what these models take
 AT_ONCE = 64  # clips whose states are read at once, so that memory stays bounded
 # What a run that goes on from its checkpoint may have set otherwise.
 FREE = {"model", "revision", "speaker", "calibrate"}  # the first two have a digest
@@ -85,14 +84,14 @@ class FineTunedClassifier(NeuralClassifier):
         Whether probabilities are calibrated on the held-out speakers, by one temperature.
     max_seconds : float or None, default=10
         Training runs the layers on a stretch of so much of a longer clip, another one each time.
-        Validation and prediction hear all of it.
+        Validation and prediction take all of it.
     dtype : {"float32", "bfloat16"}, default="float32"
         Precision of products of matrices in what is trained. "bfloat16" takes less memory, and less
         time on GPUs and on processors with AMX or AVX-512 BF16; many times more on others.
     waveform_rate : float, default=None
         Sampling rate, in Hz, of clips given as bare waveforms; needed for those.
     speaker : int, str or None, default=None
-        Column of X, beside the clips, that tells who speaks; None if `fit` is told by ``groups``.
+        Column of X, beside the clips, with speaker labels; None if `fit` is given ``groups``.
     checkpoint : str, path-like or None, default=None
         Folder where the state of training is kept after each epoch. A fit of the same clips,
         labels, parameters and seed goes on from there, whatever killed it; any other fit has a
@@ -238,7 +237,7 @@ class FineTunedClassifier(NeuralClassifier):
         return find_model(self.model, self.revision)
 
     def _config(self) -> Any:
-        from sklearn_ser.speech_models._loading import read_speech_config
+        from sklearn_ser.speech_models import read_speech_config
 
         return read_speech_config(self._folder())
 
@@ -282,14 +281,14 @@ class FineTunedClassifier(NeuralClassifier):
         return _States(clips, self._frozen()), speakers if groups is None else groups
 
     def _apart(self, X: Any, reset: bool) -> tuple[Any, Any]:
-        """Return X without the column that tells who speaks, and that column."""
+        """Return X without the column of speaker labels, and that column."""
         names = list(map(str, getattr(X, "columns", [])))
         told = names and (
             not isinstance(self.speaker, str)
             or any(self.speaker in (name, name.rpartition("__")[2]) for name in names)
         )
         if self.speaker is None or not (reset or told):
-            return X, None  # who speaks need not be known to predict
+            return X, None  # speakers need not be known to predict
         if not names:
             raise TypeError(f"speaker={self.speaker!r} needs X to be a frame of clips.")
         column = find_speaker_column(self.speaker, len(names), names)
@@ -319,7 +318,7 @@ class FineTunedClassifier(NeuralClassifier):
         return Sequences(clips, rows, targets, lambda states, row: None)
 
     def _module(self) -> Any:
-        from sklearn_ser.speech_models._trainable import FineTunedNetwork, add_lora, last_layers
+        from sklearn_ser.speech_models import FineTunedNetwork, add_lora, last_layers
 
         n_trained = self._n_trained()
         encoder = last_layers(self._folder(), n_trained) if n_trained else None

@@ -55,7 +55,7 @@ class LayerWeightedClassifier(PooledClassifier):
     calibrate : bool, default=False
         Whether probabilities are calibrated on the held-out speakers, by one temperature.
     speaker : int, str or None, default=None
-        Column of X that tells who speaks; None if `fit` is told by ``groups``.
+        Column of X that holds speaker labels; None if `fit` is given ``groups``.
     device : str, default="auto"
         "cpu", "cuda", … "auto" takes a GPU if there is one.
     random_state : int, RandomState instance or None, default=None

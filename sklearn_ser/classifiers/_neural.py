@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state, compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ser._utils import as_classes, as_speakers, most_probable
+from sklearn_ser._utils import as_classes, as_speakers, check_lengths, most_probable
 from sklearn_ser.classifiers._training import hold_out_speakers, temperature_of, train
 
 __all__ = ["NeuralClassifier", "only_centre_constants"]
@@ -98,13 +98,16 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             training diverges.
         """
         clips, speakers = self._split(X, groups, reset=True)
-        y = self._check_y(y, len(clips))
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None."
+            )
+        y = as_classes(y)
         if speakers is not None:
             speakers = as_speakers(
                 speakers, f"column {self.speaker!r} of X" if groups is None else "groups"
             )
-            if len(speakers) != len(clips):
-                raise ValueError(f"{len(clips)} clips and {len(speakers)} speakers do not match.")
+        check_lengths(X=clips, y=y, groups=speakers)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
@@ -188,7 +191,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         return softmax(self._scores(X) / self.temperature_, axis=1)
 
     def predict(self, X: Any) -> Array:
-        """Return the likeliest emotion of each clip.
+        """Return the most probable emotion of each clip.
 
         Parameters
         ----------
@@ -231,16 +234,6 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
                 }
                 found.append(module(**inputs).cpu().numpy())
         return np.concatenate(found).astype(np.float64)
-
-    def _check_y(self, y: Any, n_clips: int) -> Array:
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None."
-            )
-        y = as_classes(y)
-        if len(y) != n_clips:
-            raise ValueError(f"{n_clips} clips and {len(y)} emotions do not match.")
-        return y
 
     def _device(self) -> str:
         import torch

@@ -8,8 +8,8 @@ import numpy as np
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_array, validate_data
 
+from sklearn_ser._utils import find_speaker_column
 from sklearn_ser.classifiers._neural import Array, NeuralClassifier, only_centre_constants
-from sklearn_ser.preprocessing._speaker_column import find_speaker_column
 
 __all__ = ["PooledClassifier"]
 

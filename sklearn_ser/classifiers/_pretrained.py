@@ -51,7 +51,7 @@ class _PretrainedModel(BaseEmbedder):
     def _loaded(self) -> Any:
         import torch
 
-        from sklearn_ser.speech_models._heads import load_fine_tuned
+        from sklearn_ser.speech_models import load_fine_tuned
 
         auto = "cuda" if torch.cuda.is_available() else "cpu"
         return load_fine_tuned(self._folder(), auto if self.device == "auto" else self.device)
@@ -79,7 +79,7 @@ class _PretrainedModel(BaseEmbedder):
 
     def _dims(self) -> list[str]:
         """Return the checkpoint's names of its outputs, in its order."""
-        from sklearn_ser.speech_models._loading import read_speech_config
+        from sklearn_ser.speech_models import read_speech_config
 
         config = read_speech_config(self._folder())
         task = config.problem_type
@@ -185,7 +185,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, _PretrainedModel):
     The model never saw your labels: compare its classes with those of the corpus first, and mind
     that corpora that it was trained on flatter it. As nothing is learnt, `predict_proba` is worth
     the same with and without cross-validation. A clip of more than 40 s (Whisper: 30 s) is
-    heard in equal pieces of at most 30 s, whose probabilities are averaged.
+    run in equal pieces of at most 30 s, whose probabilities are averaged.
 
     `transform` gives the probabilities of the model's own labels, for use as features.
 
@@ -380,7 +380,7 @@ class PretrainedEmotionRegressor(RegressorMixin, _PretrainedModel):
     Notes
     -----
     Values are the model's own, about 0 to 1 for the default. `transform` gives the same as
-    `predict`, for use as features. A clip of more than 40 s (Whisper: 30 s) is heard in equal
+    `predict`, for use as features. A clip of more than 40 s (Whisper: 30 s) is run in equal
     pieces of at most 30 s, whose outputs are averaged.
 
     References

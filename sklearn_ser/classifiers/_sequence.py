@@ -15,8 +15,8 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _num_samples
 
+from sklearn_ser._utils import find_speaker_column
 from sklearn_ser.classifiers._neural import Array, NeuralClassifier, only_centre_constants
-from sklearn_ser.preprocessing._speaker_column import find_speaker_column
 
 __all__ = ["SequenceClassifier"]
 
@@ -71,8 +71,8 @@ class SequenceClassifier(NeuralClassifier):
     calibrate : bool, default=False
         Whether probabilities are calibrated on the held-out speakers, by one temperature.
     speaker : int, str or None, default=None
-        With `embedder` and a frame of clips, the column that tells who speaks; None if `fit` is
-        told by ``groups``.
+        With `embedder` and a frame of clips, the column of speaker labels; None if `fit` is
+        given ``groups``.
     device : str, default="auto"
         "cpu", "cuda", … "auto" takes a GPU if there is one.
     random_state : int, RandomState instance or None, default=None

@@ -34,13 +34,13 @@ def hold_out_speakers(
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Return the clips to train on, and those of about `fraction` of the speakers to validate on.
 
-    Speakers are drawn so that emotions are as frequent on both sides. Without speakers, clips are
+    Speakers are drawn so that emotions are as frequent in both parts. Without speakers, clips are
     drawn, with a warning.
     """
     n_splits = max(2, round(1 / fraction))
     n_speakers = 0 if speakers is None else len(np.unique(speakers))
     if n_speakers < 2:
-        why = "there is one speaker" if n_speakers else "it is not known who speaks"
+        why = "there is one speaker" if n_speakers else "there are no speaker labels"
         warnings.warn(
             f"{why}, so that training is stopped by clips of speakers who are trained on: it will "
             "go on too long. Pass groups of several speakers to fit, or a column of X as speaker.",
@@ -179,7 +179,7 @@ def _silent(*_: Any) -> None:
 
 
 def temperature_of(scores: npt.NDArray[np.float64], y: npt.NDArray[np.int64]) -> float:
-    """Return what to divide scores by so that held-out speakers' probabilities are likeliest.
+    """Return what to divide scores by, to maximise the likelihood of held-out speakers' emotions.
 
     C. Guo et al., "On calibration of modern neural networks", ICML 2017.
     """

@@ -14,8 +14,8 @@ __all__ = ["add_audit"]
 def add_audit(commands: Any) -> None:
     command = commands.add_parser(
         "audit",
-        help="what stands on both sides of a split: speakers, sentences, the same audio",
-        description="Exits with 1 if speakers or audio stand on both sides, else with 0.",
+        help="what training and test folds of a split share: speakers, sentences, the same audio",
+        description="Exits with 1 if training and test folds share speakers or audio, else with 0.",
     )
     add_corpus(command)
     command.add_argument("--no-audio", action="store_true", help="do not read the clips")

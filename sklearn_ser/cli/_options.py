@@ -87,7 +87,7 @@ def add_evaluation(command: Any) -> None:
     command.add_argument(
         "--no-audio-audit",
         action="store_true",
-        help="do not look for the same audio on both sides of the folds",
+        help="do not look for the same audio in training and test folds",
     )
     command.add_argument(
         "--features",

@@ -18,7 +18,7 @@ __all__ = ["add_predict"]
 def add_predict(commands: Any) -> None:
     command = commands.add_parser(
         "predict",
-        help="which emotion is heard in recordings, and how far that can be said of them",
+        help="recognise the emotion of recordings, and how far that can be said of them",
         description="Give a row for each recording, or for each window of a long one. Speech "
         "unlike that of training gets no emotion. Exits with 1 if a recording could not be used.",
     )
@@ -31,7 +31,7 @@ def add_predict(commands: Any) -> None:
         default="auto",
         type=_window,
         metavar="SECONDS",
-        help="how much is heard at once; auto: recordings longer than all training clips in "
+        help="how much is taken at once; auto: recordings longer than all training clips in "
         "windows as long as their median; none: whole recordings",
     )
     command.add_argument(

@@ -108,7 +108,7 @@ def _parts(corpus: Any) -> list[Bunch]:
 
 
 def _audit(corpus: Any, *, audio: bool, n_jobs: int | None) -> None:
-    """Warn if speakers who are held out are heard in training by another name."""
+    """Warn if speakers who are held out are in training by another name."""
     from sklearn_ser.evaluation import LeakageWarning
     from sklearn_ser.model_selection import audit_split
     from sklearn_ser.recognition._folds import speaker_folds

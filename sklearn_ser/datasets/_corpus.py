@@ -8,21 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sklearn_ser._utils import as_labels, as_list, as_speakers, check_lengths, is_missing
+from sklearn_ser._utils import as_labels, as_speakers, is_missing
 from sklearn_ser.audio import SEGMENT_FIELDS
 
-__all__ = [
-    "as_corpus",
-    "check_corpus",
-    "corpus_frame",
-    "existing_folder",
-    "known_speakers",
-    "rename_columns",
-]
+__all__ = ["as_corpus", "existing_folder", "rename_columns"]
 
 # What columns of a frame are called, and their order; a corpus has those that it tells.
 COLUMNS = ["path", "emotion", "code", "speaker", "sex", "session", "sentence", "intensity"]
@@ -76,40 +68,6 @@ def _clips(frame: pd.DataFrame) -> list[Any]:
         {"path": path, **dict(zip(fields, row, strict=True))}
         for path, row in zip(paths, rows, strict=True)
     ]
-
-
-def check_corpus(corpus: Any, name: str | None = None) -> Bunch:
-    """Return a corpus whose emotions and speakers (if it has any) are text, one of each a clip.
-
-    Raises
-    ------
-    ValueError
-        If any is missing, or emotions are several or numbers, or X, y and groups are not as long.
-    """
-    name = name or corpus.get("name", "corpus")
-    groups = corpus.get("groups")
-    y = as_labels(corpus.y, f"y of {name}")
-    groups = None if groups is None else as_speakers(groups, f"groups of {name}")
-    check_lengths(X=corpus.X, y=y, groups=groups, frame=corpus.get("frame"))
-    return Bunch(**{**corpus, "y": y, "groups": groups})
-
-
-def corpus_frame(corpus: Any) -> pd.DataFrame:
-    """Return a corpus's frame, or a new one, with its emotions and, if known, its speakers."""
-    y, frame, groups = as_labels(corpus.y), corpus.get("frame"), corpus.get("groups")
-    check_lengths(X=corpus.X, y=y, groups=groups, frame=frame)
-    frame = pd.DataFrame(index=range(len(y))) if frame is None else frame.reset_index(drop=True)
-    frame = frame.assign(emotion=y)
-    return frame if groups is None else frame.assign(speaker=known_speakers(groups))
-
-
-def known_speakers(values: Any) -> npt.NDArray[np.object_]:
-    """Return speakers as text, None where they are missing, in an object array."""
-    given, missing = np.empty(len(as_list(values)), dtype=object), is_missing(values)
-    given[:] = as_list(values)
-    given[missing] = None
-    given[~missing] = as_speakers(given[~missing])
-    return given
 
 
 def rename_columns(frame: pd.DataFrame, columns: Mapping[str, str | None]) -> pd.DataFrame:

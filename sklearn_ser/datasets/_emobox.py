@@ -22,7 +22,7 @@ __all__ = ["emobox_folder", "load_emobox", "n_emobox_folds", "read_emobox_fold"]
 
 PAIR = re.compile(r"""["']([^"']+)["']\s*:\s*["']([^"']+)["']""")
 SPLITS = ("train", "valid", "test")
-# Where a path tells who speaks, in the corpora whose names do.
+# Where a path names the speaker, in the corpora whose paths do.
 SPEAKERS = {
     "cafe": r"/(\d\d)-[A-Z]-[\d]-[\d]",
     "cremad": r"/(1\d{3})_[A-Z]{3}_",

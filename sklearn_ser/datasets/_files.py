@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_ser._utils import composed
-from sklearn_ser.audio import SOUND_SUFFIXES, as_clip, readable_suffixes
+from sklearn_ser.audio import SOUND_SUFFIXES, as_clip, pointer_of, readable_suffixes
 from sklearn_ser.datasets._corpus import existing_folder
 
 __all__ = [
@@ -28,8 +28,7 @@ __all__ = [
     "refuse_pointers",
 ]
 
-POINTER = b"version https://git-lfs.github.com/spec/"
-POINTER_SIZE = 1024  # bytes, more than a Git LFS pointer has
+POINTER_SIZE = 1024  # bytes, more than a pointer has
 # What archives and file servers leave behind, beside names that start with a dot.
 DEBRIS = frozenset(
     [
@@ -310,25 +309,23 @@ def existing_path(folder: Path, written: str) -> Path:
 
 
 def refuse_pointers(paths: Sequence[str] | pd.Series[str], corpus: str) -> None:
-    """Raise an error if clips are Git LFS pointers, or links to nothing as git-annex makes."""
-    for what, is_such, command in (
-        ("Git LFS pointers", _is_pointer, "git lfs pull"),
-        ("links to nothing", _is_dangling, "git annex get ."),
-    ):
-        such = [path for path in paths if is_such(path)]
-        if such:
-            raise ValueError(
-                f"{len(such)} of {len(paths)} clips of {corpus} are no audio but {what}, "
-                f'the first is {such[0]}. Run "{command}" in their repository.'
-            )
+    """Raise an error if clips are pointers of Git LFS or git-annex, or links to nothing."""
+    pointers = {path: found for path in paths if (found := _pointer(path))}
+    if pointers:
+        path, (what, command) = next(iter(pointers.items()))
+        n_such = sum(found[0] == what for found in pointers.values())
+        raise ValueError(
+            f"{n_such} of {len(paths)} clips of {corpus} are no audio but {what}, "
+            f'the first is {path}. Run "{command}" in their repository.'
+        )
 
 
-def _is_pointer(path: str) -> bool:
-    if _is_dangling(path) or os.path.getsize(path) > POINTER_SIZE:
-        return False
+def _pointer(path: str) -> tuple[str, str] | None:
+    """Return what a file is that holds no audio, and the command that gets the audio."""
+    if os.path.islink(path) and not os.path.exists(path):  # as git-annex makes
+        return "links to nothing", "git annex get ."
+    if os.path.getsize(path) > POINTER_SIZE:
+        return None
     with open(path, "rb") as file:
-        return file.read(len(POINTER)) == POINTER
-
-
-def _is_dangling(path: str) -> bool:
-    return os.path.islink(path) and not os.path.exists(path)
+        pointer = pointer_of(file.read())
+    return pointer and (f"{pointer[0]} pointers", pointer[1])

@@ -28,7 +28,7 @@ EMOTIONS = {
     "xxx": "no agreement",
 }
 FOUR = {"ang": "anger", "hap": "happiness", "exc": "happiness", "sad": "sadness", "neu": "neutral"}
-# The prefix tells who wore the markers; who talks is told by the letter before the number.
+# The prefix says who wore the markers; the letter before the number is the speaker's.
 PATTERN = r"(?P<utterance>(?P<dialog>Ses0[1-5][FM]_(?:impro|script)\w+?)_(?P<talker>[FM])\d{3})"
 LABEL = re.compile(
     r"\[(?P<dialog_start>[\d.]+) - (?P<dialog_end>[\d.]+)\]\t(?P<utterance>\w+)\t(?P<code>\w{3})"

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch, _safe_indexing
 
-from sklearn_ser._utils import is_missing
+from sklearn_ser._utils import check_corpus, is_missing
 from sklearn_ser.audio import items_of
-from sklearn_ser.datasets._corpus import check_corpus, corpus_frame, rename_columns
+from sklearn_ser.datasets._corpus import rename_columns
 from sklearn_ser.datasets._labels import DROPPED, harmonize_labels
 
 __all__ = ["pool_corpora"]
@@ -56,7 +56,7 @@ def pool_corpora(corpora: Mapping[str, Any], scheme: str | None = "four") -> Bun
     frames, told = [], []
     for name, corpus in corpora.items():
         if corpus.groups is None:
-            raise ValueError(f"{name} does not tell who speaks (groups is None).")
+            raise ValueError(f"{name} has no speaker labels (groups is None).")
         corpus = check_corpus(corpus, name)
         y = corpus.y
         labels = y if scheme is None else harmonize_labels(y, scheme)
@@ -64,7 +64,7 @@ def pool_corpora(corpora: Mapping[str, Any], scheme: str | None = "four") -> Bun
         if not len(kept):
             raise ValueError(f"scheme={scheme!r} drops every clip of {name}: {sorted(set(y))}.")
         X += items_of(_safe_indexing(corpus.X, kept))
-        frame = rename_columns(corpus_frame(corpus), {"corpus": None, "position": None})
+        frame = rename_columns(corpus.frame, {"corpus": None, "position": None})
         frame = frame.assign(corpus=name, emotion=labels, position=range(len(y)))
         for column in ("speaker", "session", "sentence"):
             if column in frame:

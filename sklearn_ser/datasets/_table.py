@@ -10,7 +10,6 @@ import io
 import lzma
 import os
 import re
-import unicodedata
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ import pandas as pd
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import validate_params
 
-from sklearn_ser._utils import as_labels, as_speakers, is_missing
+from sklearn_ser._utils import as_labels, as_speakers, composed, is_missing
 from sklearn_ser.audio import SEGMENT_FIELDS
 from sklearn_ser.datasets._corpus import as_corpus, rename_columns
 from sklearn_ser.datasets._files import existing_path
@@ -104,8 +103,8 @@ def load_table(
         source = Path(table).expanduser()
         root = source.parent if root is None else root
         name, described = source.stem, str(source)
-        path, emotion = _composed(path), _composed(emotion)
-        speaker = None if speaker is None else _composed(speaker)
+        path, emotion = composed(path.strip()), composed(emotion.strip())
+        speaker = None if speaker is None else composed(speaker.strip())
         frame = _read_csv(source, [path, emotion], [] if speaker is None else [speaker])
     else:
         name, described = "table", "the table"
@@ -235,12 +234,8 @@ def _all_numbers(values: pd.Series[str]) -> bool:
 def _header(text: str, delimiter: str) -> list[str]:
     lines = (line for line in io.StringIO(text, newline="") if line.strip())
     rows = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
-    return [_composed(name) for name in next(rows, [])]
-
-
-def _composed(name: str) -> str:
-    """Return a column's name in composed Unicode, which spreadsheets of a Mac may not be in."""
-    return unicodedata.normalize("NFC", name.strip())
+    # Spreadsheets of a Mac may have names in decomposed Unicode.
+    return [composed(name.strip()) for name in next(rows, [])]
 
 
 def _decode(source: Path) -> str:

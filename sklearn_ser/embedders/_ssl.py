@@ -97,7 +97,7 @@ class SSLEmbedder(LayerEmbedder):
     Notes
     -----
     The last layer is taken before any final normalisation, in Whisper after it, whatever the
-    version of transformers. Whisper's encoder always hears 30 s; only the clip's own frames are
+    version of transformers. Whisper's encoder always takes 30 s; only the clip's own frames are
     pooled, and a longer clip is cut into pieces of 30 s. The median of a clip that is run in
     windows or pieces and is longer than two minutes is taken over every second, third, … frame.
 
@@ -175,7 +175,7 @@ class SSLEmbedder(LayerEmbedder):
         return find_model(self.model, self.revision)
 
     def _config(self) -> Any:
-        from sklearn_ser.speech_models._loading import read_speech_config
+        from sklearn_ser.speech_models import read_speech_config
 
         return read_speech_config(self._folder())
 
@@ -195,7 +195,7 @@ class SSLEmbedder(LayerEmbedder):
         if self._config().model_type == "whisper":
             if not isinstance(self.window, str):
                 raise ValueError(
-                    f"window={self.window!r}, but Whisper hears 30 s at a time: 'auto' pads to "
+                    f"window={self.window!r}, but Whisper takes 30 s at a time: 'auto' pads to "
                     "them, 'clip' does not."
                 )
             settings |= {"window": "clip"} if self.window == "clip" else {}

@@ -144,7 +144,7 @@ class TextEmbedder(LayerEmbedder):
         return 0.0 if self.missing == "zeros" else np.nan
 
     def _folder(self) -> Path:
-        from sklearn_ser.speech_models._files import TOKENIZERS, find_model
+        from sklearn_ser.speech_models import TOKENIZERS, find_model
 
         return find_model(self.model, self.revision, TOKENIZERS)
 
@@ -154,7 +154,7 @@ class TextEmbedder(LayerEmbedder):
         return load_text_model(self._folder(), self._device())
 
     def _settings(self) -> dict[str, Any]:
-        from sklearn_ser.speech_models._files import TOKENIZERS, model_digest
+        from sklearn_ser.speech_models import TOKENIZERS, model_digest
 
         return {"weights": model_digest(self._folder(), TOKENIZERS), "meaning": MEANING}
 

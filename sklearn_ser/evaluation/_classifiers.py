@@ -103,7 +103,7 @@ def fit_classifier(
     y, groups : ndarray of shape (n_clips,)
         Emotions and speakers.
     speaker_scaling : {"own", "global"}, default=None
-        Scale by speaker, told by the last column of X; with a name, instead of StandardScaler.
+        Scale by speaker, the last column of X; with a name, instead of StandardScaler.
 
     Raises
     ------

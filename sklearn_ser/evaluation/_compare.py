@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch, _safe_indexing
 
-from sklearn_ser._utils import as_labels
+from sklearn_ser._utils import check_corpus
 from sklearn_ser.datasets import pool_corpora
-from sklearn_ser.datasets._corpus import check_corpus, corpus_frame
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
 from sklearn_ser.evaluation._classifiers import check_classifier, check_fits
 from sklearn_ser.evaluation._comparison import Comparison, LeakageWarning, versions
@@ -88,7 +87,7 @@ def compare(
         With `train` and `test`, how features are aligned to the test corpus, as in
         :func:`compare_across`: transductive.
     audit : bool, default=True
-        Whether to look for the same audio on both sides of the folds, too; speakers, sessions and
+        Whether to look for the same audio in training and test folds, too; speakers, sessions and
         sentences are always looked for.
     n_jobs : int, default=None
         Number of folds that are fitted, and threads that extract, at once.
@@ -247,32 +246,30 @@ def compare(
 
 
 def _with_speakers(corpus: Any) -> Bunch:
-    """Return a corpus whose emotions and speakers are known, with a frame."""
+    """Return a corpus, checked, whose speakers are known."""
     if corpus.groups is None:
         raise ValueError(
-            "the corpus does not say who speaks (groups is None), so that no split can keep "
+            "the corpus has no speaker labels (groups is None), so that no split can keep "
             "speakers apart. Load it with its speakers."
         )
-    corpus = check_corpus(corpus)
-    name = corpus.get("name", "corpus")
-    return Bunch(**{**corpus, "name": name, "frame": corpus_frame(corpus)})
+    return check_corpus(corpus)
 
 
 def _as_one(train: Any, test: Any) -> tuple[Bunch, list[tuple[Any, Any]]]:
     """Return two corpora as one, and the fold that trains on the first."""
-    unknown = sorted(set(as_labels(test.y, "y of test")) - set(as_labels(train.y, "y of train")))
-    if unknown:
-        raise ValueError(
-            f"the test corpus has emotions that the training corpus lacks: {', '.join(unknown)}. "
-            "Give both the same labels with pool_corpora or harmonize_labels, or leave these "
-            "clips out; compare_across does so."
-        )
     names = [corpus.get("name", "corpus") for corpus in (train, test)]
     if names[0] == names[1]:
         names = [f"{name} ({side})" for name, side in zip(names, ("train", "test"), strict=True)]
     both = pool_corpora(dict(zip(names, (train, test), strict=True)), scheme=None)
     both.name = f"{names[0]} → {names[1]}"
     n_train = len(train.y)
+    unknown = sorted(set(both.y[n_train:]) - set(both.y[:n_train]))
+    if unknown:
+        raise ValueError(
+            f"the test corpus has emotions that the training corpus lacks: {', '.join(unknown)}. "
+            "Give both the same labels with pool_corpora or harmonize_labels, or leave these "
+            "clips out; compare_across does so."
+        )
     return both, [(np.arange(n_train), np.arange(n_train, len(both.y)))]
 
 

@@ -169,7 +169,7 @@ def compare_across(
 
     Each clip is embedded once. The classifier's C is chosen inside the training corpora, by a
     search whose folds share no speaker. Within a corpus, too, speakers are kept apart, unless `cv`
-    does not; what stands on both sides is looked for as in :func:`compare`.
+    does not; overlap is looked for as in :func:`compare`.
 
     Parameters
     ----------
@@ -208,7 +208,7 @@ def compare_across(
     Warns
     -----
     LeakageWarning
-        If speakers, or audio, stand on both sides of a fold.
+        If speakers, or audio, of a test fold are in its training fold.
 
     Notes
     -----
@@ -372,7 +372,7 @@ def _audit(
     n_jobs: int | None,
     waveform_rate: float | None,
 ) -> list[SplitAudit]:
-    """Return what stands on both sides of each cell's folds; the audio is read once."""
+    """Return what training and test folds of each cell share; the audio is read once."""
     corpus = Bunch(X=X, y=frame["emotion"], groups=frame["speaker"], frame=frame)
     folds = [fold for cell in cells for fold in cell.folds]
     rate = waveform_rate if audio else None

@@ -107,8 +107,8 @@ def print_cross(comparison: CrossComparison) -> None:
             f"{results['classifier']}" + (f", {how} (transductive)" if how else ""),
             caption="UAR; a row for what was trained on. Within a corpus "
             f"{_averaging_within(results['rows'])}, {results['cv']}, not aligned; elsewhere "
-            f"over all clips. Chance is {results['chance']:.3f}. * speakers or audio stand on both "
-            "sides.",
+            f"over all clips. Chance is {results['chance']:.3f}. * training and test "
+            "clips share speakers or audio.",
         )
         table.add_column("trained on")
         for name in uar.columns:
@@ -135,8 +135,8 @@ def _crosses(row: dict[str, Any]) -> bool:
 
 
 def print_audit(audit: SplitAudit) -> None:
-    """Print what stands on both sides of each fold, and the verdict."""
-    table = Table(title=f"Audit of {audit.cv}", caption="How many stand on both sides of a fold.")
+    """Print what training and test set of each fold share, and the verdict."""
+    table = Table(title=f"Audit of {audit.cv}", caption="How many are in training and test set.")
     columns = {
         "fold": "fold",
         "n_train": "train",

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_ser._utils import as_labels, is_missing
+from sklearn_ser._utils import as_labels, corpus_frame, is_missing, known_speakers
 from sklearn_ser.audio import SEGMENT_FIELDS
-from sklearn_ser.datasets._corpus import corpus_frame, known_speakers
 from sklearn_ser.model_selection._copies import PAIR, Copies
 from sklearn_ser.model_selection._duplicates import find_duplicates
 from sklearn_ser.model_selection._folds import Folds, folds_of
@@ -75,7 +74,7 @@ class SplitAudit:
 
     @property
     def speaker_independent(self) -> bool | None:
-        """Whether no speaker stands on both sides; None if the corpus does not say who speaks."""
+        """Whether no speaker is in training and test set; None if speakers are unknown."""
         shared = self.folds["shared_speakers"]
         if shared.fillna(0).any():
             return False

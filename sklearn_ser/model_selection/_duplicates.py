@@ -14,10 +14,16 @@ import pandas as pd
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from sklearn_ser._utils import Progress
-from sklearn_ser.audio import SEGMENT_FIELDS, Clip, ClipError, as_clips, items_of
-from sklearn_ser.audio._clip import content_digest
-from sklearn_ser.audio._decoding import decode
-from sklearn_ser.audio._errors import SilentClipError
+from sklearn_ser.audio import (
+    SEGMENT_FIELDS,
+    Clip,
+    ClipError,
+    SilentClipError,
+    as_clips,
+    content_digest,
+    decode,
+    items_of,
+)
 from sklearn_ser.embedders import ClipWarning
 from sklearn_ser.model_selection._fingerprint import HOP, RATE, Fingerprint, fingerprint
 from sklearn_ser.model_selection._matching import LARGEST_GROUP, match_fingerprints

@@ -64,7 +64,7 @@ def folds_of(cv: Any, frame: pd.DataFrame) -> tuple[Folds, str]:
     if isinstance(cv, str) and SCHEMES[cv][1] > 1:
         if speakers is None:
             raise ValueError(
-                f"cv={cv!r} needs to know who speaks, and the corpus does not tell. Load it with "
+                f"cv={cv!r} needs speaker labels, and the corpus has none. Load it with "
                 "its speakers: a column speaker, or for a folder a pattern that finds them in a "
                 "path."
             )

@@ -1,4 +1,4 @@
-"""Features that know who speaks, frames side by side, and changed copies of clips."""
+"""Scaling by speaker, frames side by side, and changed copies of clips."""
 
 from sklearn_ser.preprocessing._audio_augmenter import AudioAugmenter
 from sklearn_ser.preprocessing._frame_union import FrameUnion

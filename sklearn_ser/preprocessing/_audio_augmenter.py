@@ -24,8 +24,15 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
 from sklearn_ser._utils import Progress, as_classes
-from sklearn_ser.audio import SEGMENT_FIELDS, Clip, ClipError, as_clips, is_numeric_batch, items_of
-from sklearn_ser.audio._clip import content_digest
+from sklearn_ser.audio import (
+    SEGMENT_FIELDS,
+    Clip,
+    ClipError,
+    as_clips,
+    content_digest,
+    is_numeric_batch,
+    items_of,
+)
 from sklearn_ser.preprocessing._changes import SETTINGS, Change, Copy, Made
 from sklearn_ser.store import Store
 
@@ -106,7 +113,7 @@ class AudioAugmenter(BaseEstimator):
     back.
 
     What splits the training clips again, such as a search inside the pipeline, has to split them
-    by speaker, or copies of one clip come to stand on both sides.
+    by speaker, or copies of one clip come into training and test set.
 
     Examples
     --------

@@ -22,9 +22,7 @@ import numpy.typing as npt
 from scipy.io import wavfile
 from scipy.signal import fftconvolve
 
-from sklearn_ser.audio import Clip, ClipError, as_clip
-from sklearn_ser.audio._clip import content_digest
-from sklearn_ser.audio._decoding import decode
+from sklearn_ser.audio import Clip, ClipError, as_clip, content_digest, decode
 from sklearn_ser.store import StoreWarning
 
 __all__ = ["SETTINGS", "Change", "Copy", "Made"]

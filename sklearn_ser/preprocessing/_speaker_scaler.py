@@ -17,8 +17,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from sklearn_ser._utils import as_speakers
-from sklearn_ser.preprocessing._speaker_column import find_speaker_column
+from sklearn_ser._utils import as_speakers, find_speaker_column
 
 __all__ = ["SpeakerScaler"]
 
@@ -29,12 +28,12 @@ class SpeakerScaler(TransformerMixin, BaseEstimator):
     """Standardise the features of each speaker: mean 0 and variance 1, speaker by speaker.
 
     Voices differ more than emotions do; what is left after this is how a speaker departs from
-    their own habit. Who speaks travels as a column of X, which is dropped.
+    their own habit. Speaker labels are a column of X, which is dropped.
 
     Parameters
     ----------
     speaker : int, str or None, default=-1
-        The column of X that tells who speaks: its position, or, in a frame, its name (or the end
+        The column of X with speaker labels: its position, or, in a frame, its name (or the end
         of its name, after the ``__`` that ColumnTransformer puts there). None where speakers come
         as metadata: ``fit(X, y, speakers=…)`` and ``transform(X, speakers=…)``.
     unseen : {"own", "global"}, default="own"
@@ -126,11 +125,11 @@ class SpeakerScaler(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_clips, n_features + 1)
-            Features and who speaks; of shape (n_clips, n_features) where `speakers` is given.
+            Features and speaker labels; of shape (n_clips, n_features) where `speakers` is given.
         y : None
             Ignored.
         speakers : array-like of shape (n_clips,), default=None
-            Who speaks, where X does not tell.
+            Speaker labels, where X does not hold them.
 
         Returns
         -------
@@ -156,9 +155,9 @@ class SpeakerScaler(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_clips, n_features + 1)
-            Features and who speaks; of shape (n_clips, n_features) where `speakers` is given.
+            Features and speaker labels; of shape (n_clips, n_features) where `speakers` is given.
         speakers : array-like of shape (n_clips,), default=None
-            Who speaks, where X does not tell.
+            Speaker labels, where X does not hold them.
 
         Returns
         -------
@@ -193,11 +192,11 @@ class SpeakerScaler(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_clips, n_features + 1)
-            Features and who speaks; of shape (n_clips, n_features) where `speakers` is given.
+            Features and speaker labels; of shape (n_clips, n_features) where `speakers` is given.
         y : None
             Ignored.
         speakers : array-like of shape (n_clips,), default=None
-            Who speaks, where X does not tell.
+            Speaker labels, where X does not hold them.
 
         Returns
         -------
@@ -227,7 +226,7 @@ class SpeakerScaler(TransformerMixin, BaseEstimator):
         return len(self.mean_)
 
     def _split(self, X: Any, speakers: Any, reset: bool) -> tuple[Array, npt.NDArray[Any]]:
-        """Return a copy of the features, and who speaks."""
+        """Return a copy of the features, and the speaker labels."""
         X = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
         if reset:
             self._column = self._find_column(X.shape[1], speakers)

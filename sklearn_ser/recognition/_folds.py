@@ -25,7 +25,7 @@ def check_targets(X: Any, y: Any, groups: Any) -> tuple[Any, Any]:
     """
     if groups is None:
         raise ValueError(
-            "it is not known who speaks (groups is None), so that nothing can be said of new "
+            "there are no speaker labels (groups is None), so that nothing can be said of new "
             "speakers. Pass groups."
         )
     y, groups = as_classes(y), as_speakers(groups)

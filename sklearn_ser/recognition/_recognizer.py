@@ -56,8 +56,8 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
     embedder_, classifier_, detector_ : estimators
         Fitted on all clips.
     temperature_ : float
-        What the classifier's scores are divided by, so that probabilities of held-out speakers'
-        emotions are likeliest.
+        What the classifier's scores are divided by, to maximise the likelihood of held-out
+        speakers' emotions.
     scores_ : dict
         uar, uar_ci (95 %, resampling speakers), averaging, accuracy, macro_f1, fold_uar and
         log_loss, of speakers held out of training, as :func:`~sklearn_ser.evaluation.compare`
@@ -113,7 +113,7 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         y : array-like of shape (n_clips,)
             Emotions.
         groups : array-like of shape (n_clips,)
-            Who speaks.
+            Speaker labels.
 
         Returns
         -------
@@ -191,7 +191,7 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         return chances
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Return the likeliest emotion of each clip, however far from the training clips.
+        """Return the most probable emotion of each clip, however far from the training clips.
 
         Parameters
         ----------
@@ -226,8 +226,8 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         recordings : sequence of clips
             Paths of files of any length, waveforms, …
         window : float, "auto" or None, default="auto"
-            Seconds that are heard at once. "auto": a recording that is longer than every training
-            clip is heard in windows as long as their median. None: whole recordings.
+            Seconds that are taken at once. "auto": a recording that is longer than every training
+            clip is cut into windows as long as their median. None: whole recordings.
         hop : float, default=None
             Seconds from one window's start to the next one's; None is the window's length. Not for
             whole recordings.

@@ -1,4 +1,4 @@
-"""From recordings to rows that say when which emotion is heard, and how far that holds."""
+"""From recordings to rows that say when which emotion is recognised, and how far that holds."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def rows_of(
 
 
 def _window(window: float | str | None, seconds: tuple[float, float]) -> tuple[float | None, float]:
-    """Return the length of windows, and of the longest recording that is heard at once."""
+    """Return the length of windows, and of the longest recording that is taken at once."""
     if window is None:
         return None, math.inf
     if isinstance(window, str):

@@ -7,13 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_ser.audio import Clip, ClipError, decode, read_blocks
-from sklearn_ser.audio._decoding import mono_of
-from sklearn_ser.audio._segments import WHOLE
+from sklearn_ser.audio import WHOLE, Clip, ClipError, decode, mono_of, read_blocks
 
 __all__ = ["Piece", "pieces_of"]
 
-# A rest of a recording that is shorter than this share of a window is not heard again for itself.
+# A rest of a recording that is shorter than this share of a window is not taken by itself.
 REST = 0.1
 
 

@@ -1,16 +1,38 @@
 """Pretrained speech models of the transformers library: finding, loading and running them."""
 
+from importlib import import_module
 from typing import Any
 
-from sklearn_ser.speech_models._files import BUNDLED, find_model, model_digest
+from sklearn_ser.speech_models._files import BUNDLED, TOKENIZERS, find_model, model_digest
+from sklearn_ser.speech_models._loading import read_config, read_speech_config
 
-__all__ = ["BUNDLED", "SpeechModel", "find_model", "load_model", "model_digest"]
+__all__ = [
+    "BUNDLED",
+    "TOKENIZERS",
+    "FineTunedNetwork",
+    "SpeechModel",
+    "add_lora",
+    "find_model",
+    "last_layers",
+    "load_fine_tuned",
+    "load_model",
+    "model_digest",
+    "read_config",
+    "read_speech_config",
+]
+
+# torch is imported with these, and takes seconds.
+_MODULES = {
+    "FineTunedNetwork": "_trainable",
+    "SpeechModel": "_model",
+    "add_lora": "_trainable",
+    "last_layers": "_trainable",
+    "load_fine_tuned": "_heads",
+    "load_model": "_model",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # torch is imported with these, and takes seconds.
-    if name in ("SpeechModel", "load_model"):
-        from sklearn_ser.speech_models import _model
-
-        return getattr(_model, name)
+    if name in _MODULES:
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

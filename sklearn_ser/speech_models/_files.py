@@ -143,11 +143,6 @@ def model_digest(folder: Path, front: Sequence[str] = EXTRACTORS) -> str:
     return digest.hexdigest()[:32]
 
 
-def bytes_of_weights(folder: Path) -> int:
-    """Return the size of the files that hold a model's weights."""
-    return sum((folder / name).stat().st_size for name in _first_of(WEIGHTS, os.listdir(folder)))
-
-
 def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file, read once for as long as its size and dates stay the same."""
     stat = path.stat()

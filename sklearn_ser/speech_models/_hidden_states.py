@@ -8,7 +8,6 @@ after the final normalisation, as its decoder reads it.
 from __future__ import annotations
 
 import copy
-import inspect
 from typing import Any
 
 import torch
@@ -69,10 +68,7 @@ def _short_whisper(model: Any, mel: torch.Tensor) -> tuple[torch.Tensor, ...]:
     x = x + model.embed_positions.weight[: x.shape[1]]
     states = [x]
     for layer in model.layers:
-        takes = inspect.signature(layer.forward).parameters
-        absent = {name: None for name in ("attention_mask", "layer_head_mask") if name in takes}
-        out = layer(x, **absent)
-        x = out[0] if isinstance(out, tuple) else out
+        x = layer(x, attention_mask=None)
         states.append(x)
     states[-1] = model.layer_norm(states[-1])
     return tuple(states)

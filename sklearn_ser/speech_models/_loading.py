@@ -200,9 +200,7 @@ def check_weights(
     prefix : str
         How the names of the model's weights begin in the report.
     """
-    misshapen = [  # transformers 5 tells the shapes too
-        key if isinstance(key, str) else key[0] for key in report["mismatched_keys"]
-    ]
+    misshapen = [name for name, _, _ in report["mismatched_keys"]]
     missing = [
         name
         for name in {*report["missing_keys"], *misshapen}

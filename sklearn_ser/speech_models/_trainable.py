@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -78,7 +77,6 @@ class LastLayers(nn.Module):
         # WavLM's first layer alone knows what distances mean, and tells the others.
         first = getattr(every[0], "attention", None)
         self._position_bias = first.position_bias if isinstance(first, FusedAttention) else None
-        self._takes = set(inspect.signature(self.layers[0].forward).parameters)
 
     def check(self, model: Any, folder: Path) -> None:
         """Compare with the model."""
@@ -107,16 +105,14 @@ class LastLayers(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """Return the last states, of the shape of the frames: (1, n_frames, n_dims)."""
-        given: dict[str, Any] = {
-            name: None for name in ("attention_mask", "layer_head_mask") if name in self._takes
-        }
+        given: dict[str, Any] = {"attention_mask": None}
         if self.positions is not None:
             given["relative_position_embeddings"] = self.positions(frames)
         if self._position_bias is not None:
             given["position_bias"] = self._position_bias(frames.shape[1])
         for layer in self.layers:
             out = layer(frames, **given)
-            frames = out[0] if isinstance(out, tuple) else out
+            frames = out[0] if isinstance(out, tuple) else out  # of WavLM, with the bias
         return self.norm(frames)
 
     def run(self, clips: Sequence[Tensor]) -> list[Tensor]:

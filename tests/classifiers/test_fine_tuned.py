@@ -209,7 +209,7 @@ def test_scores_do_not_depend_on_the_batch(fitted, clips, family):
     assert_close(alone, together[:3])
 
 
-def test_layers_are_not_skipped_nor_frames_masked_in_training(tiny, speech):
+def test_layers_are_not_skipped_nor_frames_masked_in_training(tiny):
     reckless = {"layerdrop": 1.0, "apply_spec_augment": True, "mask_time_prob": 0.9}
     layers = last_layers(
         FineTunedClassifier(tiny(**NO_DROPOUT, **reckless, mask_feature_prob=0.9))._folder(), 2
@@ -275,7 +275,7 @@ def test_a_seed_repeats_training_to_the_bit(fitted):
     assert any((first.weights_[n] != other.weights_[n]).any() for n in first.weights_)
 
 
-def test_a_long_clip_is_trained_on_in_stretches(fitted, clips):
+def test_a_long_clip_is_trained_on_in_stretches(fitted):
     """Which are drawn anew, the same ones with the same seed; predictions hear all of it."""
     network = FineTunedNetwork(None, 4, 2, dropout=0.0, longest=5)
     heard = []
@@ -395,7 +395,7 @@ def test_a_model_that_changed_since_is_refused(clips, tmp_path):
         classifier.predict(clips)
 
 
-def test_speakers_may_be_a_column(fitted, clips, tmp_path):
+def test_speakers_may_be_a_column(fitted, clips):
     told = fitted()
     X = pd.DataFrame({"speaker": SPEAKERS, "clip": pd.Series(clips, dtype=object)})
     column = fitted(X=X, groups=None, speaker="speaker")
@@ -410,7 +410,7 @@ def test_speakers_may_be_a_column(fitted, clips, tmp_path):
         fitted(speaker="speaker")
     with pytest.raises(ValueError, match="no columns called 'who'"):
         fitted(X=X, speaker="who")
-    with pytest.warns(UserWarning, match="it is not known who speaks"):
+    with pytest.warns(UserWarning, match="there are no speaker labels"):
         fitted(groups=None, validation_fraction=0.5)
 
 
@@ -606,7 +606,7 @@ def test_unusable_clips_are_named_before_training(fitted, clips, tmp_path, cache
             fitted(X=X, cache=cache)
 
 
-def test_what_cannot_be_is_told(fitted, clips, tiny, tmp_path):
+def test_what_cannot_be_is_told(fitted, clips, tmp_path):
     with pytest.raises(ValueError, match=r"unfreeze=4, but .* has 3 layers"):
         fitted(unfreeze=4)
     with pytest.raises(ValueError, match="lora=2 goes into layers, of which unfreeze='head'"):

@@ -436,7 +436,7 @@ def test_a_model_without_a_head_is_refused(build, clips):
             PretrainedEmotionClassifier(model).predict(clips)
 
 
-def test_a_model_of_text_is_refused(folder, clips, tmp_path):
+def test_a_model_of_text_is_refused(clips, tmp_path):
     config = transformers.BertConfig(
         hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8
     )

@@ -329,11 +329,21 @@ def test_what_is_no_corpus(tree, name):
         load(tree("song.wav"))
 
 
+@pytest.mark.parametrize(
+    ("pointer", "message"),
+    [
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
+            'Git LFS pointers.*"git lfs pull"',
+        ),
+        (b"/annex/objects/SHA256E-s12345--4d7a.wav\n", 'git-annex pointers.*"git annex get"'),
+    ],
+    ids=["Git LFS", "git-annex"],
+)
 @pytest.mark.parametrize("name", NAMES)
-def test_git_lfs_pointers(tree, name):
-    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+def test_pointers_are_no_clips(tree, name, pointer, message):
     root = tree(**{EXAMPLES[name]: pointer})
-    with pytest.raises(ValueError, match=r'1 of 1 clips of .* Git LFS pointers.*"git lfs pull"'):
+    with pytest.raises(ValueError, match=f"1 of 1 clips of .* {message}"):
         getattr(datasets, f"load_{name}")(root)
 
 

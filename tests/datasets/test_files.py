@@ -144,7 +144,7 @@ WAYS = pytest.mark.parametrize("how", ["folder", "command line"])
         (["a/dir.wav/1.wav", "a/dir.wav/2.wav"], ["a/dir.wav/1.wav", "a/dir.wav/2.wav"], None),
     ],
 )
-def test_which_files_belong(tree, recwarn, how, names, expected, message):
+def test_which_files_belong(tree, how, names, expected, message):
     root = tree(*names)
     if expected is ...:
         expected = [name for name in names if " -> " not in name]

@@ -58,7 +58,7 @@ def test_labels_may_stay_as_they_are(two):
 
 def test_what_cannot_be_pooled_is_named(two):
     nobody = Bunch(X=["a.wav"], y=["anger"], groups=None)
-    with pytest.raises(ValueError, match="two does not tell who speaks"):
+    with pytest.raises(ValueError, match="two has no speaker labels"):
         pool_corpora({"one": two["one"], "two": nobody})
     bored = Bunch(X=["a.wav"], y=["boredom"], groups=["a"])
     with pytest.raises(ValueError, match=r"drops every clip of two: .*boredom"):

@@ -105,7 +105,7 @@ def test_an_unusable_csv_file_is_named_with_cause_and_cure(csv, content, message
         load_table(csv(content))
 
 
-def test_segments_in_a_csv_file_with_decimal_commas(csv, tmp_path):
+def test_segments_in_a_csv_file_with_decimal_commas(csv):
     text = "path;emotion;start;end;channel;age\na.wav;joy;0,5;1,25;0;NA\nb.wav;joy;;2;;3\n"
     corpus = load_table(csv(text))
     fields = corpus.frame[["start", "end", "channel", "age"]].to_numpy(dtype=float)

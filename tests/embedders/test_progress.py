@@ -8,7 +8,7 @@ from sklearn_ser import MFCCEmbedder
 from sklearn_ser.audio import as_clip
 
 
-def test_progress_tells_clips_hours_and_speed(speech, tmp_path, capsys):
+def test_progress_tells_clips_hours_and_speed(speech, capsys):
     X = [(speech(seed, 0.5), 16000) for seed in range(5)]
     MFCCEmbedder(cache=None, verbose=True).transform(X)
     shown = capsys.readouterr().err.split("\r")[-1]

@@ -245,7 +245,7 @@ class TestMissing:
         np.testing.assert_array_equal(sequence, np.zeros((1, N_DIMS)))
 
 
-def test_a_text_without_tokens_is_missing(text_model, tmp_path):
+def test_a_text_without_tokens_is_missing(tmp_path):
     build("Bert", tmp_path)
     described = tmp_path / "tokenizer.json"
     strip = '{"type": "Replace", "pattern": {"String": "?"}, "content": ""}'

@@ -198,7 +198,7 @@ def test_unusable_clips_are_left_out_of_every_row(corpus):
 @pytest.mark.parametrize(
     ("change", "arguments", "message"),
     [
-        ({"groups": None}, {}, "does not say who speaks"),
+        ({"groups": None}, {}, "has no speaker labels"),
         ({}, {"cv": "random"}, "cv='random'"),
         ({}, {"cv": [([0], [99])]}, "fold 0: test must hold positions of the 40 clips"),
         ({}, {"speaker_scaling": "both"}, "speaker_scaling='both'"),
@@ -369,7 +369,7 @@ def test_own_pipelines_are_scaled_by_speaker_too(corpus):
 def test_a_network_may_be_trained_on_one_speaker():
     three = make_emotional_speech(n_speakers=3, n_sentences=3, random_state=0)
     head = MLPHead(max_epochs=1, random_state=0)
-    with pytest.warns(UserWarning, match="not known who speaks"):
+    with pytest.warns(UserWarning, match="no speaker labels"):
         found = compare(three, ["mfcc"], classifier=head, cv=LeavePGroupsOut(2))
     assert len(found.results["rows"][0]["fold_uar"]) == 3
 

@@ -198,7 +198,7 @@ def test_aligned_rows_are_marked_and_equal_a_loop(corpora, kept, how):
     assert found.matrix(alignment=how).loc["one", "three"] == pytest.approx(expected)
 
 
-def test_c_is_chosen_by_speakers_inside_the_training_corpus(corpora, kept):
+def test_c_is_chosen_by_speakers_inside_the_training_corpus(corpora):
     two = {name: corpora[name] for name in ("one", "two")}
     found = compare_across(two, ["mfcc"], scheme="four", n_jobs=2)
     choices = {"logisticregression__C": [1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0]}

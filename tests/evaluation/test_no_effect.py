@@ -88,7 +88,7 @@ def test_own_parameters_misspelled(corpus, never, given, near):
         compare(corpus, ["mfcc"], **given)
 
 
-def test_parameters_that_one_feature_set_takes_are_set_on_it(corpus):
+def test_parameters_that_one_feature_set_takes_are_set_on_it():
     made = as_embedders(["mfcc", "egemaps", "nano"], n_mfcc=7, layer=[1, 2], pooling="max")
     assert made["mfcc"].n_mfcc == 7
     assert [made[name].pooling for name in ("mfcc", "nano")] == ["max", "max"]

@@ -233,7 +233,7 @@ def test_recipes_are_plain_json_and_honest_about_what_they_cannot_hold():
     assert "RandomState" in random["parameters"]["random_state"]["repr"]
 
 
-def test_a_corpus_is_told_from_another(corpus, tmp_path):
+def test_a_corpus_is_told_from_another(corpus):
     def digests(**change):
         other = Bunch(**{**corpus, "frame": None, **change})
         given = {"classifier": LinearDiscriminantAnalysis(), "audit": False}

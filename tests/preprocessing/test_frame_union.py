@@ -83,7 +83,7 @@ def test_in_a_search(speech):
     pipeline = Pipeline([("union", union), ("head", SequenceClassifier(max_epochs=1))])
     grid = {"union__other": ["drop", union.transformer_list[1][1]], "union__one__n_mfcc": [5, 13]}
     search = GridSearchCV(pipeline, grid, cv=GroupKFold(2), error_score="raise")
-    with pytest.warns(UserWarning, match="not known who speaks"):
+    with pytest.warns(UserWarning, match="no speaker labels"):
         search.fit(X, y, groups=groups)
     assert search.predict(X).shape == (8,)
 

@@ -12,9 +12,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_ser import MFCCEmbedder
+from sklearn_ser._utils import find_speaker_column
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.preprocessing import SpeakerScaler
-from sklearn_ser.preprocessing._speaker_column import find_speaker_column
 
 
 @pytest.fixture

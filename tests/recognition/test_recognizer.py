@@ -300,7 +300,7 @@ def test_several_features_stand_side_by_side(corpus, tmp_path):
 
 
 def test_new_speakers_cannot_be_judged_without_speakers(corpus):
-    with pytest.raises(ValueError, match="not known who speaks"):
+    with pytest.raises(ValueError, match="no speaker labels"):
         EmotionRecognizer(MFCCEmbedder()).fit(corpus.X, corpus.y)
     one = np.where(corpus.y == "anger", "s00", corpus.groups)
     with pytest.raises(ValueError, match="anger is spoken by one speaker only"):

@@ -1,6 +1,5 @@
 """Tiny models with random weights, one of each family that SSLEmbedder knows."""
 
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,9 +102,7 @@ def build(family: str, folder: Path, seed: int = 0, head: str = "Model", **chang
     """Save a tiny model of a family, with its feature extractor, as save_pretrained does."""
     start, config, extractor = FAMILIES[family]
     config = getattr(transformers, f"{start}Config")(**{**config, **changes})
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # SEW-D's import, in transformers 4
-        model = getattr(transformers, f"{start}{head}")(config)
+    model = getattr(transformers, f"{start}{head}")(config)
     randomise(model, seed)
     model.save_pretrained(folder)
     kind = EXTRACTORS.get(start, "Wav2Vec2")

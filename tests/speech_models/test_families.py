@@ -14,7 +14,6 @@ from sklearn_ser import SSLEmbedder
 from sklearn_ser.audio import ClipError
 from sklearn_ser.pooling import STATISTICS
 
-TRANSFORMERS_4 = transformers.__version__.startswith("4.")
 POOL = {
     "mean": lambda frames: frames.mean(axis=0, dtype=np.float64),
     "std": lambda frames: frames.std(axis=0, dtype=np.float64),
@@ -45,19 +44,10 @@ def hidden_states(folder: str, family: str, waveform: np.ndarray) -> list[np.nda
     extractor, model = load(folder)
     if family == "Whisper":
         model = model.encoder
-    before_norm: list[Any] = []
-    norm = getattr(getattr(model, "encoder", None), "layer_norm", None)
-    if norm is not None:
-        hook = norm.register_forward_pre_hook(lambda module, args: before_norm.append(args[0]))
     inputs = extractor(waveform, sampling_rate=16000, return_tensors="pt")
     with torch.no_grad(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask")  # of WavLM
-        states = list(model(**inputs, output_hidden_states=True).hidden_states)
-    if norm is not None:
-        hook.remove()
-    stable = getattr(model.config, "do_stable_layer_norm", False)
-    if TRANSFORMERS_4 and norm is not None and (stable or family.startswith("Conformer")):
-        states[-1] = before_norm[-1]
+        states = model(**inputs, output_hidden_states=True).hidden_states
     n_frames = own_frames(family, len(waveform))
     return [state[0, :n_frames].numpy() for state in states]
 

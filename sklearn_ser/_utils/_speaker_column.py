@@ -1,4 +1,4 @@
-"""The column of X that tells who speaks."""
+"""The column of X that holds speaker labels."""
 
 from __future__ import annotations
 

@@ -893,3 +893,26 @@ def test_memory_that_resampling_lacks_is_a_clip_error(speech, monkeypatch):
 def test_what_can_be_read_only_once_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"read only once. Pass list\(X\)"):
         MFCCEmbedder(cache=None).fit_transform(tmp_path.glob("*.wav"))
+
+
+@pytest.mark.parametrize("how", ["embed", "predict"])
+def test_a_pipe_given_as_a_path_is_refused_at_once(how, tmp_path):
+    os.mkfifo(tmp_path / "pipe.wav")
+    clip = as_clip(tmp_path / "pipe.wav", 0)
+    with pytest.raises(ClipError, match=r"clip 0 \(pipe\.wav\): .* pipe or a device"):
+        MFCCEmbedder(cache=None).fit([clip.source]).transform([clip.source]) if (
+            how == "embed"
+        ) else list(read_blocks(clip))
+    assert clip.seconds() == 0
+
+
+def test_small_integers_in_a_wide_type_are_not_called_silent():
+    samples = np.round(np.sin(np.arange(8000) / 9) * 20000).astype(np.int64)
+    with pytest.raises(ClipError, match=r"dtype int64, of whose range .* as int16"):
+        MFCCEmbedder(cache=None).fit_transform([(samples, RATE)])
+
+
+def test_the_splits_of_a_dataset_are_not_one_clip():
+    data = datasets.Dataset.from_dict({"audio": ["a.wav"]})
+    with pytest.raises(ValueError, match=r"X holds the splits .* X\['train'\]\['audio'\]"):
+        MFCCEmbedder(cache=None).fit_transform(datasets.DatasetDict({"train": data}))

@@ -410,3 +410,35 @@ def test_length_of_real_speech_is_what_ffmpeg_decodes(made, emodb, tmp_path):
     assert len(paths) == 30
     for path in paths:
         check_length(made, soundfile.read(path)[0], tmp_path)
+
+
+CUT = {
+    "mkv": ["-c:a", "libvorbis"],
+    "webm": ["-c:a", "libopus"],
+    "avi": ["-c:a", "pcm_s16le"],
+    "ogg": ["-c:a", "flac"],
+}
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+@pytest.mark.parametrize("suffix", CUT)
+def test_what_states_its_length_and_is_cut_is_an_error(suffix, speech, tmp_path):
+    soundfile.write(tmp_path / "a.wav", speech(0, 3.0), 16000)
+    whole = tmp_path / f"whole.{suffix}"
+    command = ["ffmpeg", "-v", "error", "-i", tmp_path / "a.wav", *CUT[suffix], whole]
+    subprocess.run(command, check=True)
+    clip = as_clip(whole, 0)
+    assert len(clip.waveform(clip.read(), 16000)) == pytest.approx(48000, abs=800)
+    content = whole.read_bytes()
+    with pytest.raises(ClipError, match="truncated or damaged"):
+        clip.waveform(content[: len(content) * 6 // 10], 16000)
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+def test_a_voc_of_several_blocks_is_its_samples(speech, tmp_path):
+    soundfile.write(tmp_path / "a.wav", speech(0, 3.0), 16000, subtype="PCM_16")
+    command = ["ffmpeg", "-v", "error", "-i", tmp_path / "a.wav", tmp_path / "a.voc"]
+    subprocess.run(command, check=True)
+    wav, voc = (as_clip(tmp_path / f"a.{suffix}", 0) for suffix in ("wav", "voc"))
+    expected = wav.waveform(wav.read(), 16000)
+    np.testing.assert_array_equal(voc.waveform(voc.read(), 16000), expected)

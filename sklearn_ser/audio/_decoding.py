@@ -136,6 +136,13 @@ def mono_of(clip: Clip, samples: Samples) -> Waveform:
                 f"its {n_channels} channels cancel out: their mean is silent, but they are not",
                 'Choose one of them: {"path": …, "channel": 0}.',
             )
+        source = clip.source
+        if isinstance(source, np.ndarray) and source.dtype.kind in "iu" and np.ptp(source) > 2:
+            raise clip.error(
+                f"its samples are of dtype {source.dtype}, of whose range they take almost nothing "
+                f"(from {source.min()} to {source.max()})",
+                "Pass samples of 16 bits as int16, or divide them by 32768.",
+            )
         raise clip.error(
             f"silent, its {len(mono)} samples are constant to within 16 bits",
             "Leave it out, or check the recording.",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import mmap
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -158,10 +160,17 @@ def seconds_of(content: Encoded) -> float:
     return seconds
 
 
+def open_file(path: Path) -> BinaryIO:
+    """Open a file; an OSError of what would wait or go on for ever, as a pipe or a device does."""
+    if not stat.S_ISREG(mode := os.stat(path).st_mode) and not stat.S_ISDIR(mode):
+        raise OSError(errno.EINVAL, "a pipe or a device; pass its content as bytes")
+    return open(path, "rb")
+
+
 @contextmanager
 def encoded(path: Path) -> Iterator[Encoded]:
     """Map a file into memory, so that it need not fit there."""
-    with open(path, "rb") as file, ExitStack() as stack:
+    with open_file(path) as file, ExitStack() as stack:
         if os.fstat(file.fileno()).st_size == 0:
             yield b""
             return

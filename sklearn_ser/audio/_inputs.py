@@ -221,6 +221,12 @@ def is_numeric_batch(X: Any) -> bool:
         return X.shape[1] != 1 or np.asarray(X).dtype.kind in "biufc"
     if hasattr(X, "to_list") and hasattr(X, "dtype"):
         return False
+    if isinstance(X, Mapping) and X and all(hasattr(v, "column_names") for v in X.values()):
+        split = next(iter(X))
+        raise ValueError(
+            f"X holds the splits {list(X)} of a dataset. Pass the audio of one: "
+            f"X[{split!r}]['audio']."
+        )
     if isinstance(X, (str, bytes, os.PathLike, Mapping)) or hasattr(X, "read"):
         raise ValueError(f"X is one clip, {X!r:.60}. Wrap it in a list: a collection is expected.")
     if hasattr(X, "__array__"):

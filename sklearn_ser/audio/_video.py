@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sklearn_ser.audio._streams import Encoded, Stream, View, after_tags
+from sklearn_ser.audio._streams import STREAMED, Encoded, Stream, View, after_tags, streams_of
 
 __all__ = ["Samples", "container_seconds", "needs_pyav", "sound_blocks"]
 
@@ -25,6 +26,7 @@ BEGINNINGS = (
     b"wvpk",
     b"TTA1",
     b"MAC ",
+    b"Creative Voice File",
     b"\xff\xf1",
     b"\xff\xf9",
 )
@@ -80,11 +82,29 @@ def sound_blocks(content: Encoded) -> Iterator[tuple[Samples, float]]:
         if n_samples == 0:
             raise ValueError("no frame can be decoded")
         seconds = n_samples / rate
-        # Others estimate the duration.
-        if content[4:8] == b"ftyp" and track.duration and track.time_base:
-            stated = float(track.duration * track.time_base)
-            if seconds < stated - TOLERANCE:
-                raise ValueError(f"{seconds:.1f} s could be decoded, of {stated:.1f} s")
+        stated = _stated_seconds(content, track)
+        if stated is not None and seconds < stated - TOLERANCE:
+            raise ValueError(f"{seconds:.1f} s could be decoded, of {stated:.1f} s")
+    size = int.from_bytes(content[4:8], "little") + 8
+    if content[:4] == b"RIFF" and len(content) + 1 < size < STREAMED:
+        raise ValueError(f"{len(content)} of its {size} bytes are there")
+    if content[:4] == b"OggS":
+        for stream in streams_of(content):
+            if stream.flaw:
+                raise ValueError(f"{seconds:.1f} s could be decoded; {stream.flaw}")
+
+
+def _stated_seconds(content: Encoded, track: Any) -> float | None:
+    """Return how long a track is by its container; None where that would be an estimate."""
+    if stated := track.metadata.get("DURATION"):  # of Matroska and WebM
+        begin = float((track.start_time or 0) * track.time_base)
+        with contextlib.suppress(ValueError):  # some write another kind of text
+            hours, minutes, seconds = stated.split(":")
+            return 3600 * int(hours) + 60 * int(minutes) + float(seconds) - begin
+    single = content[:4] == b"OggS" and len(streams_of(content)) == 1
+    if (single or content[4:8] == b"ftyp") and track.duration and track.time_base:
+        return float(track.duration * track.time_base)
+    return None
 
 
 def container_seconds(content: Encoded) -> float:
@@ -99,7 +119,7 @@ def container_seconds(content: Encoded) -> float:
 def _opened(content: Encoded) -> Any:
     import av
 
-    file = View(content, Stream(0, len(content)))
+    file = View(content, Stream(after_tags(content), len(content)))
     return av.open(file, metadata_errors="ignore")
 
 

@@ -87,7 +87,10 @@ class SpeechExtractor(Extractor):
         n_windows = len(prepared.windows)
         if n_windows:
             seconds = len(waveform) / self.model.rate
-            warnings.warn(clip.note(_about_windows(seconds, n_windows)), ClipWarning, stacklevel=2)
+            longest = max(window.stop - window.start for window in prepared.windows)
+            longest = longest / prepared.n_frames[0] * seconds
+            message = _about_windows(seconds, n_windows, longest)
+            warnings.warn(clip.note(message), ClipWarning, stacklevel=2)
         return Prepared(
             (clip, prepared),
             self.model.seconds(prepared),
@@ -184,9 +187,9 @@ def _out_of_memory(clip: Clip, error: Exception) -> ClipError | None:
     )
 
 
-def _about_windows(seconds: float, n_windows: int) -> str:
+def _about_windows(seconds: float, n_windows: int, longest: float) -> str:
     return (
         f"is {seconds:.0f} s long: its frames attend to each other within {n_windows} windows "
-        f"of about {seconds / n_windows:.0f} s and a context of 2 s on both sides, which moves "
-        "values a little; window=None lets every frame attend to all, in quadratic time"
+        f"of up to {longest:.3g} s, which overlap by their context and move values a little; "
+        "window=None lets every frame attend to all, in quadratic time"
     )

@@ -187,17 +187,13 @@ class SSLEmbedder(LayerEmbedder):
     def _settings(self) -> dict[str, Any]:
         from sklearn_ser.speech_models import model_digest
 
+        self._check_window()
         settings: dict[str, Any] = {
             "weights": model_digest(self._folder()),
             "revision": self.revision,
             "meaning": MEANING,
         }
         if self._config().model_type == "whisper":
-            if not isinstance(self.window, str):
-                raise ValueError(
-                    f"window={self.window!r}, but Whisper takes 30 s at a time: 'auto' pads to "
-                    "them, 'clip' does not."
-                )
             settings |= {"window": "clip"} if self.window == "clip" else {}
         else:
             settings["window"] = self.window
@@ -209,7 +205,15 @@ class SSLEmbedder(LayerEmbedder):
             settings["dtype"] = self.dtype
         return settings
 
+    def _check_window(self) -> None:
+        if self._config().model_type == "whisper" and not isinstance(self.window, str):
+            raise ValueError(
+                f"window={self.window!r}, but Whisper takes 30 s at a time: 'auto' pads to them, "
+                "'clip' does not."
+            )
+
     def _extractor(self) -> Extractor:
+        self._check_window()
         return SpeechExtractor(
             self._loaded(),
             self.window,
@@ -217,5 +221,5 @@ class SSLEmbedder(LayerEmbedder):
             as_frames=self._gives_sequences(),
             all_layers=self.cache is not None,
             batch_seconds=self.batch_seconds,
-            n_readers=joblib.effective_n_jobs(self.n_jobs) if self.n_jobs else None,
+            n_readers=joblib.effective_n_jobs(self.n_jobs) if self.n_jobs is not None else None,
         )

@@ -73,6 +73,8 @@ def find_model(model: str, revision: str | None = None, front: Sequence[str] = E
     """
     folder = Path(__file__).with_name(model) if model in BUNDLED else Path(model).expanduser()
     if folder.is_dir():
+        if revision is not None:
+            raise ValueError(f"revision={revision!r} is of models on the hub; {model} is a folder.")
         _check_complete(folder, tuple(front), folder.stat().st_mtime_ns)
         return folder
     return _from_hub(model, revision, front)

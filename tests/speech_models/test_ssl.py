@@ -115,7 +115,8 @@ def test_what_changes_a_number_enters_the_key_and_nothing_else_does(tiny_model, 
 
     assert keys() == 1
     assert keys(layer="mean", pooling=["min", "std"], n_jobs=2, device="cpu", on_error="nan") == 1
-    assert keys(revision="v2") == 2
+    with pytest.raises(ValueError, match="revision='v2' is of models on the hub"):
+        keys(revision="v2")
 
 
 def test_equal_models_in_two_folders_share_records(build_model, clips):

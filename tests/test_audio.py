@@ -6,6 +6,7 @@ import warnings
 import zipfile
 from pathlib import Path
 
+import datasets
 import librosa
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ import pytest
 import soundfile
 
 from sklearn_ser import MFCCEmbedder
-from sklearn_ser.audio import ClipError, as_clip
+from sklearn_ser.audio import ClipError, as_clip, read_blocks
 from sklearn_ser.embedders import ClipWarning
 
 RATE = 16000
@@ -515,8 +516,8 @@ BAD_VALUES = {
     "16 bits in int64": (
         lambda w: ((w * 32768).astype(np.int64), RATE),
         "waveform",
-        "constant to within 16 bits",
-        LEAVE_OUT,
+        "of whose range they take almost nothing",
+        "as int16",
     ),
     "16 bits in floats": (
         lambda w: (w * 32768, RATE),
@@ -899,10 +900,12 @@ def test_what_can_be_read_only_once_is_refused(tmp_path):
 def test_a_pipe_given_as_a_path_is_refused_at_once(how, tmp_path):
     os.mkfifo(tmp_path / "pipe.wav")
     clip = as_clip(tmp_path / "pipe.wav", 0)
+    ways = {
+        "embed": lambda: MFCCEmbedder(cache=None).fit_transform([clip.source]),
+        "predict": lambda: list(read_blocks(clip)),
+    }
     with pytest.raises(ClipError, match=r"clip 0 \(pipe\.wav\): .* pipe or a device"):
-        MFCCEmbedder(cache=None).fit([clip.source]).transform([clip.source]) if (
-            how == "embed"
-        ) else list(read_blocks(clip))
+        ways[how]()
     assert clip.seconds() == 0
 
 

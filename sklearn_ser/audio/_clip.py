@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from sklearn_ser.audio._decoding import Waveform, decode
 from sklearn_ser.audio._errors import ClipError
-from sklearn_ser.audio._files import TOO_LONG, encoded, open_file, seconds_of
+from sklearn_ser.audio._files import TOO_LONG, encoded, refuse_devices, seconds_of
 from sklearn_ser.audio._segments import WHOLE, Segment
 
 __all__ = ["Clip", "content_digest"]
@@ -66,8 +66,9 @@ class Clip:
             raise self.source
         if not isinstance(self.source, Path):
             return self.source
-        with self.reading(), open_file(self.source) as file:
-            return file.read()
+        with self.reading():
+            refuse_devices(self.source)
+            return self.source.read_bytes()
 
     @contextmanager
     def reading(self) -> Iterator[None]:

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -160,17 +160,17 @@ def seconds_of(content: Encoded) -> float:
     return seconds
 
 
-def open_file(path: Path) -> BinaryIO:
-    """Open a file; an OSError of what would wait or go on for ever, as a pipe or a device does."""
+def refuse_devices(path: Path) -> None:
+    """Raise an OSError if a path is a pipe or a device, of which reading may never end."""
     if not stat.S_ISREG(mode := os.stat(path).st_mode) and not stat.S_ISDIR(mode):
         raise OSError(errno.EINVAL, "a pipe or a device; pass its content as bytes")
-    return open(path, "rb")
 
 
 @contextmanager
 def encoded(path: Path) -> Iterator[Encoded]:
     """Map a file into memory, so that it need not fit there."""
-    with open_file(path) as file, ExitStack() as stack:
+    refuse_devices(path)
+    with open(path, "rb") as file, ExitStack() as stack:
         if os.fstat(file.fileno()).st_size == 0:
             yield b""
             return

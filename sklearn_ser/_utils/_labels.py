@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from numbers import Integral, Number, Real
 from typing import Any
 
@@ -276,6 +276,8 @@ def as_list(values: Any) -> list[Any]:
     single = np.isscalar(values) or getattr(values, "ndim", 1) == 0
     if isinstance(values, (str, bytes)) or single or values is None:
         raise ValueError(f"{values!r:.60} is not one value a clip, but a single one.")
+    if isinstance(values, (Mapping, Set)):  # which have no order, or keys that would be taken
+        raise ValueError(f"one value a clip is expected, in order; got a {type(values).__name__}.")
     for method in ("to_list", "to_pylist", "tolist"):  # pandas and polars; pyarrow; NumPy
         if hasattr(values, method):
             return _flat(getattr(values, method)(), values)

@@ -88,8 +88,9 @@ def load_table(
 
     Notes
     -----
-    In a CSV file only what is empty is missing: a speaker may be called NA. Where semicolons, tabs
-    or bars separate values, a comma in start and end is a decimal mark.
+    In a CSV file what is empty is missing, and a speaker may be called NA. "nan", "None", "<NA>"
+    and "NaT" are refused as missing, too: missing values become that where they are made text.
+    Where semicolons, tabs or bars separate values, a comma in start and end is a decimal mark.
 
     Examples
     --------

@@ -88,7 +88,7 @@ def test_unicode_is_composed_and_white_space_stripped():
     assert as_labels(["A\u0308rger", " \u00c4rger\t"]).tolist() == ["\u00c4rger"] * 2
 
 
-@pytest.mark.parametrize("values", ["anger", None, 3, np.array("anger")])
+@pytest.mark.parametrize("values", [{"anger": 1}, {"anger"}, "anger", None, 3, np.array("anger")])
 def test_one_value_is_no_column(values):
     with pytest.raises(ValueError, match="one value a clip"):
         as_labels(values)

@@ -20,8 +20,8 @@ import numpy as np
 import soundfile
 from scipy.signal import resample_poly
 
+from sklearn_ser.audit import _duplicates, find_duplicates
 from sklearn_ser.datasets import make_emotional_speech
-from sklearn_ser.model_selection import _duplicates, find_duplicates
 
 RATE, SECONDS, CUT = 16000, 2.5, 0.2037
 N_CLIPS = (1000, 5000, 20_000)

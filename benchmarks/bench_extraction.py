@@ -21,8 +21,8 @@ import torch
 import transformers
 
 from sklearn_ser import SSLEmbedder
-from sklearn_ser.speech_models import _model
-from sklearn_ser.speech_models._front_end import UnsupportedFrontEnd
+from sklearn_ser._models import _speech_model
+from sklearn_ser._models._front_end import UnsupportedFrontEnd
 
 LARGE = {
     "hidden_size": 1024,
@@ -85,7 +85,7 @@ def ours(folder, waveforms, layer="all", without=contextlib.nullcontext, **optio
     embedder = SSLEmbedder(folder, layer, cache=None, waveform_rate=RATE, **options)
     with without():
         # Of its own: what is loaded is shared, and has the optimisations that it was loaded with.
-        model = _model.SpeechModel(embedder._folder(), "cpu", embedder.dtype)
+        model = _speech_model.SpeechModel(embedder._folder(), "cpu", embedder.dtype)
 
     def run():
         with mock.patch.object(SSLEmbedder, "_loaded", return_value=model):
@@ -96,12 +96,12 @@ def ours(folder, waveforms, layer="all", without=contextlib.nullcontext, **optio
 
 def own_front_end():
     """Let models keep their front end."""
-    return mock.patch.object(_model, "FrontEnd", side_effect=UnsupportedFrontEnd)
+    return mock.patch.object(_speech_model, "FrontEnd", side_effect=UnsupportedFrontEnd)
 
 
 def own_attention():
     """Let WavLM keep its attention."""
-    return mock.patch.object(_model, "fuse_attention")
+    return mock.patch.object(_speech_model, "fuse_attention")
 
 
 def against_plain(folder, waveforms, repeats):

@@ -33,8 +33,8 @@ from sklearn.utils import Bunch
 from threadpoolctl import threadpool_limits
 
 from sklearn_ser import SSLEmbedder
+from sklearn_ser._store import Store, _packs
 from sklearn_ser.datasets import load_emodb, make_emotional_speech
-from sklearn_ser.store import Store, _packs
 
 POOLINGS = ["mean", "std", "max"]
 N_STORED = 10_000

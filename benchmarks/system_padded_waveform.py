@@ -25,7 +25,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 
 from sklearn_ser import MFCCEmbedder, SSLEmbedder
-from sklearn_ser.audio import as_clip, items_of
+from sklearn_ser._audio import as_clip, items_of
 from sklearn_ser.classifiers import SequenceClassifier
 
 RATE = 16000

@@ -12,7 +12,7 @@ from sklearn_ser.cli import NAMED, main
 from sklearn_ser.cli._predict import _draw
 from sklearn_ser.cli._train import _parts
 from sklearn_ser.datasets import make_emotional_speech, pool_corpora
-from sklearn_ser.evaluation import LeakageWarning
+from sklearn_ser.exceptions import LeakageWarning
 from sklearn_ser.recognition import load_recognizer
 
 

@@ -19,7 +19,8 @@ import pytest
 import soundfile
 
 from sklearn_ser import MFCCEmbedder
-from sklearn_ser.audio import ClipError, as_clip, decode, read_blocks
+from sklearn_ser._audio import as_clip, decode, read_blocks
+from sklearn_ser.exceptions import ClipError
 
 RATE = 16000
 HANGS = 5.0  # seconds

@@ -14,6 +14,7 @@ from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut
 from sklearn.utils import Bunch
 
 from sklearn_ser import MFCCEmbedder
+from sklearn_ser.audit import audit_pipeline, audit_split
 from sklearn_ser.classifiers import (
     FineTunedClassifier,
     LayerWeightedClassifier,
@@ -38,8 +39,6 @@ from sklearn_ser.model_selection import (
     LeaveOneSessionOut,
     LeaveOneSpeakerOut,
     RAVDESSSplit,
-    audit_pipeline,
-    audit_split,
 )
 from sklearn_ser.preprocessing import AudioAugmenter, SpeakerScaler
 from sklearn_ser.recognition import EmotionRecognizer, OutOfDomainDetector

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -15,10 +16,10 @@ from sklearn.preprocessing import StandardScaler
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModel
 
 from sklearn_ser import EGeMAPSEmbedder, MFCCEmbedder, SSLEmbedder
+from sklearn_ser._models import find_model
 from sklearn_ser.cli import main
 from sklearn_ser.datasets import load_emodb
 from sklearn_ser.evaluation import compare
-from sklearn_ser.speech_models import find_model
 
 pytestmark = pytest.mark.slow
 POOLINGS = ["mean", "std", "max"]
@@ -66,12 +67,6 @@ def whisper_base(shared, tmp_path_factory):
     return str(folder)
 
 
-@pytest.fixture(scope="module")
-def records(tmp_path_factory):
-    """The records of this module's tests, so that the corpus is embedded once."""
-    return str(tmp_path_factory.mktemp("whisper-records"))
-
-
 def test_nano_beats_handcrafted_features_and_random_weights(emodb, tmp_path):
     """EmoDB, leave one speaker out, C chosen in the training folds."""
     config = AutoConfig.from_pretrained(find_model("nano"))
@@ -101,23 +96,35 @@ def grid(whisper_base, cache, **arguments):
     return GridSearchCV(pipeline, choices, cv=GroupKFold(5), **arguments)
 
 
-def test_grid_search_makes_one_forward_pass_per_clip(emodb, whisper_base, records):
-    corpus = load_emodb(emodb)
-    search = grid(whisper_base, records)
-    search.fit(corpus.X, corpus.y, groups=corpus.groups)
-    assert forward_passes(records) == len(corpus.X)
-    scores = search.cv_results_["mean_test_score"]
+class Searched(NamedTuple):
+    """What a grid search over the corpus gave, from a store that was empty before it."""
 
-    again = grid(whisper_base, records).fit(corpus.X, corpus.y, groups=corpus.groups)
-    assert forward_passes(records) == 0
-    np.testing.assert_array_equal(again.cv_results_["mean_test_score"], scores)
+    cache: str
+    scores: np.ndarray
+    n_passes: int
+
+
+@pytest.fixture(scope="module")
+def searched(emodb, whisper_base, tmp_path_factory):
+    cache = str(tmp_path_factory.mktemp("whisper-records"))
+    corpus = load_emodb(emodb)
+    search = grid(whisper_base, cache).fit(corpus.X, corpus.y, groups=corpus.groups)
+    return Searched(cache, search.cv_results_["mean_test_score"], forward_passes(cache))
+
+
+def test_grid_search_makes_one_forward_pass_per_clip(emodb, whisper_base, searched):
+    corpus = load_emodb(emodb)
+    assert searched.n_passes == len(corpus.X)
+
+    again = grid(whisper_base, searched.cache).fit(corpus.X, corpus.y, groups=corpus.groups)
+    np.testing.assert_array_equal(again.cv_results_["mean_test_score"], searched.scores)
 
     for train, test in GroupKFold(5).split(corpus.X, corpus.y, corpus.groups):
-        inner = grid(whisper_base, records)
+        inner = grid(whisper_base, searched.cache)
         clips = [corpus.X[i] for i in train]
         inner.fit(clips, corpus.y[train], groups=corpus.groups[train])
         assert inner.score([corpus.X[i] for i in test], corpus.y[test]) > 0.5
-    assert forward_passes(records) == 0
+    assert forward_passes(searched.cache) == 0
 
 
 @pytest.mark.parametrize("nested", [False, True])
@@ -138,11 +145,11 @@ def test_two_processes_share_the_forward_passes(emodb, whisper_base, tmp_path, n
     assert len(clips) <= forward_passes(cache) <= 1.05 * len(clips)
 
 
-def test_compare_on_emodb(emodb, whisper_base, records, tmp_path):
+def test_compare_on_emodb(emodb, whisper_base, searched, tmp_path):
     """Layer 3 beats the handcrafted features and the last layer, and .92."""
     arguments = ["compare", "--corpus", "emodb", "--data", str(emodb), "--model", whisper_base]
     arguments += ["--features", "mfcc", "egemaps", "ssl", "--layer", "all", "--cv", "loso"]
-    arguments += ["--cache", records, "--out", str(tmp_path), "--quiet", "--jobs", "2"]
+    arguments += ["--cache", searched.cache, "--out", str(tmp_path), "--quiet", "--jobs", "2"]
     assert main(arguments) == 0
     results = json.loads(Path(tmp_path, "results.json").read_text())
     uar = {(row["features"], row["layer"]): row["uar"] for row in results["rows"]}

@@ -11,10 +11,10 @@ import pytest
 import soundfile
 
 from sklearn_ser import MFCCEmbedder
+from sklearn_ser.audit import find_duplicates
 from sklearn_ser.cli import main
 from sklearn_ser.datasets import make_emotional_speech
-from sklearn_ser.embedders import ClipWarning
-from sklearn_ser.model_selection import find_duplicates
+from sklearn_ser.exceptions import ClipWarning
 from sklearn_ser.recognition import EmotionRecognizer, save_recognizer
 
 RATE = 16000

@@ -15,6 +15,7 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_ser import EGeMAPSEmbedder, MFCCEmbedder, SSLEmbedder
+from sklearn_ser.audit import audit_pipeline, find_duplicates
 from sklearn_ser.classifiers import (
     FineTunedClassifier,
     LayerWeightedClassifier,
@@ -26,7 +27,7 @@ from sklearn_ser.classifiers import (
 from sklearn_ser.cli import main
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.evaluation import compare, compare_across
-from sklearn_ser.model_selection import LeaveOneSpeakerOut, audit_pipeline, find_duplicates
+from sklearn_ser.model_selection import LeaveOneSpeakerOut
 from sklearn_ser.preprocessing import AudioAugmenter, FrameUnion, SpeakerScaler
 from sklearn_ser.recognition import EmotionRecognizer, load_recognizer, save_recognizer
 

@@ -50,7 +50,7 @@ def random_weights(model, folder):
     import torch
     from transformers import AutoConfig, AutoFeatureExtractor, AutoModel
 
-    from sklearn_ser.speech_models import find_model
+    from sklearn_ser._models import find_model
 
     place = find_model(str(model))
     torch.manual_seed(0)

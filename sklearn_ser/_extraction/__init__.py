@@ -4,7 +4,7 @@
 at once. Nothing here knows of estimators.
 """
 
-from sklearn_ser._extraction._extract import ClipWarning, Extraction
+from sklearn_ser._extraction._extract import Extraction
 from sklearn_ser._extraction._extractor import Extractor, Prepared, WaveformExtractor
 
-__all__ = ["ClipWarning", "Extraction", "Extractor", "Prepared", "WaveformExtractor"]
+__all__ = ["Extraction", "Extractor", "Prepared", "WaveformExtractor"]

@@ -13,23 +13,20 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from sklearn_ser._audio import Clip
 from sklearn_ser._extraction._extractor import Extractor, Prepared
 from sklearn_ser._extraction._lock import RecordLock
+from sklearn_ser._store import Records
 from sklearn_ser._utils import Progress
-from sklearn_ser.audio import Clip, ClipError
-from sklearn_ser.store import Records
+from sklearn_ser.exceptions import ClipError, ClipWarning
 
-__all__ = ["ClipWarning", "Extraction"]
+__all__ = ["Extraction"]
 
 POLL = 0.1  # seconds between looks at what other processes are computing
 MAX_AHEAD = 128  # clips prepared; each holds a lock, and some systems allow 256 open files
 
 Array = npt.NDArray[np.float32]
 Outcome = Array | ClipError
-
-
-class ClipWarning(UserWarning):
-    """A clip could not be used, and its row is NaN; or something was done to it that matters."""
 
 
 class Extraction:

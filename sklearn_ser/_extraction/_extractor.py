@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sklearn_ser.audio import Clip, ClipError
+from sklearn_ser._audio import Clip
+from sklearn_ser.exceptions import ClipError
 
 __all__ = ["Extractor", "Prepared", "WaveformExtractor"]
 

@@ -6,7 +6,8 @@ import warnings
 
 import filelock
 
-from sklearn_ser.store import NO_LOCK, Records, StoreWarning
+from sklearn_ser._store import NO_LOCK, Records
+from sklearn_ser.exceptions import StoreWarning
 
 __all__ = ["RecordLock"]
 

@@ -15,9 +15,9 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
+from sklearn_ser._audio import Clip, as_clips, is_numeric_batch, items_of
 from sklearn_ser._extraction import Extraction
 from sklearn_ser._utils import Progress, find_speaker_column
-from sklearn_ser.audio import Clip, as_clips, is_numeric_batch, items_of
 from sklearn_ser.classifiers._neural import Array, NeuralClassifier
 from sklearn_ser.embedders import SSLEmbedder
 
@@ -232,12 +232,12 @@ class FineTunedClassifier(NeuralClassifier):
         return padded
 
     def _folder(self) -> Path:
-        from sklearn_ser.speech_models import find_model
+        from sklearn_ser._models import find_model
 
         return find_model(self.model, self.revision)
 
     def _config(self) -> Any:
-        from sklearn_ser.speech_models import read_speech_config
+        from sklearn_ser._models import read_speech_config
 
         return read_speech_config(self._folder())
 
@@ -258,7 +258,7 @@ class FineTunedClassifier(NeuralClassifier):
         return n_trained
 
     def _split(self, X: Any, groups: Any, reset: bool) -> tuple[Any, Any]:
-        from sklearn_ser.speech_models import model_digest
+        from sklearn_ser._models import model_digest
 
         X, speakers = self._apart(X, reset)
         if is_numeric_batch(X):
@@ -318,7 +318,7 @@ class FineTunedClassifier(NeuralClassifier):
         return Sequences(clips, rows, targets, lambda states, row: None)
 
     def _module(self) -> Any:
-        from sklearn_ser.speech_models import FineTunedNetwork, add_lora, last_layers
+        from sklearn_ser._models import FineTunedNetwork, add_lora, last_layers
 
         n_trained = self._n_trained()
         encoder = last_layers(self._folder(), n_trained) if n_trained else None

@@ -44,20 +44,20 @@ class _PretrainedModel(BaseEmbedder):
     device: str
 
     def _folder(self) -> Any:
-        from sklearn_ser.speech_models import find_model
+        from sklearn_ser._models import find_model
 
         return find_model(self.model, self.revision)
 
     def _loaded(self) -> Any:
         import torch
 
-        from sklearn_ser.speech_models import load_fine_tuned
+        from sklearn_ser._models import load_fine_tuned
 
         auto = "cuda" if torch.cuda.is_available() else "cpu"
         return load_fine_tuned(self._folder(), auto if self.device == "auto" else self.device)
 
     def _settings(self) -> dict[str, Any]:
-        from sklearn_ser.speech_models import model_digest
+        from sklearn_ser._models import model_digest
 
         return {
             "weights": model_digest(self._folder()),
@@ -79,7 +79,7 @@ class _PretrainedModel(BaseEmbedder):
 
     def _dims(self) -> list[str]:
         """Return the checkpoint's names of its outputs, in its order."""
-        from sklearn_ser.speech_models import read_speech_config
+        from sklearn_ser._models import read_speech_config
 
         config = read_speech_config(self._folder())
         task = config.problem_type

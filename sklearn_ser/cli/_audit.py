@@ -26,8 +26,8 @@ def add_audit(commands: Any) -> None:
 
 
 def _audit(options: argparse.Namespace) -> int:
+    from sklearn_ser.audit import audit_split
     from sklearn_ser.evaluation._report import print_audit
-    from sklearn_ser.model_selection import audit_split
 
     if options.no_audio:
         refuse_unused(options, ["on_error", "jobs"], "with --no-audio, as no clip is read")

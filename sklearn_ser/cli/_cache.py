@@ -18,8 +18,8 @@ def add_cache(commands: Any) -> None:
 
 
 def _cache(options: argparse.Namespace) -> int:
+    from sklearn_ser._store import Store
     from sklearn_ser.evaluation._report import print_store
-    from sklearn_ser.store import Store
 
     store = Store(options.cache or "auto")
     if options.cache not in (None, "auto") and not store.folder.is_dir():

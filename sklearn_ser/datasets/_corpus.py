@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
+from sklearn_ser._audio import SEGMENT_FIELDS
 from sklearn_ser._utils import as_labels, as_speakers, is_missing
-from sklearn_ser.audio import SEGMENT_FIELDS
 
 __all__ = ["as_corpus", "existing_folder", "rename_columns"]
 

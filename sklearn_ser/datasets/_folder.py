@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sklearn_ser.audio import readable_suffixes
+from sklearn_ser._audio import readable_suffixes
 from sklearn_ser.datasets._corpus import as_corpus, existing_folder
 from sklearn_ser.datasets._files import (
     UNREADABLE,

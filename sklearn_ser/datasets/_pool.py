@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch, _safe_indexing
 
+from sklearn_ser._audio import items_of
 from sklearn_ser._utils import check_corpus, is_missing
-from sklearn_ser.audio import items_of
 from sklearn_ser.datasets._corpus import rename_columns
 from sklearn_ser.datasets._labels import DROPPED, harmonize_labels
 

@@ -18,10 +18,11 @@ from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, validate_data
 
-from sklearn_ser._extraction import ClipWarning, Extraction, Extractor, WaveformExtractor
-from sklearn_ser.audio import Clip, as_clips, is_numeric_batch, items_of
-from sklearn_ser.pooling import STATISTICS, pool
-from sklearn_ser.store import Records, Store
+from sklearn_ser._audio import Clip, as_clips, is_numeric_batch, items_of
+from sklearn_ser._extraction import Extraction, Extractor, WaveformExtractor
+from sklearn_ser._store import Records, Store
+from sklearn_ser._utils._pooling import STATISTICS, pool
+from sklearn_ser.exceptions import ClipWarning
 
 __all__ = ["BaseEmbedder"]
 

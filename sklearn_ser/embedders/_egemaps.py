@@ -11,8 +11,8 @@ import joblib
 import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
+from sklearn_ser._audio import Clip
 from sklearn_ser._extraction import Extractor, Prepared, WaveformExtractor
-from sklearn_ser.audio import Clip
 from sklearn_ser.embedders._base import POSITIVE, Array, BaseEmbedder, version_of
 
 __all__ = ["EGeMAPSEmbedder"]

@@ -40,7 +40,7 @@ class LayerEmbedder(BaseEmbedder):
         return int(self._config().num_hidden_layers)
 
     def _config(self) -> Any:
-        from sklearn_ser.speech_models import read_config
+        from sklearn_ser._models import read_config
 
         return read_config(self._folder())
 

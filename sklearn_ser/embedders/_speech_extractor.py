@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sklearn_ser._extraction import ClipWarning, Extractor, Prepared
-from sklearn_ser.audio import Clip, ClipError
+from sklearn_ser._audio import Clip
+from sklearn_ser._extraction import Extractor, Prepared
+from sklearn_ser.exceptions import ClipError, ClipWarning
 
 __all__ = ["SpeechExtractor"]
 

@@ -170,22 +170,22 @@ class SSLEmbedder(LayerEmbedder):
         return self._loaded().rate
 
     def _folder(self) -> Any:
-        from sklearn_ser.speech_models import find_model
+        from sklearn_ser._models import find_model
 
         return find_model(self.model, self.revision)
 
     def _config(self) -> Any:
-        from sklearn_ser.speech_models import read_speech_config
+        from sklearn_ser._models import read_speech_config
 
         return read_speech_config(self._folder())
 
     def _loaded(self) -> Any:
-        from sklearn_ser.speech_models import load_model
+        from sklearn_ser._models import load_model
 
         return load_model(self._folder(), self._device(), self.dtype)
 
     def _settings(self) -> dict[str, Any]:
-        from sklearn_ser.speech_models import model_digest
+        from sklearn_ser._models import model_digest
 
         self._check_window()
         settings: dict[str, Any] = {

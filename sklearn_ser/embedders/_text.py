@@ -11,10 +11,11 @@ import numpy as np
 from sklearn.utils._missing import is_pandas_na, is_scalar_nan
 from sklearn.utils._param_validation import StrOptions
 
+from sklearn_ser._audio import Clip
 from sklearn_ser._extraction import Extractor
-from sklearn_ser.audio import Clip, ClipError
 from sklearn_ser.embedders._layers import LayerEmbedder
 from sklearn_ser.embedders._text_extractor import TextExtractor
+from sklearn_ser.exceptions import ClipError
 
 __all__ = ["TextEmbedder"]
 
@@ -144,17 +145,17 @@ class TextEmbedder(LayerEmbedder):
         return 0.0 if self.missing == "zeros" else np.nan
 
     def _folder(self) -> Path:
-        from sklearn_ser.speech_models import TOKENIZERS, find_model
+        from sklearn_ser._models import TOKENIZERS, find_model
 
         return find_model(self.model, self.revision, TOKENIZERS)
 
     def _loaded(self) -> Any:
-        from sklearn_ser.text_models import load_text_model
+        from sklearn_ser._models._text_model import load_text_model
 
         return load_text_model(self._folder(), self._device())
 
     def _settings(self) -> dict[str, Any]:
-        from sklearn_ser.speech_models import TOKENIZERS, model_digest
+        from sklearn_ser._models import TOKENIZERS, model_digest
 
         return {"weights": model_digest(self._folder(), TOKENIZERS), "meaning": MEANING}
 

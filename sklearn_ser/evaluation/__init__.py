@@ -1,10 +1,11 @@
 """Which features recognise emotion best, for speakers never heard before."""
 
 from sklearn_ser.evaluation._compare import compare
-from sklearn_ser.evaluation._comparison import Comparison, LeakageWarning
+from sklearn_ser.evaluation._comparison import Comparison
 from sklearn_ser.evaluation._cross import CrossComparison, compare_across
 from sklearn_ser.evaluation._intervals import speaker_interval
 from sklearn_ser.evaluation._metrics import fold_average, uar_score
+from sklearn_ser.exceptions import LeakageWarning
 
 __all__ = [
     "Comparison",

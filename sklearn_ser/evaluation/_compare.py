@@ -11,10 +11,11 @@ import numpy as np
 from sklearn.utils import Bunch, _safe_indexing
 
 from sklearn_ser._utils import check_corpus
+from sklearn_ser.audit import audit_split
 from sklearn_ser.datasets import pool_corpora
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
 from sklearn_ser.evaluation._classifiers import check_classifier, check_fits
-from sklearn_ser.evaluation._comparison import Comparison, LeakageWarning, versions
+from sklearn_ser.evaluation._comparison import Comparison, versions
 from sklearn_ser.evaluation._fits import Clips, Task, fit_all, scores
 from sklearn_ser.evaluation._matrices import embed
 from sklearn_ser.evaluation._published import published_beside
@@ -24,7 +25,7 @@ from sklearn_ser.evaluation._recipes import (
     recipe_of_folds,
     recipe_of_splitter,
 )
-from sklearn_ser.model_selection import audit_split
+from sklearn_ser.exceptions import LeakageWarning
 from sklearn_ser.model_selection._folds import as_splitter, folds_of, restricted
 
 __all__ = ["compare"]

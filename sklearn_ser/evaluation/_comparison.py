@@ -13,13 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["Comparison", "LeakageWarning", "row_name", "save", "versions"]
+__all__ = ["Comparison", "row_name", "save", "versions"]
 
 PACKAGES = ("sklearn-ser", "scikit-learn", "torch", "transformers", "librosa", "opensmile", "numpy")
-
-
-class LeakageWarning(UserWarning):
-    """A split puts one speaker's clips, or the same audio, into training and test folds."""
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sklearn_ser.audio import ClipError
+from sklearn_ser.audit import SplitAudit, audit_split
 from sklearn_ser.datasets import pool_corpora
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
 from sklearn_ser.evaluation._classifiers import check_classifier, check_fits
-from sklearn_ser.evaluation._comparison import LeakageWarning, save, versions
+from sklearn_ser.evaluation._comparison import save, versions
 from sklearn_ser.evaluation._fits import Clips, Task, fit_all, scores
 from sklearn_ser.evaluation._matrices import embed
 from sklearn_ser.evaluation._recipes import (
@@ -27,7 +27,7 @@ from sklearn_ser.evaluation._recipes import (
     recipe_of_folds,
     recipe_of_splitter,
 )
-from sklearn_ser.model_selection import SplitAudit, audit_split
+from sklearn_ser.exceptions import ClipError, LeakageWarning
 from sklearn_ser.model_selection._folds import Folds, folds_of, restricted
 
 __all__ = ["CrossComparison", "compare_across"]

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from sklearn_ser import embedders
+from sklearn_ser._models import BUNDLED
 from sklearn_ser.embedders import BaseEmbedder, EGeMAPSEmbedder, SSLEmbedder, TextEmbedder
-from sklearn_ser.speech_models import BUNDLED
 
 __all__ = ["as_embedders", "feature_name", "feature_names", "offline_feature_names"]
 

@@ -12,11 +12,12 @@ import numpy.typing as npt
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing
 
+from sklearn_ser._audio import as_clips, items_of
 from sklearn_ser._utils import default_settings
-from sklearn_ser.audio import ClipError, as_clips, items_of
 from sklearn_ser.embedders import BaseEmbedder
 from sklearn_ser.evaluation._features import as_embedders, offline_feature_names
 from sklearn_ser.evaluation._recipes import recipe_of
+from sklearn_ser.exceptions import ClipError
 
 __all__ = ["Embedded", "Matrix", "embed"]
 

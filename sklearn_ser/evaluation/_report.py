@@ -11,10 +11,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from sklearn_ser.audit import SplitAudit
 from sklearn_ser.evaluation._comparison import Comparison, row_name
 from sklearn_ser.evaluation._cross import CrossComparison
 from sklearn_ser.evaluation._fits import MEAN, POOLED
-from sklearn_ser.model_selection import SplitAudit
 
 __all__ = ["print_audit", "print_cross", "print_store", "print_table", "save_figures"]
 

@@ -23,18 +23,18 @@ from sklearn.utils import (
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
-from sklearn_ser._utils import Progress, as_classes
-from sklearn_ser.audio import (
+from sklearn_ser._audio import (
     SEGMENT_FIELDS,
     Clip,
-    ClipError,
     as_clips,
     content_digest,
     is_numeric_batch,
     items_of,
 )
+from sklearn_ser._store import Store
+from sklearn_ser._utils import Progress, as_classes
+from sklearn_ser.exceptions import ClipError
 from sklearn_ser.preprocessing._changes import SETTINGS, Change, Copy, Made
-from sklearn_ser.store import Store
 
 __all__ = ["AudioAugmenter"]
 
@@ -82,7 +82,7 @@ class AudioAugmenter(BaseEstimator):
         "clip" or "audio", the first of these that there is.
     cache : str, path-like or None, default="auto"
         Where copies are kept, as wav files of 32-bit floats: in the folder "augmented" of the
-        store (see :class:`~sklearn_ser.store.Store`). None: in memory, as (waveform, rate) pairs.
+        store (see :class:`~sklearn_ser._store.Store`). None: in memory, as (waveform, rate) pairs.
     waveform_rate : float or None, default=None
         Sampling rate of bare waveforms, in Hz.
     n_jobs : int or None, default=None

@@ -22,8 +22,8 @@ import numpy.typing as npt
 from scipy.io import wavfile
 from scipy.signal import fftconvolve
 
-from sklearn_ser.audio import Clip, ClipError, as_clip, content_digest, decode
-from sklearn_ser.store import StoreWarning
+from sklearn_ser._audio import Clip, as_clip, content_digest, decode
+from sklearn_ser.exceptions import ClipError, StoreWarning
 
 __all__ = ["SETTINGS", "Change", "Copy", "Made"]
 

@@ -17,8 +17,8 @@ from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
+from sklearn_ser._audio import as_clips, items_of
 from sklearn_ser._utils import default_settings, most_probable
-from sklearn_ser.audio import as_clips, items_of
 from sklearn_ser.classifiers._training import temperature_of
 from sklearn_ser.embedders import SSLEmbedder
 from sklearn_ser.evaluation._classifiers import check_classifier, check_fits, fit_classifier

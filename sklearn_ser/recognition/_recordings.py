@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
+from sklearn_ser._audio import Clip, as_clips, items_of
 from sklearn_ser._utils import printable
-from sklearn_ser.audio import Clip, ClipError, as_clips, items_of
+from sklearn_ser.exceptions import ClipError
 from sklearn_ser.recognition._windows import Piece, pieces_of
 
 __all__ = ["rows_of"]

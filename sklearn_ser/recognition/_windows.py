@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_ser.audio import WHOLE, Clip, ClipError, decode, mono_of, read_blocks
+from sklearn_ser._audio import WHOLE, Clip, decode, mono_of, read_blocks
+from sklearn_ser.exceptions import ClipError
 
 __all__ = ["Piece", "pieces_of"]
 

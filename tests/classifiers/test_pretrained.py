@@ -15,10 +15,9 @@ from sklearn.base import clone
 from sklearn.metrics import r2_score
 from sklearn.model_selection import cross_val_predict, cross_val_score
 
-from sklearn_ser.audio import ClipError
+from sklearn_ser._models import _heads
 from sklearn_ser.classifiers import PretrainedEmotionClassifier, PretrainedEmotionRegressor
-from sklearn_ser.embedders import ClipWarning
-from sklearn_ser.speech_models import _heads
+from sklearn_ser.exceptions import ClipError, ClipWarning
 
 RATE = 16000
 LABELS = ("neu", "hap", "ang", "sad")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from sklearn_ser.audio import as_clip
+from sklearn_ser._audio import as_clip
 from sklearn_ser.datasets import load_emobox
 
 

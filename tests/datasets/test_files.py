@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from sklearn_ser.audio import SOUND_SUFFIXES, ClipError, as_clip, readable_suffixes
+from sklearn_ser._audio import SOUND_SUFFIXES, as_clip, readable_suffixes
 from sklearn_ser.cli import main
 from sklearn_ser.cli._options import audio_files
 from sklearn_ser.datasets import load_emobox, load_emodb, load_folder, load_savee
+from sklearn_ser.exceptions import ClipError
 
 RATE = 16000
 TONE = (0.5 * np.sin(np.arange(RATE) * 0.3)).astype(np.float32)

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 import soundfile
 
-from sklearn_ser.audio import as_clip
+from sklearn_ser._audio import as_clip
 from sklearn_ser.datasets import load_emodb, load_folder, load_table
 
 

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 from sklearn.utils import Bunch
 
-from sklearn_ser.audio import as_clip
+from sklearn_ser._audio import as_clip
 from sklearn_ser.cli import main
 from sklearn_ser.datasets import load_audformat, load_huggingface, load_table, pool_corpora
 

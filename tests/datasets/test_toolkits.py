@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from sklearn_ser import MFCCEmbedder
-from sklearn_ser.audio import as_clip
+from sklearn_ser._audio import as_clip
 from sklearn_ser.datasets import load_audformat, load_huggingface
 
 # audformat's own, of pandas; nothing here can heed it.

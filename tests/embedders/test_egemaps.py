@@ -3,9 +3,8 @@ import opensmile
 import pytest
 
 from sklearn_ser import EGeMAPSEmbedder
-from sklearn_ser.audio import ClipError
-from sklearn_ser.embedders import ClipWarning
 from sklearn_ser.embedders._egemaps import FEATURE_SETS
+from sklearn_ser.exceptions import ClipError, ClipWarning
 
 RATE = 16000
 LEVELS = {

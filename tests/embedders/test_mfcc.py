@@ -4,7 +4,7 @@ import pytest
 from sklearn.base import clone
 
 from sklearn_ser import MFCCEmbedder
-from sklearn_ser.audio import ClipError
+from sklearn_ser.exceptions import ClipError
 
 RATE = 16000
 SETTINGS = [

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from sklearn_ser import MFCCEmbedder
-from sklearn_ser.audio import as_clip
+from sklearn_ser._audio import as_clip
 
 
 def test_progress_tells_clips_hours_and_speed(speech, capsys):

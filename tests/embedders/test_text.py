@@ -22,12 +22,11 @@ from sklearn.preprocessing import StandardScaler
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from sklearn_ser import MFCCEmbedder, TextEmbedder
-from sklearn_ser.audio import ClipError
-from sklearn_ser.embedders import ClipWarning
+from sklearn_ser._models._text_model import TextModel
+from sklearn_ser._store import Store
+from sklearn_ser._utils._pooling import STATISTICS, pool
 from sklearn_ser.evaluation._features import feature_names, offline_feature_names
-from sklearn_ser.pooling import STATISTICS, pool
-from sklearn_ser.store import Store
-from sklearn_ser.text_models import TextModel
+from sklearn_ser.exceptions import ClipError, ClipWarning
 
 N_DIMS, N_LAYERS, N_POSITIONS = 16, 3, 24
 SMALL = {

@@ -19,22 +19,19 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils import Bunch
 
 from sklearn_ser import MFCCEmbedder
+from sklearn_ser._models import BUNDLED
+from sklearn_ser.audit import audit_pipeline
 from sklearn_ser.classifiers import MLPHead
 from sklearn_ser.datasets import make_emotional_speech
-from sklearn_ser.evaluation import Comparison, LeakageWarning, compare, uar_score
+from sklearn_ser.evaluation import Comparison, compare, uar_score
 from sklearn_ser.evaluation._classifiers import CLASSIFIERS, fit_classifier
 from sklearn_ser.evaluation._features import feature_names, offline_feature_names
 from sklearn_ser.evaluation._fits import Clips, Task, fit_fold, scores
 from sklearn_ser.evaluation._published import published_beside
-from sklearn_ser.model_selection import (
-    LeaveOneSessionOut,
-    LeaveOneSpeakerOut,
-    RAVDESSSplit,
-    audit_pipeline,
-)
+from sklearn_ser.exceptions import LeakageWarning
+from sklearn_ser.model_selection import LeaveOneSessionOut, LeaveOneSpeakerOut, RAVDESSSplit
 from sklearn_ser.plotting import ComparisonDisplay
 from sklearn_ser.preprocessing import SpeakerScaler
-from sklearn_ser.speech_models import BUNDLED
 
 
 @pytest.fixture(scope="module")

@@ -15,12 +15,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
 
 from sklearn_ser import MFCCEmbedder, SSLEmbedder
-from sklearn_ser.audio import ClipError
 from sklearn_ser.cli import main
 from sklearn_ser.datasets import load_emodb, make_emotional_speech, pool_corpora
-from sklearn_ser.evaluation import LeakageWarning, compare, compare_across, uar_score
+from sklearn_ser.evaluation import compare, compare_across, uar_score
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
 from sklearn_ser.evaluation._report import print_cross
+from sklearn_ser.exceptions import ClipError, LeakageWarning
 from sklearn_ser.model_selection import LeaveOneCorpusOut
 
 EMOTIONS = ["anger", "happiness", "neutral", "sadness"]

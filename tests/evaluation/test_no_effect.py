@@ -7,10 +7,10 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import Bunch
 
 from sklearn_ser import EGeMAPSEmbedder, MFCCEmbedder, SSLEmbedder
+from sklearn_ser.audit import audit_split
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.evaluation import compare, compare_across, fold_average, speaker_interval
 from sklearn_ser.evaluation._features import as_embedders
-from sklearn_ser.model_selection import audit_split
 from sklearn_ser.preprocessing import AudioAugmenter
 from sklearn_ser.recognition import (
     EmotionRecognizer,

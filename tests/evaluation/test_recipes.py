@@ -19,6 +19,7 @@ from sklearn.utils import Bunch
 
 import sklearn_ser
 from sklearn_ser import EGeMAPSEmbedder, MFCCEmbedder, SSLEmbedder
+from sklearn_ser._models import find_model, model_digest
 from sklearn_ser.classifiers import MLPHead
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.evaluation import compare, compare_across, uar_score
@@ -28,7 +29,6 @@ from sklearn_ser.evaluation._features import as_embedders, feature_name
 from sklearn_ser.evaluation._recipes import recipe_of
 from sklearn_ser.evaluation._report import print_cross, print_table
 from sklearn_ser.plotting import ComparisonDisplay
-from sklearn_ser.speech_models import find_model, model_digest
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,11 @@ import warnings
 import numpy as np
 import pytest
 
-from sklearn_ser._extraction import ClipWarning, Extraction, Extractor, Prepared
+from sklearn_ser._audio import as_clips
+from sklearn_ser._extraction import Extraction, Extractor, Prepared
 from sklearn_ser._extraction import _extract as extract_module
-from sklearn_ser.audio import ClipError, as_clips
-from sklearn_ser.store import Records, Store
+from sklearn_ser._store import Records, Store
+from sklearn_ser.exceptions import ClipError, ClipWarning
 
 RATE = 16000
 

@@ -33,10 +33,11 @@ from sklearn.pipeline import make_pipeline as make_sklearn_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_ser import MFCCEmbedder
-from sklearn_ser.audio import ClipError, as_clip
+from sklearn_ser._audio import as_clip
+from sklearn_ser._store import Store
 from sklearn_ser.datasets import make_emotional_speech
+from sklearn_ser.exceptions import ClipError, StoreWarning
 from sklearn_ser.preprocessing import AudioAugmenter, SpeakerScaler, _changes
-from sklearn_ser.store import Store, StoreWarning
 
 RATE = 16000
 CHANGES = ["noise", "stretch", "pitch", "gain", "room", "codec"]

@@ -21,6 +21,7 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from sklearn_ser import MFCCEmbedder, SSLEmbedder
+from sklearn_ser._models import find_model
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.evaluation._classifiers import fit_classifier
 from sklearn_ser.recognition import (
@@ -29,7 +30,6 @@ from sklearn_ser.recognition import (
     load_recognizer,
     save_recognizer,
 )
-from sklearn_ser.speech_models import find_model
 
 
 @pytest.fixture(scope="module")
@@ -278,7 +278,7 @@ def test_a_model_on_the_hub_is_kept_with_its_commit(recognizer, tmp_path, nano, 
     commit = tmp_path / "models--a--b" / "snapshots" / "0123abc"
     commit.parent.mkdir(parents=True)
     nano("downloaded").rename(commit)
-    monkeypatch.setattr("sklearn_ser.speech_models.find_model", lambda model, revision: commit)
+    monkeypatch.setattr("sklearn_ser._models.find_model", lambda model, revision: commit)
     hub = clone(recognizer)
     hub.__dict__.update(recognizer.__dict__)
     hub.embedder_ = SSLEmbedder("a/b")

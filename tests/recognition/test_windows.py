@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from sklearn_ser.audio import as_clip, decode, read_blocks
+from sklearn_ser._audio import as_clip, decode, read_blocks
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.recognition._windows import pieces_of
 

@@ -1,0 +1,30 @@
+"""What counts as a clip, and how it becomes a waveform.
+
+A clip is a path, a 1-D waveform, a ``(waveform, rate)`` pair, an audio value of the Hugging Face
+``datasets`` library, or a segment of a recording. Whatever cannot be used raises one
+``ClipError`` that names the clip, the cause and what to do about it.
+"""
+
+from sklearn_ser._audio._clip import Clip, content_digest
+from sklearn_ser._audio._decoding import decode, mono_of, read_blocks
+from sklearn_ser._audio._files import pointer_of
+from sklearn_ser._audio._inputs import as_clip, as_clips, is_numeric_batch, items_of
+from sklearn_ser._audio._segments import SEGMENT_FIELDS, WHOLE
+from sklearn_ser._audio._suffixes import SOUND_SUFFIXES, readable_suffixes
+
+__all__ = [
+    "SEGMENT_FIELDS",
+    "SOUND_SUFFIXES",
+    "WHOLE",
+    "Clip",
+    "as_clip",
+    "as_clips",
+    "content_digest",
+    "decode",
+    "is_numeric_batch",
+    "items_of",
+    "mono_of",
+    "pointer_of",
+    "read_blocks",
+    "readable_suffixes",
+]

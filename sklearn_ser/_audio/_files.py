@@ -1,0 +1,333 @@
+"""The one decoder of files: in blocks, to where their sound ends, whatever a header promises."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import mmap
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sklearn_ser._audio._streams import STREAMED, Encoded, Stream, View, streams_of
+from sklearn_ser._audio._video import Samples, container_seconds, needs_pyav, sound_blocks
+from sklearn_ser.exceptions import ClipError
+
+if TYPE_CHECKING:
+    from sklearn_ser._audio._clip import Clip
+
+__all__ = [
+    "HIGHEST_RATE",
+    "TOO_LONG",
+    "VALUES",
+    "Samples",
+    "blocks_of",
+    "encoded",
+    "pointer_of",
+    "seconds_of",
+]
+
+# Where it begins, in samples; samples of shape (n_samples, n_channels); their rate in Hz.
+Block = tuple[int, Samples, float]
+
+VALUES = 1 << 18  # of a block, all channels together
+# Hz, of a file: below it there is no speech, and at 1 Hz a short file would last hours.
+LOWEST_RATE, HIGHEST_RATE = 1000, 1_000_000
+BEHIND = 1 << 10  # samples, of a block behind the end that is stated
+# Formats whose decoders may miss the sample sought, so they are decoded from the start.
+SEEK_MISSES = frozenset(["OGG", "MPEG", "MP3"])
+# How files begin that stand for others, whose these are, and the command that gets the others.
+POINTERS = {
+    b"version https://git-lfs.github.com/spec/": ("Git LFS", "git lfs pull"),
+    b"/annex/objects/": ("git-annex", "git annex get"),
+}
+COPY = "Copy or download it again, or repair it with ffmpeg if the rest is enough."
+CONVERT = "Convert it to wav or flac, for example with ffmpeg."
+NO_HEADER = (
+    f"{CONVERT[:-1]}; samples without a header (raw, vox) can be passed as (waveform, rate) pairs."
+)
+OTHER_CODECS = f'{CONVERT[:-1]}; PyAV (pip install "sklearn-ser[video]") decodes most codecs.'
+TOO_LONG = ("too long for the memory that there is", "Pass segments of it: path, start and end.")
+PYAV = 'Install PyAV (pip install "sklearn-ser[video]"), or extract the sound as wav.'
+DAMAGED = re.compile(r"[Mm]alformed|psf_fseek|lost sync|[Ee]nd of file|decod|Internal|damaged")
+UNSUPPORTED = re.compile(r"[Uu]nsupported|[Uu]nimplemented|unknown (format|encoding)|WAVPACK")
+
+
+def blocks_of(clip: Clip, content: Encoded, start: float = 0.0) -> Iterator[Block]:
+    """Decode a file's content, a block at a time, until there is nothing more.
+
+    Parameters
+    ----------
+    clip : Clip
+        Whose content it is, for errors.
+    content : bytes or mmap
+    start : float
+        What comes before, in seconds, is not needed, so that it may be left out.
+
+    Yields
+    ------
+    begin : int
+        Sample of the file where the block begins.
+    samples : ndarray of shape (n_samples, n_channels), float32
+    rate : float
+        In Hz.
+
+    Raises
+    ------
+    ClipError
+        Whatever a decoder raises, or a container that is not as long as it states; the latter only
+        when its end is reached.
+    """
+    known = None
+    with _door(clip, content):
+        for begin, samples, rate in _blocks(clip, content, start):
+            if known not in (None, (samples.shape[1], rate)):
+                cause = "its sampling rate or its number of channels changes after "
+                raise _Flaw(f"{cause}{begin / known[1]:.1f} s", CONVERT)
+            if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+                raise _Flaw(
+                    f"its sampling rate is {rate:g} Hz, and no speech is sampled at less than "
+                    f"{LOWEST_RATE} or more than {HIGHEST_RATE} Hz",
+                    "Correct its header.",
+                )
+            known = samples.shape[1], rate
+            yield begin, samples, rate
+
+
+def _blocks(clip: Clip, content: Encoded, start: float) -> Iterator[Block]:
+    """Yield the same, and raise what decoders raise."""
+    if pointer := pointer_of(content):
+        what, command = pointer
+        cause = f"not audio, a {what} pointer ({len(content)} bytes)"
+        raise clip.error(cause, f'Run "{command}" in its repository.')
+    if needs_pyav(content):
+        yield from _by_pyav(content)
+        return
+    try:
+        streams = streams_of(content)
+        opened = _open(content, streams[0])
+    except Exception as error:
+        if not UNSUPPORTED.search(_reason(error)):
+            raise
+        yield from _by_pyav(content, error)
+        return
+    begin = 0
+    for stream in streams:
+        with opened if stream is streams[0] else _open(content, stream) as file:
+            seeks = len(streams) == 1 and file.format not in SEEK_MISSES
+            n_samples = 0
+            for at, samples in _read(file, content, stream, start if seeks else 0.0):
+                yield begin + at, samples, float(file.samplerate)
+                n_samples = at + len(samples)
+            _check_end(file, stream, n_samples, begin)
+            begin += n_samples
+
+
+def pointer_of(content: Encoded) -> tuple[str, str] | None:
+    """Return which system left a pointer in a file's place, and the command that gets the file."""
+    return next((what for begin, what in POINTERS.items() if content[: len(begin)] == begin), None)
+
+
+def seconds_of(content: Encoded) -> float:
+    """Return how long a file's sound is, by what its container states; if it does not, by decoding.
+
+    Raises
+    ------
+    Exception
+        If the file cannot be read.
+    """
+    seconds = 0.0
+    try:
+        if needs_pyav(content):
+            return container_seconds(content)
+        for stream in streams_of(content):
+            with _open(content, stream) as file:
+                n_samples = _n_stated(file, stream)
+                if n_samples is None:
+                    blocks = _read(file, content, stream, 0.0)
+                    n_samples = sum(len(samples) for _, samples in blocks)
+                seconds += n_samples / file.samplerate
+    except Exception as error:
+        if UNSUPPORTED.search(_reason(error)):
+            return container_seconds(content)
+        raise
+    return seconds
+
+
+def refuse_devices(path: Path) -> None:
+    """Raise an OSError if a path is a pipe or a device, of which reading may never end."""
+    if not stat.S_ISREG(mode := os.stat(path).st_mode) and not stat.S_ISDIR(mode):
+        raise OSError(errno.EINVAL, "a pipe or a device; pass its content as bytes")
+
+
+@contextmanager
+def encoded(path: Path) -> Iterator[Encoded]:
+    """Map a file into memory, so that it need not fit there."""
+    refuse_devices(path)
+    with open(path, "rb") as file, ExitStack() as stack:
+        if os.fstat(file.fileno()).st_size == 0:
+            yield b""
+            return
+        try:
+            content = stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        except OSError:  # not every file system can
+            yield file.read()
+        else:
+            yield content
+
+
+class _Flaw(Exception):
+    """What is wrong with a file, and what to do about it."""
+
+    def __init__(self, cause: str, cure: str) -> None:
+        super().__init__(cause, cure)
+        self.cause, self.cure = cause, cure
+
+
+@contextmanager
+def _door(clip: Clip, content: Encoded) -> Iterator[None]:
+    """Turn whatever decoders raise into the error that names the clip."""
+    try:
+        yield
+    except ClipError:
+        raise
+    except _Flaw as flaw:
+        raise clip.error(flaw.cause, flaw.cure) from None
+    except ImportError:
+        cause = "a file whose sound libsndfile cannot read, such as a video"
+        raise clip.error(cause, PYAV) from None
+    except MemoryError:
+        raise clip.error(*TOO_LONG) from None
+    except Exception as error:  # decoders of damaged files raise nearly everything
+        reason = _reason(error)
+        if not content:
+            raise clip.error("empty, 0 bytes", "Copy or download the file again.") from None
+        if UNSUPPORTED.search(reason):
+            cause = f"its codec is not one that can be decoded ({reason})"
+            raise clip.error(cause, OTHER_CODECS) from None
+        if DAMAGED.search(reason) or not _is_libsndfile(error):
+            raise clip.error(f"truncated or damaged ({reason})", COPY) from error
+        cause = f"not audio that libsndfile can read ({len(content)} bytes: {reason})"
+        raise clip.error(cause, NO_HEADER) from None
+
+
+def _is_libsndfile(error: Exception) -> bool:
+    import soundfile
+
+    return isinstance(error, soundfile.LibsndfileError)
+
+
+def _reason(error: Exception) -> str:
+    if not _is_libsndfile(error):
+        text = str(error).split("\n")[0]
+        return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}"
+    reason: str = error.error_string.rstrip(".")  # type: ignore[attr-defined]
+    # libsndfile's word for MPEG without a whole frame
+    return "no frame can be decoded" if "does not exist" in reason else reason
+
+
+def _open(content: Encoded, stream: Stream) -> Any:
+    view = View(content, stream)
+    try:
+        return _forward()(view)
+    finally:
+        if view.is_endless:
+            raise ValueError("its header has no end")
+
+
+@functools.cache
+def _forward() -> Any:
+    import soundfile
+
+    class Forward(soundfile.SoundFile):
+        """A file that is only read on: soundfile would seek after each block, and to its end."""
+
+        def seekable(self) -> bool:
+            return False
+
+    return Forward
+
+
+def _read(
+    file: Any, content: Encoded, stream: Stream, start: float
+) -> Iterator[tuple[int, Samples]]:
+    """Yield where each block of a stream begins, and its samples."""
+    import soundfile
+
+    at, n_samples = 0, max(1, VALUES // file.channels)
+    if start > 0:
+        try:
+            at = file.seek(min(round(start * file.samplerate), file.frames))
+        except soundfile.LibsndfileError:  # behind its end, which only reading can find
+            with _open(content, stream) as again:
+                yield from _read(again, content, stream, 0.0)
+            return
+    stated = _n_stated(file, stream)
+    while True:
+        left = n_samples if stated is None else stated - at
+        # What comes behind what is stated may be no sound. Nor is room for it cleared in vain.
+        n_wanted = min(n_samples, left) if left > 0 else BEHIND
+        try:
+            samples = file.read(n_wanted, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError:
+            if left > 0 or not stated:
+                raise
+            samples = np.zeros((0, file.channels), dtype=np.float32)
+        yield at, samples  # the last, which is empty, tells the length to who began farther on
+        if not len(samples):
+            return
+        at += len(samples)
+
+
+def _n_stated(file: Any, stream: Stream) -> int | None:
+    """Return how many samples a stream's container states; None if it does not."""
+    if stream.n_samples is not None:
+        return stream.n_samples
+    estimated = stream.times > 1 or file.format == "FLAC"
+    return None if estimated else int(file.frames)
+
+
+def _check_end(file: Any, stream: Stream, n_samples: int, begin: int) -> None:
+    """Raise what is wrong with a stream that states more than it holds."""
+    expected = (_n_stated(file, stream) or 0) - stream.spare
+    seconds = f"{(begin + n_samples) / file.samplerate:.1f} s could be decoded"
+    if n_samples < expected:
+        raise _Flaw(
+            f"truncated or damaged ({seconds}, of {expected / file.samplerate:.1f} s)", COPY
+        )
+    if stream.flaw:
+        raise _Flaw(f"truncated or damaged ({seconds}; {stream.flaw})", COPY)
+    if claimed := _missing_bytes(file.extra_info):
+        raise _Flaw(f"truncated or damaged ({seconds}; {claimed})", COPY)
+
+
+def _missing_bytes(log: str) -> str:
+    """Tell which chunk states more bytes than there are; libsndfile itself is lenient."""
+    block = re.search(r"Block Align\s*:\s*([1-9]\d*)", log)
+    size = int(block[1]) if block else 1
+    lengths = re.findall(
+        r"(?:data|SSND|[Rr]iff(?: size)?|Data Size)\s*:\s*(\d+) \(should be (\d+)\)", log
+    )
+    for claimed, actual in lengths:
+        if int(actual) // size < int(claimed) // size and int(claimed) < STREAMED:
+            return f"{actual} of its {claimed} bytes are there"
+    return ""
+
+
+def _by_pyav(content: Encoded, refused: Exception | None = None) -> Iterator[Block]:
+    """Yield the blocks of a file that libsndfile has refused, or would refuse."""
+    at = 0
+    try:
+        for samples, rate in sound_blocks(content):
+            yield at, samples, rate
+            at += len(samples)
+    except Exception:
+        if refused is not None and at == 0:
+            raise refused from None
+        raise

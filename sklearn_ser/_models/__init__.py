@@ -1,0 +1,38 @@
+"""Pretrained speech models of the transformers library: finding, loading and running them."""
+
+from importlib import import_module
+from typing import Any
+
+from sklearn_ser._models._files import BUNDLED, TOKENIZERS, find_model, model_digest
+from sklearn_ser._models._loading import read_config, read_speech_config
+
+__all__ = [
+    "BUNDLED",
+    "TOKENIZERS",
+    "FineTunedNetwork",
+    "SpeechModel",
+    "add_lora",
+    "find_model",
+    "last_layers",
+    "load_fine_tuned",
+    "load_model",
+    "model_digest",
+    "read_config",
+    "read_speech_config",
+]
+
+# torch is imported with these, and takes seconds.
+_MODULES = {
+    "FineTunedNetwork": "_trainable",
+    "SpeechModel": "_speech_model",
+    "add_lora": "_trainable",
+    "last_layers": "_trainable",
+    "load_fine_tuned": "_heads",
+    "load_model": "_speech_model",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

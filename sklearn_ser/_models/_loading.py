@@ -1,0 +1,317 @@
+"""Reading a checkpoint: its configuration, its feature extractor and its weights."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import math
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sklearn_ser._models._files import file_digest
+
+__all__ = [
+    "check_weights",
+    "fold_weight_norms",
+    "read_checkpoint",
+    "read_config",
+    "read_encoder",
+    "read_extractor",
+    "read_speech_config",
+    "read_weights",
+    "reading",
+]
+
+# Weights that only training uses; fine-tuned checkpoints leave them out.
+UNUSED_WEIGHTS = ("masked_spec_embed",)
+SAMPLES, SPECTROGRAM = "Wav2Vec2FeatureExtractor", "SeamlessM4TFeatureExtractor"
+# The families that are read: `model_type` in config.json → what the family is called, and its
+# feature extractor. Of these it is tested that every layer's frames are those of transformers.
+FAMILIES = {
+    "wav2vec2": ("wav2vec 2.0, XLS-R, MMS", SAMPLES),
+    "hubert": ("HuBERT", SAMPLES),
+    "wavlm": ("WavLM", SAMPLES),
+    "unispeech": ("UniSpeech", SAMPLES),
+    "unispeech-sat": ("UniSpeech-SAT", SAMPLES),
+    "data2vec-audio": ("data2vec-audio", SAMPLES),
+    "sew": ("SEW", SAMPLES),
+    "sew-d": ("SEW-D", SAMPLES),
+    "wav2vec2-conformer": ("Wav2Vec2-Conformer", SAMPLES),
+    "wav2vec2-bert": ("Wav2Vec2-BERT", SPECTROGRAM),
+    "whisper": ("Whisper", "WhisperFeatureExtractor"),
+}
+# In config.json, the name of a file of weights that transformers reads in place of the usual one.
+WEIGHTS_FILE = "transformers_weights"
+# How the matrices are called that a weight norm splits a weight into.
+MATRICES = ("weight", "original0", "original1", "weight_g", "weight_v")
+
+
+def read_config(folder: Path) -> Any:
+    """Return the configuration of a model with a stack of layers, to be left as it is.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, or does not say how many layers there are, and of which size.
+    """
+    config = _read_config(folder, file_digest(folder / "config.json"))
+    for name in ("num_hidden_layers", "hidden_size"):
+        value = getattr(config, name, None)
+        if not isinstance(value, int) or value < 1:
+            raise OSError(
+                f"{folder / 'config.json'} is that of a {config.model_type!r} model with "
+                f"{name}={value!r}, so that it has no stack of layers whose states could be "
+                "features. Use a speech or text encoder."
+            )
+    return config
+
+
+def read_speech_config(folder: Path) -> Any:
+    """Return the configuration of a speech model of a family that is read.
+
+    Raises
+    ------
+    OSError
+        If it is of another family, or as by `read_config`.
+    """
+    config = _read_config(folder, file_digest(folder / "config.json"))
+    if config.model_type not in FAMILIES:
+        if isinstance(getattr(config, "num_hidden_layers", None), int):
+            reason = "its input and its layers are none that are computed, and tested, here"
+        else:
+            reason = "it has no single stack of transformer layers"
+        raise OSError(
+            f"the model in {folder} is of the family {config.model_type!r}, which is not read: "
+            f"{reason}. Those that are read are {', '.join(name for name, _ in FAMILIES.values())}."
+        )
+    return read_config(folder)
+
+
+@functools.lru_cache(maxsize=16)
+def _read_config(folder: Path, digest: str) -> Any:
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:
+        raise OSError(f"{folder / 'config.json'} is of no known model ({error})") from error
+
+
+def read_checkpoint(folder: Path, dtype: str) -> tuple[Any, Any]:
+    """Return the feature extractor and the encoder that a folder holds.
+
+    Raises
+    ------
+    OSError
+        If it holds no speech model that is read, or not all of its weights.
+    """
+    extractor = read_extractor(folder)
+    return extractor, read_encoder(folder, dtype)
+
+
+def read_extractor(folder: Path) -> Any:
+    """Return the feature extractor of a speech model; an OSError if it is not its family's."""
+    from transformers import AutoFeatureExtractor
+
+    family, expected = FAMILIES[read_speech_config(folder).model_type]
+    with reading(folder):
+        extractor = AutoFeatureExtractor.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+    if type(extractor).__name__ != expected:
+        raise OSError(
+            f"the model in {folder} comes with a {type(extractor).__name__}, but those of its "
+            f"family ({family}) take the features of a {expected}. Save it with its own."
+        )
+    return extractor
+
+
+def read_encoder(
+    folder: Path, dtype: str = "float32", unused: tuple[str, ...] = UNUSED_WEIGHTS
+) -> Any:
+    """Return the encoder that a folder holds, in evaluation mode.
+
+    Parameters
+    ----------
+    folder : Path
+    dtype : str
+    unused : tuple of str
+        How the names of weights end that no layer depends on, and so may be missing.
+
+    Raises
+    ------
+    OSError
+        If it holds no model, or not all of its weights, or damaged ones.
+    """
+    from transformers import AutoModel
+
+    with reading(folder):
+        model, report = read_weights(AutoModel, folder, dtype)
+        if model.config.is_encoder_decoder:
+            model, prefix = model.get_encoder(), "encoder."
+        else:
+            prefix = ""
+    check_weights(model, report, folder, unused, prefix)
+    return model.eval().requires_grad_(False)
+
+
+def read_weights(kind: Any, folder: Path, dtype: str = "float32") -> tuple[Any, dict[str, Any]]:
+    """Return the model of a class of transformers, and its report of what the files lack."""
+    import torch
+
+    if (folder / "adapter_config.json").exists():
+        # Transformers would add it, or even read another model in place of this one.
+        raise OSError(
+            "it holds an adapter of peft beside the model (adapter_config.json); move that out, "
+            "or save the model with the adapter merged into it (merge_and_unload)"
+        )
+    named = getattr(_read_config(folder, file_digest(folder / "config.json")), WEIGHTS_FILE, None)
+    if named is not None:  # no digest would tell it
+        raise OSError(
+            f"its config.json has {WEIGHTS_FILE}={named!r}; save it as save_pretrained does"
+        )
+    with quiet_loading():
+        model, report = kind.from_pretrained(
+            folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            dtype=getattr(torch, dtype),
+            ignore_mismatched_sizes=True,  # reported, with those that are missing
+            output_loading_info=True,
+        )
+    return model, report
+
+
+def check_weights(
+    model: Any, report: dict[str, Any], folder: Path, unused: tuple[str, ...], prefix: str = ""
+) -> None:
+    """Raise an OSError if weights would be random, or hold no weights.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    report : dict
+        What transformers says of the files.
+    folder : Path
+    unused : tuple of str
+        How the names of weights end that nothing depends on.
+    prefix : str
+        How the names of the model's weights begin in the report.
+    """
+    misshapen = [name for name, _, _ in report["mismatched_keys"]]
+    missing = [
+        name
+        for name in {*report["missing_keys"], *misshapen}
+        if name.startswith(prefix) and not name.endswith(unused)
+    ]
+    if missing:
+        raise OSError(
+            f"the files in {folder} lack {len(missing)} of the model's weights, or have them "
+            f"in another shape ({_some(missing)}); they would be random. "
+            "Use the checkpoint that belongs to its config.json, with all that it is used for."
+        )
+    damaged = [name for name in damaged_weights(model) if not name.endswith(unused)]
+    if damaged:
+        dtype = str(next(model.parameters()).dtype).rpartition(".")[2]
+        lower = "" if dtype == "float32" else f', or use dtype="float32" if {dtype} overflows'
+        raise OSError(
+            f"the weights of the model in {folder} are damaged: NaN, infinite or all the same in "
+            f"{len(damaged)} of {len(list(model.parameters()))} tensors "
+            f"({_some([prefix + name for name in damaged])}): what it gives would mean nothing. "
+            f"Download or save it again{lower}."
+        )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join([*sorted(names)[:3], *(["…"] if len(names) > 3 else [])])
+
+
+def damaged_weights(model: Any) -> list[str]:
+    """Return the names of weights that no training can have left so.
+
+    They are those with a value that is not finite, matrices of layers that are constant, and scales
+    of norms that are zero. Biases may be zero, as may tables that a text model has but does not
+    use: RoBERTa's single token type is zero in every checkpoint.
+    """
+    import torch
+
+    tokens = _token_embeddings(model)
+    norms = (torch.nn.LayerNorm, torch.nn.GroupNorm, torch.nn.BatchNorm1d)
+    found = []
+    for name, module in model.named_modules():
+        is_table = isinstance(module, torch.nn.Embedding) and module is not tokens
+        is_layer = not is_table or model.config.model_type in FAMILIES
+        weights = (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False))
+        for weight_name, weight in weights:
+            if not weight.is_floating_point() or not weight.numel():
+                continue
+            least, most = (float(value) for value in torch.aminmax(weight.detach()))
+            finite = math.isfinite(least) and math.isfinite(most)
+            if weight.ndim > 1:
+                constant = is_layer and least == most and weight.numel() > 1
+            else:
+                constant = isinstance(module, norms) and least == most == 0
+            if not finite or (constant and weight_name in MATRICES):
+                found.append(f"{name}.{weight_name}".lstrip("."))
+    return found
+
+
+def _token_embeddings(model: Any) -> Any:
+    """Return the table of a text model's tokens; None of a speech model."""
+    try:
+        return model.get_input_embeddings()
+    except (AttributeError, NotImplementedError):
+        return None
+
+
+@contextlib.contextmanager
+def reading(folder: Path) -> Iterator[None]:
+    """Say of any error in it that this folder's model cannot be loaded."""
+    try:
+        yield
+    except Exception as error:
+        raise OSError(
+            f"the model in {folder} cannot be loaded ({type(error).__name__}: {error}). "
+            "Download or save it again, with its feature extractor or tokenizer."
+        ) from error
+
+
+_changing_settings = threading.RLock()  # of transformers, which are those of the process
+
+
+@contextlib.contextmanager
+def quiet_loading() -> Iterator[None]:
+    """Keep transformers' progress bar, and its reports of weights left unused, off the screen.
+
+    Checkpoints that were published have a head, which an encoder leaves unused. What the reports
+    say of missing weights, `check_weights` raises. One thread at a time loads, so that each finds
+    the settings as they were.
+    """
+    from huggingface_hub import constants
+    from transformers.utils import logging
+
+    with _changing_settings:
+        verbosity = logging.get_verbosity()
+        # Whoever sets the environment variable has chosen, either way.
+        shows = logging.is_progress_bar_enabled() and constants.HF_HUB_DISABLE_PROGRESS_BARS is None
+        logging.set_verbosity_error()
+        if shows:
+            logging.disable_progress_bar()
+        try:
+            yield
+        finally:
+            logging.set_verbosity(verbosity)
+            if shows:
+                logging.enable_progress_bar()
+
+
+def fold_weight_norms(model: Any) -> None:
+    """Compute weights that are given as direction and length once, not at every pass."""
+    from torch.nn.utils import parametrize
+
+    for module in model.modules():
+        if parametrize.is_parametrized(module):
+            for name in list(module.parametrizations):
+                parametrize.remove_parametrizations(module, name)

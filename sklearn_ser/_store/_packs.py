@@ -1,0 +1,276 @@
+"""Packs: the records of many clips in one file, row by row.
+
+A search wants one row (a layer's mean, say) of every clip. In a pack these lie side by side, so
+that they are one read and one checksum. A pack is itself a record, whose rows are those of its
+clips joined; its key is the digest of a list beside it, which tells the clips and the checksum of
+each clip's record. Should a row be damaged, the clips that are still sound are thus told apart.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import os
+import threading
+import time
+import uuid
+import warnings
+import zlib
+from collections import OrderedDict, defaultdict
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+
+from sklearn_ser._store._format import Record, parse_header, read_rows, to_bytes
+from sklearn_ser._store._locks import NO_LOCK
+from sklearn_ser.exceptions import StoreWarning
+
+__all__ = ["Packs", "packs_in"]
+
+CLIPS = 256  # in a pack
+FEWEST = 64  # clips that are worth one
+SETTLED_NS = 2_000_000_000
+
+
+class _Recent:
+    """Rows of packs that were read and checked, while their file stays as it was."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._rows: OrderedDict[Any, Record] = OrderedDict()  # the latest last
+        self._n_bytes = 0
+        self._lock = threading.Lock()
+
+    def get(self, wanted: Any) -> Record | None:
+        with self._lock:
+            if wanted in self._rows:
+                self._rows.move_to_end(wanted)
+            return self._rows.get(wanted)
+
+    def keep(self, wanted: Any, row: Record) -> None:
+        with self._lock:
+            if wanted not in self._rows:
+                self._n_bytes += row.nbytes
+            self._rows[wanted] = row
+            while self._n_bytes > self._most_bytes:
+                self._n_bytes -= self._rows.popitem(last=False)[1].nbytes
+
+
+_recent = _Recent(1 << 28)
+
+
+@dataclass(frozen=True)
+class _Index:
+    """What is in a folder of packs, at one moment."""
+
+    seen: tuple[int, ...] = ()  # the folder's state, if it tells of later changes
+    lists: dict[str, list[tuple[str, int]]] = field(default_factory=dict)  # of each pack
+    n_clips: dict[str, int] = field(default_factory=dict)  # of each pack
+    places: dict[str, tuple[str, int]] = field(default_factory=dict)  # each clip's pack and place
+
+
+class Packs:
+    """The packs in a folder; `packs_in` gives the one object that knows it.
+
+    Parameters
+    ----------
+    folder : Path
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._index = _Index()
+        self._unreadable: set[str] = set()
+
+    def read(self, keys: Sequence[str], rows: Sequence[int] | None) -> list[Record | None]:
+        """Return some rows of each clip's record, or None where it is in no sound pack."""
+        index = self._look()
+        places: dict[str, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
+        for i, key in enumerate(keys if index.places else ()):
+            if place := index.places.get(key):
+                wanted, inside = places[place[0]]
+                wanted.append(i)
+                inside.append(place[1])
+        found: list[Record | None] = [None] * len(keys)
+        for pack, (wanted, inside) in places.items():
+            n_clips = index.n_clips[pack]
+            try:
+                parts = self._rows_of(pack, rows)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                self._unreadable.add(pack)
+                message = f"{self._path(pack)} cannot be read ({error}); it is computed again"
+                warnings.warn(message, StoreWarning, stacklevel=4)
+                continue
+            except ValueError as error:
+                message = f"{self._path(pack)} is damaged ({error}); what is, is computed again"
+                warnings.warn(message, StoreWarning, stacklevel=4)
+                self._salvage(pack)
+                continue
+            n_columns = parts[0].size // n_clips if parts else 0
+            out = np.empty((len(inside), len(parts), n_columns), "f4")
+            for i, part in enumerate(parts):
+                # "clip", as by default NumPy takes what goes to `out` twice.
+                np.take(part.reshape(n_clips, -1), inside, axis=0, out=out[:, i], mode="clip")
+            for i, record in zip(wanted, out, strict=True):
+                found[i] = record
+        return found
+
+    def _rows_of(self, pack: str, rows: Sequence[int] | None) -> list[Record]:
+        path = self._path(pack)
+        stat = os.stat(path)
+        state = (path, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        if rows is None:
+            with io.FileIO(path) as file:
+                return list(read_rows(file, pack, None))
+        known = {row: _recent.get((state, row)) for row in rows}
+        missing = [row for row, values in known.items() if values is None]
+        if missing:
+            with io.FileIO(path) as file:
+                for row in missing:  # one by one, or each would keep all of them in memory
+                    file.seek(0)
+                    known[row] = own = read_rows(file, pack, [row])[0]
+                    _recent.keep((state, row), own)
+        return [known[row] for row in rows]  # type: ignore[misc]
+
+    def add(self, loose: Sequence[tuple[str, Path]]) -> None:
+        """Pack loose records, many of one shape together, and remove their files."""
+        if len(loose) < FEWEST:
+            return
+        with suppress(*NO_LOCK, filelock.Timeout):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with self._lock().acquire(blocking=False):  # or another process is at it
+                for start in range(0, len(loose), CLIPS):
+                    self._add(loose[start : start + CLIPS])
+
+    def _add(self, loose: Sequence[tuple[str, Path]]) -> None:
+        shapes: dict[tuple[int, ...], dict[str, Record]] = {}
+        packed = self._look().places
+        for key, path in loose:
+            if key in packed:
+                if packed[key][0] not in self._unreadable:
+                    path.unlink()  # whoever packed it was stopped before this
+                continue
+            # Who reads one that is damaged will say so.
+            with suppress(OSError, ValueError), io.FileIO(path) as file:
+                record = read_rows(file, key, None)
+                shapes.setdefault(record.shape, {})[key] = record
+        paths = dict(loose)
+        for records in shapes.values():
+            if len(records) >= FEWEST:
+                self._write(records)
+                for key in records:
+                    paths[key].unlink()
+
+    def _write(self, records: dict[str, Record]) -> None:
+        lines = [f"{key} {zlib.crc32(record.tobytes()):08x}\n" for key, record in records.items()]
+        listed = "".join(lines).encode()
+        pack = hashlib.sha256(listed).hexdigest()[:32]
+        joined = np.stack(list(records.values()), axis=1)
+        rows = joined.reshape(len(joined), -1)
+        # The list first: a pack is there once its rows are.
+        for name, content in ((f"{pack}.keys", listed), (f"{pack}.npy", to_bytes(rows, pack))):
+            aside = self.folder / f"{name}.{uuid.uuid4().hex}.tmp"
+            try:
+                aside.write_bytes(content)
+                os.replace(aside, self.folder / name)
+            finally:
+                aside.unlink(missing_ok=True)
+
+    def _salvage(self, pack: str) -> None:
+        """Turn the sound records of a damaged pack into loose ones, and drop the pack."""
+        with suppress(*NO_LOCK), self._lock():
+            content = Path(self._path(pack)).read_bytes()
+            records = _sound_records(content, self._list(pack))
+            for key, record in records.items():
+                path = self.folder.parent / key[:2] / f"{key[2:]}.npy"
+                aside = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
+                path.parent.mkdir(exist_ok=True)
+                aside.write_bytes(to_bytes(record, key))
+                os.replace(aside, path)
+            self._drop(pack)
+
+    def _drop(self, pack: str) -> None:
+        for suffix in ("npy", "keys"):
+            (self.folder / f"{pack}.{suffix}").unlink(missing_ok=True)
+
+    def _look(self) -> _Index:
+        """Return what is there now."""
+        try:
+            stat = os.stat(self.folder)
+        except OSError:
+            self._index = _Index()
+            return self._index
+        seen: tuple[int, ...] = (stat.st_ino, stat.st_mtime_ns)
+        if seen != self._index.seen:
+            if time.time_ns() - stat.st_mtime_ns < SETTLED_NS:
+                seen = ()  # it may change again without its date showing it
+            names = sorted(path.stem for path in self.folder.glob("*.npy"))
+            known = self._index.lists
+            lists = {pack: known.get(pack) or self._list(pack) for pack in names}
+            n_clips = {pack: len(listed) for pack, listed in lists.items() if listed}
+            places = {
+                key: (pack, i)
+                for pack, listed in lists.items()
+                for i, (key, _) in enumerate(listed)
+            }
+            self._index = _Index(seen, lists, n_clips, places)
+        return self._index
+
+    def _list(self, pack: str) -> list[tuple[str, int]]:
+        """Return the key and the checksum of each clip in a pack; none if the list is damaged."""
+        try:
+            listed = (self.folder / f"{pack}.keys").read_bytes()
+        except OSError:
+            return []
+        if hashlib.sha256(listed).hexdigest()[:32] != pack:
+            return []
+        entries = [line.split() for line in listed.decode().splitlines()]
+        return [(key, int(checksum, 16)) for key, checksum in entries]
+
+    def _lock(self) -> filelock.BaseFileLock:
+        return filelock.FileLock(self.folder / ".lock", is_singleton=False)
+
+    def _path(self, pack: str) -> str:
+        return os.fspath(self.folder / f"{pack}.npy")
+
+    def size(self) -> tuple[int, int]:
+        """Return the number of records and of bytes."""
+        index = self._look()
+        sizes = []
+        for pack in index.n_clips:
+            with suppress(FileNotFoundError):
+                sizes.append(os.stat(self._path(pack)).st_size)
+        return len(index.places), sum(sizes)
+
+
+@functools.lru_cache(maxsize=64)
+def packs_in(folder: Path) -> Packs:
+    """Return what this process knows of a folder's packs."""
+    return Packs(folder)
+
+
+def _sound_records(content: bytes, listed: Sequence[tuple[str, int]]) -> dict[str, Record]:
+    """Return the records of a damaged pack whose own checksum is right."""
+    try:
+        start, dtype, n_rows = parse_header(content)
+    except ValueError:
+        return {}
+    itemsize = dtype.itemsize
+    if len(content) < start + n_rows * itemsize or not listed:
+        return {}
+    raw = np.frombuffer(content, np.uint8, n_rows * itemsize, start).reshape(n_rows, itemsize)
+    values = np.ascontiguousarray(raw[:, :-4]).view("<f4").reshape(n_rows, len(listed), -1)
+    sound = {}
+    for i, (key, checksum) in enumerate(listed):
+        record = np.ascontiguousarray(values[:, i])
+        if zlib.crc32(record.tobytes()) == checksum:
+            sound[key] = record
+    return sound

@@ -1,0 +1,291 @@
+"""The records of clips, found by what was computed and of which clip."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import time
+import uuid
+import warnings
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import filelock
+import platformdirs
+
+from sklearn_ser._store._format import Memory, Record, read_rows, to_bytes
+from sklearn_ser._store._packs import packs_in
+from sklearn_ser.exceptions import StoreWarning
+
+__all__ = ["Records", "Store"]
+
+ENVIRONMENT_VARIABLE = "SKLEARN_SER_CACHE"
+# Rows checked already, by file and rows, while the file stays as it was; a search reads each of
+# them in every fold. A file younger than SETTLED_NS may change without its dates showing it.
+_recent: dict[tuple[str, tuple[int, ...] | None], tuple[tuple[int, ...], Record]] = {}
+# Larger ones are left on disk, but their checksums are not computed again.
+_checked: dict[tuple[str, tuple[int, ...] | None], tuple[int, ...]] = {}
+_RECENT_ROWS = 1 << 15
+SETTLED_NS = 2_000_000_000
+_LARGEST = 1 << 14  # bytes
+
+
+class Store:
+    """All records under one folder.
+
+    Parameters
+    ----------
+    location : str or path-like, default="auto"
+        A folder, or "auto": the environment variable ``SKLEARN_SER_CACHE`` if set, else the
+        platform's cache folder.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> store = Store(tempfile.mkdtemp())
+    >>> store.size()
+    (0, 0)
+    """
+
+    def __init__(self, location: str | os.PathLike[str] = "auto") -> None:
+        if location == "auto":
+            location = os.environ.get(ENVIRONMENT_VARIABLE) or platformdirs.user_cache_path(
+                "sklearn-ser"
+            )
+        self.folder = Path(location).expanduser()
+
+    def records(self, name: str, settings: dict[str, Any]) -> Records:
+        """Return the records that `settings` lead to.
+
+        Parameters
+        ----------
+        name : str
+            What the folder's name begins with.
+        settings : dict
+            Everything that changes a value.
+
+        Returns
+        -------
+        records : Records
+            Written or not.
+        """
+        return Records(self.folder / f"{name}-{_settings_key(settings)}", settings)
+
+    def list(self) -> list[Records]:
+        """Return what the store holds.
+
+        Returns
+        -------
+        records : list of Records
+            One entry a set of settings.
+        """
+        found = []
+        for described in sorted(self.folder.glob("*/settings.json")):
+            with suppress(OSError, ValueError):
+                settings = json.loads(described.read_text())
+                # The name proves that the folder is ours: others have a settings.json too.
+                if described.parent.name.endswith(f"-{_settings_key(settings)}"):
+                    found.append(Records(described.parent, settings))
+        return found
+
+    def size(self) -> tuple[int, int]:
+        """Return how much the store holds.
+
+        Returns
+        -------
+        n_records, n_bytes : int
+            Over all settings.
+        """
+        sizes = [records.size() for records in self.list()]
+        return sum(n for n, _ in sizes), sum(size for _, size in sizes)
+
+    def clear(self) -> None:
+        """Delete every record and augmented clip; other files are left alone."""
+        for records in self.list():
+            records.clear()
+        augmented = self.folder / "augmented"
+        for path in augmented.glob(f"{'[0-9a-f]' * 2}/{'[0-9a-f]' * 30}.wav*"):
+            with suppress(OSError):
+                path.unlink()
+        for folder in [*augmented.glob("*"), augmented]:
+            with suppress(OSError):
+                folder.rmdir()
+
+
+class Records:
+    """The records of one extractor, one file a clip.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they are.
+    settings : dict
+        The compute settings that led to them.
+    """
+
+    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+        self.folder = folder
+        self.settings = settings
+        self._root = os.fspath(folder)
+        self._packs = packs_in(folder.absolute() / "packs")
+
+    def path(self, key: str) -> str:
+        """Return the file of the record `key`."""
+        return f"{self._root}{os.sep}{key[:2]}{os.sep}{key[2:]}.npy"
+
+    def read_all(
+        self, keys: Sequence[str], rows: Sequence[int] | None = None
+    ) -> list[Record | None]:
+        """Return some rows of many records, in the order of their keys; see `read`."""
+        found = self._packs.read(keys, rows)
+        memory = Memory()
+        return [
+            self._read_loose(key, rows, memory) if record is None else record
+            for key, record in zip(keys, found, strict=True)
+        ]
+
+    def read(self, key: str, rows: Sequence[int] | None = None) -> Record | None:
+        """Return some rows of a record, or None if there is no sound one.
+
+        Parameters
+        ----------
+        key : str
+            The clip's content digest.
+        rows : sequence of int or None
+            Which rows; None means all of them.
+
+        Returns
+        -------
+        record : ndarray of shape (n_rows, n_columns), float32, or None
+        """
+        record = self._read_loose(key, rows)
+        # Not loose: it may have been packed, even since the packs were last looked at.
+        return self._packs.read([key], rows)[0] if record is None else record
+
+    def _read_loose(
+        self, key: str, rows: Sequence[int] | None, memory: Memory | None = None
+    ) -> Record | None:
+        try:
+            path = self.path(key)
+            state = _state(os.stat(path))
+            wanted = (path, None if rows is None else tuple(rows))
+            known = _recent.get(wanted)
+            if known is not None and known[0] == state:
+                return known[1]
+            with io.FileIO(path) as file:
+                checked = _checked.get(wanted) == state == _state(os.fstat(file.fileno()))
+                record = read_rows(file, key, rows, memory, checked)
+            if time.time_ns() - max(state[2:]) > SETTLED_NS:
+                _remember(wanted, state, record)
+            return record
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            message = f"record {self.path(key)} cannot be read ({error}); it is computed again"
+            warnings.warn(message, StoreWarning, stacklevel=2)
+            return None
+        except ValueError as error:
+            message = f"record {self.path(key)} is damaged ({error}); it is computed again"
+            warnings.warn(message, StoreWarning, stacklevel=2)
+            with suppress(OSError):
+                os.unlink(self.path(key))
+            return None
+
+    def write(self, key: str, record: Record) -> None:
+        """Write a record aside, then rename it: readers see all of it or nothing."""
+        path = self.path(key)
+        aside = f"{path}.{uuid.uuid4().hex}.tmp"
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            self._describe()
+            with open(aside, "wb") as file:
+                file.write(to_bytes(record, key))
+            os.replace(aside, path)
+        except OSError as error:
+            with suppress(OSError):
+                os.unlink(aside)
+            message = f"record {path} cannot be stored ({error}); the embedding itself is fine"
+            warnings.warn(message, StoreWarning, stacklevel=2)
+
+    def pack(self) -> None:
+        """Join loose records of one shape to packs, which are read far faster."""
+        self._packs.add(self._loose())
+
+    def _loose(self) -> list[tuple[str, Path]]:
+        """Return the key and the file of each record that is in no pack."""
+        paths = sorted(self.folder.glob(f"{'[0-9a-f]' * 2}/*.npy"))
+        return [(path.parent.name + path.stem, path) for path in paths]
+
+    def claim(self, key: str) -> filelock.BaseFileLock:
+        """Return the lock that keeps two processes from computing the same record."""
+        path = self.path(key)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        # One thread may take it and another give it back.
+        return filelock.FileLock(f"{path}.lock", is_singleton=False, thread_local=False)
+
+    def forget_claim(self, key: str) -> None:
+        """Remove the lock's file; whoever still waits for it will find the record."""
+        with suppress(OSError):
+            os.unlink(f"{self.path(key)}.lock")
+
+    def size(self) -> tuple[int, int]:
+        """Return the number of records and of bytes."""
+        loose = []
+        for _, path in self._loose():
+            with suppress(FileNotFoundError):  # another process packs it just now
+                loose.append(path.stat().st_size)
+        n_packed, bytes_packed = self._packs.size()
+        return len(loose) + n_packed, sum(loose) + bytes_packed
+
+    def clear(self) -> None:
+        """Delete these records, and the folder if nothing else is in it."""
+        for pattern in (
+            "*/*.npy",
+            "*/*.npy.*",
+            "packs/*.keys*",
+            "packs/.lock",
+            "*.tmp",
+            "settings.json",
+        ):
+            for path in self.folder.glob(pattern):
+                with suppress(OSError):
+                    path.unlink()
+        for folder in [*self.folder.glob("*"), self.folder]:
+            with suppress(OSError):
+                folder.rmdir()
+
+    def _describe(self) -> None:
+        described = self.folder / "settings.json"
+        if not described.exists():
+            aside = described.with_name(f"{uuid.uuid4().hex}.tmp")
+            aside.write_text(_as_json(self.settings))
+            os.replace(aside, described)
+
+
+def _state(stat: os.stat_result) -> tuple[int, ...]:
+    """Return what changes when a file does."""
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
+
+def _remember(wanted: Any, state: tuple[int, ...], record: Record) -> None:
+    for memory in (_recent, _checked):
+        if len(memory) >= _RECENT_ROWS:
+            memory.clear()
+    if record.nbytes > _LARGEST:
+        _checked[wanted] = state
+        return
+    record.flags.writeable = False
+    _recent[wanted] = (state, record)
+
+
+def _settings_key(settings: Any) -> str:
+    return hashlib.sha256(_as_json(settings).encode()).hexdigest()[:16]
+
+
+def _as_json(settings: Any) -> str:
+    """Return settings as text; numbers of NumPy, as grids hold them, become plain ones."""
+    return json.dumps(settings, sort_keys=True, default=lambda number: number.item())

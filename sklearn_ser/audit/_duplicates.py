@@ -1,0 +1,209 @@
+"""Finding clips of a corpus that hold the same audio."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from itertools import combinations, product
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+import joblib
+import numpy as np
+import pandas as pd
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+
+from sklearn_ser._audio import SEGMENT_FIELDS, Clip, as_clips, content_digest, decode, items_of
+from sklearn_ser._utils import Progress
+from sklearn_ser.audit._fingerprint import HOP, RATE, Fingerprint, fingerprint
+from sklearn_ser.audit._matching import LARGEST_GROUP, match_fingerprints
+from sklearn_ser.exceptions import ClipError, ClipWarning, SilentClipError
+
+__all__ = ["find_duplicates"]
+
+Row = tuple[int, int, str, float, float, float]
+COLUMNS = {
+    "clip": np.int64,
+    "other": np.int64,
+    "kind": object,
+    "offset": np.float64,
+    "overlap": np.float64,
+    "error_rate": np.float64,
+}
+
+
+NOTHING = Fingerprint(np.zeros(0, np.uint32), np.zeros(0, np.bool_))
+
+
+class _Heard(NamedTuple):
+    """What is kept of a clip: the hash of its samples, its duration and its fingerprint."""
+
+    digest: str
+    seconds: float
+    fingerprint: Fingerprint
+
+
+@validate_params(
+    {
+        "waveform_rate": [Interval(Real, 0, None, closed="neither"), None],
+        "n_jobs": [Integral, None],
+        "on_error": [StrOptions({"raise", "warn"})],
+        "verbose": ["verbose"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def find_duplicates(
+    X: Any,
+    *,
+    waveform_rate: float | None = None,
+    n_jobs: int | None = None,
+    on_error: str = "raise",
+    verbose: bool = False,
+) -> pd.DataFrame:
+    """Find the clips of a collection that hold the same audio.
+
+    A copy in the test set of a clip in the training set makes a score too good. Found are exact
+    copies under whatever name, and copies that were resampled, coded with losses, made louder or
+    softer, or trimmed, and clips cut from the same recording that overlap. Two takes of a
+    sentence by one speaker are different audio, and no pair.
+
+    Parameters
+    ----------
+    X : sequence of n_clips clips, DataFrame or ndarray of shape (n_clips, n_samples)
+        Paths, waveforms, (waveform, rate) pairs or dicts; or a corpus's frame, of which the column
+        path, and start, end and channel if present, are read.
+    waveform_rate : float, default=None
+        Sampling rate, in Hz, of clips given as bare waveforms; needed for those.
+    n_jobs : int, default=None
+        Number of threads.
+    on_error : {"raise", "warn"}, default="raise"
+        Whether a clip that cannot be used is an error, or is left out with a ClipWarning.
+    verbose : bool, default=False
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    pairs : DataFrame
+        One row a pair, ordered by clip and other:
+
+        clip, other : positions in `X`, ``clip < other``.
+        kind : "identical" if both decode to the same samples at the same rate, whatever the
+        file's format; otherwise "near-identical".
+        offset : seconds after the start of `clip` at which `other` starts, to within 8 ms;
+        negative if it starts earlier. A copy without the first 0.2 s has 0.2.
+        overlap : seconds of audio that both hold.
+        error_rate : share of the fingerprint's bits that differ there; 0 for identical clips.
+
+        In a group of more than 64 copies, not every pair has a row, but each clip has one that
+        links it to the group.
+
+    Raises
+    ------
+    ClipError
+        If a clip cannot be used, with ``on_error="raise"``. A silent one is no such case, but
+        identical to those with the same content.
+    ValueError
+        If `X` is one clip, or a frame that does not tell which column holds the clips.
+
+    Notes
+    -----
+    Every 8 ms of a clip get 32 bits: the signs of how the differences of energy between
+    neighbouring bands, from 300 to 3000 Hz, change from frame to frame [1]_. Clips that share the
+    16 lowest bits of two frames 256 ms apart are compared over all that they have in common, and
+    are a pair if less than a quarter of the bits differ, of at least 48 frames in which both
+    are loud, less than 30 dB below their loudest. That takes 0.64 s of speech or more; what is
+    shorter can only be identical. Keys are looked up, so that the cost of a clip does not grow
+    with the number of clips.
+
+    Different clips are hardly ever a pair: of the 57,291 pairs of 339 clips of EmoDB, where ten
+    speakers say ten sentences in several takes, compared at every offset with 48 loud frames or
+    more, the lowest rate was 0.31 (median 0.44, standard deviation 0.016). A generalised Pareto
+    tail, fitted to the lowest 1 %, puts one pair in ten million below 0.25; with look-up, fewer
+    are compared. Copies of all 339, each of the changes above made to all, were found without
+    exception, at rates up to 0.09, or 0.11 where 6 dB more clipped the waveform; of mp3 at
+    8 kbit/s, 85 %.
+
+    References
+    ----------
+    .. [1] J. Haitsma, T. Kalker, "A highly robust audio fingerprinting system", ISMIR 2002.
+
+    Examples
+    --------
+    A copy at half the sampling rate, softer, and without the first fifth of a second:
+
+    >>> from scipy.signal import resample_poly
+    >>> from sklearn_ser.datasets import make_emotional_speech
+    >>> from sklearn_ser.audit import find_duplicates
+    >>> corpus = make_emotional_speech(n_speakers=2, n_sentences=1, random_state=0)
+    >>> waveform, rate = corpus.X[3]
+    >>> copy = 0.5 * resample_poly(waveform[rate // 5 :], 1, 2), rate // 2
+    >>> pairs = find_duplicates([*corpus.X, copy])
+    >>> pairs[["clip", "other", "kind", "offset"]].round(2)
+       clip  other            kind  offset
+    0     3      8  near-identical     0.2
+    """
+    clips = as_clips(_items(X), waveform_rate)
+    heard: list[_Heard] = []
+    listen = joblib.Parallel(n_jobs, prefer="threads", return_as="generator")
+    with Progress(len(clips), "fingerprints", bool(verbose)) as progress:
+        found = listen(joblib.delayed(_hear)(clip, on_error) for clip in clips)
+        for clip, one in zip(clips, found, strict=True):
+            if isinstance(one, ClipError):
+                warnings.warn(f"{one} It is left out.", ClipWarning, stacklevel=2)
+                one = _Heard(f"unusable {clip.position}", 0.0, NOTHING)
+            heard.append(one)
+            progress.update(clip)
+    rows = sorted(_rows(heard))
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+
+
+def _items(X: Any) -> list[Any]:
+    """Return the elements of the collection `X`; of a corpus's frame, what tells the clips."""
+    if hasattr(X, "columns") and "path" in X.columns:
+        X = X[[name for name in ("path", *SEGMENT_FIELDS) if name in X.columns]]
+    elif hasattr(X, "columns") and len(X.columns) != 1:
+        raise ValueError(
+            f"X has the columns {list(X.columns)}, and none of them is path. Pass the column that "
+            "holds the clips."
+        )
+    return items_of(X)
+
+
+def _hear(clip: Clip, on_error: str) -> _Heard | ClipError:
+    try:
+        content = clip.read()
+        samples, rate = decode(clip, content)
+    except SilentClipError:
+        return _Heard(clip.digest(), clip.seconds(), NOTHING)
+    except ClipError as error:
+        if on_error == "raise":
+            raise
+        return error
+    assert rate is not None  # as_clip refuses a waveform without one
+    digest, seconds = content_digest(samples, float(rate)), len(samples) / rate
+    if rate != RATE:
+        import soxr
+
+        samples = soxr.resample(samples, rate, RATE, quality="HQ")
+    return _Heard(digest, seconds, fingerprint(samples))
+
+
+def _rows(heard: list[_Heard]) -> Iterator[Row]:
+    """Yield a row for each pair; of clips with the same samples only the first is compared."""
+    copies: dict[str, list[int]] = {}
+    for position, one in enumerate(heard):
+        copies.setdefault(one.digest, []).append(position)
+    groups = list(copies.values())
+    for group in groups:
+        every = len(group) <= LARGEST_GROUP
+        for clip, other in combinations(group, 2) if every else product(group[:1], group[1:]):
+            yield clip, other, "identical", 0.0, heard[clip].seconds, 0.0
+    # Of a larger group, the first stands for all.
+    groups = [group if len(group) <= LARGEST_GROUP else group[:1] for group in groups]
+    pairs = match_fingerprints([heard[group[0]].fingerprint for group in groups])
+    for one, two, shift, error_rate in pairs.itertuples(index=False):
+        for clip, other in product(groups[one], groups[two]):
+            offset = (shift if clip < other else -shift) * HOP / RATE
+            clip, other = sorted((clip, other))
+            stop = min(heard[clip].seconds, offset + heard[other].seconds)
+            yield clip, other, "near-identical", offset, stop - max(0.0, offset), error_rate

@@ -85,7 +85,7 @@ def ours(folder, waveforms, layer="all", without=contextlib.nullcontext, **optio
     embedder = SSLEmbedder(folder, layer, cache=None, waveform_rate=RATE, **options)
     with without():
         # Of its own: what is loaded is shared, and has the optimisations that it was loaded with.
-        model = _speech_model.SpeechModel(embedder._folder(), "cpu", embedder.dtype)
+        model = _speech_model.SpeechModel(embedder.model_folder(), "cpu", embedder.dtype)
 
     def run():
         with mock.patch.object(SSLEmbedder, "_loaded", return_value=model):

@@ -49,8 +49,8 @@ class Counter:
 class Ours(SSLEmbedder):
     """An SSLEmbedder that counts its forward passes."""
 
-    def _extractor(self):
-        extractor = super()._extractor()
+    def make_extractor(self):
+        extractor = super().make_extractor()
         compute = extractor.compute
 
         def counted(items):

@@ -20,7 +20,7 @@ import _report
 import numpy as np
 
 from sklearn_ser.classifiers import SequenceClassifier
-from sklearn_ser.embedders import BaseEmbedder
+from sklearn_ser.embedders import BaseEmbedder, FrameLayout
 
 N_LAYERS, N_DIMS, N_FRAMES, N_CLASSES, N_SPEAKERS = 13, 768, 50, 4, 10
 
@@ -36,21 +36,19 @@ class SyntheticFrames(BaseEmbedder):
         self.cache, self.verbose = cache, verbose
         self.n_jobs, self.on_error = None, "raise"
 
-    def _settings(self):
+    def compute_settings(self):
         return {"seed": 0}
 
-    def _frames(self, waveform):
+    def compute(self, waveform):
         number = int(waveform[1] * 2**15)
         rng = np.random.default_rng(number)
         frames = rng.standard_normal((N_LAYERS, N_FRAMES, N_DIMS), dtype=np.float32)
         frames[N_LAYERS // 2, :, number % N_CLASSES] += 0.5
         return frames
 
-    def _groups(self):
-        return [(i, f"layer{i}") for i in range(N_LAYERS)]
-
-    def _dims(self):
-        return [str(i) for i in range(N_DIMS)]
+    def layout(self):
+        groups = [(i, f"layer{i}") for i in range(N_LAYERS)]
+        return FrameLayout(groups, [str(i) for i in range(N_DIMS)], self.pooling)
 
 
 def clips_of(n):

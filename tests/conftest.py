@@ -50,9 +50,9 @@ def counting_mfcc() -> type[MFCCEmbedder]:
     class CountingMFCC(MFCCEmbedder):
         n_extractions = 0
 
-        def _frames(self, waveform):
+        def compute(self, waveform):
             type(self).n_extractions += 1
-            return super()._frames(waveform)
+            return super().compute(waveform)
 
     return CountingMFCC
 

@@ -32,8 +32,8 @@ class CountedEmbedder(SSLEmbedder):
     were started with, and may hand it one of an earlier test.
     """
 
-    def _extractor(self):
-        extractor = super()._extractor()
+    def make_extractor(self):
+        extractor = super().make_extractor()
         compute = extractor.compute
 
         def counted(items):

@@ -1,6 +1,8 @@
-"""The documented example of a new feature set is a full citizen."""
+"""The documented examples of new feature sets are full citizens."""
 
 import json
+import re
+import textwrap
 from pathlib import Path
 
 import librosa
@@ -8,19 +10,38 @@ import numpy as np
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklearn_ser import embedders
+from sklearn_ser import SSLEmbedder, embedders
 from sklearn_ser.cli import main
 from sklearn_ser.datasets import make_emotional_speech
+from sklearn_ser.embedders import BaseEmbedder, FrameLayout, VectorLayout
 from sklearn_ser.evaluation._features import as_embedders, embedder_class
+from sklearn_ser.exceptions import ClipError
 
-FILE = Path(__file__).parents[1] / "docs" / "examples" / "logmel_embedder.py"
+DOCS = Path(__file__).parents[1] / "docs"
+FILE = DOCS / "examples" / "logmel_embedder.py"
 LogMelEmbedder = embedder_class(f"{FILE}:LogMelEmbedder")
+PraatEmbedder = embedder_class(f"{DOCS}/examples/praat_embedder.py:PraatEmbedder")
+
+
+def network_embedder():
+    """Return the class that the user guide shows, from its text."""
+    text = (DOCS / "your_own_features.rst").read_text()
+    (block,) = re.findall(r"code-block:: python\n\n((?:    .*\n|\n)+)", text)
+    names = {}
+    exec(textwrap.dedent(block), names)
+    return names["NetworkEmbedder"]
+
 
 SILENT_ROW = {"check_estimators_dtypes": "one row of its integers is all zeros: a silent clip"}
 
 
-def test_it_is_one_short_file():
-    assert len(FILE.read_text().splitlines()) < 80
+@pytest.mark.parametrize(
+    "file", sorted((DOCS / "examples").glob("*_embedder.py")), ids=lambda f: f.stem
+)
+def test_it_is_one_short_file_of_public_methods(file):
+    text = file.read_text()
+    assert len(text.splitlines()) < 80
+    assert set(re.findall(r"def (_\w+)|\.(_\w+)", text)) == {("__init__", "")}
 
 
 @parametrize_with_checks(
@@ -39,6 +60,112 @@ def test_it_uses_the_store(cache_folder):
     mel = librosa.feature.melspectrogram(y=waveform, sr=rate, n_fft=1024, hop_length=160, n_mels=64)
     expected = librosa.power_to_db(mel).mean(axis=1)
     np.testing.assert_allclose(embedded[0], expected, rtol=1e-4)
+
+
+def test_praat_measures_the_pitch_and_keeps_it(cache_folder):
+    times = np.arange(16000) / 16000
+    pulses = np.sign(np.sin(2 * np.pi * np.array([[120.0], [210.0]]) * times)) * 0.3
+    X = [(pulse.astype(np.float32), 16000) for pulse in pulses]
+    embedder = PraatEmbedder()
+    embedded = embedder.fit_transform(X)
+    np.testing.assert_allclose(embedded[:, 0], [120, 210], rtol=0.01)
+    assert embedder.get_feature_names_out()[0] == "pitch_mean"
+    (folder,) = cache_folder.glob("praat-*")
+    assert len(list(folder.glob("*/*.npy"))) == 2
+    np.testing.assert_array_equal(PraatEmbedder(on_error="nan").fit_transform(X), embedded)
+
+
+def test_what_praat_cannot_measure_is_an_error_of_the_clip():
+    noise = np.random.default_rng(0).normal(0, 0.01, 16000).astype(np.float32)
+    with pytest.raises(ClipError, match="of its features are NaN"):
+        PraatEmbedder(cache=None).fit_transform([(noise, 16000)])
+
+
+def test_batches_and_layers_of_the_user_guide():
+    NetworkEmbedder = network_embedder()
+    rng = np.random.default_rng(0)
+    X = [(rng.normal(0, 0.1, n).astype(np.float32), 16000) for n in (8000, 16000, 6400, 16000)]
+    sizes = []
+
+    class Counted(NetworkEmbedder):
+        def compute_batch(self, waveforms):
+            sizes.append(len(waveforms))
+            assert max(map(len, waveforms)) * len(waveforms) <= 2.5 * 16000
+            return super().compute_batch(waveforms)
+
+    together = Counted(layer=1, cache=None, batch_seconds=2.5).fit_transform(X)
+    assert sum(sizes) == 4
+    assert max(sizes) == 2
+    alone = [NetworkEmbedder(layer=1, cache=None).fit_transform([clip])[0] for clip in X]
+    np.testing.assert_array_equal(together, alone)
+    frames = NetworkEmbedder(layer=0, pooling=None, cache=None).fit_transform(X)
+    assert [len(sequence) for sequence in frames] == [25, 50, 20, 50]
+    mean = NetworkEmbedder(layer=0, cache=None).fit_transform(X)
+    np.testing.assert_allclose(mean, [f.mean(axis=0) for f in frames], rtol=1e-5)
+
+
+def test_a_grid_over_what_is_selected_computes_nothing(cache_folder):
+    NetworkEmbedder, X = network_embedder(), [(np.sin(np.arange(16000.0)), 16000)]
+
+    class Once(NetworkEmbedder):
+        n_computed = 0
+
+        def compute_batch(self, waveforms):
+            type(self).n_computed += len(waveforms)
+            return super().compute_batch(waveforms)
+
+    for layer in (0, 1):
+        for pooling in ("mean", "std", ["min", "max"]):
+            Once(layer=layer, pooling=pooling).fit_transform(X)
+    assert Once.n_computed == 1
+
+
+@pytest.mark.parametrize(
+    ("layout", "computed", "message"),
+    [
+        (VectorLayout(["a", "b"]), [1.0], "1 values were computed of a clip.*names 2"),
+        (VectorLayout(["a"]), [1.0, 2.0], "2 values were computed of a clip.*names 1"),
+        (FrameLayout([(0, "g")], ["a"], "mean"), [[1.0]], r"shape \(1, 1\)"),
+        (FrameLayout([(1, "g")], ["a"], "mean"), [[[1.0]]], "up to group 1"),
+        (FrameLayout([(0, "g")], ["a", "b"], "mean"), [[[1.0]]], "2 dimensions"),
+        (FrameLayout([(0, "g")], ["a", "b"], None), [[[1.0]]], "2 dimensions"),
+    ],
+)
+def test_what_does_not_fit_the_layout_is_an_error(layout, computed, message):
+    class Wrong(LogMelEmbedder):
+        def layout(self):
+            return layout
+
+        def compute(self, waveform):
+            return computed
+
+    with pytest.raises(ValueError, match=message):
+        Wrong(cache=None).fit_transform([(np.sin(np.arange(16000.0)), 16000)])
+
+
+def test_as_many_results_as_clips():
+    class Short(network_embedder()):
+        def compute_batch(self, waveforms):
+            return super().compute_batch(waveforms)[:-1]
+
+    with pytest.raises(ValueError, match="1 waveforms gave 0 results"):
+        Short(cache=None).fit_transform([(np.sin(np.arange(16000.0)), 16000)])
+
+
+def test_neither_compute_nor_batches_is_an_error():
+    class Nothing(LogMelEmbedder):
+        compute = BaseEmbedder.compute
+
+    with pytest.raises(TypeError, match="Nothing has to define compute"):
+        Nothing(cache=None).fit_transform([(np.sin(np.arange(16000.0)), 16000)])
+
+
+def test_frames_of_a_speech_model_are_what_transform_selects():
+    embedder = SSLEmbedder("nano", layer=[1, 3], pooling=None, cache=None)
+    waveform = np.random.default_rng(0).normal(0, 0.1, 12000).astype(np.float32)
+    frames = embedder.compute(waveform)
+    (selected,) = embedder.fit_transform([(waveform, 16000)])
+    np.testing.assert_allclose(np.concatenate(frames[[1, 3]], axis=1), selected, atol=1e-5)
 
 
 def test_command_line_takes_it(tmp_path, monkeypatch):

@@ -1,12 +1,10 @@
 """Your own features: statistics of log-mel bands, in one file."""
 
 from importlib.metadata import version
-from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils._param_validation import Interval
 
-from sklearn_ser.embedders import BaseEmbedder
+from sklearn_ser.embedders import BaseEmbedder, FrameLayout
 
 
 class LogMelEmbedder(BaseEmbedder):
@@ -15,7 +13,7 @@ class LogMelEmbedder(BaseEmbedder):
     Parameters
     ----------
     n_mels : int, default=64
-        Number of mel bands.
+        Number of mel bands, at most 80: with more, some would hold no frequency.
     pooling : str, list of str, or None, default=("mean", "std")
         Statistics over frames; None returns the frames.
     rate : float, default=16000
@@ -25,11 +23,6 @@ class LogMelEmbedder(BaseEmbedder):
     """
 
     short_name = "logmel"
-    _parameter_constraints = {
-        **BaseEmbedder._parameter_constraints,
-        "n_mels": [Interval(Integral, 1, 80, closed="both")],
-        "rate": [Interval(Real, 8000, None, closed="left")],
-    }
 
     def __init__(
         self,
@@ -52,22 +45,25 @@ class LogMelEmbedder(BaseEmbedder):
         self.on_error = on_error
         self.verbose = verbose
 
-    def _settings(self):
+    def compute_settings(self):
+        """Return what changes a value: a record is computed anew whenever one of these does."""
         return {"n_mels": self.n_mels, "rate": self.rate, "librosa": version("librosa")}
 
-    def _min_samples(self):
+    def layout(self):
+        """Return the one group of frames, the bands' names, and the statistics chosen."""
+        if not 1 <= self.n_mels <= 80:
+            raise ValueError(f"n_mels={self.n_mels}, but it is from 1 to 80.")
+        return FrameLayout([(0, "logmel")], [f"{i:02d}" for i in range(self.n_mels)], self.pooling)
+
+    def min_samples(self):
+        """Return the length of a frame."""
         return 1024
 
-    def _frames(self, waveform):
+    def compute(self, waveform):
+        """Return the frames of a waveform, of shape (1, n_frames, n_mels)."""
         import librosa
 
         energies = librosa.feature.melspectrogram(
             y=waveform, sr=self.rate, n_fft=1024, hop_length=160, n_mels=self.n_mels
         )
         return librosa.power_to_db(energies).T[np.newaxis]
-
-    def _groups(self):
-        return [(0, "logmel")]
-
-    def _dims(self):
-        return [f"{i:02d}" for i in range(self.n_mels)]

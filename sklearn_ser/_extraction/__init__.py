@@ -5,6 +5,11 @@ at once. Nothing here knows of estimators.
 """
 
 from sklearn_ser._extraction._extract import Extraction
-from sklearn_ser._extraction._extractor import Extractor, Prepared, WaveformExtractor
+from sklearn_ser._extraction._extractor import (
+    BatchExtractor,
+    Extractor,
+    Prepared,
+    WaveformExtractor,
+)
 
-__all__ = ["Extraction", "Extractor", "Prepared", "WaveformExtractor"]
+__all__ = ["BatchExtractor", "Extraction", "Extractor", "Prepared", "WaveformExtractor"]

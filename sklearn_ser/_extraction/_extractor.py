@@ -14,7 +14,7 @@ import numpy.typing as npt
 from sklearn_ser._audio import Clip
 from sklearn_ser.exceptions import ClipError
 
-__all__ = ["Extractor", "Prepared", "WaveformExtractor"]
+__all__ = ["BatchExtractor", "Extractor", "Prepared", "WaveformExtractor"]
 
 Array = npt.NDArray[np.float32]
 
@@ -153,3 +153,43 @@ class WaveformExtractor(Extractor):
     def compute(self, items: Sequence[Any]) -> list[Array | ClipError]:
         """Return the records, which `prepare` has computed."""
         return list(items)
+
+
+class BatchExtractor(Extractor):
+    """Computes several clips at once, by the calling thread, while others are decoded.
+
+    Parameters
+    ----------
+    function : callable
+        Maps a list of waveforms to the list of their records.
+    rate : float
+        Sampling rate of waveforms, in Hz.
+    min_samples : int
+        Fewest samples that `function` can take.
+    n_readers : int
+    batch_seconds : float
+        Seconds of a batch, if all were as long as the longest.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[list[Array]], list[Array]],
+        rate: float,
+        min_samples: int,
+        n_readers: int,
+        batch_seconds: float,
+    ) -> None:
+        super().__init__(n_readers, 0, float(batch_seconds), n_ahead=4)
+        self.function, self._rate, self._min_samples = function, rate, min_samples
+
+    def prepare(self, clip: Clip, content: Any) -> Prepared:
+        """Return a clip's samples."""
+        waveform = clip.waveform(content, self._rate, self._min_samples)
+        return Prepared(waveform, len(waveform) / self._rate, may_batch=True)
+
+    def compute(self, items: Sequence[Any]) -> list[Array | ClipError]:
+        """Return the records of a batch."""
+        records = self.function(list(items))
+        if len(records) != len(items):
+            raise ValueError(f"{len(items)} waveforms gave {len(records)} results; one each.")
+        return list(records)

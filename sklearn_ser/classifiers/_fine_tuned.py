@@ -387,7 +387,7 @@ class _States:
     """Clips that become the states which enter the first trained layer when they are asked for."""
 
     def __init__(self, clips: Sequence[Clip], embedder: SSLEmbedder) -> None:
-        self.clips, self.embedder, self.records = clips, embedder, embedder._records()
+        self.clips, self.embedder, self.records = clips, embedder, embedder.records()
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -400,7 +400,7 @@ class _States:
         with torch.random.fork_rng(devices=[]):
             extraction = Extraction(clips, self.records, None)
             if extraction.missing:
-                extraction.compute(self.embedder._extractor())
+                extraction.compute(self.embedder.make_extractor())
             return extraction.result()
 
     def digests(self) -> list[str]:
@@ -416,6 +416,6 @@ class _States:
                     self[rows]
                 for clip in (self.clips[int(i)] for i in rows):
                     if self.records is None:
-                        model = self.embedder._loaded()
+                        model = self.embedder.make_extractor().model
                         clip.waveform(clip.read(), model.rate, model.shortest)
                     progress.update(clip)

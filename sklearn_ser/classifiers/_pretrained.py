@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_array, check_consistent_length
 from sklearn_ser._extraction import Extractor, WaveformExtractor
 from sklearn_ser._utils import as_classes, is_missing, most_probable
 from sklearn_ser.datasets._labels import canonical
-from sklearn_ser.embedders import BaseEmbedder
+from sklearn_ser.embedders import BaseEmbedder, VectorLayout
 
 __all__ = ["PretrainedEmotionClassifier", "PretrainedEmotionRegressor"]
 
@@ -33,7 +33,7 @@ class _PretrainedModel(BaseEmbedder):
     task: ClassVar[str]  # what the checkpoint was trained for
 
     _parameter_constraints = {
-        **{k: v for k, v in BaseEmbedder._parameter_constraints.items() if k != "pooling"},
+        **BaseEmbedder._parameter_constraints,
         "model": [str],
         "revision": [str, None],
         "device": [str],
@@ -56,7 +56,13 @@ class _PretrainedModel(BaseEmbedder):
         auto = "cuda" if torch.cuda.is_available() else "cpu"
         return load_fine_tuned(self._folder(), auto if self.device == "auto" else self.device)
 
-    def _settings(self) -> dict[str, Any]:
+    def compute_settings(self) -> dict[str, Any]:
+        """Return a digest of the model's files, and the version of transformers.
+
+        Returns
+        -------
+        settings : dict
+        """
         from sklearn_ser._models import model_digest
 
         return {
@@ -69,15 +75,46 @@ class _PretrainedModel(BaseEmbedder):
         """Return what is averaged over the pieces of a long clip."""
         return outputs
 
-    def _record(self, waveform: Array) -> Array:
-        return self._activate(self._loaded()(waveform)).mean(axis=0, keepdims=True)
+    def compute(self, waveform: Array) -> Array:
+        """Return the model's outputs for a clip, averaged over the pieces of a long one.
 
-    def _extractor(self) -> Extractor:
-        model = self._loaded()
-        n_threads = joblib.effective_n_jobs(self.n_jobs)
-        return WaveformExtractor(self._record, model.rate, model.shortest, n_threads, model=model)
+        Parameters
+        ----------
+        waveform : ndarray of shape (n_samples,), float32
 
-    def _dims(self) -> list[str]:
+        Returns
+        -------
+        outputs : ndarray of shape (n_outputs,)
+        """
+        outputs: Array = self._activate(self._loaded()(waveform)).mean(axis=0)
+        return outputs
+
+    def make_extractor(self) -> Extractor:
+        """Return what runs the model.
+
+        Returns
+        -------
+        extractor : WaveformExtractor
+        """
+        model, make_record = self._loaded(), self.layout().make_record
+        return WaveformExtractor(
+            lambda waveform: make_record(self.compute(waveform)),
+            model.rate,
+            model.shortest,
+            joblib.effective_n_jobs(self.n_jobs),
+            model=model,
+        )
+
+    def layout(self) -> VectorLayout:
+        """Return the checkpoint's outputs as a vector.
+
+        Returns
+        -------
+        layout : VectorLayout
+        """
+        return VectorLayout(self._outputs())
+
+    def _outputs(self) -> list[str]:
         """Return the checkpoint's names of its outputs, in its order."""
         from sklearn_ser._models import read_speech_config
 
@@ -91,18 +128,6 @@ class _PretrainedModel(BaseEmbedder):
                 f"{task}, by its config.json (problem_type)."
             )
         return [str(config.id2label[i]) for i in range(config.num_labels)]
-
-    def _groups(self) -> list[tuple[int, str]]:
-        return [(0, "")]
-
-    def _statistics(self) -> list[str]:
-        return [""]
-
-    def _gives_sequences(self) -> bool:
-        return False
-
-    def _rows(self) -> list[int]:
-        return [0]
 
     def fit(self, X: Any, y: Any = None) -> Any:
         """Check the parameters, the kind of input and the targets; nothing is learnt.
@@ -322,7 +347,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, _PretrainedModel):
 
     def _labels(self) -> npt.NDArray[Any]:
         """Return what each of the model's labels is called here."""
-        own = self._dims()
+        own = self._outputs()
         if self.label_map is None:
             return np.array(own)
         if isinstance(self.label_map, str):
@@ -428,7 +453,7 @@ class PretrainedEmotionRegressor(RegressorMixin, _PretrainedModel):
     @property
     def outputs_(self) -> npt.NDArray[np.str_]:
         """What `predict` gives, in the checkpoint's order, of shape (n_outputs,)."""
-        return np.array(self._dims())
+        return np.array(self._outputs())
 
     def predict(self, X: Any) -> Array:
         """Return the model's outputs for each clip.

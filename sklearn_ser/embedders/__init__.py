@@ -2,7 +2,9 @@
 
 from sklearn_ser.embedders._base import BaseEmbedder
 from sklearn_ser.embedders._egemaps import EGeMAPSEmbedder
+from sklearn_ser.embedders._layouts import FrameLayout, VectorLayout
 from sklearn_ser.embedders._mfcc import MFCCEmbedder
+from sklearn_ser.embedders._records import RecordEmbedder
 from sklearn_ser.embedders._ssl import SSLEmbedder
 from sklearn_ser.embedders._text import TextEmbedder
 from sklearn_ser.exceptions import ClipWarning
@@ -11,7 +13,10 @@ __all__ = [
     "BaseEmbedder",
     "ClipWarning",
     "EGeMAPSEmbedder",
+    "FrameLayout",
     "MFCCEmbedder",
+    "RecordEmbedder",
     "SSLEmbedder",
     "TextEmbedder",
+    "VectorLayout",
 ]

@@ -13,7 +13,9 @@ from sklearn.utils._param_validation import StrOptions
 
 from sklearn_ser._audio import Clip
 from sklearn_ser._extraction import Extractor, Prepared, WaveformExtractor
-from sklearn_ser.embedders._base import POSITIVE, Array, BaseEmbedder, version_of
+from sklearn_ser.embedders._base import POOLING, BaseEmbedder
+from sklearn_ser.embedders._layouts import FrameLayout, VectorLayout
+from sklearn_ser.embedders._records import POSITIVE, Array, version_of
 
 __all__ = ["EGeMAPSEmbedder"]
 
@@ -105,6 +107,7 @@ class EGeMAPSEmbedder(BaseEmbedder):
     short_name = "egemaps"
     _parameter_constraints = {
         **BaseEmbedder._parameter_constraints,
+        "pooling": POOLING,
         "feature_set": [StrOptions(set(FEATURE_SETS))],
         "level": [StrOptions(set(LEVELS))],
         "rate": [POSITIVE],
@@ -133,45 +136,77 @@ class EGeMAPSEmbedder(BaseEmbedder):
         self.on_error = on_error
         self.verbose = verbose
 
-    def _settings(self) -> dict[str, Any]:
+    def compute_settings(self) -> dict[str, Any]:
+        """Return the feature set, the sampling rate and openSMILE's version.
+
+        Returns
+        -------
+        settings : dict
+        """
         compute = {"feature_set": self.feature_set, "level": self.level, "rate": self.rate}
         return {**compute, "opensmile": version_of("opensmile")}
 
-    def _min_samples(self) -> int:
+    def gives_sequences(self) -> bool:
+        """Tell whether `transform` gives the frames of low-level descriptors.
+
+        Returns
+        -------
+        gives_sequences : bool
+        """
+        return self.level == "lld" and self.pooling is None
+
+    def layout(self) -> VectorLayout | FrameLayout:
+        """Return functionals as a vector, low-level descriptors as frames.
+
+        Returns
+        -------
+        layout : VectorLayout or FrameLayout
+        """
+        names = list(_smile(self.feature_set, self.level).feature_names)
+        if self.level == "functionals":
+            return VectorLayout(names)
+        return FrameLayout([(0, "")], names, self.pooling)
+
+    def min_samples(self) -> int:
+        """Return the length of openSMILE's pitch window.
+
+        Returns
+        -------
+        n_samples : int
+        """
         return int(SHORTEST * self.rate)
 
-    def _frames(self, waveform: Array) -> Array:
+    def compute(self, waveform: Array) -> Array:
+        """Return what openSMILE computes.
+
+        Parameters
+        ----------
+        waveform : ndarray of shape (n_samples,), float32
+
+        Returns
+        -------
+        computed : ndarray of shape (1, n_frames, n_features)
+            One frame of functionals, or all frames of low-level descriptors.
+        """
         smile = _smile(self.feature_set, self.level)
         # openSMILE reads 16-bit integers, in which +1.0 would wrap round to -1.0.
-        frames = smile(np.clip(waveform, -1, 32767 / 32768), self.rate)
-        return np.asarray(frames, dtype=np.float32).swapaxes(1, 2)
+        computed = smile(np.clip(waveform, -1, 32767 / 32768), self.rate)
+        return np.asarray(computed, dtype=np.float32).swapaxes(1, 2)
 
-    def _groups(self) -> list[tuple[int, str]]:
-        return [(0, "")]
+    def make_extractor(self) -> Extractor:
+        """Return what computes clips whose full scale is ±1.
 
-    def _dims(self) -> list[str]:
-        return list(_smile(self.feature_set, self.level).feature_names)
-
-    def _feature_name(self, group: str, statistic: str, dim: str) -> str:
-        return f"{dim}_{statistic}" if statistic else dim
-
-    # A functional is a statistic already: the record of functionals is their one frame.
-
-    def _gives_sequences(self) -> bool:
-        return self.level == "lld" and super()._gives_sequences()
-
-    def _statistics(self) -> list[str]:
-        return super()._statistics() if self.level == "lld" else [""]
-
-    def _rows(self) -> list[int]:
-        return super()._rows() if self.level == "lld" else [0]
-
-    def _record(self, waveform: Array) -> Array:
-        return super()._record(waveform) if self.level == "lld" else self._frames(waveform)[0]
-
-    def _extractor(self) -> Extractor:
-        n_threads = joblib.effective_n_jobs(self.n_jobs)
-        return SmileExtractor(self._record, self.rate, self._min_samples(), n_threads)
+        Returns
+        -------
+        extractor : SmileExtractor
+        """
+        make_record, n_threads = self.layout().make_record, joblib.effective_n_jobs(self.n_jobs)
+        return SmileExtractor(
+            lambda waveform: make_record(self.compute(waveform)),
+            self.rate,
+            self.min_samples(),
+            n_threads,
+        )
 
 
 class SmileExtractor(WaveformExtractor):

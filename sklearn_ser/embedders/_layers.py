@@ -6,33 +6,45 @@ import functools
 from abc import abstractmethod
 from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
-from sklearn_ser.embedders._base import BaseEmbedder
+from sklearn_ser.embedders._base import POOLING
+from sklearn_ser.embedders._layouts import FrameLayout
 
-__all__ = ["LayerEmbedder"]
+__all__ = ["ModelLayers"]
 
 
-class LayerEmbedder(BaseEmbedder):
-    """Base of the embedders whose groups are a model's layers, and after them the layers' mean.
+class ModelLayers:
+    """What makes the layers of a pretrained model, and after them their mean, groups of frames.
 
-    Subclasses have the parameters `model`, `layer`, `revision` and `device` too.
+    Embedders that inherit from it, before the base class, have the parameters `model`, `layer`,
+    `revision`, `device` and `pooling`.
     """
 
-    _parameter_constraints = {
-        **BaseEmbedder._parameter_constraints,
+    model: str
+    layer: Any
+    device: str
+    pooling: Any
+
+    layer_constraints: ClassVar[dict[str, list[Any]]] = {
         "model": [str],
         "layer": [Integral, StrOptions({"middle", "mean", "all"}), "array-like"],
         "revision": [str, None],
         "device": [str],
+        "pooling": POOLING,
     }
 
     @abstractmethod
-    def _folder(self) -> Path:
-        """Return where the model's files are."""
+    def model_folder(self) -> Path:
+        """Return where the model's files are, which may be downloaded for this.
+
+        Returns
+        -------
+        folder : Path
+        """
 
     @property
     def n_layers(self) -> int:
@@ -42,7 +54,7 @@ class LayerEmbedder(BaseEmbedder):
     def _config(self) -> Any:
         from sklearn_ser._models import read_config
 
-        return read_config(self._folder())
+        return read_config(self.model_folder())
 
     def _device(self) -> str:
         import torch
@@ -60,7 +72,16 @@ class LayerEmbedder(BaseEmbedder):
             raise ValueError(f"device={self.device!r}, but torch finds {n_gpus} GPUs here.")
         return self.device
 
-    def _groups(self) -> list[tuple[int, str]]:
+    def layout(self) -> FrameLayout:
+        """Return the selected layers as groups.
+
+        Returns
+        -------
+        layout : FrameLayout
+        """
+        return FrameLayout(self._layers(), _numbers(self._config().hidden_size), self.pooling)
+
+    def _layers(self) -> list[tuple[int, str]]:
         n_layers = self.n_layers
         if not isinstance(self.layer, str):
             layers = list(np.atleast_1d(self.layer))
@@ -76,9 +97,6 @@ class LayerEmbedder(BaseEmbedder):
             )
         layers = [int(k) % (n_layers + 1) for k in layers]
         return [(k, f"layer{k}") for k in layers]
-
-    def _dims(self) -> list[str]:
-        return list(_numbers(self._config().hidden_size))
 
 
 @functools.cache  # asked for by every fold of a search

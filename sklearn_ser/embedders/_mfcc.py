@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
-from sklearn_ser.embedders._base import COUNT, POSITIVE, Array, BaseEmbedder, version_of
+from sklearn_ser.embedders._base import POOLING, BaseEmbedder
+from sklearn_ser.embedders._layouts import FrameLayout
+from sklearn_ser.embedders._records import COUNT, POSITIVE, Array, version_of
 
 __all__ = ["MFCCEmbedder"]
 
@@ -70,6 +72,7 @@ class MFCCEmbedder(BaseEmbedder):
     short_name = "mfcc"
     _parameter_constraints = {
         **BaseEmbedder._parameter_constraints,
+        "pooling": POOLING,
         "n_mfcc": [COUNT],
         "deltas": [Interval(Integral, 0, 2, closed="both")],
         "rate": [POSITIVE],
@@ -107,24 +110,50 @@ class MFCCEmbedder(BaseEmbedder):
         self.on_error = on_error
         self.verbose = verbose
 
-    def _settings(self) -> dict[str, Any]:
+    def compute_settings(self) -> dict[str, Any]:
+        """Return librosa's parameters and version.
+
+        Returns
+        -------
+        settings : dict
+        """
         compute = {k: getattr(self, k) for k in ("rate", "n_fft", "hop_length", "n_mels")}
         return {**compute, "librosa": version_of("librosa")}
 
-    def _min_samples(self) -> int:
-        return self.n_fft
+    def layout(self) -> FrameLayout:
+        """Return coefficients and differences as groups.
 
-    def _frames(self, waveform: Array) -> Array:
-        mfcc = _Analysis.kept(self.rate, self.n_fft, self.hop_length, self.n_mels)(waveform)
-        return np.stack([mfcc, *_deltas(mfcc)])
-
-    def _groups(self) -> list[tuple[int, str]]:
-        return list(enumerate(ORDERS))[: self.deltas + 1]
-
-    def _dims(self) -> list[str]:
+        Returns
+        -------
+        layout : FrameLayout
+        """
         if self.n_mfcc > self.n_mels:
             raise ValueError(f"n_mfcc={self.n_mfcc} exceeds the {self.n_mels} mel bands (n_mels).")
-        return [f"{i:02d}" for i in range(self.n_mfcc)]
+        groups = list(enumerate(ORDERS))[: self.deltas + 1]
+        return FrameLayout(groups, [f"{i:02d}" for i in range(self.n_mfcc)], self.pooling)
+
+    def min_samples(self) -> int:
+        """Return the length of a window.
+
+        Returns
+        -------
+        n_samples : int
+        """
+        return self.n_fft
+
+    def compute(self, waveform: Array) -> Array:
+        """Return coefficients and their first and second differences.
+
+        Parameters
+        ----------
+        waveform : ndarray of shape (n_samples,), float32
+
+        Returns
+        -------
+        frames : ndarray of shape (3, n_frames, n_mels), float32
+        """
+        mfcc = _Analysis.kept(self.rate, self.n_fft, self.hop_length, self.n_mels)(waveform)
+        return np.stack([mfcc, *_deltas(mfcc)])
 
 
 class _Analysis:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import joblib
+import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
 from sklearn_ser._extraction import Extractor
-from sklearn_ser.embedders._base import POSITIVE
-from sklearn_ser.embedders._layers import LayerEmbedder
+from sklearn_ser.embedders._base import BaseEmbedder
+from sklearn_ser.embedders._layers import ModelLayers
+from sklearn_ser.embedders._records import POSITIVE, Array
 from sklearn_ser.embedders._speech_extractor import SpeechExtractor
 
 __all__ = ["SSLEmbedder"]
@@ -22,7 +25,7 @@ MEANING = "layers before final norm, Whisper after; own frames only; 1"
 WINDOWS = "40 s at once, else 30 s with 2 s of context; median of 6000 frames; 1"
 
 
-class SSLEmbedder(LayerEmbedder):
+class SSLEmbedder(ModelLayers, BaseEmbedder):
     """Layers of a pretrained speech model, pooled over the clip's frames.
 
     The checkpoints, with or without a head, of wav2vec 2.0 (XLS-R and MMS too), HuBERT, WavLM,
@@ -127,7 +130,8 @@ class SSLEmbedder(LayerEmbedder):
 
     short_name = "ssl"
     _parameter_constraints = {
-        **LayerEmbedder._parameter_constraints,
+        **BaseEmbedder._parameter_constraints,
+        **ModelLayers.layer_constraints,
         "window": [StrOptions({"auto", "clip"}), POSITIVE, None],
         "dtype": [StrOptions({"float32", "bfloat16", "float16"})],
         "batch_seconds": [StrOptions({"auto"}), POSITIVE, None],
@@ -169,7 +173,13 @@ class SSLEmbedder(LayerEmbedder):
         """Sampling rate, in Hz, that the model was trained at."""
         return self._loaded().rate
 
-    def _folder(self) -> Any:
+    def model_folder(self) -> Path:
+        """Return where the model's files are, which may be downloaded for this.
+
+        Returns
+        -------
+        folder : Path
+        """
         from sklearn_ser._models import find_model
 
         return find_model(self.model, self.revision)
@@ -177,19 +187,25 @@ class SSLEmbedder(LayerEmbedder):
     def _config(self) -> Any:
         from sklearn_ser._models import read_speech_config
 
-        return read_speech_config(self._folder())
+        return read_speech_config(self.model_folder())
 
     def _loaded(self) -> Any:
         from sklearn_ser._models import load_model
 
-        return load_model(self._folder(), self._device(), self.dtype)
+        return load_model(self.model_folder(), self._device(), self.dtype)
 
-    def _settings(self) -> dict[str, Any]:
+    def compute_settings(self) -> dict[str, Any]:
+        """Return a digest of the model's files, and how long clips are run.
+
+        Returns
+        -------
+        settings : dict
+        """
         from sklearn_ser._models import model_digest
 
         self._check_window()
         settings: dict[str, Any] = {
-            "weights": model_digest(self._folder()),
+            "weights": model_digest(self.model_folder()),
             "revision": self.revision,
             "meaning": MEANING,
         }
@@ -212,13 +228,44 @@ class SSLEmbedder(LayerEmbedder):
                 "'clip' does not."
             )
 
-    def _extractor(self) -> Extractor:
+    def min_samples(self) -> int:
+        """Return the length of the shortest clip that has a frame.
+
+        Returns
+        -------
+        n_samples : int
+        """
+        return int(self._loaded().shortest)
+
+    def compute(self, waveform: Array) -> Array:
+        """Return the frames of all layers, and of their mean.
+
+        Parameters
+        ----------
+        waveform : ndarray of shape (n_samples,), float32
+
+        Returns
+        -------
+        frames : ndarray of shape (n_layers + 2, n_frames, n_dims), float32
+            What enters the first layer, the output of each layer, and the mean of all these.
+        """
+        model = self._loaded()
+        prepared = model.prepare_input(waveform, self.window)
+        return np.stack(list(model.frames(prepared, list(range(model.n_layers + 2)))))
+
+    def make_extractor(self) -> Extractor:
+        """Return what runs the model.
+
+        Returns
+        -------
+        extractor : SpeechExtractor
+        """
         self._check_window()
         return SpeechExtractor(
             self._loaded(),
             self.window,
-            [i for i, _ in self._groups()],
-            as_frames=self._gives_sequences(),
+            [i for i, _ in self.layout().groups],
+            as_frames=self.gives_sequences(),
             all_layers=self.cache is not None,
             batch_seconds=self.batch_seconds,
             n_readers=joblib.effective_n_jobs(self.n_jobs) if self.n_jobs is not None else None,

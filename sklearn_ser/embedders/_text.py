@@ -13,7 +13,8 @@ from sklearn.utils._param_validation import StrOptions
 
 from sklearn_ser._audio import Clip
 from sklearn_ser._extraction import Extractor
-from sklearn_ser.embedders._layers import LayerEmbedder
+from sklearn_ser.embedders._layers import ModelLayers
+from sklearn_ser.embedders._records import RecordEmbedder
 from sklearn_ser.embedders._text_extractor import TextExtractor
 from sklearn_ser.exceptions import ClipError
 
@@ -21,10 +22,9 @@ __all__ = ["TextEmbedder"]
 
 # Raise it when the same model and text would give other values; it is part of the key.
 MEANING = "hidden states; own tokens only; windows with 64 tokens of context; 1"
-OF_SOUND = ("waveform_rate", "n_jobs", "on_error")
 
 
-class TextEmbedder(LayerEmbedder):
+class TextEmbedder(ModelLayers, RecordEmbedder):
     """Layers of a pretrained text encoder, pooled over the tokens of a transcript.
 
     Any text encoder that transformers' ``AutoModel`` and ``AutoTokenizer`` load: BERT, RoBERTa,
@@ -110,10 +110,10 @@ class TextEmbedder(LayerEmbedder):
 
     short_name = "text"
     _parameter_constraints = {
-        **{k: v for k, v in LayerEmbedder._parameter_constraints.items() if k not in OF_SOUND},
+        **RecordEmbedder._parameter_constraints,
+        **ModelLayers.layer_constraints,
         "missing": [StrOptions({"zeros", "nan", "raise"})],
     }
-    n_jobs = None
 
     def __init__(
         self,
@@ -141,10 +141,18 @@ class TextEmbedder(LayerEmbedder):
         """What a clip without words does, as other embedders call it."""
         return "raise" if self.missing == "raise" else "nan"
 
-    def _blank(self) -> float:
+    @property
+    def fill_value(self) -> float:
+        """What fills the row of a missing transcript."""
         return 0.0 if self.missing == "zeros" else np.nan
 
-    def _folder(self) -> Path:
+    def model_folder(self) -> Path:
+        """Return where the model's files are, which may be downloaded for this.
+
+        Returns
+        -------
+        folder : Path
+        """
         from sklearn_ser._models import TOKENIZERS, find_model
 
         return find_model(self.model, self.revision, TOKENIZERS)
@@ -152,12 +160,18 @@ class TextEmbedder(LayerEmbedder):
     def _loaded(self) -> Any:
         from sklearn_ser._models._text_model import load_text_model
 
-        return load_text_model(self._folder(), self._device())
+        return load_text_model(self.model_folder(), self._device())
 
-    def _settings(self) -> dict[str, Any]:
+    def compute_settings(self) -> dict[str, Any]:
+        """Return a digest of the files of the model and its tokenizer.
+
+        Returns
+        -------
+        settings : dict
+        """
         from sklearn_ser._models import TOKENIZERS, model_digest
 
-        return {"weights": model_digest(self._folder(), TOKENIZERS), "meaning": MEANING}
+        return {"weights": model_digest(self.model_folder(), TOKENIZERS), "meaning": MEANING}
 
     def _items(self, X: Any, reset: bool) -> list[Any]:
         if isinstance(X, (str, bytes)):
@@ -170,11 +184,17 @@ class TextEmbedder(LayerEmbedder):
         items = np.ravel(X) if isinstance(X, np.ndarray) else X
         return items.to_list() if hasattr(items, "to_list") else list(items)
 
-    def _clips(self, items: Sequence[Any]) -> Sequence[Clip]:
+    def _clips(self, items: list[Any]) -> Sequence[Clip]:
         return [_transcript(item, i) for i, item in enumerate(items)]
 
-    def _extractor(self) -> Extractor:
-        layers = [i for i, _ in self._groups()] if self._gives_sequences() else None
+    def make_extractor(self) -> Extractor:
+        """Return what runs the model.
+
+        Returns
+        -------
+        extractor : TextExtractor
+        """
+        layers = [i for i, _ in self.layout().groups] if self.gives_sequences() else None
         return TextExtractor(self._loaded(), layers)
 
     def __sklearn_tags__(self) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 from sklearn_ser import embedders
 from sklearn_ser._models import BUNDLED
-from sklearn_ser.embedders import BaseEmbedder, EGeMAPSEmbedder, SSLEmbedder, TextEmbedder
+from sklearn_ser.embedders import EGeMAPSEmbedder, RecordEmbedder, SSLEmbedder, TextEmbedder
 
 __all__ = ["as_embedders", "feature_name", "feature_names", "offline_feature_names"]
 
@@ -22,12 +22,12 @@ HOW = ("n_jobs", "verbose")
 UNHEEDED = (*HOW, "cache", "on_error", "waveform_rate")
 
 
-def _classes() -> dict[str, type[BaseEmbedder]]:
+def _classes() -> dict[str, type[RecordEmbedder]]:
     public = [getattr(embedders, name) for name in embedders.__all__]
     return {
         cls.short_name: cls
         for cls in public
-        if issubclass(cls, BaseEmbedder)
+        if issubclass(cls, RecordEmbedder)
         and hasattr(cls, "short_name")
         and not issubclass(cls, TextEmbedder)  # which takes no clips
     }
@@ -43,7 +43,7 @@ def offline_feature_names() -> list[str]:
     return [*(name for name, cls in _classes().items() if not hasattr(cls, "n_layers")), *BUNDLED]
 
 
-def embedder_class(name: str) -> type[BaseEmbedder]:
+def embedder_class(name: str) -> type[RecordEmbedder]:
     """Return the embedder of a name, or of "module:Class" or "file.py:Class"."""
     if name in BUNDLED:
         return SSLEmbedder

@@ -14,7 +14,7 @@ from sklearn.utils import _safe_indexing
 
 from sklearn_ser._audio import as_clips, items_of
 from sklearn_ser._utils import default_settings
-from sklearn_ser.embedders import BaseEmbedder
+from sklearn_ser.embedders import FrameLayout, RecordEmbedder
 from sklearn_ser.evaluation._features import as_embedders, offline_feature_names
 from sklearn_ser.evaluation._recipes import recipe_of
 from sklearn_ser.exceptions import ClipError
@@ -70,9 +70,9 @@ def embed(
         **parameters,
     )
     for name, embedder in embedders.items():
-        if isinstance(embedder, BaseEmbedder):
+        if isinstance(embedder, RecordEmbedder):
             embedder.fit(X)
-            if embedder._gives_sequences():
+            if embedder.gives_sequences():
                 raise ValueError(
                     f"{name} gives frames (pooling=None), and what is compared are rows, one a "
                     "clip: choose statistics."
@@ -132,12 +132,12 @@ def _name(clip: Any) -> str:
 
 def _by_layer(embedder: Any, embedded: Array) -> list[tuple[dict[str, Any], Array]]:
     """Split the columns of an embedder that gives several layers, a matrix each."""
-    statistics: list[str] = getattr(embedder, "_statistics", list)()
-    pooling = "+".join(statistics) or None
+    layout = embedder.layout() if isinstance(embedder, RecordEmbedder) else None
+    pooling = "+".join(layout.statistics) or None if isinstance(layout, FrameLayout) else None
     recipe = recipe_of(embedder)
-    if not hasattr(embedder, "n_layers"):
+    if not isinstance(layout, FrameLayout) or not hasattr(embedder, "n_layers"):
         return [({"model": None, "layer": None, "pooling": pooling, "embedder": recipe}, embedded)]
-    names = [label.removeprefix("layer") for _, label in embedder._groups()]
+    names = [label.removeprefix("layer") for _, label in layout.groups]
     layers = [int(name) if name.isdigit() else name for name in names]
     blocks = np.split(embedded, len(layers), axis=1)
     return [

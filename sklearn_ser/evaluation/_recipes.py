@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_ser._audio import as_clips, items_of
-from sklearn_ser.embedders import BaseEmbedder
+from sklearn_ser.embedders import RecordEmbedder
 from sklearn_ser.evaluation._classifiers import CLASSIFIERS, INNER_FOLDS
 
 __all__ = [
@@ -52,8 +52,8 @@ def recipe_of(value: Any) -> Any:
     if (parameters := _parameters(value)) is None:
         return {"repr": repr(value)}
     recipe = {"class": _place(type(value)), "parameters": recipe_of(parameters)}
-    if isinstance(value, BaseEmbedder):
-        recipe["computed"] = json.loads(json.dumps(value._settings()))
+    if isinstance(value, RecordEmbedder):
+        recipe["computed"] = json.loads(json.dumps(value.compute_settings()))
     return recipe
 
 

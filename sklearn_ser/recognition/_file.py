@@ -17,7 +17,7 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ser._utils import as_classes, as_speakers
-from sklearn_ser.embedders import BaseEmbedder, SSLEmbedder
+from sklearn_ser.embedders import RecordEmbedder, SSLEmbedder
 from sklearn_ser.evaluation._comparison import versions
 from sklearn_ser.evaluation._features import feature_name
 from sklearn_ser.recognition._recognizer import EmotionRecognizer
@@ -159,7 +159,7 @@ def pinned(recognizer: EmotionRecognizer) -> EmotionRecognizer:
     """Return a recognizer that names the commits of its models on the hub."""
     recognizer = copy.deepcopy(recognizer)
     for embedder in embedders_of(recognizer.embedder_):
-        folder = embedder._folder() if isinstance(embedder, SSLEmbedder) else Path()
+        folder = embedder.model_folder() if isinstance(embedder, SSLEmbedder) else Path()
         if folder.parent.name == "snapshots":  # where the hub's cache keeps a commit's files
             embedder.set_params(revision=folder.name)
     return recognizer
@@ -177,17 +177,17 @@ def _corpus(corpus: Any) -> dict[str, Any]:
     }
 
 
-def _features(embedder: BaseEmbedder) -> dict[str, Any]:
+def _features(embedder: RecordEmbedder) -> dict[str, Any]:
     parameters = embedder.get_params()
     selected = ("model", "layer", "pooling")
     return {
         "features": feature_name(embedder),
         **{name: parameters[name] for name in selected if name in parameters},
-        "computed": json.loads(json.dumps(embedder._settings())),
+        "computed": json.loads(json.dumps(embedder.compute_settings())),
     }
 
 
-def _check_features(embedder: BaseEmbedder, trained: dict[str, Any], path: str) -> None:
+def _check_features(embedder: RecordEmbedder, trained: dict[str, Any], path: str) -> None:
     then, now = trained["computed"], _features(embedder)["computed"]
     other = sorted(key for key in {*now, *then} if now.get(key) != then.get(key))
     if other:
@@ -199,14 +199,14 @@ def _check_features(embedder: BaseEmbedder, trained: dict[str, Any], path: str) 
         )
 
 
-def domain_embedders(recognizer: EmotionRecognizer) -> list[BaseEmbedder]:
+def domain_embedders(recognizer: EmotionRecognizer) -> list[RecordEmbedder]:
     """Return the embedders of a recognizer's detector."""
     return [found for view in recognizer.detector_.views_ for found in embedders_of(view)]
 
 
-def embedders_of(estimator: Any) -> list[BaseEmbedder]:
+def embedders_of(estimator: Any) -> list[RecordEmbedder]:
     """Return the embedders that an estimator is, or is made of."""
-    if isinstance(estimator, BaseEmbedder):
+    if isinstance(estimator, RecordEmbedder):
         return [estimator]
     parts = [*getattr(estimator, "transformer_list", ()), *getattr(estimator, "steps", ())]
     return [found for _, part in parts for found in embedders_of(part)]

@@ -25,9 +25,9 @@ def counting_egemaps():
     class CountingEGeMAPS(EGeMAPSEmbedder):
         n_extractions = 0
 
-        def _frames(self, waveform):
+        def compute(self, waveform):
             type(self).n_extractions += 1
-            return super()._frames(waveform)
+            return super().compute(waveform)
 
     return CountingEGeMAPS
 

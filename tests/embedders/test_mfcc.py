@@ -161,8 +161,8 @@ def test_clone_gives_the_same_features(speech):
 
 def test_features_that_are_not_finite_are_an_error_and_not_kept(speech, cache_folder):
     class NaNMFCC(MFCCEmbedder):
-        def _frames(self, waveform):
-            frames = super()._frames(waveform)
+        def compute(self, waveform):
+            frames = super().compute(waveform)
             frames[0, 1, 2] = np.nan
             return frames
 

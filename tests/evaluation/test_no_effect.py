@@ -219,7 +219,8 @@ def test_files_of_one_name_are_not_taken_for_each_other(corpus, tmp_path):
         (tmp_path / folder / "my_features.py").write_text(
             "from sklearn_ser import MFCCEmbedder\n"
             "class Mine(MFCCEmbedder):\n"
-            f"    def _settings(self): return {{**super()._settings(), 'n': {n_mfcc}}}\n"
+            "    def compute_settings(self):\n"
+            f"        return {{**super().compute_settings(), 'n': {n_mfcc}}}\n"
         )
     features = {folder: f"{tmp_path}/{folder}/my_features.py:Mine" for folder in ("one", "two")}
     with pytest.raises(ImportError, match="another module is called 'my_features'"):

@@ -220,7 +220,7 @@ def test_who_holds_clips_does_not_wait_for_others(tiny_model, speech, tmp_path, 
     """Two that hold what the other one wants would wait for ever."""
     X = [(speech(i, 0.4), RATE) for i in range(4)]
     embedder = SSLEmbedder(tiny_model(), cache=tmp_path, batch_seconds=2.0)
-    records = embedder._records()
+    records = embedder.records()
     locks = [records.claim(as_clip(x, 0).digest()) for x in X]
     for lock in locks[:2]:
         lock.acquire()
@@ -243,7 +243,7 @@ def test_what_another_process_holds_is_waited_for_last(tiny_model, speech, tmp_p
     X = [(speech(i, 0.4), RATE) for i in range(4)]
     expected = SSLEmbedder(tiny_model(), cache=None).fit_transform(X)
     embedder = SSLEmbedder(tiny_model(), cache=tmp_path, batch_seconds=2.0)
-    records = embedder._records()
+    records = embedder.records()
     lock = records.claim(as_clip(X[1], 1).digest())
     lock.acquire()
     threading.Timer(0.5, lock.release).start()

@@ -167,8 +167,8 @@ def counting_ssl(tmp_path):
     log = str(passes)
 
     class CountingSSL(SSLEmbedder):
-        def _extractor(self):
-            extractor = super()._extractor()
+        def make_extractor(self):
+            extractor = super().make_extractor()
             compute = extractor.compute
 
             def counted(items):

@@ -130,5 +130,5 @@ def test_where_values_differ_it_is_left_to_transformers(
 
 
 def test_last_layers_to_train_are_fused_too(tiny_model):
-    layers = _trainable.last_layers(SSLEmbedder(tiny_model("WavLM-base"))._folder(), 2)
+    layers = _trainable.last_layers(SSLEmbedder(tiny_model("WavLM-base")).model_folder(), 2)
     assert {type(layer.attention) for layer in layers.layers} == {FusedAttention}

@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from sklearn_ser._models._running import distance, to_device, tolerance
+
 __all__ = ["FrontEnd", "OwnFrontEnd", "UnsupportedFrontEnd", "Waveform"]
 
 Layer = Callable[[torch.Tensor], torch.Tensor]  # (n_clips, n_steps, n_channels) in and out
@@ -26,7 +28,6 @@ Layer = Callable[[torch.Tensor], torch.Tensor]  # (n_clips, n_steps, n_channels)
 BLOCK, GPU_BLOCK = 64, 256
 ROWS = 16  # bfloat16 frames are computed in multiples of it
 MOMENTS_BLOCK = 1 << 20
-TOLERANCE = 1e-5
 
 
 @dataclass
@@ -240,25 +241,6 @@ class OwnFrontEnd(FramesOfSamples):
             for waveform in waveforms
         ]
         return torch.nn.utils.rnn.pad_sequence(frames, batch_first=True)
-
-
-def to_device(tensor: torch.Tensor, device: Any) -> torch.Tensor:
-    """Move a tensor without waiting for the GPU."""
-    if torch.device(device).type == "cuda" and tensor.device.type == "cpu":
-        return tensor.pin_memory().to(device, non_blocking=True)
-    return tensor.to(device)
-
-
-def distance(found: torch.Tensor, expected: torch.Tensor) -> float:
-    """Return the relative L2 error."""
-    found, expected = found.cpu().double(), expected.cpu().double()
-    norm = torch.linalg.norm(expected)
-    return float(torch.linalg.norm(found - expected) / norm.clamp(min=1e-30))
-
-
-def tolerance(dtype: torch.dtype) -> float:
-    """Return the largest error that rounding explains."""
-    return TOLERANCE if dtype == torch.float32 else 0.03
 
 
 def _first_layer(

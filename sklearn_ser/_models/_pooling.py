@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from sklearn_ser._models._batching import valid_frames
-from sklearn_ser._models._front_end import to_device
+from sklearn_ser._models._running import to_device, valid_frames
 from sklearn_ser._utils._pooling import pool
 
-__all__ = ["Moments", "frames_of", "pool_padded", "pool_states"]
+__all__ = ["frames_of", "pool_padded", "pool_states"]
 
 Array = npt.NDArray[np.float32]
 
-MEDIAN_FRAMES = 6000  # two minutes
-
 
 def pool_padded(frames: torch.Tensor, n_frames: Sequence[int]) -> torch.Tensor:
-    """Return what `sklearn_ser._utils._pooling.pool` does, for a padded batch, on its own device.
+    """Return what `pool` does, for a padded batch, on its own device.
 
     Parameters
     ----------
@@ -44,67 +40,9 @@ def pool_padded(frames: torch.Tensor, n_frames: Sequence[int]) -> torch.Tensor:
     ordered = frames.masked_fill(~mask, float("inf")).sort(dim=1).values
     index = torch.stack([torch.zeros_like(counts), (counts - 1) // 2, counts // 2, counts - 1])
     index = index.T[..., None].expand(-1, -1, frames.shape[2])
-    least, below, above, most = ordered.gather(1, index).unbind(1)
+    low, below, above, high = ordered.gather(1, index).unbind(1)
     median = (below.double() + above) / 2
-    return torch.stack([mean.float(), std.float(), least, most, median.float()], dim=1)
-
-
-class Moments:
-    """Statistics of a clip whose frames come window by window and are not kept.
-
-    Mean and deviation are merged in float64. The median of more than two minutes is taken over
-    every k-th frame, k the least that keeps `MEDIAN_FRAMES` or fewer.
-
-    Parameters
-    ----------
-    n_frames : int
-        Number of frames that will come.
-    """
-
-    def __init__(self, n_frames: int) -> None:
-        self.step = -(-n_frames // MEDIAN_FRAMES)
-        self._n_frames, self._seen = n_frames, 0
-        self._mean: Any
-        self._squares: Any
-        self._least: Any
-        self._most: Any
-        self._sampled: Array
-        self._n_sampled = 0
-
-    def add(self, frames: Array) -> None:
-        """Add frames of shape (..., n_frames, n_dims), in order."""
-        with np.errstate(invalid="ignore", over="ignore"):
-            self._add(frames)
-
-    def _add(self, frames: Array) -> None:
-        n_new = frames.shape[-2]
-        mean = frames.mean(axis=-2, dtype=np.float64)
-        squares = np.square(frames - mean[..., np.newaxis, :]).sum(axis=-2)
-        least, most = frames.min(axis=-2), frames.max(axis=-2)
-        sampled = frames[..., -self._seen % self.step :: self.step, :]
-        if not self._seen:  # all at once: what is kept piece by piece leaves holes in memory
-            n_all = -(-self._n_frames // self.step)
-            shape = (*frames.shape[:-2], n_all, frames.shape[-1])
-            self._sampled = np.empty(shape, frames.dtype)
-        first, self._n_sampled = self._n_sampled, self._n_sampled + sampled.shape[-2]
-        self._sampled[..., first : self._n_sampled, :] = sampled
-        if self._seen:
-            n_all = self._seen + n_new
-            shift = mean - self._mean
-            self._mean = self._mean + shift * (n_new / n_all)
-            self._squares += squares + np.square(shift) * (self._seen * n_new / n_all)
-            self._least = np.minimum(self._least, least)
-            self._most = np.maximum(self._most, most)
-        else:
-            self._mean, self._squares, self._least, self._most = mean, squares, least, most
-        self._seen += n_new
-
-    def statistics(self) -> Array:
-        """Return the statistics, of shape (..., n_statistics, n_dims), in `pool`'s order."""
-        std = np.sqrt(self._squares / self._seen)
-        sampled = self._sampled[..., : self._n_sampled, :]
-        median = np.stack([_pool(frames)[-1] for frames in sampled])
-        return np.stack([self._mean, std, self._least, self._most, median], axis=-2).astype("f4")
+    return torch.stack([mean.float(), std.float(), low, high, median.float()], dim=1)
 
 
 def frames_of(states: Sequence[torch.Tensor], layers: Sequence[int]) -> Array:

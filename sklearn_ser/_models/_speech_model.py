@@ -14,14 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from sklearn_ser._models._batching import is_exact, valid_frames
 from sklearn_ser._models._files import model_digest
-from sklearn_ser._models._front_end import (
-    FrontEnd,
-    OwnFrontEnd,
-    UnsupportedFrontEnd,
-    to_device,
-)
+from sklearn_ser._models._front_end import FrontEnd, OwnFrontEnd, UnsupportedFrontEnd
 from sklearn_ser._models._hidden_states import (
     hidden_states,
     transformer_layers,
@@ -29,10 +23,10 @@ from sklearn_ser._models._hidden_states import (
     whisper_length,
 )
 from sklearn_ser._models._loading import fold_weight_norms, read_checkpoint, reading
-from sklearn_ser._models._pooling import Moments, frames_of, pool_states
-from sklearn_ser._models._running import exact_products, running
+from sklearn_ser._models._pooling import frames_of, pool_states
+from sklearn_ser._models._running import exact_products, is_exact, running, to_device, valid_frames
 from sklearn_ser._models._wavlm import fuse_attention
-from sklearn_ser._models._windows import CONTEXT, FULL, LENGTH, Window, windows
+from sklearn_ser._models._windows import CONTEXT, FULL, LENGTH, Moments, Window, windows
 
 __all__ = ["ModelInput", "SpeechModel", "load_model"]
 

@@ -13,12 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from sklearn_ser._models._batching import is_exact, valid_frames
 from sklearn_ser._models._files import TOKENIZERS, model_digest
 from sklearn_ser._models._loading import read_config, read_encoder, reading
-from sklearn_ser._models._pooling import Moments, frames_of, pool_states
-from sklearn_ser._models._running import running
-from sklearn_ser._models._windows import Window, windows
+from sklearn_ser._models._pooling import frames_of, pool_states
+from sklearn_ser._models._running import is_exact, running, valid_frames
+from sklearn_ser._models._windows import Moments, Window, windows
 
 __all__ = ["TextModel", "Tokens", "load_text_model"]
 

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_ser._models._files import model_digest
-from sklearn_ser._models._front_end import distance
 from sklearn_ser._models._hidden_states import hidden_states, transformer_layers
 from sklearn_ser._models._loading import read_encoder
+from sklearn_ser._models._running import distance
 from sklearn_ser._models._wavlm import FusedAttention, fuse_attention
 
 __all__ = ["FineTunedNetwork", "LastLayers", "add_lora", "last_layers"]

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from sklearn_ser._models._front_end import distance, tolerance
+from sklearn_ser._models._running import distance, tolerance
 
 __all__ = ["FusedAttention", "fuse_attention"]
 

@@ -31,16 +31,16 @@ def pool(frames: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
     ordered = np.array(np.swapaxes(frames, -1, -2), order="C", copy=True)
     ordered.sort(axis=-1)
     n_frames = ordered.shape[-1]
-    least, most = ordered[..., 0], ordered[..., -1]
-    least = np.where(np.isnan(most), most, least)  # what is no number sorts last
+    low, high = ordered[..., 0], ordered[..., -1]
+    low = np.where(np.isnan(high), high, low)  # what is no number sorts last
     middle = ordered[..., (n_frames - 1) // 2].astype(np.float64) + ordered[..., n_frames // 2]
     return np.stack(
         [
             mean,
             np.sqrt(np.square(exact, out=exact).mean(axis=-2)),
-            least,
-            most,
-            np.where(np.isnan(most), most, middle / 2),
+            low,
+            high,
+            np.where(np.isnan(high), high, middle / 2),
         ],
         axis=-2,
     ).astype(np.float32)

@@ -9,13 +9,8 @@ import torch
 
 from sklearn_ser import SSLEmbedder
 from sklearn_ser._models import _speech_model, load_model
-from sklearn_ser._models._front_end import (
-    FrontEnd,
-    OwnFrontEnd,
-    UnsupportedFrontEnd,
-    _by_matmul,
-    distance,
-)
+from sklearn_ser._models._front_end import FrontEnd, OwnFrontEnd, UnsupportedFrontEnd, _by_matmul
+from sklearn_ser._models._running import distance
 
 
 @pytest.mark.parametrize("family", ["wav2vec2-base", "XLS-R", "data2vec", "SEW"])

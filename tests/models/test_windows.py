@@ -8,9 +8,8 @@ import torch
 import transformers
 
 from sklearn_ser import SSLEmbedder
-from sklearn_ser._models import _front_end, _pooling, load_model
-from sklearn_ser._models._pooling import Moments
-from sklearn_ser._models._windows import windows
+from sklearn_ser._models import _front_end, _windows, load_model
+from sklearn_ser._models._windows import Moments, windows
 from sklearn_ser._utils._pooling import STATISTICS, pool
 from sklearn_ser.exceptions import ClipWarning
 
@@ -124,7 +123,7 @@ def test_by_default_40_seconds_attend_to_themselves_at_once(tiny_model, speech):
 @pytest.mark.parametrize("lengths", [[5], [1, 1, 1], [4, 7, 2, 9]])
 def test_moments_are_those_of_all_frames(lengths, step, monkeypatch):
     frames = np.random.default_rng(0).normal(3, 2, (2, sum(lengths), 4)).astype("f4")
-    monkeypatch.setattr(_pooling, "MEDIAN_FRAMES", -(-sum(lengths) // step))
+    monkeypatch.setattr(_windows, "MEDIAN_FRAMES", -(-sum(lengths) // step))
     moments = Moments(sum(lengths))
     for part in np.split(frames, np.cumsum(lengths)[:-1], axis=1):
         moments.add(part)

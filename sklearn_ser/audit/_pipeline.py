@@ -13,16 +13,14 @@ import numpy as np
 import pandas as pd
 from sklearn import get_config
 from sklearn.base import clone
-from sklearn.model_selection import check_cv
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import _safe_indexing, check_scalar, column_or_1d
 from sklearn.utils.metadata_routing import get_routing_for_object
 
-from sklearn_ser._utils import refuse_missing
+from sklearn_ser._utils import refuse_missing, split_labels
 from sklearn_ser.audit._fitted_state import changes, fitted_parts, learnt, named
 from sklearn_ser.audit._perturbations import poisoned, take
-from sklearn_ser.model_selection._folds import as_splitter
-from sklearn_ser.model_selection._protocol import Protocol, labels_of
+from sklearn_ser.model_selection import Protocol, check_cv
 
 __all__ = ["PipelineAudit", "audit_pipeline"]
 
@@ -257,12 +255,12 @@ def _takes_groups(estimator: Any) -> bool:
 def _splits(cv: Any, X: Any, y: Any, groups: Any, max_folds: int) -> list[tuple[Any, Any]]:
     with warnings.catch_warnings():  # groups may be meant for the search alone
         warnings.filterwarnings("ignore", "The groups parameter is ignored", UserWarning)
-        splitter = check_cv(as_splitter(cv))
+        splitter = check_cv(cv)
         by = groups
         if groups is not None and not hasattr(groups, "columns"):
             refuse_missing(groups, "groups", "speaker")
         if hasattr(groups, "columns") and not isinstance(splitter, Protocol):
-            by = labels_of(groups, "speaker", splitter)
+            by = split_labels(groups, "speaker", splitter)
         splits = list(islice(splitter.split(X, y, by), max_folds))
     return [(np.asarray(train), np.asarray(test)) for train, test in splits]
 

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_ser._audio import SEGMENT_FIELDS
-from sklearn_ser._utils import as_labels, corpus_frame, is_missing, known_speakers
+from sklearn_ser._utils import Folds, corpus_frame, cv_name, is_missing
 from sklearn_ser.audit._copies import PAIR, Copies
 from sklearn_ser.audit._duplicates import find_duplicates
-from sklearn_ser.model_selection._folds import Folds, folds_of
+from sklearn_ser.model_selection import corpus_folds
 
 __all__ = ["SplitAudit", "audit_split"]
 
@@ -189,7 +188,7 @@ def audit_split(
             "waveform_rate and on_error have no effect with audio=False: no clip is read."
         )
     frame, clips = _frame_and_clips(corpus, audio)
-    folds, name = folds_of(cv, frame)
+    folds = corpus_folds(frame, cv)
     copies = None
     if audio:
         pairs = find_duplicates(
@@ -213,7 +212,7 @@ def audit_split(
         unseen = set(emotions.iloc[test]) - set(emotions.iloc[train])
         rows.append({**row, "emotions_not_trained": sorted(unseen)})
     return SplitAudit(
-        name,
+        cv_name(cv, len(folds)),
         pd.DataFrame(rows),
         _shares(frame["emotion"], folds),
         pd.DataFrame(crossing, columns=["fold", *PAIR]),
@@ -221,27 +220,16 @@ def audit_split(
 
 
 def _frame_and_clips(corpus: Any, audio: bool) -> tuple[pd.DataFrame, Any]:
-    if hasattr(corpus, "to_pandas"):  # polars
-        corpus = corpus.to_pandas()
-    if isinstance(corpus, pd.DataFrame):
-        if "emotion" not in corpus:
-            raise ValueError(f"the frame has no column emotion, only {list(corpus.columns)}.")
-        if audio and "path" not in corpus:
-            raise ValueError(
-                "the frame has no column path, so that audio cannot be compared. Pass the corpus "
-                "itself, or audio=False."
-            )
-        fields = [name for name in ("path", *SEGMENT_FIELDS) if name in corpus]
-        frame = corpus.reset_index(drop=True)
-        frame = frame.assign(emotion=as_labels(frame["emotion"], "column emotion"))
-        if "speaker" in frame:
-            frame["speaker"] = known_speakers(frame["speaker"])
-        return frame, corpus[fields]
-    if not hasattr(corpus, "get") or corpus.get("y") is None or corpus.get("X") is None:
-        raise TypeError(
-            f"a corpus with X and y, or a frame, was expected; got {type(corpus).__name__}."
+    """Return the frame of a corpus, and its clips if they are to be read."""
+    frame = corpus_frame(corpus)
+    if not audio or not hasattr(corpus, "columns"):
+        return frame, corpus.X if hasattr(corpus, "X") else None
+    if "path" not in frame:
+        raise ValueError(
+            "the frame has no column path, so that audio cannot be compared. Pass the corpus "
+            "itself, or audio=False."
         )
-    return corpus_frame(corpus), corpus.X
+    return frame, frame
 
 
 def _n_shared(frame: pd.DataFrame, column: str, train: Any, test: Any) -> float:

@@ -1,9 +1,10 @@
-"""Protocols of the field as scikit-learn splitters."""
+"""Protocols of the field as scikit-learn splitters, by name too."""
 
 import warnings
 from typing import Any
 
 from sklearn_ser.model_selection._balanced import BalancedSpeakerKFold
+from sklearn_ser.model_selection._check_cv import check_cv, corpus_folds
 from sklearn_ser.model_selection._emobox import EmoBoxFolds
 from sklearn_ser.model_selection._leave_one_out import (
     LeaveOneCorpusOut,
@@ -23,6 +24,8 @@ __all__ = [
     "LeaveOneSpeakerOut",
     "Protocol",
     "RAVDESSSplit",
+    "check_cv",
+    "corpus_folds",
 ]
 
 _AUDITS = ("PipelineAudit", "SplitAudit", "audit_pipeline", "audit_split", "find_duplicates")

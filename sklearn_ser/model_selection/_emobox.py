@@ -11,9 +11,14 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import BaseCrossValidator
 
-from sklearn_ser._utils import composed
-from sklearn_ser.datasets._emobox import emobox_folder, n_emobox_folds, read_emobox_fold
-from sklearn_ser.model_selection._protocol import Protocol, column_of
+from sklearn_ser._utils import (
+    composed,
+    emobox_folder,
+    n_emobox_folds,
+    read_emobox_fold,
+    split_column,
+)
+from sklearn_ser.model_selection._protocol import Protocol
 
 __all__ = ["EmoBoxFolds"]
 
@@ -81,7 +86,7 @@ class EmoBoxFolds(Protocol, BaseCrossValidator):
 
     @property
     def speaker_independent(self) -> bool | None:  # type: ignore[override]
-        """Whether no speaker stands in both training and test fold."""
+        """Whether no speaker is in both training and test set."""
         return SPEAKER_INDEPENDENT.get(self._key)
 
     def published_results(self, corpus: str | None = None) -> pd.DataFrame:
@@ -117,7 +122,7 @@ class EmoBoxFolds(Protocol, BaseCrossValidator):
         Raises
         ------
         ValueError
-            If a fold names none of the clips, or a clip stands in none of the folds.
+            If a fold names none of the clips, or a clip is in none of the folds.
         """
         place = emobox_folder(self.folder, self.corpus)
         folds = range(1, n_emobox_folds(place) + 1)
@@ -127,7 +132,7 @@ class EmoBoxFolds(Protocol, BaseCrossValidator):
             name: Callable[[str], object] = composed
         else:
             field, name = "path", _shortest_unique({row["path"] for fold in rows for row in fold})
-        clips = [str(clip) for clip in column_of(groups, field, self)]
+        clips = [str(clip) for clip in split_column(groups, field, self)]
         names = [name(clip) for clip in clips]
         known = {name(row[field]) for fold in rows for row in fold}
         missing = [clip for clip, its in zip(clips, names, strict=True) if its not in known]

@@ -109,7 +109,7 @@ def compare(
         ``averaging`` says so; ``fold_uar`` is each fold's UAR over the emotions that it has. Chance
         is 1 / number of emotions. ``embedder`` and ``classifier_parameters`` are what to make a
         row's estimators from. The results also hold what
-        :func:`~sklearn_ser.model_selection.audit_split` found, and the figures published for the
+        :func:`~sklearn_ser.audit.audit_split` found, and the figures published for the
         same protocol on the same clips.
 
     Raises

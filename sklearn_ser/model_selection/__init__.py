@@ -32,10 +32,10 @@ _AUDITS = ("PipelineAudit", "SplitAudit", "audit_pipeline", "audit_split", "find
 
 
 def __getattr__(name: str) -> Any:
-    """Find the audits, which stood here until they had a room of their own."""
+    """Return an audit, which was here until sklearn_ser.audit was made."""
     if name in _AUDITS:
         from sklearn_ser import audit
 
-        warnings.warn(f"{name} stands in sklearn_ser.audit now", FutureWarning, stacklevel=2)
+        warnings.warn(f"{name} is in sklearn_ser.audit now", FutureWarning, stacklevel=2)
         return getattr(audit, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -34,7 +34,7 @@ def n_emobox_folds(place: Path) -> int:
 
 
 def read_emobox_fold(place: Path, corpus: str, fold: int) -> list[dict[str, Any]]:
-    """Return the clips of a fold, each with path, code, split and what else is told."""
+    """Return the clips of a fold, each with path, code, split and, where they are known, more."""
     files = {
         split: place / f"fold_{fold}" / f"{corpus}_{split}_fold_{fold}.jsonl" for split in SPLITS
     }

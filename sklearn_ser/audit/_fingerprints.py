@@ -57,10 +57,7 @@ class Fingerprint(NamedTuple):
     loud: npt.NDArray[np.bool_]
 
     def keys(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.intp]]:
-        """Return what to look copies up by, and the frame where each key stands.
-
-        A key that comes again in the clip counts where it comes first.
-        """
+        """Return the keys by which copies are looked up, and the first frame of each."""
         top = self.words >> np.uint32(32 - KEY_BITS)
         both = np.flatnonzero(self.loud[:-KEY_GAP] & self.loud[KEY_GAP:])
         keys = top[both] << np.uint32(KEY_BITS) | top[both + KEY_GAP]

@@ -1,4 +1,4 @@
-"""Folds of speakers that are alike in emotions and sex."""
+"""BalancedSpeakerKFold: folds of speakers that are alike in emotions and sex."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""The folds of EmoBox."""
+"""EmoBoxFolds: the folds of EmoBox."""
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import PurePath
@@ -22,7 +23,7 @@ from sklearn_ser.model_selection._protocol import Protocol
 
 __all__ = ["EmoBoxFolds"]
 
-# Whether its folds of a corpus keep speakers apart, where that was looked up.
+# Whether its folds of a corpus share no speaker, where that was looked up.
 SPEAKER_INDEPENDENT = {
     **dict.fromkeys(["emodb", "cremad", "tess", "shemo", "urdu"], False),
     **dict.fromkeys(["ravdess", "iemocap", "savee", "cafe", "emovo"], True),
@@ -169,17 +170,14 @@ class EmoBoxFolds(Protocol, BaseCrossValidator):
 
 
 def _shortest_unique(paths: set[str]) -> Callable[[str], object]:
-    """Return a function that names a path by as many of its last parts as tell all apart."""
+    """Return a function that shortens paths to their last parts, as few as keep all different."""
+
+    def shorten(path: str, n_parts: int) -> tuple[str, ...]:
+        pure = PurePath(composed(path))
+        return (*pure.parts[-n_parts:-1], pure.stem)
+
     longest = max(len(PurePath(path).parts) for path in paths)
-
-    def named(n_parts: int) -> Callable[[str], object]:
-        def name(path: str) -> tuple[str, ...]:
-            pure = PurePath(composed(path))
-            return (*pure.parts[-n_parts:-1], pure.stem)
-
-        return name
-
-    for n_parts in range(1, longest):
-        if len(set(map(named(n_parts), paths))) == len(paths):
-            return named(n_parts)
-    return named(longest)
+    n_parts = 1
+    while n_parts < longest and len({shorten(path, n_parts) for path in paths}) < len(paths):
+        n_parts += 1
+    return functools.partial(shorten, n_parts=n_parts)

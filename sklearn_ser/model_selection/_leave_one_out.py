@@ -1,4 +1,4 @@
-"""Leave one speaker, session, sentence or corpus out."""
+"""LeaveOneSpeakerOut and its like: leave one speaker, session, sentence or corpus out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The split of RAVDESS into actors 1 to 20, 21 and 22, 23 and 24."""
+"""RAVDESSSplit: the split of RAVDESS into actors 1 to 20, 21 and 22, 23 and 24."""
 
 from __future__ import annotations
 

@@ -18,11 +18,9 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import FunctionTransformer
 from tqdm.auto import tqdm
 
-from sklearn_ser._utils import corpus_frame
 from sklearn_ser.cli._options import _layer, add_corpus, load_corpus
 from sklearn_ser.evaluation._fits import scores
-from sklearn_ser.model_selection import RAVDESSSplit
-from sklearn_ser.model_selection._folds import folds_of
+from sklearn_ser.model_selection import RAVDESSSplit, corpus_folds
 
 NOT_PUBLISHED = "not published"
 CLIPS = FunctionTransformer(itemgetter("clip"))  # the first step where who speaks is not needed
@@ -88,7 +86,7 @@ def compared(systems, corpus, options):
     X = pd.DataFrame({"clip": corpus.X, "speaker": corpus.groups})
     y = np.asarray(corpus.y)
     cv = RAVDESSSplit(train_on_validation=True) if options.cv == "ravdess" else options.cv
-    speakers, _ = folds_of(cv, corpus_frame(corpus))
+    speakers = corpus_folds(corpus, cv)
     random = list(StratifiedKFold(5, shuffle=True, random_state=0).split(X, y))
     runs = []
     for system in systems:

@@ -1,6 +1,16 @@
 """What every room may use."""
 
 from sklearn_ser._utils._corpora import check_corpus, corpus_frame, known_speakers
+from sklearn_ser._utils._emobox import emobox_folder, n_emobox_folds, read_emobox_fold
+from sklearn_ser._utils._folds import (
+    Folds,
+    cv_name,
+    held_out_folds,
+    restrict_folds,
+    speaker_folds,
+    split_column,
+    split_labels,
+)
 from sklearn_ser._utils._labels import (
     as_classes,
     as_labels,
@@ -12,12 +22,13 @@ from sklearn_ser._utils._labels import (
     most_probable,
     refuse_missing,
 )
-from sklearn_ser._utils._printable import printable
+from sklearn_ser._utils._paths import existing_folder, printable
 from sklearn_ser._utils._progress import Progress
 from sklearn_ser._utils._settings import default_settings
 from sklearn_ser._utils._speaker_column import find_speaker_column
 
 __all__ = [
+    "Folds",
     "Progress",
     "as_classes",
     "as_labels",
@@ -27,11 +38,21 @@ __all__ = [
     "check_lengths",
     "composed",
     "corpus_frame",
+    "cv_name",
     "default_settings",
+    "emobox_folder",
+    "existing_folder",
     "find_speaker_column",
+    "held_out_folds",
     "is_missing",
     "known_speakers",
     "most_probable",
+    "n_emobox_folds",
     "printable",
+    "read_emobox_fold",
     "refuse_missing",
+    "restrict_folds",
+    "speaker_folds",
+    "split_column",
+    "split_labels",
 ]

@@ -33,7 +33,35 @@ def check_corpus(corpus: Any, name: str | None = None) -> Bunch:
 
 
 def corpus_frame(corpus: Any) -> pd.DataFrame:
-    """Return a corpus's frame, or a new one, with its emotions and, as far as known, speakers."""
+    """Return a corpus's frame with emotions and, as far as they are known, speakers as text.
+
+    Parameters
+    ----------
+    corpus : Bunch or DataFrame
+        A corpus with X and y, of which a new frame is made if it has none; or its frame, of pandas
+        or polars. Speakers that are missing are None.
+
+    Raises
+    ------
+    ValueError
+        If emotions are missing, or speakers are no labels.
+    TypeError
+        If it is neither a corpus nor a frame.
+    """
+    if hasattr(corpus, "to_pandas"):  # polars
+        corpus = corpus.to_pandas()
+    if isinstance(corpus, pd.DataFrame):
+        if "emotion" not in corpus:
+            raise ValueError(f"the frame has no column emotion, only {list(corpus.columns)}.")
+        frame = corpus.reset_index(drop=True)
+        frame = frame.assign(emotion=as_labels(frame["emotion"], "column emotion"))
+        if "speaker" in frame:
+            frame["speaker"] = known_speakers(frame["speaker"])
+        return frame
+    if not hasattr(corpus, "get") or corpus.get("y") is None or corpus.get("X") is None:
+        raise TypeError(
+            f"a corpus with X and y, or a frame, was expected; got {type(corpus).__name__}."
+        )
     groups = corpus.get("groups")
     return _frame(corpus, as_labels(corpus.y), None if groups is None else known_speakers(groups))
 

@@ -1,4 +1,4 @@
-"""Finding clips of a corpus that hold the same audio."""
+"""find_duplicates: the clips of a collection that hold the same audio; audit_split uses it too."""
 
 from __future__ import annotations
 
@@ -15,8 +15,14 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 
 from sklearn_ser._audio import SEGMENT_FIELDS, Clip, as_clips, content_digest, decode, items_of
 from sklearn_ser._utils import Progress
-from sklearn_ser.audit._fingerprint import HOP, RATE, Fingerprint, fingerprint
-from sklearn_ser.audit._matching import LARGEST_GROUP, match_fingerprints
+from sklearn_ser.audit._fingerprints import (
+    HOP,
+    LARGEST_GROUP,
+    RATE,
+    Fingerprint,
+    fingerprint,
+    match_fingerprints,
+)
 from sklearn_ser.exceptions import ClipError, ClipWarning, SilentClipError
 
 __all__ = ["find_duplicates"]
@@ -30,17 +36,15 @@ COLUMNS = {
     "overlap": np.float64,
     "error_rate": np.float64,
 }
+NO_FRAMES = Fingerprint(np.zeros(0, np.uint32), np.zeros(0, np.bool_))
 
 
-NOTHING = Fingerprint(np.zeros(0, np.uint32), np.zeros(0, np.bool_))
-
-
-class _Heard(NamedTuple):
-    """What is kept of a clip: the hash of its samples, its duration and its fingerprint."""
+class _Audio(NamedTuple):
+    """A clip's audio: the hash of its samples, its duration and its fingerprint."""
 
     digest: str
     seconds: float
-    fingerprint: Fingerprint
+    fingerprint: Fingerprint = NO_FRAMES
 
 
 @validate_params(
@@ -103,7 +107,7 @@ def find_duplicates(
         If a clip cannot be used, with ``on_error="raise"``. A silent one is no such case, but
         identical to those with the same content.
     ValueError
-        If `X` is one clip, or a frame that does not tell which column holds the clips.
+        If `X` is one clip, or a frame of which it is not clear which column holds the clips.
 
     Notes
     -----
@@ -142,23 +146,23 @@ def find_duplicates(
        clip  other            kind  offset
     0     3      8  near-identical     0.2
     """
-    clips = as_clips(_items(X), waveform_rate)
-    heard: list[_Heard] = []
-    listen = joblib.Parallel(n_jobs, prefer="threads", return_as="generator")
+    clips = as_clips(_clips_of(X), waveform_rate)
+    audio: list[_Audio] = []
+    parallel = joblib.Parallel(n_jobs, prefer="threads", return_as="generator")
     with Progress(len(clips), "fingerprints", bool(verbose)) as progress:
-        found = listen(joblib.delayed(_hear)(clip, on_error) for clip in clips)
-        for clip, one in zip(clips, found, strict=True):
-            if isinstance(one, ClipError):
-                warnings.warn(f"{one} It is left out.", ClipWarning, stacklevel=2)
-                one = _Heard(f"unusable {clip.position}", 0.0, NOTHING)
-            heard.append(one)
+        results = parallel(joblib.delayed(_read_audio)(clip, on_error) for clip in clips)
+        for clip, result in zip(clips, results, strict=True):
+            if isinstance(result, ClipError):
+                warnings.warn(f"{result} It is left out.", ClipWarning, stacklevel=2)
+                result = _Audio(f"unusable {clip.position}", 0.0)
+            audio.append(result)
             progress.update(clip)
-    rows = sorted(_rows(heard))
+    rows = sorted(_pairs_of(audio))
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
 
-def _items(X: Any) -> list[Any]:
-    """Return the elements of the collection `X`; of a corpus's frame, what tells the clips."""
+def _clips_of(X: Any) -> list[Any]:
+    """Return the elements of a collection; of a corpus's frame, its clips."""
     if hasattr(X, "columns") and "path" in X.columns:
         X = X[[name for name in ("path", *SEGMENT_FIELDS) if name in X.columns]]
     elif hasattr(X, "columns") and len(X.columns) != 1:
@@ -169,12 +173,13 @@ def _items(X: Any) -> list[Any]:
     return items_of(X)
 
 
-def _hear(clip: Clip, on_error: str) -> _Heard | ClipError:
+def _read_audio(clip: Clip, on_error: str) -> _Audio | ClipError:
+    """Read a clip; return an error, or raise it if `on_error` is "raise"."""
     try:
         content = clip.read()
         samples, rate = decode(clip, content)
     except SilentClipError:
-        return _Heard(clip.digest(), clip.seconds(), NOTHING)
+        return _Audio(clip.digest(), clip.seconds())
     except ClipError as error:
         if on_error == "raise":
             raise
@@ -185,25 +190,25 @@ def _hear(clip: Clip, on_error: str) -> _Heard | ClipError:
         import soxr
 
         samples = soxr.resample(samples, rate, RATE, quality="HQ")
-    return _Heard(digest, seconds, fingerprint(samples))
+    return _Audio(digest, seconds, fingerprint(samples))
 
 
-def _rows(heard: list[_Heard]) -> Iterator[Row]:
+def _pairs_of(audio: list[_Audio]) -> Iterator[Row]:
     """Yield a row for each pair; of clips with the same samples only the first is compared."""
     copies: dict[str, list[int]] = {}
-    for position, one in enumerate(heard):
-        copies.setdefault(one.digest, []).append(position)
+    for position, clip_audio in enumerate(audio):
+        copies.setdefault(clip_audio.digest, []).append(position)
     groups = list(copies.values())
     for group in groups:
-        every = len(group) <= LARGEST_GROUP
-        for clip, other in combinations(group, 2) if every else product(group[:1], group[1:]):
-            yield clip, other, "identical", 0.0, heard[clip].seconds, 0.0
+        small = len(group) <= LARGEST_GROUP
+        for clip, other in combinations(group, 2) if small else product(group[:1], group[1:]):
+            yield clip, other, "identical", 0.0, audio[clip].seconds, 0.0
     # Of a larger group, the first stands for all.
     groups = [group if len(group) <= LARGEST_GROUP else group[:1] for group in groups]
-    pairs = match_fingerprints([heard[group[0]].fingerprint for group in groups])
-    for one, two, shift, error_rate in pairs.itertuples(index=False):
-        for clip, other in product(groups[one], groups[two]):
+    pairs = match_fingerprints([audio[group[0]].fingerprint for group in groups])
+    for first, second, shift, error_rate in pairs.itertuples(index=False):
+        for clip, other in product(groups[first], groups[second]):
             offset = (shift if clip < other else -shift) * HOP / RATE
             clip, other = sorted((clip, other))
-            stop = min(heard[clip].seconds, offset + heard[other].seconds)
+            stop = min(audio[clip].seconds, offset + audio[other].seconds)
             yield clip, other, "near-identical", offset, stop - max(0.0, offset), error_rate

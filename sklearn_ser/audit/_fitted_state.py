@@ -1,4 +1,7 @@
-"""What fitted objects have learnt, number by number, under dotted names."""
+"""The fitted state of estimators, arrays and networks: each value under a dotted name.
+
+:func:`~sklearn_ser.audit.audit_pipeline` compares the fitted states of two runs.
+"""
 
 from __future__ import annotations
 
@@ -14,22 +17,22 @@ from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import _name_estimators
 
-__all__ = ["changes", "fitted_parts", "learnt", "named"]
+__all__ = ["find_differences", "find_fitted", "fitted_state", "name_objects"]
 
-TOLERANCE = 1e-6  # relative: what summing in another order may do to a float
-TIME = re.compile(r"(_time_?|\.dur)$")  # of searches in scikit-learn, of epochs in skorch
+TOLERANCE = 1e-6  # relative: sums in another order differ by less
+MEASURED_TIME = re.compile(r"(_time_?|\.dur)$")  # of searches in scikit-learn, of epochs in skorch
 
 
-def named(fitted: Any) -> dict[str, Any]:
-    """Return fitted objects under their names, as make_pipeline would give them."""
+def name_objects(fitted: Any) -> dict[str, Any]:
+    """Return fitted objects by name: those of a mapping, or as make_pipeline names its steps."""
     if isinstance(fitted, Mapping):
         return {str(name): value for name, value in fitted.items()}
     values = list(fitted) if isinstance(fitted, (tuple, list)) else [fitted]
     return dict(_name_estimators(values))
 
 
-def learnt(fitted: Any) -> dict[str, Any]:
-    """Return copies of all numbers, and digests of all else, that fitted objects hold.
+def fitted_state(fitted: Any) -> dict[str, Any]:
+    """Return copies of all numbers, and hashes of all else, that fitted objects hold.
 
     Parameters
     ----------
@@ -40,47 +43,50 @@ def learnt(fitted: Any) -> dict[str, Any]:
     -------
     values : dict of str to ndarray or str
         Names are those of attributes, steps and positions, as in
-        ``pipeline.standardscaler.mean_``. Measurements of time are left out.
+        ``pipeline.standardscaler.mean_``. Measured times are left out.
 
     Examples
     --------
     >>> from sklearn.preprocessing import StandardScaler
-    >>> learnt(StandardScaler().fit([[1.0], [3.0]]))["standardscaler.mean_"]
+    >>> fitted_state(StandardScaler().fit([[1.0], [3.0]]))["standardscaler.mean_"]
     array([2.])
     """
     return {
-        part: leaf for name, value in named(fitted).items() for part, leaf in _walk(value, name, ())
+        part: leaf
+        for name, value in name_objects(fitted).items()
+        for part, leaf in _walk_state(value, name, ())
     }
 
 
-def changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, float]:
-    """Return how far each value moved, for those that did.
+def find_differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, float]:
+    """Return how much two fitted states differ, for the values that do.
 
     Parameters
     ----------
     before, after : dict
-        What :func:`learnt` returned.
+        What :func:`fitted_state` returned.
 
     Returns
     -------
-    sizes : dict of str to float
-        The L2 norm of the difference over the larger norm of the two; NaN for what is no
-        number, changed its shape or came or went.
+    differences : dict of str to float
+        The L2 norm of the difference over the larger norm of the two; NaN where values are no
+        numbers, have two shapes, or are in one of the states only.
 
     Examples
     --------
     >>> import numpy as np
-    >>> changes(learnt({"mean": np.array([3.0, 4.0])}), learnt({"mean": np.array([3.0, 0.0])}))
+    >>> before = fitted_state({"mean": np.array([3.0, 4.0])})
+    >>> find_differences(before, fitted_state({"mean": np.array([3.0, 0.0])}))
     {'mean': 0.8}
     """
-    sizes = {name: _change(before.get(name), after.get(name)) for name in {**before, **after}}
+    sizes = {name: _difference(before.get(name), after.get(name)) for name in {**before, **after}}
     return {name: size for name, size in sizes.items() if size != 0}
 
 
-def fitted_parts(value: Any, name: str, above: tuple[int, ...] = ()) -> Iterator[str]:
+def find_fitted(value: Any, name: str, parents: tuple[int, ...] = ()) -> Iterator[str]:
     """Yield the names of the fitted estimators within an object.
 
-    Estimators that need no fitting, such as embedders, have learnt nothing and are passed over.
+    Estimators that need no fitting, such as embedders, have no fitted state and are passed over.
     """
     if isinstance(value, BaseEstimator):
         attributes = set(vars(value)) - set(value.get_params(deep=False))
@@ -88,29 +94,29 @@ def fitted_parts(value: Any, name: str, above: tuple[int, ...] = ()) -> Iterator
             if value.__sklearn_tags__().requires_fit:
                 yield name
             return
-    if id(value) not in above:
-        for part, child in (_children(value) or {}).items():
-            yield from fitted_parts(child, _join(name, part), (*above, id(value)))
+    if id(value) not in parents:
+        for part, child in (_parts_of(value) or {}).items():
+            yield from find_fitted(child, _join_names(name, part), (*parents, id(value)))
 
 
-def _walk(value: Any, name: str, above: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
-    if TIME.search(name) or id(value) in above:
+def _walk_state(value: Any, name: str, parents: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
+    if MEASURED_TIME.search(name) or id(value) in parents:
         return
-    children = _children(value)
-    if children is None:
-        yield name, _leaf(value)
+    parts = _parts_of(value)
+    if parts is None:
+        yield name, _copy_or_hash(value)
     else:
-        for part, child in children.items():
-            yield from _walk(child, _join(name, part), (*above, id(value)))
+        for part, child in parts.items():
+            yield from _walk_state(child, _join_names(name, part), (*parents, id(value)))
 
 
-def _join(name: str, part: str) -> str:
-    # A pipeline's own attribute says nothing: pipeline.standardscaler, as in its parameters.
+def _join_names(name: str, part: str) -> str:
+    # "pipeline.standardscaler", as a pipeline names its parameters, without "steps".
     return name if part in ("", "steps") else f"{name}.{part}"
 
 
-def _children(value: Any) -> dict[str, Any] | None:
-    """Return the parts of a value by name, or None if it is to be compared as a whole."""
+def _parts_of(value: Any) -> dict[str, Any] | None:
+    """Return the parts of a value by name, or None if it is compared as a whole."""
     if value is None or isinstance(value, (Number, str, bytes)):
         return None
     if inspect.isroutine(value) or inspect.isclass(value) or inspect.ismodule(value):
@@ -119,7 +125,7 @@ def _children(value: Any) -> dict[str, Any] | None:
     if isinstance(value, Mapping):
         return {str(key): child for key, child in value.items()}
     if isinstance(value, (list, tuple)):
-        return _children_of_list(value)
+        return _parts_of_list(value)
     if issparse(value):
         value = value.tocsr()
         return {part: getattr(value, part) for part in ("shape", "data", "indices", "indptr")}
@@ -130,13 +136,13 @@ def _children(value: Any) -> dict[str, Any] | None:
         if array.dtype.names:
             return {part: array[part] for part in array.dtype.names}
         return {"": array.ravel().tolist()} if array.dtype == object else None
-    # What an object would save of itself: without caches, locks and loaded models.
+    # What an object pickles, which leaves out caches, locks and loaded models.
     getstate = getattr(value, "__getstate__", None)
     state = getattr(value, "__dict__", None) if getstate is None else getstate()
     return {"": state} if state else None
 
 
-def _children_of_list(values: Any) -> dict[str, Any] | None:
+def _parts_of_list(values: Any) -> dict[str, Any] | None:
     if all(value is None or isinstance(value, (Number, str, bytes)) for value in values):
         return None
     pairs = [value for value in values if isinstance(value, tuple) and len(value) > 1]
@@ -152,7 +158,8 @@ def _as_array(value: Any) -> Any:
     return value.filled() if isinstance(value, np.ma.MaskedArray) else np.asarray(value)
 
 
-def _leaf(value: Any) -> Any:
+def _copy_or_hash(value: Any) -> Any:
+    """Return a copy of numbers as an array, and a hash of all else."""
     numbers = isinstance(value, (list, tuple)) and all(isinstance(part, Number) for part in value)
     if numbers or isinstance(value, Number) or hasattr(value, "__array__"):
         array = np.array(_as_array(value))
@@ -160,11 +167,12 @@ def _leaf(value: Any) -> Any:
             return array
     try:
         return str(joblib.hash(value))
-    except Exception:  # not to be pickled: a lambda, a lock
+    except Exception:  # it cannot be pickled: a lambda, a lock
         return type(value).__qualname__
 
 
-def _change(before: Any, after: Any) -> float:
+def _difference(before: Any, after: Any) -> float:
+    """Return the relative difference of two values; see `find_differences`."""
     if not (isinstance(before, np.ndarray) and isinstance(after, np.ndarray)):
         same = isinstance(before, str) and isinstance(after, str) and before == after
         return 0.0 if same else np.nan
@@ -175,11 +183,11 @@ def _change(before: Any, after: Any) -> float:
     finite = np.isfinite(before)
     if not np.array_equal(before[~finite], after[~finite], equal_nan=True):
         return np.nan
-    kind = np.result_type(before, after, np.float64)
-    first, second = before[finite].astype(kind), after[finite].astype(kind)
+    dtype = np.result_type(before, after, np.float64)
+    first, second = before[finite].astype(dtype), after[finite].astype(dtype)
     with np.errstate(all="ignore"):
         norms = np.linalg.norm(first), np.linalg.norm(second)
         size = float(np.linalg.norm(first - second) / max(norms))
-    if kind.kind in "fc" and before.dtype.kind in "fc" and size <= TOLERANCE:
+    if dtype.kind in "fc" and before.dtype.kind in "fc" and size <= TOLERANCE:
         return 0.0
     return size or np.nan

@@ -1,4 +1,4 @@
-"""Whether anything in an experiment was fitted on the fold that it is tested on."""
+"""audit_pipeline: whether anything in an experiment is fitted on the fold that it is tested on."""
 
 from __future__ import annotations
 
@@ -13,21 +13,24 @@ import numpy as np
 import pandas as pd
 from sklearn import get_config
 from sklearn.base import clone
-from sklearn.model_selection import check_cv
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import _safe_indexing, check_scalar, column_or_1d
 from sklearn.utils.metadata_routing import get_routing_for_object
 
-from sklearn_ser._utils import refuse_missing
-from sklearn_ser.audit._fitted_state import changes, fitted_parts, learnt, named
-from sklearn_ser.audit._perturbations import poisoned, take
-from sklearn_ser.model_selection._folds import as_splitter
-from sklearn_ser.model_selection._protocol import Protocol, labels_of
+from sklearn_ser._utils import Folds, refuse_missing, split_labels
+from sklearn_ser.audit._fitted_state import (
+    find_differences,
+    find_fitted,
+    fitted_state,
+    name_objects,
+)
+from sklearn_ser.audit._perturbations import perturb_test_fold, take_rows
+from sklearn_ser.model_selection import Protocol, check_cv
 
 __all__ = ["PipelineAudit", "audit_pipeline"]
 
-MOVED, FITTED = "moved with the test fold", "fitted before the split"
-N_NAMED = 3  # parameters in a sentence
+CHANGED, FITTED = "changed with the test fold", "fitted before the split"
+MAX_LISTED = 3  # parameters in a sentence
 TOLERANCE = 1e-6  # of a prediction
 
 
@@ -38,9 +41,10 @@ class PipelineAudit:
     Parameters
     ----------
     findings : DataFrame
-        One line a fold and parameter: fold, parameter, kind ("moved with the test fold" or
-        "fitted before the split") and change, the L2 norm of the largest change over the larger
-        norm of the values compared; NaN where it is not measured (no numbers, another shape).
+        One row a fold and parameter: fold, parameter, kind ("changed with the test fold" or
+        "fitted before the split") and change, the L2 norm of the largest difference over the
+        larger norm of the values compared; NaN where it is not measured (no numbers, another
+        shape).
     transductive : bool or None
         Whether the prediction of a clip depends on the clips predicted along with it; None if
         nothing that predicts from X was returned. This alone is not a leak.
@@ -58,7 +62,7 @@ class PipelineAudit:
     >>> audit.leaks, audit.transductive
     (False, False)
     >>> print(audit)
-    Nothing that was learnt moved with the test fold, in 2 folds.
+    No fitted state changed with the test fold, in 2 folds.
     """
 
     findings: pd.DataFrame
@@ -72,15 +76,13 @@ class PipelineAudit:
 
     @property
     def verdict(self) -> str:
-        """The findings and their cure in plain sentences."""
-        moved, fitted = (self._parameters(kind) for kind in (MOVED, FITTED))
+        """The findings, and how to avoid them, in plain sentences."""
+        changed, fitted = (self._list_parameters(kind) for kind in (CHANGED, FITTED))
         sentences = []
-        if moved:
-            sentences.append(f"Moved with the test fold: {moved}.")
+        if changed:
+            sentences.append(f"Changed with the test fold: {changed}.")
         if fitted:
-            sentences.append(
-                f"Fitted before the split, on clips that cannot be told from here: {fitted}."
-            )
+            sentences.append(f"Fitted before the split, on clips that are not known: {fitted}.")
         if self.leaks:
             sentences.append(
                 "Put what fits or chooses them into the Pipeline, unfitted, so that it is fitted "
@@ -88,7 +90,7 @@ class PipelineAudit:
             )
         else:
             folds = "1 fold" if self.n_folds == 1 else f"{self.n_folds} folds"
-            sentences.append(f"Nothing that was learnt moved with the test fold, in {folds}.")
+            sentences.append(f"No fitted state changed with the test fold, in {folds}.")
         if self.transductive:
             sentences.append("Predictions depend on which test clips are predicted together.")
         return " ".join(sentences)
@@ -96,8 +98,9 @@ class PipelineAudit:
     def __str__(self) -> str:
         return self.verdict
 
-    def _parameters(self, kind: str) -> str:
-        return _listed(list(self.findings.loc[self.findings["kind"] == kind, "parameter"].unique()))
+    def _list_parameters(self, kind: str) -> str:
+        of_kind = self.findings["kind"] == kind
+        return _list_names(list(self.findings.loc[of_kind, "parameter"].unique()))
 
 
 def audit_pipeline(
@@ -114,8 +117,8 @@ def audit_pipeline(
     """Find out whether anything in a pipeline or experiment was fitted on the test fold.
 
     Each fold is run as it is, a second time to see that this can be repeated, and then with its
-    test clips and their labels poisoned, while the training clips stay. Whatever is learnt from
-    training folds only does not move.
+    test clips and their labels perturbed, while the training clips stay. The fitted state of
+    what is fitted on training folds only does not change.
 
     Parameters
     ----------
@@ -123,7 +126,7 @@ def audit_pipeline(
         An estimator is cloned and fitted on the training fold; a search is
         given the training fold's `groups`. A callable ``experiment(X, y, train, test)`` does
         everything that is done for a fold, also what is done before the split, given all clips
-        and the indices of the fold's, and returns what was learnt: an estimator, or a tuple,
+        and the indices of the fold's, and returns what was fitted: an estimator, or a tuple,
         list or dict of estimators and arrays, but no predictions of test clips.
     X : sequence of n_clips clips, array or frame
         Anything that scikit-learn can index.
@@ -136,11 +139,11 @@ def audit_pipeline(
     max_folds : int, default=2
         Number of folds run; each takes ``2 + n_poisons`` fits.
     n_poisons : int, default=3
-        Number of poisoned runs a fold. In turn: one clip with one label in place of all test
+        Number of perturbed runs a fold. In turn: one clip with one label in place of all test
         clips; clips drawn from anywhere, with their own labels; the same clips, all mislabelled,
         and multiplied by 1000 where `X` is an array or frame of floats.
     random_state : int or None, default=0
-        Seed of the poisons.
+        Seed of the perturbations.
 
     Returns
     -------
@@ -151,8 +154,8 @@ def audit_pipeline(
     TypeError
         If `pipeline` is neither an estimator nor a callable.
     ValueError
-        If two runs on the same clips learn different values, if the experiment fails once the
-        test fold is poisoned, or if y holds a single class.
+        If two runs on the same clips give different fitted states, if the experiment fails once
+        the test fold is perturbed, or if y holds a single class.
 
     Notes
     -----
@@ -164,10 +167,10 @@ def audit_pipeline(
 
     Estimators that are fitted already and remain so when cloned, such as
     :class:`~sklearn.frozen.FrozenEstimator`, count as leaks, as the clips that they were fitted
-    on cannot be told. Excepted are those that need no fitting, as embedders. A model fitted on
+    on are not known. Excepted are those that need no fitting, as embedders. A model fitted on
     another corpus has to be fitted within a callable to pass.
 
-    Clips or labels that a training and a test fold share move what is learnt from them, too.
+    Clips or labels that a training and a test fold share change what is fitted on them, too.
 
     Examples
     --------
@@ -198,40 +201,35 @@ def audit_pipeline(
     refuse_missing(y, "y", "label")
     codes = np.unique(column_or_1d(y), return_inverse=True)[1]
     if codes.max() == 0:
-        raise ValueError("y holds a single class; labels can be poisoned with two or more only.")
-    experiment = _fit_on_training_fold(pipeline, groups) if is_estimator else pipeline
-    early = []
+        raise ValueError("y holds a single class; labels can be perturbed with two or more only.")
+    experiment, fitted_before = pipeline, []
     if is_estimator:
-        early = [part for n, p in named(clone(pipeline)).items() for part in fitted_parts(p, n)]
+        experiment = _fit_on_training_fold(pipeline, groups)
+        parts = name_objects(clone(pipeline)).items()
+        fitted_before = [name for part, value in parts for name in find_fitted(value, part)]
     rng = np.random.default_rng(random_state)
-    splits = _splits(cv, X, y, groups, max_folds)
-    rows, depends = [], []
-    for fold, (train, test) in enumerate(splits):
-        fitted = experiment(take(X), take(y), train, test)
-        before = learnt(fitted)
-        depends.append(_depends_on_company(fitted, X, test, strict=is_estimator))
-        _check_repeats(before, learnt(experiment(take(X), take(y), train, test)), fold)
-        moved: dict[str, float] = {}
-        for poisoned_X, poisoned_y in poisoned(X, y, codes, test, n_poisons, rng):
-            try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # clips this odd may well be warned about
-                    after = learnt(experiment(poisoned_X, poisoned_y, train, test))
-            except Exception as error:
-                raise ValueError(
-                    f"fold {fold}: the experiment runs on the clips as they are, but fails once "
-                    f"those of the test fold are poisoned: {error} Leave out what scores the "
-                    "test fold, and fit on training clips only."
-                ) from error
-            for name, size in changes(before, after).items():
-                moved[name] = float(np.fmax(moved.get(name, np.nan), size))
-        rows += [(fold, name, FITTED, np.nan) for name in early]
-        rows += [(fold, name, MOVED, size) for name, size in moved.items()]
-    known = [answer for answer in depends if answer is not None]
+    folds = _first_folds(cv, X, y, groups, max_folds)
+    rows, transductive = [], []
+    for fold, (train, test) in enumerate(folds):
+        fitted = experiment(take_rows(X), take_rows(y), train, test)
+        state = fitted_state(fitted)
+        transductive.append(_is_transductive(fitted, X, test, strict=is_estimator))
+        repeated = experiment(take_rows(X), take_rows(y), train, test)
+        _check_repeated(state, fitted_state(repeated), fold)
+        changed: dict[str, float] = {}
+        for perturbed in perturb_test_fold(X, y, codes, test, n_poisons, rng):
+            found = find_differences(
+                state, _run_perturbed(experiment, *perturbed, train, test, fold)
+            )
+            for name, size in found.items():
+                changed[name] = float(np.fmax(changed.get(name, np.nan), size))
+        rows += [(fold, name, FITTED, np.nan) for name in fitted_before]
+        rows += [(fold, name, CHANGED, size) for name, size in changed.items()]
+    known = [answer for answer in transductive if answer is not None]
     return PipelineAudit(
         pd.DataFrame(rows, columns=["fold", "parameter", "kind", "change"]),
         any(known) if known else None,
-        len(splits),
+        len(folds),
     )
 
 
@@ -254,60 +252,81 @@ def _takes_groups(estimator: Any) -> bool:
     return bool(get_routing_for_object(estimator).consumes("fit", ["groups"]))
 
 
-def _splits(cv: Any, X: Any, y: Any, groups: Any, max_folds: int) -> list[tuple[Any, Any]]:
+def _first_folds(cv: Any, X: Any, y: Any, groups: Any, max_folds: int) -> Folds:
+    """Return the first folds of a splitter, which is given the frame if it is of this package."""
+    splitter = check_cv(cv)
+    if hasattr(groups, "columns") and not isinstance(splitter, Protocol):
+        groups = split_labels(groups, "speaker", splitter)
+    elif groups is not None and not hasattr(groups, "columns"):
+        refuse_missing(groups, "groups", "speaker")
     with warnings.catch_warnings():  # groups may be meant for the search alone
         warnings.filterwarnings("ignore", "The groups parameter is ignored", UserWarning)
-        splitter = check_cv(as_splitter(cv))
-        by = groups
-        if groups is not None and not hasattr(groups, "columns"):
-            refuse_missing(groups, "groups", "speaker")
-        if hasattr(groups, "columns") and not isinstance(splitter, Protocol):
-            by = labels_of(groups, "speaker", splitter)
-        splits = list(islice(splitter.split(X, y, by), max_folds))
-    return [(np.asarray(train), np.asarray(test)) for train, test in splits]
+        folds = list(islice(splitter.split(X, y, groups), max_folds))
+    return [(np.asarray(train), np.asarray(test)) for train, test in folds]
 
 
-def _check_repeats(first: dict[str, Any], second: dict[str, Any], fold: int) -> None:
-    differing = list(changes(first, second))
+def _run_perturbed(
+    experiment: Any, X: Any, y: Any, train: Any, test: Any, fold: int
+) -> dict[str, Any]:
+    """Return the fitted state of a run whose test clips are perturbed."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # clips this odd may well be warned about
+            return fitted_state(experiment(X, y, train, test))
+    except Exception as error:
+        raise ValueError(
+            f"fold {fold}: the experiment runs on the clips as they are, but fails once those of "
+            f"the test fold are perturbed: {error} Leave out what scores the test fold, and fit "
+            "on training clips only."
+        ) from error
+
+
+def _check_repeated(first: dict[str, Any], second: dict[str, Any], fold: int) -> None:
+    """Raise an error if two runs on the same clips gave different fitted states."""
+    differing = list(find_differences(first, second))
     if differing:
         raise ValueError(
-            f"fold {fold}: two runs on the same clips learnt different values of "
-            f"{_listed(differing)}, so that what the test fold moves cannot be told. Set "
+            f"fold {fold}: two runs on the same clips gave different values of "
+            f"{_list_names(differing)}, so that it is not known what the test fold changes. Set "
             "random_state wherever there is one, and start each run from unfitted estimators."
         )
 
 
-def _listed(names: list[str]) -> str:
-    more = [f"{len(names) - N_NAMED} more"] if len(names) > N_NAMED else []
-    return ", ".join(names[:N_NAMED] + more)
+def _list_names(names: list[str]) -> str:
+    more = [f"{len(names) - MAX_LISTED} more"] if len(names) > MAX_LISTED else []
+    return ", ".join(names[:MAX_LISTED] + more)
 
 
-def _depends_on_company(fitted: Any, X: Any, test: Any, strict: bool) -> bool | None:
-    """Tell whether test clips are predicted otherwise in halves, or alone, than together."""
-    predictors = [part for part in named(fitted).values() if hasattr(part, "predict")]
+def _is_transductive(fitted: Any, X: Any, test: Any, strict: bool) -> bool | None:
+    """Tell whether halves of the test clips, or one, are predicted otherwise than all together."""
+    predictors = [part for part in name_objects(fitted).values() if hasattr(part, "predict")]
     if not predictors or len(test) < 2:
         return None
     methods = ("predict_proba", "decision_function", "predict")
-    name = next(method for method in methods if hasattr(predictors[-1], method))
-    parts = (slice(None), slice(0, None, 2), slice(1, None, 2), slice(0, 1))
+    predict = next(
+        getattr(predictors[-1], name) for name in methods if hasattr(predictors[-1], name)
+    )
+    batches = (slice(0, None, 2), slice(1, None, 2), slice(0, 1))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of columns without names
-            together, *apart = (
-                np.asarray(getattr(predictors[-1], name)(_safe_indexing(X, test[part])))
-                for part in parts
+            together, *separate = (
+                np.asarray(predict(_safe_indexing(X, test[batch])))
+                for batch in (slice(None), *batches)
             )
     except Exception:
         if strict:
             raise
         return None  # it predicts from what the experiment makes of X
-    same = [_same(together[part], found) for part, found in zip(parts[1:], apart, strict=True)]
-    return not all(same)
+    return not all(
+        _are_equal(together[batch], predicted)
+        for batch, predicted in zip(batches, separate, strict=True)
+    )
 
 
-def _same(together: Any, apart: Any) -> bool:
+def _are_equal(together: Any, separate: Any) -> bool:
     if together.dtype.kind != "f":
-        return np.array_equal(together, apart)
-    return together.shape == apart.shape and np.allclose(
-        together, apart, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True
+        return np.array_equal(together, separate)
+    return together.shape == separate.shape and np.allclose(
+        together, separate, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True
     )

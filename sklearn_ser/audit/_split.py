@@ -1,4 +1,4 @@
-"""What stands on both sides of a split."""
+"""audit_split: which speakers, sentences and audio are in training and test set of a fold."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
-from sklearn_ser._audio import SEGMENT_FIELDS
-from sklearn_ser._utils import as_labels, corpus_frame, is_missing, known_speakers
-from sklearn_ser.audit._copies import PAIR, Copies
+from sklearn_ser._utils import Folds, corpus_frame, cv_name, is_missing
 from sklearn_ser.audit._duplicates import find_duplicates
-from sklearn_ser.model_selection._folds import Folds, folds_of
+from sklearn_ser.audit._fingerprints import LARGEST_GROUP
+from sklearn_ser.model_selection import corpus_folds
 
 __all__ = ["SplitAudit", "audit_split"]
 
-# Columns whose values may stand on both sides, and what many of them are called.
+# Columns whose values training and test set may share, and what many of them are called.
 SHARED = {"speaker": "speakers", "session": "sessions", "sentence": "sentences"}
+PAIR = ("test", "train", "kind", "offset", "overlap", "error_rate")
 
 
 @dataclass(frozen=True)
@@ -30,16 +33,16 @@ class SplitAudit:
         What the scheme is called.
     folds : DataFrame
         A row a fold: fold, n_train, n_test; shared_speakers, shared_sessions and shared_sentences
-        (how many stand on both sides; NaN where the corpus does not tell); n_identical and
-        n_near_identical (test clips whose audio stands in the training fold; NaN if audio was not
-        looked at) and emotions_not_trained (in the test fold only).
+        (how many are in training and test set; NaN where the corpus does not say); n_identical
+        and n_near_identical (test clips whose audio is in the training set; NaN if audio was not
+        compared) and emotions_not_trained (in the test set only).
     emotions : DataFrame
-        A row a fold, a column an emotion: its share of the test fold.
+        A row a fold, a column an emotion: its share of the test set.
     pairs : DataFrame
-        Clips of the same audio on both sides of a fold: fold, test and train (positions), kind,
-        offset (seconds after the start of the test clip at which the training clip starts), overlap
-        (seconds) and error_rate, as :func:`find_duplicates` tells them; NaN for clips that are
-        linked through other copies.
+        Test and training clips with the same audio: fold, test and train (positions), kind, offset
+        (seconds after the start of the test clip at which the training clip starts), overlap
+        (seconds) and error_rate, as in :func:`find_duplicates`; NaN for clips that are linked
+        through other copies.
     """
 
     cv: str
@@ -69,7 +72,7 @@ class SplitAudit:
 
     @property
     def leaks(self) -> bool:
-        """Whether speakers or audio stand on both sides, or may do so for all that is known."""
+        """Whether speakers or audio are in training and test set, or speakers are unknown."""
         return not self.speaker_independent or bool(self.shares_audio)
 
     @property
@@ -82,7 +85,7 @@ class SplitAudit:
 
     @property
     def shares_audio(self) -> bool | None:
-        """Whether the same audio stands on both sides; None if it was not looked at."""
+        """Whether the same audio is in training and test set; None if it was not compared."""
         found = self.folds[["n_identical", "n_near_identical"]]
         return None if found.isna().any(axis=None) else bool(found.to_numpy().any())
 
@@ -93,7 +96,7 @@ class SplitAudit:
         independent = self.speaker_independent
         if independent is None:
             sentences.append(
-                "It is not known of all clips who speaks, so nothing holds for new speakers."
+                "Not all clips have speaker labels, so nothing holds for new speakers."
             )
         elif independent:
             sentences.append("Speaker-independent: no speaker is both trained on and tested.")
@@ -117,10 +120,12 @@ class SplitAudit:
                 f"{pair['test']}, which is {pair['kind']} to clip {pair['train']}."
             )
         elif self.shares_audio is False:
-            sentences.append("No audio stands on both sides.")
+            sentences.append("No audio is in both training and test set.")
         lacking = sorted({name for names in self.folds["emotions_not_trained"] for name in names})
         if lacking:
-            sentences.append(f"Some folds test emotions that they never saw: {', '.join(lacking)}.")
+            sentences.append(
+                f"Some folds test emotions that they were not trained on: {', '.join(lacking)}."
+            )
         return " ".join(sentences)
 
     def __str__(self) -> str:
@@ -136,7 +141,7 @@ def audit_split(
     n_jobs: int | None = None,
     on_error: str = "raise",
 ) -> SplitAudit:
-    """Look for what stands in both training and test folds: speakers, sentences, audio.
+    """Find what is in both training and test set of a fold: speakers, sentences, audio.
 
     Parameters
     ----------
@@ -189,74 +194,121 @@ def audit_split(
             "waveform_rate and on_error have no effect with audio=False: no clip is read."
         )
     frame, clips = _frame_and_clips(corpus, audio)
-    folds, name = folds_of(cv, frame)
+    folds = corpus_folds(frame, cv)
     copies = None
     if audio:
         pairs = find_duplicates(
             clips, waveform_rate=waveform_rate, n_jobs=n_jobs, on_error=on_error
         )
-        copies = Copies(pairs, len(frame))
+        copies = _Copies(pairs, len(frame))
     rows: list[dict[str, Any]] = []
-    crossing: list[dict[str, Any]] = []
+    in_both: list[dict[str, Any]] = []
     for fold, (train, test) in enumerate(folds):
         row: dict[str, Any] = {"fold": fold, "n_train": len(train), "n_test": len(test)}
         for column, plural in SHARED.items():
             row[f"shared_{plural}"] = _n_shared(frame, column, train, test)
         row |= {"n_identical": np.nan, "n_near_identical": np.nan}
         if copies is not None:
-            found = copies.crossing(train, test)
+            found = copies.in_both(train, test)
             for kind in ("identical", "near-identical"):
                 n_clips = len({pair["test"] for pair in found if pair["kind"] == kind})
                 row[f"n_{kind.replace('-', '_')}"] = n_clips
-            crossing += [{"fold": fold, **pair} for pair in found]
-        emotions = frame["emotion"]
-        unseen = set(emotions.iloc[test]) - set(emotions.iloc[train])
-        rows.append({**row, "emotions_not_trained": sorted(unseen)})
+            in_both += [{"fold": fold, **pair} for pair in found]
+        not_trained = set(frame["emotion"].iloc[test]) - set(frame["emotion"].iloc[train])
+        rows.append({**row, "emotions_not_trained": sorted(not_trained)})
     return SplitAudit(
-        name,
+        cv_name(cv, len(folds)),
         pd.DataFrame(rows),
-        _shares(frame["emotion"], folds),
-        pd.DataFrame(crossing, columns=["fold", *PAIR]),
+        _emotion_shares(frame["emotion"], folds),
+        pd.DataFrame(in_both, columns=["fold", *PAIR]),
     )
 
 
+class _Copies:
+    """Pairs of clips with the same audio, and the groups that they make.
+
+    Parameters
+    ----------
+    pairs : DataFrame
+        What :func:`find_duplicates` returned. Of a large group it lists links only.
+    n_clips : int
+    """
+
+    def __init__(self, pairs: pd.DataFrame, n_clips: int) -> None:
+        self.pairs_of: dict[int, list[dict[str, Any]]] = {}  # by test clip
+        for clip, other, kind, offset, *measures in pairs.itertuples(index=False):
+            for pair in (
+                (clip, other, kind, offset, *measures),
+                (other, clip, kind, -offset, *measures),
+            ):
+                self.pairs_of.setdefault(pair[0], []).append(dict(zip(PAIR, pair, strict=True)))
+        identical = _number_groups(pairs[pairs["kind"] == "identical"], n_clips)
+        alike = _number_groups(pairs, n_clips)
+        # In a small group every pair is listed, and two parts of one recording are none.
+        small = np.bincount(alike, minlength=n_clips)[alike] <= LARGEST_GROUP
+        alike = np.where(small, n_clips + identical, alike)
+        self.groups = {"identical": identical, "near-identical": alike}
+
+    def in_both(self, train: npt.NDArray[Any], test: npt.NDArray[Any]) -> list[dict[str, Any]]:
+        """Return the pairs of a test and a training clip, as dicts of `PAIR`.
+
+        A test clip that is paired with no training clip, but is in a group with some, is paired
+        with the first of these.
+        """
+        trained = set(train.tolist())
+        first_of_group = {
+            kind: {int(groups[clip]): clip for clip in sorted(trained, reverse=True)}
+            for kind, groups in self.groups.items()
+        }
+        found = []
+        for clip in (clip for clip in test.tolist() if clip in self.pairs_of):
+            pairs = [pair for pair in self.pairs_of[clip] if pair["train"] in trained]
+            for kind, groups in self.groups.items():
+                other = first_of_group[kind].get(int(groups[clip]))
+                # One pair of a clip is enough, but an identical one is never passed over.
+                paired = any(kind != "identical" or pair["kind"] == kind for pair in pairs)
+                if other is not None and not paired:
+                    pair = {"test": clip, "train": other, "kind": kind}
+                    pairs.append(pair | dict.fromkeys(PAIR[3:], np.nan))
+            found += sorted(pairs, key=lambda pair: (pair["kind"], pair["train"]))
+        return sorted(found, key=lambda pair: pair["kind"])
+
+
+def _number_groups(pairs: pd.DataFrame, n_clips: int) -> npt.NDArray[np.int32]:
+    """Return the number of the group that each clip is in."""
+    links = (np.ones(len(pairs)), (pairs["clip"].to_numpy(), pairs["other"].to_numpy()))
+    matrix = coo_array(links, shape=(n_clips, n_clips))
+    numbers: npt.NDArray[np.int32] = connected_components(matrix, directed=False)[1]
+    return numbers
+
+
 def _frame_and_clips(corpus: Any, audio: bool) -> tuple[pd.DataFrame, Any]:
-    if hasattr(corpus, "to_pandas"):  # polars
-        corpus = corpus.to_pandas()
-    if isinstance(corpus, pd.DataFrame):
-        if "emotion" not in corpus:
-            raise ValueError(f"the frame has no column emotion, only {list(corpus.columns)}.")
-        if audio and "path" not in corpus:
-            raise ValueError(
-                "the frame has no column path, so that audio cannot be compared. Pass the corpus "
-                "itself, or audio=False."
-            )
-        fields = [name for name in ("path", *SEGMENT_FIELDS) if name in corpus]
-        frame = corpus.reset_index(drop=True)
-        frame = frame.assign(emotion=as_labels(frame["emotion"], "column emotion"))
-        if "speaker" in frame:
-            frame["speaker"] = known_speakers(frame["speaker"])
-        return frame, corpus[fields]
-    if not hasattr(corpus, "get") or corpus.get("y") is None or corpus.get("X") is None:
-        raise TypeError(
-            f"a corpus with X and y, or a frame, was expected; got {type(corpus).__name__}."
+    """Return the frame of a corpus, and its clips if they are to be read."""
+    frame = corpus_frame(corpus)
+    if not audio or not hasattr(corpus, "columns"):
+        return frame, corpus.X if hasattr(corpus, "X") else None
+    if "path" not in frame:
+        raise ValueError(
+            "the frame has no column path, so that audio cannot be compared. Pass the corpus "
+            "itself, or audio=False."
         )
-    return corpus_frame(corpus), corpus.X
+    return frame, frame
 
 
 def _n_shared(frame: pd.DataFrame, column: str, train: Any, test: Any) -> float:
-    """Return how many values stand on both sides; NaN if none that is known does."""
+    """Return how many values training and test set share; NaN if that is not known."""
     if column not in frame:
         return np.nan
     missing = is_missing(frame[column])
-    known = [set(frame[column].iloc[side][~missing[side]]) for side in (train, test)]
-    n_shared = len(set.intersection(*known))
+    trained, tested = (set(frame[column].iloc[clips][~missing[clips]]) for clips in (train, test))
+    n_shared = len(trained & tested)
     if n_shared == 0 and (missing[train].any() or missing[test].any()):
         return np.nan
     return float(n_shared)
 
 
-def _shares(emotions: pd.Series, folds: Folds) -> pd.DataFrame:
+def _emotion_shares(emotions: pd.Series, folds: Folds) -> pd.DataFrame:
+    """Return the share of each emotion in the test set of each fold."""
     shares = [emotions.iloc[test].value_counts(normalize=True) for _, test in folds]
-    found = pd.DataFrame(shares, columns=sorted(emotions.unique())).fillna(0.0)
-    return found.reset_index(drop=True).rename_axis("fold")
+    table = pd.DataFrame(shares, columns=sorted(emotions.unique())).fillna(0.0)
+    return table.reset_index(drop=True).rename_axis("fold")

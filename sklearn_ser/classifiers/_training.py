@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedShuffleSplit
+from sklearn.model_selection import StratifiedShuffleSplit
+
+from sklearn_ser._utils import speaker_folds
 
 __all__ = ["Trained", "hold_out_speakers", "temperature_of", "train"]
 
@@ -37,7 +39,7 @@ def hold_out_speakers(
     Speakers are drawn so that emotions are as frequent in both parts. Without speakers, clips are
     drawn, with a warning.
     """
-    n_splits = max(2, round(1 / fraction))
+    n_folds = max(2, round(1 / fraction))
     n_speakers = 0 if speakers is None else len(np.unique(speakers))
     if n_speakers < 2:
         why = "there is one speaker" if n_speakers else "there are no speaker labels"
@@ -49,13 +51,7 @@ def hold_out_speakers(
         n_held_out = max(math.ceil(fraction * len(y)), len(np.unique(y)))  # one of each at least
         split = StratifiedShuffleSplit(1, test_size=n_held_out, random_state=random_state)
         return next(split.split(y, y))
-    speakers = np.asarray(speakers)
-    # Of no emotion more folds than clips: scikit-learn refuses that if it holds for all of them.
-    n_splits = min(n_splits, n_speakers, max(2, int(np.bincount(y).max())))
-    folds = StratifiedGroupKFold(n_splits, shuffle=True, random_state=random_state)
-    with warnings.catch_warnings():  # of emotions with fewer clips than folds
-        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-        return next(folds.split(y, y, speakers))
+    return speaker_folds(speakers, n_folds, y=y, random_state=random_state)[0]
 
 
 def train(

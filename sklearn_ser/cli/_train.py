@@ -109,11 +109,12 @@ def _parts(corpus: Any) -> list[Bunch]:
 
 def _audit(corpus: Any, *, audio: bool, n_jobs: int | None) -> None:
     """Warn if speakers who are held out are in training by another name."""
+    from sklearn_ser._utils import held_out_folds
     from sklearn_ser.audit import audit_split
     from sklearn_ser.exceptions import LeakageWarning
-    from sklearn_ser.recognition._folds import speaker_folds
 
-    found = audit_split(corpus, speaker_folds(corpus.y, corpus.groups), audio=audio, n_jobs=n_jobs)
+    folds = held_out_folds(corpus.y, corpus.groups)
+    found = audit_split(corpus, folds, audio=audio, n_jobs=n_jobs)
     if found.leaks:
         warnings.warn(f"held-out speakers: {found.verdict}", LeakageWarning, stacklevel=2)
 

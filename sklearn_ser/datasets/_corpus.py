@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from sklearn.utils import Bunch
 from sklearn_ser._audio import SEGMENT_FIELDS
 from sklearn_ser._utils import as_labels, as_speakers, is_missing
 
-__all__ = ["as_corpus", "existing_folder", "rename_columns"]
+__all__ = ["as_corpus", "rename_columns"]
 
 # What columns of a frame are called, and their order; a corpus has those that it tells.
 COLUMNS = ["path", "emotion", "code", "speaker", "sex", "session", "sentence", "intensity"]
@@ -95,11 +94,3 @@ def rename_columns(frame: pd.DataFrame, columns: Mapping[str, str | None]) -> pd
             while names[column] in frame:
                 names[column] += "_original"
     return frame.rename(columns=names)
-
-
-def existing_folder(folder: object) -> Path:
-    """Return `folder` as a path, or raise an error that says where it was looked for."""
-    path = Path(str(folder)).expanduser()
-    if not path.is_dir():
-        raise FileNotFoundError(f"no such folder: {path} (looked for in {Path.cwd()})")
-    return path

@@ -15,8 +15,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_ser._audio import SOUND_SUFFIXES, as_clip, pointer_of, readable_suffixes
-from sklearn_ser._utils import composed
-from sklearn_ser.datasets._corpus import existing_folder
+from sklearn_ser._utils import composed, existing_folder
 
 __all__ = [
     "Files",

@@ -10,7 +10,8 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from sklearn_ser._audio import readable_suffixes
-from sklearn_ser.datasets._corpus import as_corpus, existing_folder
+from sklearn_ser._utils import existing_folder
+from sklearn_ser.datasets._corpus import as_corpus
 from sklearn_ser.datasets._files import (
     UNREADABLE,
     WITHOUT_PYAV,

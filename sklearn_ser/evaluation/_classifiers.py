@@ -16,7 +16,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import StackingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import make_scorer
-from sklearn.model_selection import BaseCrossValidator, GridSearchCV, GroupKFold
+from sklearn.model_selection import BaseCrossValidator, GridSearchCV
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.model_selection._split import GroupsConsumerMixin
 from sklearn.pipeline import make_pipeline
@@ -24,6 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils.metadata_routing import get_routing_for_object
 
+from sklearn_ser._utils import speaker_folds
 from sklearn_ser.evaluation._metrics import uar_score
 from sklearn_ser.preprocessing import SpeakerScaler
 
@@ -79,10 +80,7 @@ def _check_training_clips(classifier: Any, y: Any, groups: Any) -> None:
 
 def inner_folds(y: Any, groups: Any) -> list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
     """Return the folds that C is chosen by: of speakers, with two emotions or more to train on."""
-    n_folds = min(INNER_FOLDS, len(np.unique(groups)))
-    if n_folds < 2:
-        return []
-    folds = GroupKFold(n_folds).split(y, y, groups)
+    folds = speaker_folds(groups, INNER_FOLDS)
     return [(train, test) for train, test in folds if len(np.unique(y[train])) > 1]
 
 

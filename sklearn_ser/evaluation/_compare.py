@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch, _safe_indexing
 
-from sklearn_ser._utils import check_corpus
+from sklearn_ser._utils import check_corpus, cv_name, restrict_folds
 from sklearn_ser.audit import audit_split
 from sklearn_ser.datasets import pool_corpora
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
@@ -26,7 +26,7 @@ from sklearn_ser.evaluation._recipes import (
     recipe_of_splitter,
 )
 from sklearn_ser.exceptions import LeakageWarning
-from sklearn_ser.model_selection._folds import as_splitter, folds_of, restricted
+from sklearn_ser.model_selection import check_cv, corpus_folds
 
 __all__ = ["compare"]
 
@@ -109,7 +109,7 @@ def compare(
         ``averaging`` says so; ``fold_uar`` is each fold's UAR over the emotions that it has. Chance
         is 1 / number of emotions. ``embedder`` and ``classifier_parameters`` are what to make a
         row's estimators from. The results also hold what
-        :func:`~sklearn_ser.model_selection.audit_split` found, and the figures published for the
+        :func:`~sklearn_ser.audit.audit_split` found, and the figures published for the
         same protocol on the same clips.
 
     Raises
@@ -161,7 +161,8 @@ def compare(
         corpus, cv = _as_one(train, test)
     check_classifier(classifier)
     corpus = _with_speakers(corpus)
-    folds, cv_name = folds_of(cv, corpus.frame)
+    folds = corpus_folds(corpus.frame, cv)
+    name = cv_name(cv, len(folds))
     cv_folds = recipe_of_folds(cv, folds, len(corpus.y))
     check_fits(classifier, folds, corpus.y, corpus.groups)
     matrices, usable, left_out, waveform_rate = embed(
@@ -174,7 +175,7 @@ def compare(
         **parameters,
     )
     if left_out:
-        folds = restricted(folds, usable, len(corpus.y))
+        folds = restrict_folds(folds, usable, len(corpus.y))
         corpus = _subset(corpus, usable)
         check_fits(classifier, folds, corpus.y, corpus.groups)
     found = audit_split(
@@ -185,7 +186,7 @@ def compare(
         n_jobs=n_jobs,
     )
     if found.leaks:
-        warnings.warn(f"{cv_name}: {found.verdict}", LeakageWarning, stacklevel=2)
+        warnings.warn(f"{name}: {found.verdict}", LeakageWarning, stacklevel=2)
 
     clips = Clips(corpus.y, corpus.groups)
     tasks = [
@@ -223,7 +224,7 @@ def compare(
         "emotions_not_tested": sorted(emotions - set(predictions["emotion"])),
         "digests": corpus_digests(corpus.X, corpus.y, corpus.groups, waveform_rate),
         "chance": 1 / len(emotions),
-        "cv": cv_name,
+        "cv": name,
         "cv_parameters": recipe_of_splitter(cv),
         "cv_folds": cv_folds,
         "n_folds": len(folds),
@@ -241,7 +242,8 @@ def compare(
         "versions": versions(),
         "rows": rows,
     }
-    results["published"], results["published_note"] = published_beside(results, as_splitter(cv))
+    splitter = check_cv(cv) if isinstance(cv, str) else cv
+    results["published"], results["published_note"] = published_beside(results, splitter)
     predictions["clip"] = usable[predictions["clip"]]
     return Comparison(results, predictions.drop(columns="seconds"))
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.utils import Bunch
 
+from sklearn_ser._utils import Folds, restrict_folds
 from sklearn_ser.audit import SplitAudit, audit_split
 from sklearn_ser.datasets import pool_corpora
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
@@ -28,7 +29,7 @@ from sklearn_ser.evaluation._recipes import (
     recipe_of_splitter,
 )
 from sklearn_ser.exceptions import ClipError, LeakageWarning
-from sklearn_ser.model_selection._folds import Folds, folds_of, restricted
+from sklearn_ser.model_selection import corpus_folds
 
 __all__ = ["CrossComparison", "compare_across"]
 
@@ -270,7 +271,9 @@ def compare_across(
         for row in [frame.iloc[each["clip"]]]
     ]
     if left_out:
-        cells = [cell._replace(folds=restricted(cell.folds, usable, len(kept))) for cell in cells]
+        cells = [
+            cell._replace(folds=restrict_folds(cell.folds, usable, len(kept))) for cell in cells
+        ]
         frame = frame.iloc[usable].reset_index(drop=True)
         _check_cells(classifier, cells, frame)
     clip_of_row = kept[usable]
@@ -414,7 +417,7 @@ def _cells(names: list[str], frame: pd.DataFrame, cv: Any) -> list[_Cell]:
         for test in names:
             folds: Folds = [(own[train], own[test])]
             if train == test:
-                within, _ = folds_of(cv, frame.iloc[own[train]].reset_index(drop=True))
+                within = corpus_folds(frame.iloc[own[train]], cv)
                 folds = [(own[train][a], own[train][b]) for a, b in within]
             cells.append(_Cell(train, test, folds))
     if len(names) > 2:

@@ -1,9 +1,10 @@
-"""Protocols of the field as scikit-learn splitters."""
+"""Protocols of the field as scikit-learn splitters, by name too."""
 
 import warnings
 from typing import Any
 
 from sklearn_ser.model_selection._balanced import BalancedSpeakerKFold
+from sklearn_ser.model_selection._check_cv import check_cv, corpus_folds
 from sklearn_ser.model_selection._emobox import EmoBoxFolds
 from sklearn_ser.model_selection._leave_one_out import (
     LeaveOneCorpusOut,
@@ -23,16 +24,18 @@ __all__ = [
     "LeaveOneSpeakerOut",
     "Protocol",
     "RAVDESSSplit",
+    "check_cv",
+    "corpus_folds",
 ]
 
 _AUDITS = ("PipelineAudit", "SplitAudit", "audit_pipeline", "audit_split", "find_duplicates")
 
 
 def __getattr__(name: str) -> Any:
-    """Find the audits, which stood here until they had a room of their own."""
+    """Return an audit, which was here until sklearn_ser.audit was made."""
     if name in _AUDITS:
         from sklearn_ser import audit
 
-        warnings.warn(f"{name} stands in sklearn_ser.audit now", FutureWarning, stacklevel=2)
+        warnings.warn(f"{name} is in sklearn_ser.audit now", FutureWarning, stacklevel=2)
         return getattr(audit, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

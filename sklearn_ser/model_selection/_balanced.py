@@ -1,4 +1,4 @@
-"""Folds of speakers that are alike in emotions and sex."""
+"""BalancedSpeakerKFold: folds of speakers that are alike in emotions and sex."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
-from sklearn_ser._utils import as_classes, is_missing
-from sklearn_ser.model_selection._protocol import Protocol, labels_of
+from sklearn_ser._utils import as_classes, is_missing, split_labels
+from sklearn_ser.model_selection._protocol import Protocol
 
 __all__ = ["BalancedSpeakerKFold"]
 
@@ -58,7 +58,7 @@ class BalancedSpeakerKFold(Protocol, StratifiedGroupKFold):
         ------
         train, test : ndarray of int
         """
-        speakers = labels_of(groups, "speaker", self)
+        speakers = split_labels(groups, "speaker", self)
         if y is None:
             raise ValueError(f"{type(self).__name__} balances emotions: pass them as y.")
         balanced = as_classes(y).astype(str)

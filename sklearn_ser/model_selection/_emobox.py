@@ -1,7 +1,8 @@
-"""The folds of EmoBox."""
+"""EmoBoxFolds: the folds of EmoBox."""
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import PurePath
@@ -11,13 +12,18 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import BaseCrossValidator
 
-from sklearn_ser._utils import composed
-from sklearn_ser.datasets._emobox import emobox_folder, n_emobox_folds, read_emobox_fold
-from sklearn_ser.model_selection._protocol import Protocol, column_of
+from sklearn_ser._utils import (
+    composed,
+    emobox_folder,
+    n_emobox_folds,
+    read_emobox_fold,
+    split_column,
+)
+from sklearn_ser.model_selection._protocol import Protocol
 
 __all__ = ["EmoBoxFolds"]
 
-# Whether its folds of a corpus keep speakers apart, where that was looked up.
+# Whether its folds of a corpus share no speaker, where that was looked up.
 SPEAKER_INDEPENDENT = {
     **dict.fromkeys(["emodb", "cremad", "tess", "shemo", "urdu"], False),
     **dict.fromkeys(["ravdess", "iemocap", "savee", "cafe", "emovo"], True),
@@ -81,7 +87,7 @@ class EmoBoxFolds(Protocol, BaseCrossValidator):
 
     @property
     def speaker_independent(self) -> bool | None:  # type: ignore[override]
-        """Whether no speaker stands in both training and test fold."""
+        """Whether no speaker is in both training and test set."""
         return SPEAKER_INDEPENDENT.get(self._key)
 
     def published_results(self, corpus: str | None = None) -> pd.DataFrame:
@@ -117,7 +123,7 @@ class EmoBoxFolds(Protocol, BaseCrossValidator):
         Raises
         ------
         ValueError
-            If a fold names none of the clips, or a clip stands in none of the folds.
+            If a fold names none of the clips, or a clip is in none of the folds.
         """
         place = emobox_folder(self.folder, self.corpus)
         folds = range(1, n_emobox_folds(place) + 1)
@@ -127,7 +133,7 @@ class EmoBoxFolds(Protocol, BaseCrossValidator):
             name: Callable[[str], object] = composed
         else:
             field, name = "path", _shortest_unique({row["path"] for fold in rows for row in fold})
-        clips = [str(clip) for clip in column_of(groups, field, self)]
+        clips = [str(clip) for clip in split_column(groups, field, self)]
         names = [name(clip) for clip in clips]
         known = {name(row[field]) for fold in rows for row in fold}
         missing = [clip for clip, its in zip(clips, names, strict=True) if its not in known]
@@ -164,17 +170,14 @@ class EmoBoxFolds(Protocol, BaseCrossValidator):
 
 
 def _shortest_unique(paths: set[str]) -> Callable[[str], object]:
-    """Return a function that names a path by as many of its last parts as tell all apart."""
+    """Return a function that shortens paths to their last parts, as few as keep all different."""
+
+    def shorten(path: str, n_parts: int) -> tuple[str, ...]:
+        pure = PurePath(composed(path))
+        return (*pure.parts[-n_parts:-1], pure.stem)
+
     longest = max(len(PurePath(path).parts) for path in paths)
-
-    def named(n_parts: int) -> Callable[[str], object]:
-        def name(path: str) -> tuple[str, ...]:
-            pure = PurePath(composed(path))
-            return (*pure.parts[-n_parts:-1], pure.stem)
-
-        return name
-
-    for n_parts in range(1, longest):
-        if len(set(map(named(n_parts), paths))) == len(paths):
-            return named(n_parts)
-    return named(longest)
+    n_parts = 1
+    while n_parts < longest and len({shorten(path, n_parts) for path in paths}) < len(paths):
+        n_parts += 1
+    return functools.partial(shorten, n_parts=n_parts)

@@ -1,4 +1,4 @@
-"""Leave one speaker, session, sentence or corpus out."""
+"""LeaveOneSpeakerOut and its like: leave one speaker, session, sentence or corpus out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.model_selection import LeaveOneGroupOut
 
-from sklearn_ser.model_selection._protocol import Protocol, labels_of
+from sklearn_ser._utils import split_labels
+from sklearn_ser.model_selection._protocol import Protocol
 
 __all__ = [
     "LeaveOneCorpusOut",
@@ -38,7 +39,7 @@ class _LeaveOneOut(Protocol, LeaveOneGroupOut):
         ------
         train, test : ndarray of int
         """
-        column = labels_of(groups, self.column, self)
+        column = split_labels(groups, self.column, self)
         if X is None:
             X = np.zeros((len(column), 1))
         yield from super().split(X, y, column)
@@ -57,7 +58,7 @@ class _LeaveOneOut(Protocol, LeaveOneGroupOut):
         -------
         n_splits : int
         """
-        return int(super().get_n_splits(groups=labels_of(groups, self.column, self)))
+        return int(super().get_n_splits(groups=split_labels(groups, self.column, self)))
 
 
 class LeaveOneSpeakerOut(_LeaveOneOut):
@@ -116,8 +117,8 @@ class LeaveOneSessionOut(_LeaveOneOut):
 class LeaveOneSentenceOut(_LeaveOneOut):
     """Test on each sentence in turn, train on the others: text-independent.
 
-    Speakers stand on both sides, so that its scores do not hold for new speakers; they show how
-    much a leave-one-speaker-out score owes to sentences that were heard in training.
+    Speakers are in training and test set, so that its scores do not hold for new speakers; they
+    show how much a leave-one-speaker-out score owes to sentences that are in the training set.
 
     Examples
     --------

@@ -1,58 +1,19 @@
-"""What published protocols have in common: a column to split by, a source and its figures."""
+"""What splitters of published protocols have in common: a source, and the figures in it."""
 
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from sklearn_ser._utils import as_list, as_speakers, refuse_missing
-
-__all__ = ["Protocol", "column_of", "labels_of"]
-
-
-def labels_of(groups: Any, column: str, splitter: object) -> npt.NDArray[Any]:
-    """Return what `splitter` splits by as an array of numbers or of text; see `column_of`."""
-    values = column_of(groups, column, splitter)
-    array = np.array(values)
-    return array if array.dtype.kind in "iuf" else as_speakers(values, f"column {column}")
-
-
-def column_of(groups: Any, column: str, splitter: object) -> list[Any]:
-    """Return `groups` itself, or its column if it is a frame; no value of it is missing.
-
-    Parameters
-    ----------
-    groups : DataFrame with a row a clip, or array-like of shape (n_clips,)
-        A corpus's frame, or that column of it.
-    column : str
-        Name of the column.
-    splitter : object
-        Named in errors.
-    """
-    name = type(splitter).__name__
-    if groups is None:
-        raise ValueError(
-            f"{name} splits by {column}: pass groups=corpus.frame, or that column of it."
-        )
-    if hasattr(groups, "columns"):
-        if column not in groups.columns:
-            raise ValueError(
-                f"{name} splits by {column}, and the frame has no such column, only "
-                f"{list(groups.columns)}."
-            )
-        groups = groups[column]
-    refuse_missing(groups, f"{name} splits by {column}", column)
-    return as_list(groups)
+__all__ = ["Protocol"]
 
 
 class Protocol:
     """A splitter that a paper or a benchmark uses, with its source and the figures it printed."""
 
-    #: Whether no speaker stands in both training and test fold; None if it hangs on the corpus.
+    #: Whether no speaker is in both training and test set; None if that depends on the corpus.
     speaker_independent: ClassVar[bool | None]
     #: The paper that defines it, or that its figures are from; "" for common practice.
     citation: ClassVar[str] = ""

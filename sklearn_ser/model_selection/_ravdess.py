@@ -1,4 +1,4 @@
-"""The split of RAVDESS into actors 1 to 20, 21 and 22, 23 and 24."""
+"""RAVDESSSplit: the split of RAVDESS into actors 1 to 20, 21 and 22, 23 and 24."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pandas as pd
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils._param_validation import StrOptions, validate_params
 
-from sklearn_ser.model_selection._protocol import Protocol, labels_of
+from sklearn_ser._utils import split_labels
+from sklearn_ser.model_selection._protocol import Protocol
 
 __all__ = ["RAVDESSSplit"]
 
@@ -101,7 +102,7 @@ class RAVDESSSplit(Protocol, BaseCrossValidator):
         ValueError
             If a speaker is no actor of RAVDESS, or a part has no clips.
         """
-        column = labels_of(groups, "speaker", self)
+        column = split_labels(groups, "speaker", self)
         try:
             actors = column.astype(float)
         except ValueError:

@@ -1,4 +1,4 @@
-"""Changed copies of clips, in training folds only."""
+"""AudioAugmenter: changed copies of clips, in training folds only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 
 import joblib
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils import (
@@ -23,22 +22,20 @@ from sklearn.utils import (
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
-from sklearn_ser._audio import (
-    SEGMENT_FIELDS,
-    Clip,
-    as_clips,
-    content_digest,
-    is_numeric_batch,
-    items_of,
-)
+from sklearn_ser._audio import Clip, as_clips, content_digest, is_numeric_batch, items_of
 from sklearn_ser._store import Store
 from sklearn_ser._utils import Progress, as_classes
 from sklearn_ser.exceptions import ClipError
 from sklearn_ser.preprocessing._changes import SETTINGS, Change, Copy, Made
+from sklearn_ser.preprocessing._clip_columns import (
+    append_copies,
+    find_clip_column,
+    renumber,
+    segment_columns,
+)
 
 __all__ = ["AudioAugmenter"]
 
-COLUMNS = ("path", "clip", "audio")  # what a frame's column of clips may be called
 FOLDER = "augmented"  # in the store's
 
 Key = tuple[str, int]  # of a copy: the digest of its clip, and its number
@@ -194,8 +191,8 @@ class AudioAugmenter(BaseEstimator):
         -------
         self : AudioAugmenter
         """
-        self._changes()
-        self._parse(X, y, finite=self.on_error == "raise")
+        self._parse_changes()
+        self._parse_input(X, y, finite=self.on_error == "raise")
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -223,24 +220,24 @@ class AudioAugmenter(BaseEstimator):
         ClipError
             If a clip cannot be used and ``on_error="raise"``.
         """
-        changes = self._changes()
-        column, items = self._parse(X, y)
+        changes = self._parse_changes()
+        column, items = self._parse_input(X, y)
         clips = as_clips(items, self.waveform_rate)
         self.seed_ = int(check_random_state(self.random_state).randint(2**31 - 1))
-        sources, copies = self._copies(clips, y, changes)
+        sources, copies = self._copy_clips(clips, y, changes)
         self.sample_indices_ = np.array([*range(len(clips)), *sources], dtype=np.intp)
-        X_resampled = _with_copies(X, column, items, self.sample_indices_, copies)
-        return X_resampled, _renumbered(_safe_indexing(y, self.sample_indices_))
+        X_resampled = append_copies(X, column, items, self.sample_indices_, copies)
+        return X_resampled, renumber(_safe_indexing(y, self.sample_indices_))
 
-    def _parse(self, X: Any, y: Any, finite: bool = False) -> tuple[str | None, list[Any]]:
+    def _parse_input(self, X: Any, y: Any, finite: bool = False) -> tuple[str | None, list[Any]]:
         """Return the name of the column of clips, if X is a frame, and the clips."""
         if y is None:
             raise ValueError("AudioAugmenter requires y to be passed, but the target y is None.")
         for attribute in ("n_features_in_", "feature_names_in_"):
             self.__dict__.pop(attribute, None)
-        column = _clip_column(X, self.column)
+        column = find_clip_column(X, self.column)
         if column is not None:
-            items = items_of(X[[column, *_segment_fields(X, column)]])
+            items = items_of(X[[column, *segment_columns(X, column)]])
         elif is_numeric_batch(X):
             items = list(validate_data(self, X, ensure_all_finite=finite))
         else:
@@ -248,7 +245,7 @@ class AudioAugmenter(BaseEstimator):
         check_consistent_length(items, y)
         return column, items
 
-    def _changes(self) -> tuple[Change, ...]:
+    def _parse_changes(self) -> tuple[Change, ...]:
         changes: Any = self.changes
         changes = tuple(changes) if isinstance(changes, (list, tuple)) else (changes,)
         if not changes or not all(callable(change) or change in [*SETTINGS] for change in changes):
@@ -256,53 +253,52 @@ class AudioAugmenter(BaseEstimator):
                 "The 'changes' parameter of AudioAugmenter must be one or several of "
                 f"{list(SETTINGS)}, or functions. Got {self.changes!r} instead."
             )
-        return copy.deepcopy(changes)  # transforms note what they have drawn
+        return copy.deepcopy(changes)  # transforms keep the parameters that they have drawn
 
-    def _copies(
+    def _copy_clips(
         self, clips: Sequence[Clip], y: Any, changes: tuple[Change, ...]
     ) -> tuple[list[int], list[Made]]:
         """Return the rows that the copies are of, and the copies."""
         folder = None
         if self.cache is not None:
             folder = os.path.abspath(Store(self.cache).folder / FOLDER)
-        digests = [self._digest(clip) for clip in clips]
+        digests = [self._digest_of(clip) for clip in clips]
         known: dict[Key, Made] = {}
         while True:
-            plan = self._plan(digests, y)
+            plan = self._plan_copies(digests, y)
             new = {
                 key: Copy(clips[row], *key, changes, self.seed_, folder)
                 for row, key in plan
                 if key not in known
             }
             unusable: dict[str, ClipError] = {}
-            for key, made in self._made(new):
+            for key, made in self._make_copies(new):
                 if isinstance(made, ClipError):
-                    unusable[key[0]] = self._failed(made)
+                    unusable[key[0]] = self._raise_or_return(made)
                 else:
                     known[key] = made
-            if not unusable:  # or their copies have to be of others
+            if not unusable:  # else other clips are copied in their place
                 break
             digests = [unusable.get(str(digest), digest) for digest in digests]
         if self.on_error == "warn":
             for clip, digest in zip(clips, digests, strict=True):
-                if isinstance(digest, ClipError):  # equal clips share it, but each is named
-                    named = clip.error(digest.cause, digest.cure)
-                    warnings.warn(f"{named} It has no copies.", stacklevel=4)
+                if isinstance(digest, ClipError):  # clips that are equal share it
+                    error = clip.error(digest.cause, digest.cure)
+                    warnings.warn(f"{error} It has no copies.", stacklevel=4)
         return [row for row, _ in plan], [known[key] for _, key in plan]
 
-    def _digest(self, clip: Clip) -> str | ClipError:
+    def _digest_of(self, clip: Clip) -> str | ClipError:
         try:
             return clip.digest()
         except ClipError as error:
-            return self._failed(error)
+            return self._raise_or_return(error)
 
-    def _failed(self, error: ClipError) -> ClipError:
-        """Raise the error, or return it."""
+    def _raise_or_return(self, error: ClipError) -> ClipError:
         if self.on_error == "raise":
             raise error
         return error
 
-    def _plan(self, digests: list[str | ClipError], y: Any) -> list[tuple[int, Key]]:
+    def _plan_copies(self, digests: list[str | ClipError], y: Any) -> list[tuple[int, Key]]:
         """Return the row and the key of each copy, first copies first."""
         codes, emotions = np.zeros(len(digests), dtype=np.intp), np.array([None])
         if self.balance:
@@ -321,24 +317,24 @@ class AudioAugmenter(BaseEstimator):
             plan += [(i // len(rows), int(rows[i % len(rows)])) for i in range(n_copies)]
         return [(row, (str(digests[row]), number)) for number, row in sorted(plan)]
 
-    def _made(self, copies: dict[Key, Copy]) -> Iterator[tuple[Key, Made | ClipError]]:
-        """Yield the key of each copy, and the copy; first those that were there."""
+    def _make_copies(self, copies: dict[Key, Copy]) -> Iterator[tuple[Key, Made | ClipError]]:
+        """Yield the key of each copy, and the copy; first those that are stored."""
         missing = {}
-        for key, wanted in copies.items():
-            if (found := wanted.find()) is None:
-                missing[key] = wanted
+        for key, copy_of_clip in copies.items():
+            if (stored := copy_of_clip.find()) is None:
+                missing[key] = copy_of_clip
             else:
-                yield key, found
+                yield key, stored
         if not missing:
             return
         make = joblib.Parallel(self.n_jobs, return_as="generator")
-        making = make(joblib.delayed(wanted.make)() for wanted in missing.values())
+        making = make(joblib.delayed(copy_of_clip.make)() for copy_of_clip in missing.values())
         with (
             Progress(len(missing), "augmented", bool(self.verbose)) as progress,
             closing(making),
         ):
-            for (key, wanted), made in zip(missing.items(), making, strict=True):
-                progress.update(wanted.clip)
+            for (key, copy_of_clip), made in zip(missing.items(), making, strict=True):
+                progress.update(copy_of_clip.clip)
                 yield key, made
 
     def __sklearn_tags__(self) -> Any:
@@ -346,72 +342,3 @@ class AudioAugmenter(BaseEstimator):
         tags.requires_fit = False
         tags.target_tags.required = True
         return tags
-
-
-def _clip_column(X: Any, column: str | None) -> str | None:
-    """Return the name of the column of clips, or None if X is no frame."""
-    if not (hasattr(X, "columns") and hasattr(X, "shape")):
-        if column is not None:
-            raise ValueError(
-                f"column={column!r} has no effect: X is no frame, but a {type(X).__name__}."
-            )
-        return None
-    names = list(X.columns)
-    found = [name for name in COLUMNS if name in names] if len(names) > 1 else names
-    if column is not None:
-        found = [name for name in names if name == column]
-    if not found:
-        raise ValueError(
-            f"X has no column of clips called {column or ', '.join(COLUMNS)}, only {names}. Set "
-            "column to the one that holds paths or waveforms."
-        )
-    return found[0]
-
-
-def _segment_fields(X: Any, column: str | None) -> list[str]:
-    return [field for field in SEGMENT_FIELDS if column == "path" and field in X.columns]
-
-
-def _with_copies(
-    X: Any, column: str | None, items: list[Any], rows: npt.NDArray[np.intp], copies: list[Made]
-) -> Any:
-    """Return these rows of X, those at the end with copies in place of their clips."""
-    if column is not None:
-        frame = _renumbered(_safe_indexing(X, rows))
-        if not copies:
-            return frame
-        clips = _series(X[column], [*X[column].to_list(), *copies])
-        parts = [
-            _series(X[field], [*X[field].to_list(), *[None] * len(copies)])
-            for field in _segment_fields(X, column)
-        ]
-        if not isinstance(frame, pd.DataFrame):
-            return frame.with_columns(clips, *parts)
-        for series in (clips, *parts):
-            frame[series.name] = series
-        return frame
-    clips = [*items, *copies]
-    if hasattr(X, "to_list") and hasattr(X, "dtype"):
-        return _series(X, clips)
-    if not isinstance(X, np.ndarray):
-        return clips
-    array = np.empty(len(clips), dtype=object)
-    for i, clip in enumerate(clips):  # at once, equally long waveforms would become 2-D
-        array[i] = clip
-    return array if is_numeric_batch(X) else array.reshape(-1, *X.shape[1:])
-
-
-def _series(like: Any, values: list[Any]) -> Any:
-    """Return a Series of the same name, and of the same library."""
-    if isinstance(like, pd.Series):
-        return pd.Series(values, name=like.name)
-    import polars
-
-    try:
-        return polars.Series(like.name, values)
-    except TypeError:  # not all are of one kind
-        return polars.Series(like.name, values, dtype=polars.Object)
-
-
-def _renumbered(values: Any) -> Any:
-    return values.reset_index(drop=True) if hasattr(values, "reset_index") else values

@@ -1,4 +1,7 @@
-"""Changed copies of clips: what they differ in, and where they are kept."""
+"""A changed copy of a clip: the change that is drawn for it, how it is made, where it is stored.
+
+Used by :class:`~sklearn_ser.preprocessing.AudioAugmenter`.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ Waveform = npt.NDArray[np.float32]
 Change = str | Callable[[Waveform, int], Any]
 Made = str | tuple[Waveform, int]
 
-# What each change draws from. All of it is part of a copy's key.
+# The parameters of each change. All of them are part of a copy's key.
 SETTINGS: dict[str, dict[str, Any]] = {
     "noise": {"min_snr_db": 10.0, "max_snr_db": 30.0},
     "stretch": {"min_rate": 0.9, "max_rate": 1.1, "leave_length_unchanged": False},
@@ -48,7 +51,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 LIBRARIES = ("audiomentations", "python-stretch", "soundfile")
 
 # Transforms draw from the process's two global random states: one copy at a time.
-_one_at_a_time = threading.Lock()
+_random_state_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -95,27 +98,27 @@ class Copy:
         """Return its file, or its samples and rate; or why the clip cannot be used."""
         try:
             content = self.clip.read()
-            # The digest of what is changed, not of what was looked up: the file may have changed.
-            return replace(self, digest=self.clip.digest_of(content))._make(content)
+            # The digest of what is read now: the file may have changed since it was looked up.
+            return replace(self, digest=self.clip.digest_of(content))._make_of(content)
         except ClipError as error:
             return error
 
-    def _make(self, content: bytes | npt.NDArray[Any]) -> Made:
+    def _make_of(self, content: bytes | npt.NDArray[Any]) -> Made:
         samples, own_rate = decode(self.clip, content)
         rate = round(own_rate or 0)
-        if own_rate != rate:  # no file can tell it
+        if own_rate != rate:  # files have whole sampling rates
             samples = self.clip.waveform(content, rate)
         seed = int(content_digest(f"{self.seed} {self.digest} {self.number}".encode())[:8], 16)
-        changed = self._usable(_changed(self.change, samples, rate, seed), rate)
+        changed = self._check_usable(_apply_change(self.change, samples, rate, seed), rate)
         if self.folder is None:
             return changed, rate
         file = io.BytesIO()
         wavfile.write(file, rate, changed)  # libsndfile would note the time of writing
-        # An own transform has no key: what it does cannot be told from how it was built.
+        # A transform of one's own has no key: its class and parameters do not say what it does.
         path = self._path() or self._path_of(content_digest(file.getvalue()))
         return path if _is_complete(path) or _write(path, file.getvalue()) else (changed, rate)
 
-    def _usable(self, changed: Any, rate: int) -> Waveform:
+    def _check_usable(self, changed: Any, rate: int) -> Waveform:
         copy = as_clip((changed, rate), self.clip.position)
         try:
             return decode(copy, copy.read())[0]
@@ -145,10 +148,10 @@ def _version(library: str) -> str:
     try:
         return version(library)
     except PackageNotFoundError as error:
-        raise _missing(error) from None
+        raise _missing_library(error) from None
 
 
-def _missing(error: Exception) -> ModuleNotFoundError:
+def _missing_library(error: Exception) -> ModuleNotFoundError:
     return ModuleNotFoundError(
         f"augmenting needs audiomentations: pip install 'sklearn-ser[augment]' ({error})"
     )
@@ -185,8 +188,8 @@ def _write(path: str, content: bytes) -> bool:
     return True
 
 
-def _changed(change: Change, samples: Waveform, rate: int, seed: int) -> Any:
-    with _one_at_a_time, _drawing_from(seed):
+def _apply_change(change: Change, samples: Waveform, rate: int, seed: int) -> Any:
+    with _random_state_lock, _seeded(seed):
         if not isinstance(change, str):
             return change(samples, rate)
         changed = _FUNCTIONS[change](samples, rate, **SETTINGS[change])
@@ -196,7 +199,7 @@ def _changed(change: Change, samples: Waveform, rate: int, seed: int) -> Any:
 
 
 @contextmanager
-def _drawing_from(seed: int) -> Iterator[None]:
+def _seeded(seed: int) -> Iterator[None]:
     """Seed the global random states, and put them back as they were."""
     states = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
@@ -212,7 +215,7 @@ def _transform(name: str, **settings: Any) -> Any:
     try:
         import audiomentations
     except ModuleNotFoundError as error:
-        raise _missing(error) from None
+        raise _missing_library(error) from None
     return getattr(audiomentations, name)(**settings, p=1.0)
 
 

@@ -1,4 +1,4 @@
-"""Frames of several embedders side by side."""
+"""FrameUnion: the frames of several embedders, side by side."""
 
 from __future__ import annotations
 
@@ -73,23 +73,25 @@ class FrameUnion(FeatureUnion, auto_wrap_output_keys=None):  # type: ignore[call
         tags.transformer_tags.preserves_dtype = []
         return tags
 
-    def _hstack(self, Xs: Sequence[Any]) -> Array:  # what FeatureUnion joins its results by
+    def _hstack(self, Xs: Sequence[Any]) -> Array:  # FeatureUnion joins its results by it
         used = [name for name, transformer in self.transformer_list if transformer != "drop"]
         for name, X in zip(used, Xs, strict=True):
             if not (isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1):
                 raise ValueError(f"{name} gave no sequences of frames: set its pooling to None.")
         joined = np.empty(len(Xs[0]), dtype=object)
         for i, (first, *others) in enumerate(zip(*Xs, strict=True)):
-            joined[i] = np.hstack([first, *(in_time(frames, len(first)) for frames in others)])
+            joined[i] = np.hstack(
+                [first, *(resample_frames(frames, len(first)) for frames in others)]
+            )
         return joined
 
 
-def in_time(frames: Array, n: int) -> Array:
-    """Return `n` frames in the time of however many were given, each the mean of what it spans."""
-    if len(frames) == n:
+def resample_frames(frames: Array, n_frames: int) -> Array:
+    """Return `n_frames` frames over the same time, each the mean of the frames that it spans."""
+    if len(frames) == n_frames:
         return frames
-    starts = np.arange(n) * len(frames) // n
-    ends = -(-np.arange(1, n + 1) * len(frames) // n)
+    starts = np.arange(n_frames) * len(frames) // n_frames
+    ends = -(-np.arange(1, n_frames + 1) * len(frames) // n_frames)
     # Pairs of where a span starts and where it ends; what lies between two spans is left out.
     spans = np.stack([starts, ends], axis=1).ravel()
     ended = np.concatenate([frames, np.zeros_like(frames[:1])])

@@ -1,4 +1,4 @@
-"""Standardise each speaker's features."""
+"""SpeakerScaler: standardise the features of each speaker."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ Array = npt.NDArray[np.float64]
 class SpeakerScaler(TransformerMixin, BaseEstimator):
     """Standardise the features of each speaker: mean 0 and variance 1, speaker by speaker.
 
-    Voices differ more than emotions do; what is left after this is how a speaker departs from
-    their own habit. Speaker labels are a column of X, which is dropped.
+    Voices differ more than emotions do; what is left after this is how a clip differs from its
+    speaker's other clips. Speaker labels are a column of X, which is dropped.
 
     Parameters
     ----------
@@ -37,10 +37,10 @@ class SpeakerScaler(TransformerMixin, BaseEstimator):
         of its name, after the ``__`` that ColumnTransformer puts there). None where speakers come
         as metadata: ``fit(X, y, speakers=…)`` and ``transform(X, speakers=…)``.
     unseen : {"own", "global"}, default="own"
-        How speakers that were not there in `fit` are scaled. "own": by the clips of theirs that
-        are transformed together, which needs several of them and makes a prediction hang on
-        them, though not on labels: it is transductive, and has to be reported as such. "global":
-        by the mean and standard deviation of all clips in `fit`, which is inductive.
+        How speakers that are not in `fit` are scaled. "own": by the clips of theirs that are
+        transformed together, which needs several of them and makes a prediction depend on them,
+        though not on labels: it is transductive, and has to be reported as such. "global": by the
+        mean and standard deviation of all clips in `fit`, which is inductive.
     min_clips : int, default=5
         A speaker with fewer clips, in `fit` or, with ``unseen="own"``, later, is scaled by the mean
         and standard deviation of all clips in `fit`, with a warning.
@@ -52,7 +52,7 @@ class SpeakerScaler(TransformerMixin, BaseEstimator):
     speakers_ : ndarray of str of shape (n_speakers,)
         Speakers in `fit`, sorted. A number is its digits, so that 1, 1.0 and "1" are one speaker.
     means_, scales_ : ndarray of shape (n_speakers, n_features)
-        What each of them is standardised with.
+        Mean and standard deviation that each of them is standardised by.
     mean_, scale_ : ndarray of shape (n_features,)
         The same over all clips in `fit`.
     n_features_in_ : int
@@ -62,7 +62,7 @@ class SpeakerScaler(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    A speaker who was there in `fit` is always scaled as in `fit`. A constant feature is centred
+    A speaker who is in `fit` is always scaled as in `fit`. A constant feature is centred
     only.
 
     References
@@ -135,11 +135,11 @@ class SpeakerScaler(TransformerMixin, BaseEstimator):
         -------
         self : SpeakerScaler
         """
-        values, who = self._split(X, speakers, reset=True)
-        self.mean_, self.scale_ = self._moments(values)
-        self.speakers_, code, counts = np.unique(who, return_inverse=True, return_counts=True)
+        values, labels = self._split_speakers(X, speakers, reset=True)
+        self.mean_, self.scale_ = self._mean_and_scale(values)
+        self.speakers_, code, counts = np.unique(labels, return_inverse=True, return_counts=True)
         moments = [
-            self._moments(values[code == k])
+            self._mean_and_scale(values[code == k])
             if count >= self.min_clips
             else (self.mean_, self.scale_)
             for k, count in enumerate(counts)
@@ -170,19 +170,19 @@ class SpeakerScaler(TransformerMixin, BaseEstimator):
             If unseen speakers have too few clips to be scaled by them.
         """
         check_is_fitted(self)
-        values, who = self._split(X, speakers, reset=False)
+        values, labels = self._split_speakers(X, speakers, reset=False)
         known = {speaker: k for k, speaker in enumerate(self.speakers_.tolist())}
         few: list[str] = []
-        for speaker in np.unique(who).tolist():
-            mine = np.asarray(who == speaker)
+        for speaker in np.unique(labels).tolist():
+            of_speaker = np.asarray(labels == speaker)
             mean, scale = self.mean_, self.scale_
             if speaker in known:
                 mean, scale = self.means_[known[speaker]], self.scales_[known[speaker]]
-            elif self.unseen == "own" and np.count_nonzero(mine) >= self.min_clips:
-                mean, scale = self._moments(values[mine])
+            elif self.unseen == "own" and np.count_nonzero(of_speaker) >= self.min_clips:
+                mean, scale = self._mean_and_scale(values[of_speaker])
             elif self.unseen == "own":
                 few.append(speaker)
-            values[mine] = (values[mine] - mean) / scale
+            values[of_speaker] = (values[of_speaker] - mean) / scale
         self._warn_of_few("unseen", few)
         return values
 
@@ -225,7 +225,7 @@ class SpeakerScaler(TransformerMixin, BaseEstimator):
     def _n_features_out(self) -> int:
         return len(self.mean_)
 
-    def _split(self, X: Any, speakers: Any, reset: bool) -> tuple[Array, npt.NDArray[Any]]:
+    def _split_speakers(self, X: Any, speakers: Any, reset: bool) -> tuple[Array, npt.NDArray[Any]]:
         """Return a copy of the features, and the speaker labels."""
         X = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
         if reset:
@@ -233,16 +233,16 @@ class SpeakerScaler(TransformerMixin, BaseEstimator):
         elif (speakers is None) != (self._column is not None):
             raise ValueError("speakers must be passed to transform if, and only if, to fit.")
         if self._column is None:
-            who = as_speakers(speakers, "speakers")
+            labels = as_speakers(speakers, "speakers")
         else:
-            # Features in the speakers' place are warned of where each is a speaker.
+            # With features in this column, each clip is a speaker, which `_warn_of_few` reports.
             name = f"column {self.speaker!r} of X"
-            who = as_speakers(X[:, self._column], name, fractions=True)
+            labels = as_speakers(X[:, self._column], name, fractions=True)
             X = np.delete(X, self._column, axis=1)
-        if who.shape != (len(X),):
-            raise ValueError(f"{who.shape} speakers do not match {len(X)} clips.")
+        if labels.shape != (len(X),):
+            raise ValueError(f"{labels.shape} speakers do not match {len(X)} clips.")
         values = check_array(X, dtype=np.float64, copy=True, input_name="X", estimator=self)
-        return values, who
+        return values, labels
 
     def _find_column(self, n_columns: int, speakers: Any) -> int | None:
         if speakers is not None:
@@ -254,20 +254,20 @@ class SpeakerScaler(TransformerMixin, BaseEstimator):
 
     def _warn_of_few(self, which: str, speakers: Any) -> None:
         if len(speakers):
-            named = ", ".join([*speakers[:5], *(["…"] if len(speakers) > 5 else [])])
+            some = ", ".join([*speakers[:5], *(["…"] if len(speakers) > 5 else [])])
             warnings.warn(
-                f"{len(speakers)} {which} speakers ({named}) have fewer than min_clips="
+                f"{len(speakers)} {which} speakers ({some}) have fewer than min_clips="
                 f"{self.min_clips} clips and are scaled by the mean and standard deviation of all "
                 "clips in fit. Pass a speaker's clips together, or lower min_clips; if these are "
                 "no speakers, set speaker.",
                 stacklevel=3,
             )
 
-    def _moments(self, values: Array) -> tuple[Array, Array]:
+    def _mean_and_scale(self, values: Array) -> tuple[Array, Array]:
         mean = values.mean(axis=0)
         if not self.with_std:
             return mean, np.ones_like(mean)
         scale = values.std(axis=0)
-        # What rounding leaves of a constant feature must not be blown up.
+        # The deviation of a constant feature is rounding error, and is not divided by.
         scale[scale <= 10 * np.finfo(np.float64).eps * np.abs(mean)] = 1.0
         return mean, scale

@@ -11,13 +11,37 @@ from sklearn.covariance import LedoitWolf
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ser._utils import default_settings
+from sklearn_ser._utils import (
+    as_classes,
+    as_speakers,
+    check_lengths,
+    default_settings,
+    held_out_folds,
+)
 from sklearn_ser.embedders import MFCCEmbedder, SSLEmbedder
-from sklearn_ser.recognition._folds import check_targets, speaker_folds
 
-__all__ = ["OutOfDomainDetector"]
+__all__ = ["OutOfDomainDetector", "check_targets"]
 
 Array = npt.NDArray[np.float64]
+
+
+def check_targets(X: Any, y: Any, groups: Any) -> tuple[Any, Any]:
+    """Return emotions and speakers as arrays, one of each a clip.
+
+    Raises
+    ------
+    ValueError
+        If any is missing, if emotions are numbers that are not whole, or if there are more or
+        fewer of them than clips.
+    """
+    if groups is None:
+        raise ValueError(
+            "there are no speaker labels (groups is None), so that nothing can be said of new "
+            "speakers. Pass groups."
+        )
+    y, groups = as_classes(y), as_speakers(groups)
+    check_lengths(X=X, y=y, groups=groups)
+    return y, groups
 
 
 class ClassDistance(BaseEstimator):
@@ -120,7 +144,7 @@ class OutOfDomainDetector(BaseEstimator):
         y, groups = check_targets(X, y, groups)
         views = [MFCCEmbedder(), SSLEmbedder("nano")] if self.views is None else self.views
         self.views_ = [clone(view) for view in views]
-        folds = speaker_folds(y, groups)
+        folds = held_out_folds(y, groups)
         with default_settings():
             values = [np.asarray(view.fit_transform(X), dtype=np.float64) for view in self.views_]
         held_out = np.empty((len(y), len(values)))

@@ -18,13 +18,12 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from sklearn_ser._audio import as_clips, items_of
-from sklearn_ser._utils import default_settings, most_probable
+from sklearn_ser._utils import default_settings, held_out_folds, most_probable
 from sklearn_ser.classifiers._training import temperature_of
 from sklearn_ser.embedders import SSLEmbedder
 from sklearn_ser.evaluation._classifiers import check_classifier, check_fits, fit_classifier
 from sklearn_ser.evaluation._fits import scores
-from sklearn_ser.recognition._domain import OutOfDomainDetector
-from sklearn_ser.recognition._folds import check_targets, speaker_folds
+from sklearn_ser.recognition._domain import OutOfDomainDetector, check_targets
 
 __all__ = ["EmotionRecognizer"]
 
@@ -128,7 +127,7 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         """
         check_classifier(self.classifier)
         y, groups = check_targets(X, y, groups)
-        folds = speaker_folds(y, groups)
+        folds = held_out_folds(y, groups)
         check_fits(self.classifier, folds, y, groups)
         self.classes_, codes = np.unique(y, return_inverse=True)
         lengths = [clip.seconds() for clip in as_clips(items_of(X))]

@@ -19,11 +19,11 @@ from threadpoolctl import threadpool_limits
 
 from sklearn_ser import MFCCEmbedder
 from sklearn_ser.audit import audit_pipeline
-from sklearn_ser.audit._fitted_state import changes, learnt
+from sklearn_ser.audit._fitted_state import find_differences, fitted_state
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.evaluation._classifiers import fit_classifier
 
-MOVED, FITTED = "moved with the test fold", "fitted before the split"
+CHANGED, FITTED = "changed with the test fold", "fitted before the split"
 CV = KFold(3, shuffle=True, random_state=0)
 
 
@@ -147,7 +147,7 @@ def test_what_is_fitted_on_the_test_fold_is_found(experiment, parameter):
     X, y, _ = draw()
     audit = audit_pipeline(experiment, X, y, cv=CV)
     assert audit.leaks
-    assert set(audit.findings["kind"]) == {MOVED}
+    assert set(audit.findings["kind"]) == {CHANGED}
     assert parameter in set(audit.findings["parameter"])
     assert "fitted on training folds only" in audit.verdict
     assert str(audit) == audit.verdict
@@ -166,7 +166,7 @@ def test_classifier_of_compare_passes():
     X, y, groups = draw()
     audit = audit_pipeline(compare_logistic(groups), X, y, cv=CV, max_folds=1, n_poisons=2)
     assert not audit.leaks, audit.findings
-    assert str(audit) == "Nothing that was learnt moved with the test fold, in 1 fold."
+    assert str(audit) == "No fitted state changed with the test fold, in 1 fold."
 
 
 def test_pipeline_on_clips_passes(corpus):
@@ -277,7 +277,7 @@ def test_pipeline_that_does_not_repeat_is_refused(pipeline):
 
 
 @pytest.mark.parametrize("kind", ["array", "whole numbers", "list", "frame", "text"])
-def test_poisons_spoil_test_clips_only(kind):
+def test_perturbations_change_test_clips_only(kind):
     values, y, _ = draw()
     index = pd.Index([f"clip{i}" for i in range(len(y))])
     X, y = {
@@ -299,14 +299,14 @@ def test_poisons_spoil_test_clips_only(kind):
 
     types = type(X), type(y)
     assert not audit_pipeline(experiment, X, y, cv=CV, max_folds=1, n_poisons=4).leaks
-    (train, test, labels), repeated, *poisoned = seen
-    assert len(poisoned) == 4
+    (train, test, labels), repeated, *perturbed = seen
+    assert len(perturbed) == 4
     np.testing.assert_array_equal(test, repeated[1])
-    for training_clips, test_clips, poisoned_labels in poisoned:
+    for training_clips, test_clips, perturbed_labels in perturbed:
         np.testing.assert_array_equal(training_clips, train)
-        assert set(poisoned_labels) <= set(labels)
+        assert set(perturbed_labels) <= set(labels)
         assert not np.array_equal(test_clips, test)
-        assert not np.array_equal(poisoned_labels, labels)
+        assert not np.array_equal(perturbed_labels, labels)
 
 
 def test_audited_data_stay_as_they_are():
@@ -319,13 +319,13 @@ def test_audited_data_stay_as_they_are():
     np.testing.assert_array_equal(X, draw()[0])
 
 
-def test_failure_on_a_poisoned_fold_is_explained():
+def test_failure_on_a_perturbed_fold_is_explained():
     def experiment(X, y, train, test):
         if len(np.unique(y[test])) == 1:
             raise RuntimeError("one emotion only.")
 
     X, y, _ = draw()
-    with pytest.raises(ValueError, match="poisoned: one emotion only"):
+    with pytest.raises(ValueError, match="perturbed: one emotion only"):
         audit_pipeline(experiment, X, y, cv=CV)
 
 
@@ -341,20 +341,22 @@ def test_what_cannot_be_audited_is_refused(pipeline, y, error, message):
         audit_pipeline(pipeline, np.eye(2), y, cv=2)
 
 
-def test_what_is_learnt_is_named_and_measured():
+def test_fitted_state_is_named_and_its_differences_measured():
     layer = torch.nn.Linear(2, 1)
     with torch.no_grad():
         layer.weight.copy_(torch.tensor([[3.0, 4.0]]))
-    before = learnt({"layer": layer, "classes": ["a", "b"], "n": 2, "note": None})
+    before = fitted_state({"layer": layer, "classes": ["a", "b"], "n": 2, "note": None})
     assert list(before) == ["layer.weight", "layer.bias", "classes", "n", "note"]
     with torch.no_grad():
         layer.weight.copy_(torch.tensor([[3.0, 0.0]]))
-    sizes = changes(before, learnt({"layer": layer, "classes": ["a"], "n": 4, "note": None}))
+    sizes = find_differences(
+        before, fitted_state({"layer": layer, "classes": ["a"], "n": 4, "note": None})
+    )
     assert sizes == pytest.approx({"layer.weight": 0.8, "classes": np.nan, "n": 0.5}, nan_ok=True)
 
 
-def test_measured_time_is_not_learnt():
+def test_measured_times_are_no_fitted_state():
     X, y, groups = draw()
-    names = set(learnt(CORRECT["search"].fit(X, y, groups=groups)))
+    names = set(fitted_state(CORRECT["search"].fit(X, y, groups=groups)))
     assert "gridsearchcv.best_estimator_.standardscaler.mean_" in names
     assert not any("_time" in name for name in names)

@@ -1,4 +1,4 @@
-"""What stands on both sides of a split is found, and said."""
+"""What is in training and test set of a fold is found, and said."""
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,7 @@ def test_leave_one_speaker_out_shares_sentences_only(corpus):
     assert audit.shares_audio is False
     assert audit.verdict.startswith("Speaker-independent")
     assert "4 of 4 folds test sentences" in audit.verdict
-    assert "No audio stands on both sides" in audit.verdict
+    assert "No audio is in both training and test set" in audit.verdict
     assert str(audit) == f"loso: {audit.verdict}"
     np.testing.assert_allclose(audit.emotions, 0.25)
 
@@ -53,7 +53,7 @@ def test_sessions(corpus):
     assert "4 of 4 folds test sessions that they were trained on" in audit.verdict
 
 
-def test_audio_on_both_sides_is_found_whoever_is_said_to_speak(corpus):
+def test_shared_audio_is_found_whatever_its_speaker_labels(corpus):
     waveform, rate = corpus.X[3]
     X, y = [*corpus.X, (waveform * 0.5, rate), (waveform, rate)], [*corpus.y, "fear", "anger"]
     groups = [*corpus.groups, "s09", "s10"]
@@ -73,7 +73,7 @@ def test_audio_on_both_sides_is_found_whoever_is_said_to_speak(corpus):
     assert audit.folds["n_identical"].tolist() == [1, 0, 0, 0, 0, 1]
     assert audit.folds["n_near_identical"].tolist() == [1, 0, 0, 0, 1, 1]
     assert "LEAK: the audio of 3 test clips is trained on" in audit.verdict
-    assert "Some folds test emotions that they never saw: fear." in audit.verdict
+    assert "Some folds test emotions that they were not trained on: fear." in audit.verdict
 
 
 def test_offset_tells_when_in_the_test_clip_the_training_clip_starts(corpus):
@@ -95,7 +95,7 @@ def test_folds_may_be_indices(corpus):
 
 @pytest.mark.parametrize("change", [1.0, 0.5])
 def test_every_clip_of_a_large_group_of_copies_is_found(corpus, change):
-    """Even if the clip that links the group stands on neither side."""
+    """Even if the clip that links the group is in neither set."""
     waveform, rate = corpus.X[0]
     X = [(waveform * (change if i else 1), rate) for i in range(80)]
     several = Bunch(X=[*X, *corpus.X[8:12]], y=["a"] * 84, groups=np.arange(84).astype(str))
@@ -118,7 +118,7 @@ def test_partly_unknown_speakers_are_not_independent(corpus):
     told = Bunch(X=corpus.X, y=corpus.y, groups=groups)
     audit = audit_split(told, KFold(2, shuffle=True, random_state=0), audio=False)
     assert audit.speaker_independent is None
-    assert "not known of all clips who speaks" in audit.verdict
+    assert "Not all clips have speaker labels" in audit.verdict
     assert audit.leaks
 
 
@@ -169,7 +169,7 @@ def test_unknown_speakers(corpus):
     audit = audit_split(Bunch(X=corpus.X, y=corpus.y, groups=None), [([0, 1], [2])], audio=False)
     assert audit.speaker_independent is None
     assert audit.shares_audio is None
-    assert "not known of all clips who speaks" in audit.verdict
+    assert "Not all clips have speaker labels" in audit.verdict
     assert "audio" not in audit.verdict
 
 

@@ -9,8 +9,14 @@ import soundfile
 from scipy.signal import resample_poly
 
 from sklearn_ser.audit import find_duplicates
-from sklearn_ser.audit._fingerprint import HOP, RATE, Fingerprint, fingerprint
-from sklearn_ser.audit._matching import MIN_FRAMES, match_fingerprints
+from sklearn_ser.audit._fingerprints import (
+    HOP,
+    MIN_FRAMES,
+    RATE,
+    Fingerprint,
+    fingerprint,
+    match_fingerprints,
+)
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.exceptions import ClipError
 
@@ -152,16 +158,16 @@ def test_large_groups_of_copies_are_linked_in_linear_space(corpus):
 
 
 def test_only_neighbours_with_a_key_are_compared(corpus, monkeypatch):
-    from sklearn_ser.audit import _matching
+    from sklearn_ser.audit import _fingerprints
 
     compared = []
-    compare = _matching._Frames.compare
+    compare = _fingerprints._Frames.compare
 
     def counted(self, pairs, nearby=None):
         compared.append(len(pairs))
         return compare(self, pairs, nearby)
 
-    monkeypatch.setattr(_matching._Frames, "compare", counted)
+    monkeypatch.setattr(_fingerprints._Frames, "compare", counted)
     samples = resample_poly(corpus[0][0], 1, 2)
     one = fingerprint(samples)
     n_copies = 500
@@ -256,7 +262,7 @@ def test_result_does_not_depend_on_jobs(n_jobs, corpus):
 def test_fingerprint_does_not_depend_on_level_or_block(corpus, monkeypatch):
     waveform = resample_poly(corpus[0][0], 1, 2)
     one, softer = fingerprint(waveform), fingerprint(waveform / 2)
-    monkeypatch.setattr("sklearn_ser.audit._fingerprint.BLOCK", 7)
+    monkeypatch.setattr("sklearn_ser.audit._fingerprints.BLOCK", 7)
     in_blocks = fingerprint(waveform)
     for other in (softer, in_blocks):
         np.testing.assert_array_equal(one.words, other.words)

@@ -237,7 +237,7 @@ def test_audit_is_part_of_the_results(corpus):
         "speaker_independent": True,
         "shares_audio": False,
         "verdict": "Speaker-independent: no speaker is both trained on and tested. 5 of 5 folds "
-        "test sentences that they were trained on. No audio stands on both sides.",
+        "test sentences that they were trained on. No audio is in both training and test set.",
     }
     unlooked = compare(corpus, ["mfcc"], classifier="lda", audit=False).results["audit"]
     assert unlooked["shares_audio"] is None

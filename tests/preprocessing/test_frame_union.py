@@ -10,23 +10,23 @@ from sklearn_ser import EGeMAPSEmbedder, MFCCEmbedder, SSLEmbedder
 from sklearn_ser.classifiers import SequenceClassifier
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.preprocessing import FrameUnion
-from sklearn_ser.preprocessing._frame_union import in_time
+from sklearn_ser.preprocessing._frame_union import resample_frames
 
 
 @pytest.mark.parametrize(("m", "n"), [(9, 4), (4, 9), (7, 7), (200, 99), (1, 5), (5, 1)])
 def test_a_frame_is_the_mean_of_what_it_spans(m, n):
     frames = np.random.default_rng(0).normal(size=(m, 3)).astype(np.float32)
     desired = [frames[i * m // n : int(np.ceil((i + 1) * m / n))].mean(axis=0) for i in range(n)]
-    found = in_time(frames, n)
+    found = resample_frames(frames, n)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, desired, rtol=1e-5, atol=1e-6)
 
 
 def test_numbers_that_are_whole_or_missing_stay_apart():
     frames = np.array([[1], [2], [4], [4], [9]])
-    np.testing.assert_allclose(in_time(frames, 2), [[7 / 3], [17 / 3]])
+    np.testing.assert_allclose(resample_frames(frames, 2), [[7 / 3], [17 / 3]])
     frames = np.array([[1.0], [np.nan], [3.0], [5.0]])
-    np.testing.assert_array_equal(in_time(frames, 2), [[np.nan], [4.0]])
+    np.testing.assert_array_equal(resample_frames(frames, 2), [[np.nan], [4.0]])
 
 
 def test_what_happens_at_one_time_stands_in_one_frame(speech):

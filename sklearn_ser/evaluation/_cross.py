@@ -395,8 +395,8 @@ def _verdict(cells: list[_Cell], audits: list[SplitAudit]) -> str:
     if leaks:
         warnings.warn(" ".join(leaks), LeakageWarning, stacklevel=3)
         return " ".join(leaks)
-    audio = "audio was not compared" if audits[0].shares_audio is None else "nor does any audio"
-    return f"No speaker stands on both sides; {audio}."
+    audio = "audio was not compared" if audits[0].shares_audio is None else "nor is any audio"
+    return f"No speaker is in both training and test set; {audio}."
 
 
 def _in_all(pooled: Any) -> list[str]:

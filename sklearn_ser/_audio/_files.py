@@ -17,13 +17,13 @@ import numpy as np
 
 from sklearn_ser._audio._streams import STREAMED, Encoded, Stream, View, streams_of
 from sklearn_ser._audio._video import Samples, container_seconds, needs_pyav, sound_blocks
+from sklearn_ser._utils import HIGHEST_RATE, LOWEST_RATE
 from sklearn_ser.exceptions import ClipError
 
 if TYPE_CHECKING:
     from sklearn_ser._audio._clip import Clip
 
 __all__ = [
-    "HIGHEST_RATE",
     "TOO_LONG",
     "VALUES",
     "Samples",
@@ -37,8 +37,6 @@ __all__ = [
 Block = tuple[int, Samples, float]
 
 VALUES = 1 << 18  # of a block, all channels together
-# Hz, of a file: below it there is no speech, and at 1 Hz a short file would last hours.
-LOWEST_RATE, HIGHEST_RATE = 1000, 1_000_000
 BEHIND = 1 << 10  # samples, of a block behind the end that is stated
 # Formats whose decoders may miss the sample sought, so they are decoded from the start.
 SEEK_MISSES = frozenset(["OGG", "MPEG", "MP3"])

@@ -14,16 +14,14 @@ import numpy as np
 from scipy.sparse import issparse
 
 from sklearn_ser._audio._clip import Clip
-from sklearn_ser._audio._files import HIGHEST_RATE
 from sklearn_ser._audio._segments import SEGMENT_FIELDS, WHOLE, as_segment
+from sklearn_ser._utils import HIGHEST_RATE, SLOWEST, is_number
 from sklearn_ser.exceptions import ClipError
 
 __all__ = ["as_clip", "as_clips", "is_numeric_batch", "items_of"]
 
 TEXT_OR_OBJECTS = "OUST"  # kinds of NumPy's dtypes that may hold clips
 FASTEST = 1e15  # Hz: no number, but what somebody may take for one
-# Hz, of a waveform: resampled from less, a few samples would fill memory.
-SLOWEST = 20
 _MANY = 1 << 12  # clips: collections of more are not remembered
 
 
@@ -150,9 +148,9 @@ def _from_samples(values: Any, rate: Any, position: int, name: str = "waveform")
     elif rate is None:
         cause = "a bare waveform does not tell its sampling rate"
         cure = "Set waveform_rate (in Hz), or pass (waveform, rate) pairs."
-    elif isinstance(rate, bool) or not isinstance(rate, Real) or not 0 < rate < FASTEST:  # type: ignore[operator]
+    elif not is_number(rate) or not 0 < rate < FASTEST:
         cause, cure = f"its sampling rate is {rate!r}", "Give a positive number of Hz."
-    elif not SLOWEST <= rate <= HIGHEST_RATE:  # type: ignore[operator]
+    elif not SLOWEST <= rate <= HIGHEST_RATE:
         cause = f"its sampling rate is {rate:g} Hz"
         cure = f"Give the rate of the waveform, from {SLOWEST} to {HIGHEST_RATE} Hz."
     else:

@@ -12,12 +12,36 @@ from sklearn_ser._utils._labels import (
     most_probable,
     refuse_missing,
 )
+from sklearn_ser._utils._numbers import (
+    COUNT,
+    HIGHEST_RATE,
+    LOWEST_RATE,
+    POSITIVE,
+    RATE,
+    SECONDS,
+    SLOWEST,
+    WAVEFORM_RATE,
+    WHOLE_NUMBER,
+    Number,
+    check_number,
+    is_number,
+)
 from sklearn_ser._utils._printable import printable
 from sklearn_ser._utils._progress import Progress
 from sklearn_ser._utils._settings import default_settings
 from sklearn_ser._utils._speaker_column import find_speaker_column
 
 __all__ = [
+    "COUNT",
+    "HIGHEST_RATE",
+    "LOWEST_RATE",
+    "POSITIVE",
+    "RATE",
+    "SECONDS",
+    "SLOWEST",
+    "WAVEFORM_RATE",
+    "WHOLE_NUMBER",
+    "Number",
     "Progress",
     "as_classes",
     "as_labels",
@@ -25,11 +49,13 @@ __all__ = [
     "as_speakers",
     "check_corpus",
     "check_lengths",
+    "check_number",
     "composed",
     "corpus_frame",
     "default_settings",
     "find_speaker_column",
     "is_missing",
+    "is_number",
     "known_speakers",
     "most_probable",
     "printable",

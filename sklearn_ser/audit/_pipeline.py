@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -15,10 +14,10 @@ from sklearn import get_config
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
 from sklearn.model_selection._search import BaseSearchCV
-from sklearn.utils import _safe_indexing, check_scalar, column_or_1d
+from sklearn.utils import _safe_indexing, column_or_1d
 from sklearn.utils.metadata_routing import get_routing_for_object
 
-from sklearn_ser._utils import refuse_missing
+from sklearn_ser._utils import COUNT, check_number, refuse_missing
 from sklearn_ser.audit._fitted_state import changes, fitted_parts, learnt, named
 from sklearn_ser.audit._perturbations import poisoned, take
 from sklearn_ser.model_selection._folds import as_splitter
@@ -188,8 +187,8 @@ def audit_pipeline(
     >>> audit.findings["parameter"].unique().tolist()[:2]
     ['standardscaler.mean_', 'standardscaler.var_']
     """
-    check_scalar(max_folds, "max_folds", Integral, min_val=1)
-    check_scalar(n_poisons, "n_poisons", Integral, min_val=1)
+    check_number(max_folds, "max_folds", COUNT)
+    check_number(n_poisons, "n_poisons", COUNT)
     is_estimator = hasattr(pipeline, "fit")
     if not (is_estimator or callable(pipeline)):
         raise TypeError(

@@ -7,17 +7,25 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import validate_data
 
 from sklearn_ser._audio import Clip, as_clips, is_numeric_batch, items_of
 from sklearn_ser._extraction import Extraction
-from sklearn_ser._utils import Progress, find_speaker_column
+from sklearn_ser._utils import (
+    COUNT,
+    POSITIVE,
+    SECONDS,
+    WAVEFORM_RATE,
+    Number,
+    Progress,
+    find_speaker_column,
+)
 from sklearn_ser.classifiers._neural import Array, NeuralClassifier
 from sklearn_ser.embedders import SSLEmbedder
 
@@ -28,8 +36,6 @@ AT_ONCE = 64  # clips whose states are read at once, so that memory stays bounde
 # What a run that goes on from its checkpoint may have set otherwise.
 FREE = {"model", "revision", "speaker", "calibrate"}  # the first two have a digest
 FREE |= {"checkpoint", "cache", "device", "random_state", "verbose"}
-POSITIVE = Interval(Real, 0, None, closed="neither")
-COUNT = Interval(Integral, 1, None, closed="left")
 
 
 class FineTunedClassifier(NeuralClassifier):
@@ -161,11 +167,11 @@ class FineTunedClassifier(NeuralClassifier):
         "lora": [COUNT, None],
         "revision": [str, None],
         "head_learning_rate": [POSITIVE],
-        "warmup": [Interval(Real, 0, 1, closed="left")],
+        "warmup": [Number(Real, 0, 1, closed="left")],
         "accumulate": [COUNT],
-        "max_seconds": [POSITIVE, None],
+        "max_seconds": [SECONDS, None],
         "dtype": [StrOptions({"float32", "bfloat16"})],
-        "waveform_rate": [POSITIVE, None],
+        "waveform_rate": [WAVEFORM_RATE, None],
         "checkpoint": [str, os.PathLike, None],
         "cache": [str, os.PathLike, None],
     }

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import validate_params
 
-from sklearn_ser._utils import composed
+from sklearn_ser._utils import COUNT, composed
 from sklearn_ser.datasets._corpus import as_corpus, existing_folder
 from sklearn_ser.datasets._files import existing_path, match_speaker
 from sklearn_ser.datasets._labels import canonical
@@ -47,7 +46,7 @@ test."""
     {
         "folder": [str, os.PathLike],
         "corpus": [str],
-        "fold": [Interval(Integral, 1, None, closed="left")],
+        "fold": [COUNT],
         "audio": [str, os.PathLike, None],
         "speaker": [str, None],
     },

@@ -8,27 +8,25 @@ import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
 from importlib.metadata import version
-from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import joblib
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _check_feature_names_in, validate_data
 
 from sklearn_ser._audio import Clip, as_clips, is_numeric_batch, items_of
 from sklearn_ser._extraction import Extraction, Extractor, WaveformExtractor
 from sklearn_ser._store import Records, Store
+from sklearn_ser._utils import WAVEFORM_RATE, WHOLE_NUMBER
 from sklearn_ser._utils._pooling import STATISTICS, pool
 from sklearn_ser.exceptions import ClipWarning
 
 __all__ = ["BaseEmbedder"]
 
 Array = npt.NDArray[np.float32]
-POSITIVE = Interval(Real, 0, None, closed="neither")
-COUNT = Interval(Integral, 1, None, closed="left")
 POOLING = [StrOptions(set(STATISTICS)), list, tuple, None]
 version_of = functools.cache(version)  # reading it takes as long as ten stored clips
 
@@ -77,8 +75,8 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "pooling": POOLING,
-        "waveform_rate": [POSITIVE, None],
-        "n_jobs": [Integral, None],
+        "waveform_rate": [WAVEFORM_RATE, None],
+        "n_jobs": [WHOLE_NUMBER, None],
         "cache": [str, os.PathLike, None],
         "on_error": [StrOptions({"raise", "warn", "nan"})],
         "verbose": ["verbose"],
@@ -140,6 +138,11 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
             raise ValueError(
                 f"The 'pooling' parameter of {type(self).__name__} must be one or several of "
                 f"{list(STATISTICS)}, or None. Got {self.pooling!r} instead."
+            )
+        if twice := [name for name in STATISTICS if pooling.count(name) > 1]:
+            raise ValueError(
+                f"pooling={self.pooling!r} names {twice[0]!r} more than once: name each statistic "
+                "once."
             )
         return pooling
 

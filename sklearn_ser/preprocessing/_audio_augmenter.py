@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, ClassVar
 
 import joblib
@@ -20,7 +20,7 @@ from sklearn.utils import (
     check_consistent_length,
     check_random_state,
 )
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import validate_data
 
 from sklearn_ser._audio import (
@@ -32,7 +32,7 @@ from sklearn_ser._audio import (
     items_of,
 )
 from sklearn_ser._store import Store
-from sklearn_ser._utils import Progress, as_classes
+from sklearn_ser._utils import WAVEFORM_RATE, WHOLE_NUMBER, Number, Progress, as_classes
 from sklearn_ser.exceptions import ClipError
 from sklearn_ser.preprocessing._changes import SETTINGS, Change, Copy, Made
 
@@ -143,12 +143,12 @@ class AudioAugmenter(BaseEstimator):
     _estimator_type = "sampler"
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "changes": [StrOptions(set(SETTINGS)), callable, list, tuple],
-        "n_copies": [Interval(Integral, 0, None, closed="left")],
+        "n_copies": [Number(Integral, 0, None, closed="left")],
         "balance": ["boolean"],
         "column": [str, None],
         "cache": [str, os.PathLike, None],
-        "waveform_rate": [Interval(Real, 0, None, closed="neither"), None],
-        "n_jobs": [Integral, None],
+        "waveform_rate": [WAVEFORM_RATE, None],
+        "n_jobs": [WHOLE_NUMBER, None],
         "on_error": [StrOptions({"raise", "warn", "ignore"})],
         "random_state": ["random_state"],
         "verbose": ["verbose"],

@@ -226,6 +226,8 @@ def _reason(error: Exception) -> str:
         text = str(error).split("\n")[0]
         return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}"
     reason: str = error.error_string.rstrip(".")  # type: ignore[attr-defined]
+    if "SF_INFO struct incomplete" in reason:
+        return "damaged header: its chunks contradict each other"
     # libsndfile's word for MPEG without a whole frame
     return "no frame can be decoded" if "does not exist" in reason else reason
 

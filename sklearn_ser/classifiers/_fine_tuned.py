@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import validate_data
 
-from sklearn_ser._audio import Clip, as_clips, is_numeric_batch, items_of
+from sklearn_ser._audio import Clip, as_clips, is_numeric_batch, items_of, waveforms_of
 from sklearn_ser._extraction import Extraction
 from sklearn_ser._utils import (
     COUNT,
@@ -269,7 +269,8 @@ class FineTunedClassifier(NeuralClassifier):
         X, speakers = self._apart(X, reset)
         if is_numeric_batch(X):
             fewest = 2 if reset else 1  # samples of a waveform; later as many as then
-            items = list(validate_data(self, X, reset=reset, ensure_min_features=fewest))
+            batch = validate_data(self, X, reset=reset, ensure_min_features=fewest)
+            items = waveforms_of(batch, X)
         else:
             if reset:
                 for attribute in ("n_features_in_", "feature_names_in_"):

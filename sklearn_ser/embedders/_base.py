@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _check_feature_names_in, validate_data
 
-from sklearn_ser._audio import Clip, as_clips, is_numeric_batch, items_of
+from sklearn_ser._audio import Clip, as_clips, is_numeric_batch, items_of, waveforms_of
 from sklearn_ser._extraction import Extraction, Extractor, WaveformExtractor
 from sklearn_ser._store import Records, Store
 from sklearn_ser._utils import WAVEFORM_RATE, WHOLE_NUMBER
@@ -201,7 +201,7 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
                     f"X has {values.shape[0]} row(s) with 1 feature(s): a 2-D array is a batch of "
                     "waveforms, one a row, and a waveform needs more than one sample."
                 )
-            return list(values)
+            return waveforms_of(values, X)
         if reset:
             for attribute in ("n_features_in_", "feature_names_in_"):
                 self.__dict__.pop(attribute, None)

@@ -30,6 +30,7 @@ from sklearn_ser._audio import (
     content_digest,
     is_numeric_batch,
     items_of,
+    waveforms_of,
 )
 from sklearn_ser._store import Store
 from sklearn_ser._utils import WAVEFORM_RATE, WHOLE_NUMBER, Number, Progress, as_classes
@@ -242,7 +243,7 @@ class AudioAugmenter(BaseEstimator):
         if column is not None:
             items = items_of(X[[column, *_segment_fields(X, column)]])
         elif is_numeric_batch(X):
-            items = list(validate_data(self, X, ensure_all_finite=finite))
+            items = waveforms_of(validate_data(self, X, ensure_all_finite=finite), X)
         else:
             items = items_of(X)
         check_consistent_length(items, y)

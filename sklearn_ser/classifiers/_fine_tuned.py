@@ -89,8 +89,8 @@ class FineTunedClassifier(NeuralClassifier):
     calibrate : bool, default=False
         Whether probabilities are calibrated on the held-out speakers, by one temperature.
     max_seconds : float or None, default=10
-        Training runs the layers on a stretch of so much of a longer clip, another one each time.
-        Validation and prediction take all of it.
+        Training runs the layers on a stretch of so much of a longer clip, 0.2 at least, another one
+        each time. Validation and prediction take all of it.
     dtype : {"float32", "bfloat16"}, default="float32"
         Precision of products of matrices in what is trained. "bfloat16" takes less memory, and less
         time on GPUs and on processors with AMX or AVX-512 BF16; many times more on others.

@@ -8,7 +8,7 @@ A clip is a path, a 1-D waveform, a ``(waveform, rate)`` pair, an audio value of
 from sklearn_ser._audio._clip import Clip, content_digest
 from sklearn_ser._audio._decoding import decode, mono_of, read_blocks
 from sklearn_ser._audio._files import pointer_of
-from sklearn_ser._audio._inputs import as_clip, as_clips, is_numeric_batch, items_of
+from sklearn_ser._audio._inputs import as_clip, as_clips, is_numeric_batch, items_of, waveforms_of
 from sklearn_ser._audio._segments import SEGMENT_FIELDS, WHOLE
 from sklearn_ser._audio._suffixes import SOUND_SUFFIXES, readable_suffixes
 
@@ -27,4 +27,5 @@ __all__ = [
     "pointer_of",
     "read_blocks",
     "readable_suffixes",
+    "waveforms_of",
 ]

@@ -17,13 +17,13 @@ import numpy as np
 
 from sklearn_ser._audio._streams import STREAMED, Encoded, Stream, View, streams_of
 from sklearn_ser._audio._video import Samples, container_seconds, needs_pyav, sound_blocks
+from sklearn_ser._utils import HIGHEST_RATE, LOWEST_RATE
 from sklearn_ser.exceptions import ClipError
 
 if TYPE_CHECKING:
     from sklearn_ser._audio._clip import Clip
 
 __all__ = [
-    "HIGHEST_RATE",
     "TOO_LONG",
     "VALUES",
     "Samples",
@@ -37,8 +37,6 @@ __all__ = [
 Block = tuple[int, Samples, float]
 
 VALUES = 1 << 18  # of a block, all channels together
-# Hz, of a file: below it there is no speech, and at 1 Hz a short file would last hours.
-LOWEST_RATE, HIGHEST_RATE = 1000, 1_000_000
 BEHIND = 1 << 10  # samples, of a block behind the end that is stated
 # Formats whose decoders may miss the sample sought, so they are decoded from the start.
 SEEK_MISSES = frozenset(["OGG", "MPEG", "MP3"])
@@ -228,6 +226,8 @@ def _reason(error: Exception) -> str:
         text = str(error).split("\n")[0]
         return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}"
     reason: str = error.error_string.rstrip(".")  # type: ignore[attr-defined]
+    if "SF_INFO struct incomplete" in reason:
+        return "damaged header: its chunks contradict each other"
     # libsndfile's word for MPEG without a whole frame
     return "no frame can be decoded" if "does not exist" in reason else reason
 

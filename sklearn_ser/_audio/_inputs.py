@@ -11,19 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.sparse import issparse
 
 from sklearn_ser._audio._clip import Clip
-from sklearn_ser._audio._files import HIGHEST_RATE
 from sklearn_ser._audio._segments import SEGMENT_FIELDS, WHOLE, as_segment
+from sklearn_ser._utils import HIGHEST_RATE, SLOWEST, is_number
 from sklearn_ser.exceptions import ClipError
 
-__all__ = ["as_clip", "as_clips", "is_numeric_batch", "items_of"]
+__all__ = ["as_clip", "as_clips", "is_numeric_batch", "items_of", "waveforms_of"]
 
 TEXT_OR_OBJECTS = "OUST"  # kinds of NumPy's dtypes that may hold clips
 FASTEST = 1e15  # Hz: no number, but what somebody may take for one
-# Hz, of a waveform: resampled from less, a few samples would fill memory.
-SLOWEST = 20
 _MANY = 1 << 12  # clips: collections of more are not remembered
 
 
@@ -72,6 +71,10 @@ def as_clip(value: Any, position: int, waveform_rate: float | None = None) -> Cl
         return _from_file(value, position)
     if pair := _pair(value):
         return _from_samples(*pair, position)
+    if isinstance(value, Sequence) and any(isinstance(v, (str, os.PathLike)) for v in value):
+        cause = f"not a clip but a {type(value).__name__} with text: {value!r:.60}"
+        cure = "Pass a path by itself: a file says its sampling rate."
+        return _no_clip(position, type(value).__name__, cause, cure)
     if _is_waveform(value):
         return _from_samples(value, waveform_rate, position)
     return _no_clip(
@@ -99,9 +102,10 @@ def _pair(value: Any) -> tuple[Any, Any] | None:
     if not isinstance(value, Sequence) or len(value) != 2:
         return None
     first, second = value
-    if isinstance(first, Real) and _is_waveform(second) and _ndim(second):
+    if not _ndim(first) and _is_waveform(second) and _ndim(second):
         return second, first
-    return (first, second) if _ndim(second) == 0 and _is_waveform(first) else None
+    single = not _ndim(second) or len(second) == 1
+    return (first, second) if single and _is_waveform(first) else None
 
 
 def _ndim(value: Any) -> int:
@@ -141,7 +145,12 @@ def _from_samples(values: Any, rate: Any, position: int, name: str = "waveform")
     except (ValueError, TypeError, RuntimeError) as error:
         cause = f"its samples cannot be read ({error})"
         return _no_clip(position, name, cause, "Pass a 1-D NumPy array.")
-    if samples.ndim != 1:
+    rate = rate.item() if getattr(rate, "ndim", None) == 0 and hasattr(rate, "item") else rate
+    masked = isinstance(values, np.ma.MaskedArray)
+    if masked and (n_masked := np.ma.count_masked(values)):
+        cause = f"{n_masked} of its {samples.size} samples are masked"
+        cure = "Fill them in, cut them out, or leave the clip out: nothing is read under a mask."
+    elif samples.ndim != 1:
         cause = f"a waveform must be 1-D, got shape {samples.shape}"
         cure = "Average its channels, or split a batch into a list of clips."
     elif samples.dtype.kind not in "fiu":
@@ -150,9 +159,10 @@ def _from_samples(values: Any, rate: Any, position: int, name: str = "waveform")
     elif rate is None:
         cause = "a bare waveform does not tell its sampling rate"
         cure = "Set waveform_rate (in Hz), or pass (waveform, rate) pairs."
-    elif isinstance(rate, bool) or not isinstance(rate, Real) or not 0 < rate < FASTEST:  # type: ignore[operator]
-        cause, cure = f"its sampling rate is {rate!r}", "Give a positive number of Hz."
-    elif not SLOWEST <= rate <= HIGHEST_RATE:  # type: ignore[operator]
+    elif not is_number(rate) or not 0 < rate < FASTEST:
+        cause = f"its sampling rate is {rate!r:.60}"
+        cure = "Give a positive number of Hz" + (", not text." if isinstance(rate, str) else ".")
+    elif not SLOWEST <= rate <= HIGHEST_RATE:
         cause = f"its sampling rate is {rate:g} Hz"
         cure = f"Give the rate of the waveform, from {SLOWEST} to {HIGHEST_RATE} Hz."
     else:
@@ -257,9 +267,19 @@ def items_of(X: Any) -> list[Any]:
         if hasattr(X, method):
             found: list[Any] = getattr(X, method)()
             return found
-    if hasattr(X, "__array__") and not is_numeric_batch(X):
+    if isinstance(X, np.ma.MaskedArray) and X.dtype.kind in TEXT_OR_OBJECTS:
+        masked = np.ma.getmaskarray(X)
+        X = [None if gone else v for v, gone in zip(X.data.flat, masked.flat, strict=True)]
+    elif hasattr(X, "__array__") and not is_numeric_batch(X):
         X = np.ravel(np.asarray(X))
     return list(X)
+
+
+def waveforms_of(batch: npt.NDArray[Any], X: Any) -> list[Any]:
+    """Return the rows of a batch that scikit-learn validated, which drops the mask that `X` has."""
+    if isinstance(X, np.ma.MaskedArray):
+        return list(np.ma.array(batch, mask=np.ma.getmaskarray(X)))
+    return list(batch)
 
 
 def _frame_of(X: Any) -> Any:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, NamedTuple
 
-from sklearn_ser._utils import is_missing
+from sklearn_ser._utils import is_missing, is_number
 
 __all__ = ["SEGMENT_FIELDS", "WHOLE", "Segment", "as_segment"]
 
@@ -70,10 +70,10 @@ def as_segment(value: Mapping[str, Any]) -> Segment:
     """
     start, end, channel = (_given(value.get(field)) for field in SEGMENT_FIELDS)
     for field, number in (("start", start), ("end", end)):
-        seconds: Any = number if isinstance(number, Real) else -1.0
+        seconds: Any = number if is_number(number) else -1.0
         if number is not None and not 0 <= seconds < LONGEST:
             raise ValueError(f"its {field} is {number!r}, not seconds from 0 on")
-    whole = isinstance(channel, Integral) or (isinstance(channel, float) and channel.is_integer())
+    whole = is_number(channel, Integral) or (isinstance(channel, float) and channel.is_integer())
     if channel is not None and not (whole and channel >= 0):
         raise ValueError(f"its channel is {channel!r}, not a whole number from 0 on")
     start = 0.0 if start is None else float(start)

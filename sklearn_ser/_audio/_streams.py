@@ -32,6 +32,16 @@ WAV_CODECS = frozenset([1, 2, 3, 6, 7, 0x11, 0x31, 0x38, 0x40, *MPEG_IN_WAV, 0xF
 AU_CODECS = frozenset([1, 2, 3, 4, 5, 6, 7, 23, 25, 26, 27])
 UNKNOWN_SIZE = b"\xff\xff\xff\xff"
 N_CALLS = 100_000  # and one for each byte
+UNKNOWN_LONG = (1 << 64) - 1
+# How files with chunks begin: the order of the bytes of numbers, how many of these the size of a
+# chunk has, and the names of those that hold sound.
+SOUND_CHUNKS: dict[bytes, tuple[Literal["big", "little"], int, tuple[bytes, ...]]] = {
+    b"RIFF": ("little", 4, (b"data",)),
+    b"RIFX": ("big", 4, (b"data",)),
+    b"FORM": ("big", 4, (b"SSND", b"BODY")),
+    b"caff": ("big", 8, (b"data",)),
+}
+W64 = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb"
 ID3V1_SIZE = 128  # bytes, at the end of a file, which MPEG decoders look at
 INFO = (b"Xing", b"Info")
 ID3, APE, LYRICS = b"ID3", b"APETAGEX", b"LYRICSBEGIN"
@@ -72,10 +82,13 @@ def streams_of(content: Encoded) -> list[Stream]:
     Raises
     ------
     ValueError
-        If its codec is not one of libsndfile's, which says of many of these that a file is damaged.
+        If its codec is not one of libsndfile's, which says of many of these that a file is damaged;
+        or it has several chunks of sound, of which libsndfile reads the first, or none.
     """
     begin = after_tags(content)
     head = content[begin : begin + 12]
+    if head[:4] in SOUND_CHUNKS and (n_sounds := _n_sound_chunks(content, begin)) > 1:
+        raise ValueError(f"it has {n_sounds} chunks of sound, and a file of its format has one")
     if head.startswith(b"OggS"):
         return _ogg(content, begin)
     if head.startswith(b"fLaC"):
@@ -88,6 +101,12 @@ def streams_of(content: Encoded) -> list[Stream]:
             raise ValueError(f"unsupported encoding {codec} of AU")
     if head.startswith(b"caff"):
         return _caf(content, begin)
+    if head == W64:
+        return _w64(content, begin)
+    if head[:4] == b"FORM" and head[8:] in (b"8SVX", b"16SV"):
+        chunks = _chunks(content, begin + 12, "big")
+        ends = [at + size for name, at, size in chunks if name == b"BODY"]
+        return [_until(content, begin, ends, 4, 4, "big", 8)]
     if begin or _is_sync(head):
         if streams := _mpeg(content, begin, len(content)):
             return streams
@@ -197,27 +216,68 @@ def _wav(content: Encoded, begin: int) -> list[Stream]:
 
 def _caf(content: Encoded, begin: int) -> list[Stream]:
     """Find the sound of a CAF file whose length was not known."""
-    at = begin + 8
-    while len(head := content[at : at + 12]) == 12:
-        if head[:4] == b"data" and head[4:] == b"\xff" * 8:
-            size = (len(content) - at - 12).to_bytes(8, "big")
-            return [Stream(begin, len(content), (at + 4 - begin, size))]
-        if head[:4] == b"data":
+    for name, at, size in _chunks(content, begin + 8, "big", 8):
+        if name == b"data" and size == UNKNOWN_LONG:
+            stated = (len(content) - at).to_bytes(8, "big")
+            return [Stream(begin, len(content), (at - 8 - begin, stated))]
+        if name == b"data":
             break
-        at += 12 + int.from_bytes(head[4:], "big")
     return [Stream(begin, len(content))]
 
 
+def _w64(content: Encoded, begin: int) -> list[Stream]:
+    """Find where the sound of a W64 file ends."""
+    at, ends = begin + 40, []
+    while len(head := content[at : at + 24]) == 24:
+        size = int.from_bytes(head[16:], "little")  # of the chunk, with this head
+        if head.startswith(b"data"):
+            ends.append(at + size)
+        at += max(24, size + -size % 8)
+    if len(ends) > 1:
+        raise ValueError(f"it has {len(ends)} chunks of sound, and a file of its format has one")
+    return [_until(content, begin, ends, 16, 8, "little")]
+
+
+def _until(
+    content: Encoded,
+    begin: int,
+    ends: list[int],
+    place: int,
+    width: int,
+    order: Literal["big", "little"],
+    less: int = 0,
+) -> Stream:
+    """Return a file as if it ended with its sound: libsndfile takes chunks behind it for sound.
+
+    Its own size, of `width` bytes, stands at `place`, and is `less` than that of the file.
+    """
+    if not ends or ends[0] >= len(content):
+        return Stream(begin, len(content))
+    return Stream(begin, ends[0], (place, (ends[0] - begin - less).to_bytes(width, order)))
+
+
+def _n_sound_chunks(content: Encoded, begin: int) -> int:
+    """Return how many chunks of sound a file has; 1 where its only one has no known length."""
+    kind = content[begin : begin + 4]
+    order, width, names = SOUND_CHUNKS[kind]
+    first = begin + (8 if kind == b"caff" else 12)
+    return sum(name in names for name, _, _ in _chunks(content, first, order, width))
+
+
 def _chunks(
-    content: Encoded, at: int, order: Literal["big", "little"]
+    content: Encoded, at: int, order: Literal["big", "little"], width: int = 4
 ) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the name of each chunk, where its content begins, and its size as stated."""
+    """Yield the name of each chunk, where its content begins, and its size as stated.
+
+    The size is a number of `width` bytes; chunks with one of four begin at even bytes.
+    """
     while (
         (name := content[at : at + 4]).isascii() and len(name) == 4 and name.decode().isprintable()
     ):
-        size = int.from_bytes(content[at + 4 : at + 8], order)
-        yield name, at + 8, size
-        at += 8 + size + size % 2
+        size = int.from_bytes(content[at + 4 : at + 4 + width], order)
+        at += 4 + width
+        yield name, at, size
+        at += size + (size % 2 if width == 4 else 0)
 
 
 def _ends_with_chunks(content: Encoded, at: int, order: Literal["big", "little"]) -> bool:

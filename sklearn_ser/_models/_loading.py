@@ -7,10 +7,12 @@ import functools
 import math
 import threading
 from collections.abc import Iterator
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
-from sklearn_ser._models._files import file_digest
+from sklearn_ser._models._files import EXTRACTORS, file_digest
+from sklearn_ser._utils import COUNT, HIGHEST_RATE, LOWEST_RATE, Number
 
 __all__ = [
     "check_weights",
@@ -42,6 +44,8 @@ FAMILIES = {
     "wav2vec2-bert": ("Wav2Vec2-BERT", SPECTROGRAM),
     "whisper": ("Whisper", "WhisperFeatureExtractor"),
 }
+# Settings of feature extractors that are whole numbers.
+SIZES = ("feature_size", "num_mel_bins", "stride", "hop_length", "chunk_length", "n_fft")
 # In config.json, the name of a file of weights that transformers reads in place of the usual one.
 WEIGHTS_FILE = "transformers_weights"
 # How the matrices are called that a weight norm splits a weight into.
@@ -112,10 +116,21 @@ def read_checkpoint(folder: Path, dtype: str) -> tuple[Any, Any]:
 
 
 def read_extractor(folder: Path) -> Any:
-    """Return the feature extractor of a speech model; an OSError if it is not its family's."""
-    from transformers import AutoFeatureExtractor
+    """Return the feature extractor of a speech model.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, is not its family's, or its settings are none that it can have.
+    """
+    from transformers import AutoFeatureExtractor, FeatureExtractionMixin
 
     family, expected = FAMILIES[read_speech_config(folder).model_type]
+    with reading(folder):
+        settings, _ = FeatureExtractionMixin.get_feature_extractor_dict(
+            folder, local_files_only=True
+        )
+    _check_sizes(settings, folder)
     with reading(folder):
         extractor = AutoFeatureExtractor.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
@@ -126,6 +141,23 @@ def read_extractor(folder: Path) -> Any:
             f"family ({family}) take the features of a {expected}. Save it with its own."
         )
     return extractor
+
+
+def _check_sizes(settings: Any, folder: Path) -> None:
+    """Raise an OSError if a feature extractor's settings are not the numbers that they have to be.
+
+    What transformers makes of others is an error that names neither, or nonsense.
+    """
+    rate = Number(Integral, LOWEST_RATE, HIGHEST_RATE, closed="both")
+    for name, allowed in {"sampling_rate": rate, **dict.fromkeys(SIZES, COUNT)}.items():
+        if name in settings and not allowed.is_satisfied_by(settings[name]):
+            files = " or ".join(
+                str(folder / each) for each in EXTRACTORS if (folder / each).exists()
+            )
+            raise OSError(
+                f"{files} says {name}={settings[name]!r}, which must be {allowed}. Correct it, or "
+                "save the feature extractor again."
+            )
 
 
 def read_encoder(

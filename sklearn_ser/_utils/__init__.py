@@ -22,13 +22,37 @@ from sklearn_ser._utils._labels import (
     most_probable,
     refuse_missing,
 )
+from sklearn_ser._utils._numbers import (
+    COUNT,
+    HIGHEST_RATE,
+    LOWEST_RATE,
+    POSITIVE,
+    RATE,
+    SECONDS,
+    SLOWEST,
+    WAVEFORM_RATE,
+    WHOLE_NUMBER,
+    Number,
+    check_number,
+    is_number,
+)
 from sklearn_ser._utils._paths import existing_folder, printable
 from sklearn_ser._utils._progress import Progress
 from sklearn_ser._utils._settings import default_settings
 from sklearn_ser._utils._speaker_column import find_speaker_column
 
 __all__ = [
+    "COUNT",
+    "HIGHEST_RATE",
+    "LOWEST_RATE",
+    "POSITIVE",
+    "RATE",
+    "SECONDS",
+    "SLOWEST",
+    "WAVEFORM_RATE",
+    "WHOLE_NUMBER",
     "Folds",
+    "Number",
     "Progress",
     "as_classes",
     "as_labels",
@@ -36,6 +60,7 @@ __all__ = [
     "as_speakers",
     "check_corpus",
     "check_lengths",
+    "check_number",
     "composed",
     "corpus_frame",
     "cv_name",
@@ -45,6 +70,7 @@ __all__ = [
     "find_speaker_column",
     "held_out_folds",
     "is_missing",
+    "is_number",
     "known_speakers",
     "most_probable",
     "n_emobox_folds",

@@ -5,16 +5,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from itertools import combinations, product
-from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import joblib
 import numpy as np
 import pandas as pd
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import StrOptions, validate_params
 
 from sklearn_ser._audio import SEGMENT_FIELDS, Clip, as_clips, content_digest, decode, items_of
-from sklearn_ser._utils import Progress
+from sklearn_ser._utils import WAVEFORM_RATE, WHOLE_NUMBER, Progress
 from sklearn_ser.audit._fingerprints import (
     HOP,
     LARGEST_GROUP,
@@ -49,8 +48,8 @@ class _Audio(NamedTuple):
 
 @validate_params(
     {
-        "waveform_rate": [Interval(Real, 0, None, closed="neither"), None],
-        "n_jobs": [Integral, None],
+        "waveform_rate": [WAVEFORM_RATE, None],
+        "n_jobs": [WHOLE_NUMBER, None],
         "on_error": [StrOptions({"raise", "warn"})],
         "verbose": ["verbose"],
     },

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,10 @@ import pandas as pd
 from sklearn import get_config
 from sklearn.base import clone
 from sklearn.model_selection._search import BaseSearchCV
-from sklearn.utils import _safe_indexing, check_scalar, column_or_1d
+from sklearn.utils import _safe_indexing, column_or_1d
 from sklearn.utils.metadata_routing import get_routing_for_object
 
-from sklearn_ser._utils import Folds, refuse_missing, split_labels
+from sklearn_ser._utils import COUNT, Folds, check_number, refuse_missing, split_labels
 from sklearn_ser.audit._fitted_state import (
     find_differences,
     find_fitted,
@@ -191,8 +190,8 @@ def audit_pipeline(
     >>> audit.findings["parameter"].unique().tolist()[:2]
     ['standardscaler.mean_', 'standardscaler.var_']
     """
-    check_scalar(max_folds, "max_folds", Integral, min_val=1)
-    check_scalar(n_poisons, "n_poisons", Integral, min_val=1)
+    check_number(max_folds, "max_folds", COUNT)
+    check_number(n_poisons, "n_poisons", COUNT)
     is_estimator = hasattr(pipeline, "fit")
     if not (is_estimator or callable(pipeline)):
         raise TypeError(

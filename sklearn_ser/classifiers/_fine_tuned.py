@@ -7,17 +7,25 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import validate_data
 
-from sklearn_ser._audio import Clip, as_clips, is_numeric_batch, items_of
+from sklearn_ser._audio import Clip, as_clips, is_numeric_batch, items_of, waveforms_of
 from sklearn_ser._extraction import Extraction
-from sklearn_ser._utils import Progress, find_speaker_column
+from sklearn_ser._utils import (
+    COUNT,
+    POSITIVE,
+    SECONDS,
+    WAVEFORM_RATE,
+    Number,
+    Progress,
+    find_speaker_column,
+)
 from sklearn_ser.classifiers._neural import Array, NeuralClassifier
 from sklearn_ser.embedders import SSLEmbedder
 
@@ -28,8 +36,6 @@ AT_ONCE = 64  # clips whose states are read at once, so that memory stays bounde
 # What a run that goes on from its checkpoint may have set otherwise.
 FREE = {"model", "revision", "speaker", "calibrate"}  # the first two have a digest
 FREE |= {"checkpoint", "cache", "device", "random_state", "verbose"}
-POSITIVE = Interval(Real, 0, None, closed="neither")
-COUNT = Interval(Integral, 1, None, closed="left")
 
 
 class FineTunedClassifier(NeuralClassifier):
@@ -83,8 +89,8 @@ class FineTunedClassifier(NeuralClassifier):
     calibrate : bool, default=False
         Whether probabilities are calibrated on the held-out speakers, by one temperature.
     max_seconds : float or None, default=10
-        Training runs the layers on a stretch of so much of a longer clip, another one each time.
-        Validation and prediction take all of it.
+        Training runs the layers on a stretch of so much of a longer clip, 0.2 at least, another one
+        each time. Validation and prediction take all of it.
     dtype : {"float32", "bfloat16"}, default="float32"
         Precision of products of matrices in what is trained. "bfloat16" takes less memory, and less
         time on GPUs and on processors with AMX or AVX-512 BF16; many times more on others.
@@ -161,11 +167,11 @@ class FineTunedClassifier(NeuralClassifier):
         "lora": [COUNT, None],
         "revision": [str, None],
         "head_learning_rate": [POSITIVE],
-        "warmup": [Interval(Real, 0, 1, closed="left")],
+        "warmup": [Number(Real, 0, 1, closed="left")],
         "accumulate": [COUNT],
-        "max_seconds": [POSITIVE, None],
+        "max_seconds": [SECONDS, None],
         "dtype": [StrOptions({"float32", "bfloat16"})],
-        "waveform_rate": [POSITIVE, None],
+        "waveform_rate": [WAVEFORM_RATE, None],
         "checkpoint": [str, os.PathLike, None],
         "cache": [str, os.PathLike, None],
     }
@@ -263,7 +269,8 @@ class FineTunedClassifier(NeuralClassifier):
         X, speakers = self._apart(X, reset)
         if is_numeric_batch(X):
             fewest = 2 if reset else 1  # samples of a waveform; later as many as then
-            items = list(validate_data(self, X, reset=reset, ensure_min_features=fewest))
+            batch = validate_data(self, X, reset=reset, ensure_min_features=fewest)
+            items = waveforms_of(batch, X)
         else:
             if reset:
                 for attribute in ("n_features_in_", "feature_names_in_"):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping
-from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import softmax
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 
+from sklearn_ser._utils import COUNT, find_speaker_column
 from sklearn_ser.classifiers._neural import Array
 from sklearn_ser.classifiers._pooled import PooledClassifier
 
@@ -96,8 +97,8 @@ class LayerWeightedClassifier(PooledClassifier):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "n_layers": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "projection": [Interval(Integral, 1, None, closed="left")],
+        "n_layers": [COUNT, StrOptions({"auto"})],
+        "projection": [COUNT],
         **PooledClassifier._parameter_constraints,
     }
 
@@ -182,12 +183,34 @@ class LayerWeightedClassifier(PooledClassifier):
     def _count_layers(self) -> int:
         if not isinstance(self.n_layers, str):
             return int(self.n_layers)
-        names = [LAYER.search(name) for name in getattr(self, "feature_names_in_", [])]
-        found = {match[1] for match in names if match}
-        if not found:
+        names = list(getattr(self, "feature_names_in_", []))
+        if self.speaker is not None and names:
+            names.pop(find_speaker_column(self.speaker, len(names), names))
+        matches = [LAYER.search(name) for name in names]
+        if not any(matches):
             raise ValueError(
                 'n_layers="auto" needs columns called layer0_… and so on: set '
                 'set_output(transform="pandas") on the embedder, or n_layers.'
+            )
+        if others := [name for name, match in zip(names, matches, strict=True) if not match]:
+            raise ValueError(
+                f"{len(others)} columns are of no layer, such as {others[0]!r}: a weighted average "
+                "of layers has no place for them. Leave them out."
+            )
+        layers = [match[1] for match in matches if match]
+        found = [layer for layer, _ in itertools.groupby(layers)]
+        columns = [LAYER.sub("", name, count=1) for name in names]
+        n_columns = len(names) // len(found)
+        first = columns[:n_columns]
+        if (
+            columns != first * len(found)
+            or len(set(layers)) < len(found)
+            or len(set(first)) < len(first)
+        ):
+            raise ValueError(
+                f"the {len(names)} columns of {len(set(layers))} layers do not stand layer by "
+                "layer, the same columns in the same order for each, and each once, as "
+                'SSLEmbedder(layer="all") gives them.'
             )
         return len(found)
 

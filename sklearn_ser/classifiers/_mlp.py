@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from sklearn_ser._utils import COUNT
 from sklearn_ser.classifiers._pooled import PooledClassifier
 
 __all__ = ["MLPHead"]
@@ -117,4 +118,6 @@ class MLPHead(PooledClassifier):
     def _module(self) -> Any:
         from sklearn_ser.classifiers._heads import MLP
 
+        if not all(COUNT.is_satisfied_by(width) for width in self.hidden):
+            raise ValueError(f"hidden={self.hidden!r}; each must be {COUNT}.")
         return MLP(self.n_features_, len(self.classes_), tuple(self.hidden), self.dropout)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Mapping
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,10 +13,19 @@ from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, compute_class_weight
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ser._utils import as_classes, as_speakers, check_lengths, most_probable
+from sklearn_ser._utils import (
+    COUNT,
+    POSITIVE,
+    WHOLE_NUMBER,
+    Number,
+    as_classes,
+    as_speakers,
+    check_lengths,
+    most_probable,
+)
 from sklearn_ser.classifiers._training import hold_out_speakers, temperature_of, train
 
 __all__ = ["NeuralClassifier", "only_centre_constants"]
@@ -31,16 +40,16 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "patience": [Interval(Integral, 1, None, closed="left")],
-        "validation_fraction": [Interval(Real, 0, 0.5, closed="right")],
+        "dropout": [Number(Real, 0, 1, closed="left")],
+        "learning_rate": [POSITIVE],
+        "weight_decay": [Number(Real, 0, None, closed="left")],
+        "batch_size": [COUNT],
+        "max_epochs": [COUNT],
+        "patience": [COUNT],
+        "validation_fraction": [Number(Real, 0, 0.5, closed="right")],
         "class_weight": [StrOptions({"balanced"}), dict, None],
         "calibrate": ["boolean"],
-        "speaker": [Integral, str, None],
+        "speaker": [WHOLE_NUMBER, str, None],
         "device": [str],
         "random_state": ["random_state"],
         "verbose": ["verbose"],

@@ -12,10 +12,10 @@ from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import _safe_indexing
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import _num_samples
 
-from sklearn_ser._utils import find_speaker_column
+from sklearn_ser._utils import COUNT, Number, find_speaker_column
 from sklearn_ser.classifiers._neural import Array, NeuralClassifier, only_centre_constants
 
 __all__ = ["SequenceClassifier"]
@@ -27,9 +27,9 @@ class SequenceClassifier(NeuralClassifier):
     """A network on sequences of frames, of whatever length, masked where padded.
 
     Its input is what ``SSLEmbedder(pooling=None)``, ``MFCCEmbedder(pooling=None)`` or
-    ``EGeMAPSEmbedder(pooling=None)`` give: an array of shape (n_frames, n_features) a clip. With
-    `embedder`, its input is the clips themselves: frames are then read from the embedder's store
-    batch by batch, so that a corpus of any size trains in bounded memory.
+    ``EGeMAPSEmbedder(level="lld", pooling=None)`` give: an array of shape (n_frames, n_features) a
+    clip. With `embedder`, its input is the clips themselves: frames are then read from the
+    embedder's store batch by batch, so that a corpus of any size trains in bounded memory.
 
     Parameters
     ----------
@@ -120,8 +120,8 @@ class SequenceClassifier(NeuralClassifier):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "head": [StrOptions({"pepino", "emobox", "superb", "attention", "lstm"})],
         "embedder": [HasMethods(["fit", "transform"]), None],
-        "n_layers": [Interval(Integral, 1, None, closed="left")],
-        "n_others": [Interval(Integral, 0, None, closed="left")],
+        "n_layers": [COUNT],
+        "n_others": [Number(Integral, 0, None, closed="left")],
         "standardize": ["boolean"],
         **NeuralClassifier._parameter_constraints,
     }

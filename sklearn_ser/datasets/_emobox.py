@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import validate_params
 
-from sklearn_ser._utils import composed, emobox_folder, read_emobox_fold
+from sklearn_ser._utils import COUNT, composed, emobox_folder, read_emobox_fold
 from sklearn_ser.datasets._corpus import as_corpus
 from sklearn_ser.datasets._files import existing_path, match_speaker
 from sklearn_ser.datasets._labels import canonical
@@ -45,7 +44,7 @@ test."""
     {
         "folder": [str, os.PathLike],
         "corpus": [str],
-        "fold": [Interval(Integral, 1, None, closed="left")],
+        "fold": [COUNT],
         "audio": [str, os.PathLike, None],
         "speaker": [str, None],
     },

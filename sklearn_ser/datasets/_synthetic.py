@@ -14,7 +14,9 @@ from scipy.fft import irfft, rfft, rfftfreq
 from scipy.signal import resample_poly
 from scipy.signal.windows import hann
 from sklearn.utils import Bunch, check_random_state
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import validate_params
+
+from sklearn_ser._utils import COUNT, HIGHEST_RATE, Number
 
 __all__ = ["make_emotional_speech"]
 
@@ -330,11 +332,11 @@ def _speak(speaker: Speaker, sentence: Sentence, emotion: str, rng: np.random.Ge
 
 @validate_params(
     {
-        "n_speakers": [Interval(Integral, 1, None, closed="left")],
-        "n_sentences": [Interval(Integral, 1, None, closed="left")],
+        "n_speakers": [COUNT],
+        "n_sentences": [COUNT],
         "emotions": ["array-like"],
-        "n_repetitions": [Interval(Integral, 1, None, closed="left")],
-        "rate": [Interval(Integral, 8000, None, closed="left")],
+        "n_repetitions": [COUNT],
+        "rate": [Number(Integral, 8000, HIGHEST_RATE, closed="both")],
         "random_state": ["random_state"],
     },
     prefer_skip_nested_validation=True,

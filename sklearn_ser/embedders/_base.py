@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any
 
 import joblib
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import validate_data
 
-from sklearn_ser._audio import Clip, as_clips, is_numeric_batch, items_of
+from sklearn_ser._audio import Clip, as_clips, is_numeric_batch, items_of, waveforms_of
 from sklearn_ser._extraction import BatchExtractor, Extractor, WaveformExtractor
+from sklearn_ser._utils import WAVEFORM_RATE, WHOLE_NUMBER
 from sklearn_ser._utils._pooling import STATISTICS
-from sklearn_ser.embedders._records import POSITIVE, Array, RecordEmbedder
+from sklearn_ser.embedders._records import Array, RecordEmbedder
 
 __all__ = ["POOLING", "BaseEmbedder"]
 
@@ -75,8 +75,8 @@ class BaseEmbedder(RecordEmbedder):
 
     _parameter_constraints = {
         **RecordEmbedder._parameter_constraints,
-        "waveform_rate": [POSITIVE, None],
-        "n_jobs": [Integral, None],
+        "waveform_rate": [WAVEFORM_RATE, None],
+        "n_jobs": [WHOLE_NUMBER, None],
         "on_error": [StrOptions({"raise", "warn", "nan"})],
     }
 
@@ -162,7 +162,7 @@ class BaseEmbedder(RecordEmbedder):
                     f"X has {values.shape[0]} row(s) with 1 feature(s): a 2-D array is a batch of "
                     "waveforms, one a row, and a waveform needs more than one sample."
                 )
-            return list(values)
+            return waveforms_of(values, X)
         if reset:
             for attribute in ("n_features_in_", "feature_names_in_"):
                 self.__dict__.pop(attribute, None)

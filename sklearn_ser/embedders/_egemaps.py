@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from collections.abc import Sequence
@@ -13,9 +14,10 @@ from sklearn.utils._param_validation import StrOptions
 
 from sklearn_ser._audio import Clip
 from sklearn_ser._extraction import Extractor, Prepared, WaveformExtractor
+from sklearn_ser._utils import RATE
 from sklearn_ser.embedders._base import POOLING, BaseEmbedder
 from sklearn_ser.embedders._layouts import FrameLayout, VectorLayout
-from sklearn_ser.embedders._records import POSITIVE, Array, version_of
+from sklearn_ser.embedders._records import Array, version_of
 
 __all__ = ["EGeMAPSEmbedder"]
 
@@ -33,6 +35,7 @@ SHORTEST = 0.06  # seconds: openSMILE's pitch window; a shorter clip has no fram
 # scale in up to 10 % of the samples of a distorted recording, but by so little that it is less than
 # 0.01 % of the energy. Of speech with a standard deviation of 1 it is 20 to 40 %.
 MOST_CLIPPED = 0.01
+DEFAULT_POOLING = ("mean", "std")
 _threads = threading.local()
 
 
@@ -45,12 +48,14 @@ class EGeMAPSEmbedder(BaseEmbedder):
     ----------
     feature_set : str, default="eGeMAPSv02"
         One of "GeMAPSv01a", "GeMAPSv01b", "eGeMAPSv01a", "eGeMAPSv01b", "eGeMAPSv02" and
-        "ComParE_2016".
+        "ComParE_2016". openSMILE advises "GeMAPSv01b" and "eGeMAPSv02" in place of their earlier
+        versions, which serve to repeat published results.
     level : {"functionals", "lld"}, default="functionals"
         The set's own functionals, or its low-level descriptors, pooled over frames.
     pooling : str, list of str, or None, default=("mean", "std")
         For ``level="lld"``, statistics over frames: "mean", "std", "min", "max", "median";
-        None returns the frames. Not used for functionals.
+        None returns the frames. Functionals are one row a clip already, so that setting it beside
+        them is an error.
     rate : float, default=16000
         Sampling rate, in Hz, that clips are resampled to.
     waveform_rate : float, default=None
@@ -68,6 +73,8 @@ class EGeMAPSEmbedder(BaseEmbedder):
 
     Raises
     ------
+    ValueError
+        By `fit` and `transform`, if `pooling` is set for functionals.
     ClipError
         By `transform`, if a clip cannot be used and ``on_error="raise"``. One such is a waveform
         of another scale than ±1, such as one divided by its standard deviation: clipping it to
@@ -110,14 +117,14 @@ class EGeMAPSEmbedder(BaseEmbedder):
         "pooling": POOLING,
         "feature_set": [StrOptions(set(FEATURE_SETS))],
         "level": [StrOptions(set(LEVELS))],
-        "rate": [POSITIVE],
+        "rate": [RATE],
     }
 
     def __init__(
         self,
         feature_set: str = "eGeMAPSv02",
         level: str = "functionals",
-        pooling: str | Sequence[str] | None = ("mean", "std"),
+        pooling: str | Sequence[str] | None = DEFAULT_POOLING,
         *,
         rate: float = 16000,
         waveform_rate: float | None = None,
@@ -135,6 +142,15 @@ class EGeMAPSEmbedder(BaseEmbedder):
         self.cache = cache
         self.on_error = on_error
         self.verbose = verbose
+
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        pooling = self.pooling if isinstance(self.pooling, (list, tuple)) else [self.pooling]
+        if self.level == "functionals" and list(pooling) != list(DEFAULT_POOLING):
+            raise ValueError(
+                f"pooling={self.pooling!r} has no effect: the functionals of {self.feature_set} "
+                'are one row a clip already. Leave pooling out, or set level="lld" for frames.'
+            )
 
     def compute_settings(self) -> dict[str, Any]:
         """Return the feature set, the sampling rate and openSMILE's version.
@@ -254,8 +270,21 @@ def _smile(feature_set: str, level: str) -> Any:
 
     made = _threads.__dict__.setdefault("smiles", {})
     if (feature_set, level) not in made:
-        made[feature_set, level] = opensmile.Smile(
+        made[feature_set, level] = _smile_class()(
             getattr(opensmile.FeatureSet, feature_set),
             getattr(opensmile.FeatureLevel, LEVELS[level]),
         )
     return made[feature_set, level]
+
+
+@functools.cache
+def _smile_class() -> Any:
+    import opensmile
+
+    class Smile(opensmile.Smile):
+        """openSMILE without its warning of earlier versions, which are asked for by their name."""
+
+        def _check_deprecated(self) -> None:
+            pass
+
+    return Smile

@@ -8,9 +8,9 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
+from sklearn_ser._utils import WHOLE_NUMBER, is_number
 from sklearn_ser.embedders._base import POOLING
 from sklearn_ser.embedders._layouts import FrameLayout
 
@@ -31,7 +31,7 @@ class ModelLayers:
 
     layer_constraints: ClassVar[dict[str, list[Any]]] = {
         "model": [str],
-        "layer": [Integral, StrOptions({"middle", "mean", "all"}), "array-like"],
+        "layer": [WHOLE_NUMBER, StrOptions({"middle", "mean", "all"}), "array-like"],
         "revision": [str, None],
         "device": [str],
         "pooling": POOLING,
@@ -83,19 +83,26 @@ class ModelLayers:
 
     def _layers(self) -> list[tuple[int, str]]:
         n_layers = self.n_layers
-        if not isinstance(self.layer, str):
-            layers = list(np.atleast_1d(self.layer))
+        if is_number(self.layer):
+            layers = [self.layer]
+        elif not isinstance(self.layer, str):
+            layers = list(self.layer)
         elif self.layer == "mean":
             return [(n_layers + 1, "layermean")]
         else:
             layers = [n_layers // 2] if self.layer == "middle" else list(range(n_layers + 1))
         there = range(-n_layers - 1, n_layers + 1)
-        if not layers or not all(isinstance(k, Integral) and k in there for k in layers):
+        if not layers or not all(is_number(k, Integral) and k in there for k in layers):
             raise ValueError(
                 f"layer={self.layer!r}, but {self.model} has layers 0 to {n_layers} (or "
                 f"{-n_layers - 1} to -1, from the end)."
             )
         layers = [int(k) % (n_layers + 1) for k in layers]
+        if twice := {k for k in layers if layers.count(k) > 1}:
+            raise ValueError(
+                f"layer={self.layer!r} names layer {min(twice)} of {self.model} more than once: "
+                "name each layer once."
+            )
         return [(k, f"layer{k}") for k in layers]
 
 

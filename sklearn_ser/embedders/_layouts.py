@@ -181,4 +181,8 @@ def check_pooling(pooling: str | Sequence[str]) -> list[str]:
             f"The 'pooling' parameter must be one or several of {list(STATISTICS)}, or None. Got "
             f"{pooling!r} instead."
         )
+    if twice := [statistic for statistic in STATISTICS if statistics.count(statistic) > 1]:
+        raise ValueError(
+            f"pooling={pooling!r} names {twice[0]!r} more than once: name each statistic once."
+        )
     return statistics

@@ -10,11 +10,11 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from sklearn.utils._param_validation import Interval
 
+from sklearn_ser._utils import COUNT, RATE, Number
 from sklearn_ser.embedders._base import POOLING, BaseEmbedder
 from sklearn_ser.embedders._layouts import FrameLayout
-from sklearn_ser.embedders._records import COUNT, POSITIVE, Array, version_of
+from sklearn_ser.embedders._records import Array, version_of
 
 __all__ = ["MFCCEmbedder"]
 
@@ -74,9 +74,9 @@ class MFCCEmbedder(BaseEmbedder):
         **BaseEmbedder._parameter_constraints,
         "pooling": POOLING,
         "n_mfcc": [COUNT],
-        "deltas": [Interval(Integral, 0, 2, closed="both")],
-        "rate": [POSITIVE],
-        "n_fft": [Interval(Integral, 2, None, closed="left")],
+        "deltas": [Number(Integral, 0, 2, closed="both")],
+        "rate": [RATE],
+        "n_fft": [Number(Integral, 2, None, closed="left")],
         "hop_length": [COUNT],
         "n_mels": [COUNT],
     }

@@ -11,13 +11,11 @@ import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
 from importlib.metadata import version
-from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_feature_names_in
 
 from sklearn_ser._audio import Clip
@@ -29,8 +27,6 @@ from sklearn_ser.exceptions import ClipWarning
 __all__ = ["Array", "RecordEmbedder"]
 
 Array = npt.NDArray[np.float32]
-POSITIVE = Interval(Real, 0, None, closed="neither")
-COUNT = Interval(Integral, 1, None, closed="left")
 version_of = functools.cache(version)  # reading it takes as long as ten stored clips
 
 

@@ -12,9 +12,10 @@ import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
 from sklearn_ser._extraction import Extractor
+from sklearn_ser._utils import POSITIVE, SECONDS
 from sklearn_ser.embedders._base import BaseEmbedder
 from sklearn_ser.embedders._layers import ModelLayers
-from sklearn_ser.embedders._records import POSITIVE, Array
+from sklearn_ser.embedders._records import Array
 from sklearn_ser.embedders._speech_extractor import SpeechExtractor
 
 __all__ = ["SSLEmbedder"]
@@ -55,9 +56,10 @@ class SSLEmbedder(ModelLayers, BaseEmbedder):
     window : "auto", "clip", float or None, default="auto"
         How much of a clip attends to itself at once. "auto": all of it up to 40 s; of a longer
         one, windows of 30 s with 2 s of context on both sides, and a warning. A number: windows
-        of so many seconds for clips longer than that. None: always all of it. Whisper hears
-        pieces of 30 s, padded with silence ("auto"), or with "clip" only the clip's own frames,
-        which is many times faster on short clips, but not what it was trained on.
+        of so many seconds, 0.2 at least, for clips longer than that. None: always all of it.
+        Whisper alone takes pieces of 30 s, padded with silence ("auto"), or with "clip" only the
+        clip's own frames, which is many times faster on short clips, but not what it was trained
+        on.
     device : str, default="auto"
         Where the model runs: "cpu", "cuda", "cuda:1", …; "auto" takes a GPU if there is one.
     dtype : {"float32", "bfloat16", "float16"}, default="float32"
@@ -87,8 +89,9 @@ class SSLEmbedder(ModelLayers, BaseEmbedder):
         If there is no such model, it is of another family, its files lack weights, or weights are
         NaN, infinite, or zero throughout a layer.
     ValueError
-        By `transform`, if the model gives NaN or infinite values, as in float16 some do. It is no
-        fault of a clip, so that `on_error` does not apply.
+        By `fit` and `transform`, if `window` is none for the model's family, or `layer` or
+        `pooling` names one twice. By `transform`, if the model gives NaN or infinite values, as in
+        float16 some do. It is no fault of a clip, so that `on_error` does not apply.
     ClipError
         By `transform`, if a clip cannot be used and ``on_error="raise"``.
 
@@ -132,7 +135,7 @@ class SSLEmbedder(ModelLayers, BaseEmbedder):
     _parameter_constraints = {
         **BaseEmbedder._parameter_constraints,
         **ModelLayers.layer_constraints,
-        "window": [StrOptions({"auto", "clip"}), POSITIVE, None],
+        "window": [StrOptions({"auto", "clip"}), SECONDS, None],
         "dtype": [StrOptions({"float32", "bfloat16", "float16"})],
         "batch_seconds": [StrOptions({"auto"}), POSITIVE, None],
     }
@@ -203,7 +206,6 @@ class SSLEmbedder(ModelLayers, BaseEmbedder):
         """
         from sklearn_ser._models import model_digest
 
-        self._check_window()
         settings: dict[str, Any] = {
             "weights": model_digest(self.model_folder()),
             "revision": self.revision,
@@ -221,11 +223,19 @@ class SSLEmbedder(ModelLayers, BaseEmbedder):
             settings["dtype"] = self.dtype
         return settings
 
-    def _check_window(self) -> None:
-        if self._config().model_type == "whisper" and not isinstance(self.window, str):
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        family = self._config().model_type
+        if family == "whisper" and not isinstance(self.window, str):
             raise ValueError(
                 f"window={self.window!r}, but Whisper takes 30 s at a time: 'auto' pads to them, "
                 "'clip' does not."
+            )
+        if family != "whisper" and self.window == "clip":
+            raise ValueError(
+                f"window='clip' is for Whisper, which pads clips to 30 s. {self.model} is of the "
+                f"family {family!r}, whose frames are the clip's own: leave window='auto', or "
+                "give a number of seconds, or None for all of a long clip at once."
             )
 
     def min_samples(self) -> int:
@@ -260,7 +270,6 @@ class SSLEmbedder(ModelLayers, BaseEmbedder):
         -------
         extractor : SpeechExtractor
         """
-        self._check_window()
         return SpeechExtractor(
             self._loaded(),
             self.window,

@@ -121,10 +121,14 @@ def as_embedders(
         if isinstance(feature, str):
             embedder = embedder_class(feature)()
             known = embedder.get_params()
-            chosen = {**parameters, **({"model": feature} if feature in BUNDLED else {})}
-            if default_layer is not None:
-                chosen = {"layer": default_layer, **chosen}
+            chosen = {} if default_layer is None else {"layer": default_layer}
+            chosen |= parameters
             embedder.set_params(**{k: v for k, v in chosen.items() if k in known})
+            heeded = _heeded(embedder, known, feature in BUNDLED)
+            # What has an effect on others alone stays as it is by default.
+            embedder.set_params(**{k: v for k, v in known.items() if k not in heeded})
+            if feature in BUNDLED:
+                embedder.set_params(model=feature)
         if isinstance(embedder, type) or not hasattr(embedder, "fit_transform"):
             raise TypeError(
                 f"features: {embedder!r:.80} is no embedder. Pass a name, or an object that has "
@@ -136,7 +140,7 @@ def as_embedders(
         if name in named:
             raise ValueError(f"two feature sets are called {name!r}; pass a dict of names.")
         if isinstance(feature, str):
-            taken[name] = _heeded(embedder, known, feature in BUNDLED)
+            taken[name] = heeded
         named[name] = embedder
     _check_heeded(parameters, taken, caller_parameters)
     return named

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from numbers import Real
 
 import numpy as np
 import numpy.typing as npt
 
-from sklearn_ser._utils import as_classes, as_speakers, check_lengths
+from sklearn_ser._utils import COUNT, Number, as_classes, as_speakers, check_lengths, check_number
 
 __all__ = ["speaker_interval"]
 
@@ -67,6 +68,8 @@ def speaker_interval(
     """
     from scipy.stats import bootstrap
 
+    check_number(confidence_level, "confidence_level", Number(Real, 0, 1, closed="neither"))
+    check_number(n_resamples, "n_resamples", COUNT)
     y_true, y_pred = as_classes(y_true, "y_true"), as_classes(y_pred, "y_pred")
     check_lengths(y_true=y_true, y_pred=y_pred, speakers=speakers, folds=folds)
     emotions, truth = np.unique(y_true, return_inverse=True)

@@ -39,8 +39,12 @@ def recipe_of(value: Any) -> Any:
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else {"float": str(value)}
-    if isinstance(value, (np.generic, np.ndarray)):
-        return recipe_of(value.tolist())
+    if isinstance(value, np.ndarray):
+        return [recipe_of(each) for each in value] if value.ndim else recipe_of(value[()])
+    if isinstance(value, np.generic) and value.dtype.kind in "biu":
+        return value.item()
+    if isinstance(value, np.floating) and (float(value) == value or np.isnan(value)):
+        return recipe_of(float(value))  # of a longdouble, only where nothing is lost
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, Mapping):

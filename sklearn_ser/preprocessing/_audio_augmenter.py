@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, ClassVar
 
 import joblib
@@ -19,12 +19,19 @@ from sklearn.utils import (
     check_consistent_length,
     check_random_state,
 )
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import validate_data
 
-from sklearn_ser._audio import Clip, as_clips, content_digest, is_numeric_batch, items_of
+from sklearn_ser._audio import (
+    Clip,
+    as_clips,
+    content_digest,
+    is_numeric_batch,
+    items_of,
+    waveforms_of,
+)
 from sklearn_ser._store import Store
-from sklearn_ser._utils import Progress, as_classes
+from sklearn_ser._utils import WAVEFORM_RATE, WHOLE_NUMBER, Number, Progress, as_classes
 from sklearn_ser.exceptions import ClipError
 from sklearn_ser.preprocessing._changes import SETTINGS, Change, Copy, Made
 from sklearn_ser.preprocessing._clip_columns import (
@@ -140,12 +147,12 @@ class AudioAugmenter(BaseEstimator):
     _estimator_type = "sampler"
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "changes": [StrOptions(set(SETTINGS)), callable, list, tuple],
-        "n_copies": [Interval(Integral, 0, None, closed="left")],
+        "n_copies": [Number(Integral, 0, None, closed="left")],
         "balance": ["boolean"],
         "column": [str, None],
         "cache": [str, os.PathLike, None],
-        "waveform_rate": [Interval(Real, 0, None, closed="neither"), None],
-        "n_jobs": [Integral, None],
+        "waveform_rate": [WAVEFORM_RATE, None],
+        "n_jobs": [WHOLE_NUMBER, None],
         "on_error": [StrOptions({"raise", "warn", "ignore"})],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -239,7 +246,7 @@ class AudioAugmenter(BaseEstimator):
         if column is not None:
             items = items_of(X[[column, *segment_columns(X, column)]])
         elif is_numeric_batch(X):
-            items = list(validate_data(self, X, ensure_all_finite=finite))
+            items = waveforms_of(validate_data(self, X, ensure_all_finite=finite), X)
         else:
             items = items_of(X)
         check_consistent_length(items, y)

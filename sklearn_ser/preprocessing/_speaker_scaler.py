@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import (
     _check_feature_names_in,
     check_array,
@@ -17,7 +17,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from sklearn_ser._utils import as_speakers, find_speaker_column
+from sklearn_ser._utils import WHOLE_NUMBER, Number, as_speakers, find_speaker_column
 
 __all__ = ["SpeakerScaler"]
 
@@ -99,9 +99,9 @@ class SpeakerScaler(TransformerMixin, BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "speaker": [Integral, str, None],
+        "speaker": [WHOLE_NUMBER, str, None],
         "unseen": [StrOptions({"own", "global"})],
-        "min_clips": [Interval(Integral, 2, None, closed="left")],
+        "min_clips": [Number(Integral, 2, None, closed="left")],
         "with_std": ["boolean"],
     }
 

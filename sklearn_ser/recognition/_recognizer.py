@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any, ClassVar
 
 import joblib
@@ -18,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from sklearn_ser._audio import as_clips, items_of
-from sklearn_ser._utils import default_settings, held_out_folds, most_probable
+from sklearn_ser._utils import WHOLE_NUMBER, default_settings, held_out_folds, most_probable
 from sklearn_ser.classifiers._training import temperature_of
 from sklearn_ser.embedders import SSLEmbedder
 from sklearn_ser.evaluation._classifiers import check_classifier, check_fits, fit_classifier
@@ -84,7 +83,7 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         "embedder": [HasMethods(["fit", "transform"]), None],
         "classifier": [str, HasMethods(["fit", "predict"])],
         "detector": [HasMethods(["fit", "quantiles"]), None],
-        "n_jobs": [Integral, None],
+        "n_jobs": [WHOLE_NUMBER, None],
     }
 
     __metadata_request__fit = {"groups": True}

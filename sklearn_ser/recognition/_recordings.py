@@ -6,18 +6,21 @@ import copy
 import itertools
 import math
 from collections.abc import Iterator, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 
 from sklearn_ser._audio import Clip, as_clips, items_of
-from sklearn_ser._utils import printable
+from sklearn_ser._utils import Number, printable
 from sklearn_ser.exceptions import ClipError
 from sklearn_ser.recognition._windows import Piece, pieces_of
 
 __all__ = ["rows_of"]
 
+INTERVAL = Number(Real, 0.01, None, closed="left")  # seconds
+SHARE = Number(Real, 0, 1, closed="both")
 AT_ONCE = 32  # pieces, so that memory stays bounded
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s of audio [{elapsed}<{remaining}]"
 
@@ -41,11 +44,13 @@ def rows_of(
 
     length, longest = _window(window, recognizer.seconds_)
     for name, value in (("window", length), ("hop", hop)):
-        if value is not None and not 0 < value < math.inf:
-            raise ValueError(f"{name}={value!r}; it must be a positive number of seconds.")
+        if value is not None and not INTERVAL.is_satisfied_by(value):
+            raise ValueError(
+                f"{name}={value!r}; it must be a positive number of seconds, 0.01 or more."
+            )
     if hop is not None and length is None:
         raise ValueError(f"hop={hop!r} has no effect: window=None takes whole recordings.")
-    if abstain is not None and not 0 <= abstain <= 1:
+    if abstain is not None and not SHARE.is_satisfied_by(abstain):
         raise ValueError(f"abstain={abstain!r}; it must be a share from 0 to 1, or None.")
     clips = as_clips(items_of(recordings))
     hearing = _Hearing(recognizer, abstain)
@@ -69,7 +74,7 @@ def _window(window: float | str | None, seconds: tuple[float, float]) -> tuple[f
         if not seconds[0]:
             raise ValueError("it is not known how long the training clips are: set window.")
         return seconds
-    return float(window), float(window)
+    return window, window
 
 
 class _Hearing:

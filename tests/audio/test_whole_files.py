@@ -285,6 +285,81 @@ def test_wav_whose_sound_is_empty_indeed_is_empty(words):
             decode(content + more)
 
 
+# The order of the bytes of sizes, how many a size has, what a chunk of sound is called, and where
+# in the file its own size stands.
+CHUNKED = {
+    "WAV": ("<", "I", b"data", 4),
+    "WAVEX": ("<", "I", b"data", 4),
+    "AIFF": (">", "I", b"SSND", 4),
+    "SVX": (">", "I", b"BODY", 4),
+    "CAF": (">", "Q", b"data", None),
+    "W64": ("<", "Q", b"data", 16),
+    "RF64": ("<", "I", b"data", None),
+}
+
+
+def with_chunk(content, format, chunk, at=None):
+    """Return a file with one more chunk, behind the others or before that of sound."""
+    order, size, sound, own = CHUNKED[format]
+    found = content + bytes(-len(content) % (8 if format == "W64" else 2))
+    at = len(found) if at is None else content.index(sound)
+    found = found[:at] + chunk + found[at:]
+    if own is None:
+        return found
+    stated = len(found) if format == "W64" else len(found) - 8
+    return found[:own] + struct.pack(order + size, stated) + found[own + struct.calcsize(size) :]
+
+
+def chunk_of(format, name, held):
+    order, size, _, _ = CHUNKED[format]
+    if format == "W64":
+        return (
+            name
+            + bytes.fromhex("f3acd3118cd100c04f8edb8a")
+            + struct.pack("<Q", 24 + len(held))
+            + held
+            + bytes(-len(held) % 8)
+        )
+    pad = 0 if format == "CAF" else len(held) % 2
+    return name + struct.pack(order + size, len(held)) + held + bytes(pad)
+
+
+@pytest.mark.parametrize("place", ["before", "behind"])
+@pytest.mark.parametrize("n_bytes", [0, 1, 4000])
+@pytest.mark.parametrize("format", [name for name in CHUNKED if name != "RF64"])
+def test_several_chunks_of_sound_are_refused(format, n_bytes, place, words, read):
+    content = encode(words, format, "PCM_16" if format != "WAVEX" else None)
+    sound = CHUNKED[format][2]
+    more = with_chunk(
+        content, format, chunk_of(format, sound, bytes(n_bytes)), 0 if place == "before" else None
+    )
+    with pytest.raises(ClipError, match="it has 2 chunks of sound, and a file of its format has"):
+        read(more)
+
+
+def test_a_wav_file_that_begins_anew_is_refused(words, read):
+    content = encode(words, "WAV")
+    more = with_chunk(content, "WAV", content[12:])  # its format, and its sound
+    with pytest.raises(ClipError, match="2 chunks of sound"):
+        read(more)
+
+
+@pytest.mark.parametrize("n_samples", [0, 1])
+@pytest.mark.parametrize("format", CHUNKED)
+def test_chunks_behind_the_sound_are_no_sound(format, n_samples, words, read):
+    content = encode(words[: len(words) - n_samples], format)
+    more = with_chunk(content, format, chunk_of(format, b"note", b"\x55\x2a" * 500))
+    np.testing.assert_array_equal(read(more), read(content))
+    assert len(read(more)) == len(words) - n_samples
+
+
+def test_chunks_that_contradict_each_other_are_named(words, read):
+    content = encode(words, "RF64", "PCM_16")
+    with pytest.raises(ClipError, match="its chunks contradict each other") as caught:
+        read(content + chunk_of("WAV", b"data", bytes(4000)))
+    assert "Internal" not in str(caught.value)
+
+
 @functools.cache
 def long_file(format):
     """Return a minute of a tone that rises, and its samples."""

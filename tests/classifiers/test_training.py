@@ -94,6 +94,16 @@ def test_a_seed_repeats_training_to_the_bit(head, X, corpus):
     assert any((first.weights_[n] != other.weights_[n]).any() for n in first.weights_)
 
 
+@pytest.mark.parametrize("rate", [1e-3, 4e-3])
+@pytest.mark.parametrize("head", [HEADS[1], HEADS[2]], ids=["pooled", "sequences"], indirect=True)
+def test_weights_of_layers_learn_at_ten_times_the_rate(head, X, corpus, rate):
+    """Adam's first step is the learning rate, whatever the gradient."""
+    one_step = {"max_epochs": 1, "batch_size": 1000, "learning_rate": rate}
+    head.set_params(**one_step).fit(X, corpus.y, groups=corpus.groups)
+    steps = np.abs(head.weights_["layers.logits"])  # which begin at zero
+    np.testing.assert_allclose(steps, 10 * rate, rtol=1e-3)
+
+
 def test_predictions_do_not_depend_on_the_batch(head, X, corpus):
     head.fit(X, corpus.y, groups=corpus.groups)
     together = head.decision_function(X)

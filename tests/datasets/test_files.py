@@ -1,6 +1,7 @@
 """Which files belong to a corpus, a folder, or what the command line is given."""
 
 import io
+import mimetypes
 import shutil
 import sys
 import unicodedata
@@ -32,24 +33,28 @@ FORMATS = {  # suffix, and the format and codec as libsndfile or FFmpeg calls th
         f".{name.lower()}": (name, None)
         for name in ("FLAC", "W64", "RF64", "CAF", "VOC", "PAF", "PVF", "AVR", "WVE", "SDS")
     },
-    **dict.fromkeys((".m4a", ".m4b", ".m4r"), ("ipod", "aac")),
-    **dict.fromkeys((".mp4", ".m4v", ".f4a", ".f4v"), ("mp4", "aac")),
-    **dict.fromkeys((".3gp", ".3ga", ".3g2"), ("3gp", "aac")),
-    **dict.fromkeys((".mkv", ".mka"), ("matroska", "aac")),
-    ".mov": ("mov", "aac"),
-    ".webm": ("webm", "libopus"),
+    ".caff": ("CAF", None),
+    **dict.fromkeys((".m4a", ".m4b", ".m4r", ".m4p", ".mp4a"), ("ipod", "aac")),
+    **dict.fromkeys((".mp4", ".m4v", ".f4a", ".f4b", ".f4v"), ("mp4", "aac")),
+    **dict.fromkeys((".isma", ".ismv"), ("ismv", "aac")),
+    **dict.fromkeys((".3gp", ".3gpp", ".3gpp2", ".3ga", ".3g2"), ("3gp", "aac")),
+    **dict.fromkeys((".mkv", ".mk3d", ".mka"), ("matroska", "aac")),
+    **dict.fromkeys((".mov", ".qt", ".qta"), ("mov", "aac")),
+    **dict.fromkeys((".webm", ".weba"), ("webm", "libopus")),
     ".aac": ("adts", "aac"),
     ".flv": ("flv", "mp3"),
-    ".wma": ("asf", "wmav2"),
-    ".mp3": ("mp3", "mp3"),
-    ".mp2": ("mp2", "mp2"),
+    **dict.fromkeys((".wma", ".wm", ".asf"), ("asf", "wmav2")),
+    **dict.fromkeys((".mp3", ".mpga", ".mpega"), ("mp3", "mp3")),
+    **dict.fromkeys((".mp2", ".m2a"), ("mp2", "mp2")),
     # Not decoded.
     ".ac3": ("ac3", "ac3"),
     ".avi": ("avi", "mp3"),
     ".mpg": ("mpeg", "mp2"),
     ".tta": ("tta", "tta"),
     ".wv": ("wv", "wavpack"),
-    ".raw": ("RAW", "PCM_16"),
+    **dict.fromkeys((".raw", ".pcm", ".sw", ".sln", ".s16", ".l16"), ("RAW", "PCM_16")),
+    **dict.fromkeys((".al", ".alaw", ".la"), ("RAW", "ALAW")),
+    **dict.fromkeys((".ul", ".ulaw", ".lu"), ("RAW", "ULAW")),
 }
 
 
@@ -175,6 +180,37 @@ def test_no_emotion_vanishes(tree, monkeypatch):
     root = tree("anger/1.wav", "joy/2.m4a", "joy/3.m4a", "docs/.x.wav")
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(ValueError, match=r"no clip of joy can be taken. .* 2 \(.m4a;"):
+        load_folder(root)
+
+
+# What Python (without what a system adds to it), telephone systems and Apple call sound.
+KNOWN = {
+    suffix
+    for suffix, kind in mimetypes.MimeTypes(filenames=()).types_map[1].items()
+    if kind.startswith("audio/") and suffix != ".ass"  # subtitles
+}
+KNOWN |= {
+    ".mpga",
+    ".mpega",
+    ".qta",
+    ".qt",
+    ".weba",
+    ".al",
+    ".ul",
+    ".ulaw",
+    ".sln",
+    ".g722",
+    ".g729",
+}
+
+
+@pytest.mark.parametrize("suffix", sorted(KNOWN))
+def test_no_suffix_of_sound_is_unknown(tree, suffix):
+    root = tree("anger/1.wav", f"joy/2{suffix}")
+    if suffix in readable_suffixes():
+        assert load_folder(root).y.tolist() == ["anger", "joy"]
+        return
+    with pytest.raises(ValueError, match=rf"no clip of joy can be taken\. .* 1 \({suffix};"):
         load_folder(root)
 
 

@@ -1,6 +1,9 @@
+import warnings
+
 import numpy as np
 import opensmile
 import pytest
+from sklearn.base import clone
 
 from sklearn_ser import EGeMAPSEmbedder
 from sklearn_ser.embedders._egemaps import FEATURE_SETS
@@ -11,12 +14,12 @@ LEVELS = {
     "functionals": opensmile.FeatureLevel.Functionals,
     "lld": opensmile.FeatureLevel.LowLevelDescriptors,
 }
-# openSMILE calls its first versions deprecated; they are offered to repeat published results.
-pytestmark = pytest.mark.filterwarnings("ignore:Feature set .* is deprecated:UserWarning")
 
 
 def by_opensmile(waveform, rate=RATE, feature_set="eGeMAPSv02", level="functionals"):
-    smile = opensmile.Smile(opensmile.FeatureSet[feature_set], LEVELS[level])
+    with warnings.catch_warnings():  # of its earlier versions
+        warnings.filterwarnings("ignore", "Feature set .* is deprecated", UserWarning)
+        smile = opensmile.Smile(opensmile.FeatureSet[feature_set], LEVELS[level])
     return smile.process_signal(waveform, rate)
 
 
@@ -36,7 +39,7 @@ def counting_egemaps():
 @pytest.mark.parametrize("feature_set", FEATURE_SETS)
 def test_every_set_and_level_equals_opensmile(feature_set, level, speech):
     waveforms = [speech(seed, seconds=0.5 + 0.1 * seed) for seed in range(2)]
-    embedder = EGeMAPSEmbedder(feature_set, level, pooling=None)
+    embedder = EGeMAPSEmbedder(feature_set, level, **({"pooling": None} if level == "lld" else {}))
     embedded = embedder.fit_transform([(waveform, RATE) for waveform in waveforms])
     for row, waveform in zip(embedded, waveforms, strict=True):
         expected = by_opensmile(waveform, feature_set=feature_set, level=level)
@@ -166,12 +169,30 @@ def test_selections_are_read_from_one_record(speech, counting_egemaps):
     for pooling in ("mean", ["std", "max"], "mean"):
         counting_egemaps(level="lld", pooling=pooling).fit_transform(X)
     assert counting_egemaps.n_extractions == 1
-    for pooling in ("mean", ["std", "max"], None):  # functionals are statistics already
-        assert counting_egemaps(pooling=pooling).fit_transform(X).shape == (1, 88)
+    for _ in range(2):
+        assert counting_egemaps().fit_transform(X).shape == (1, 88)
     assert counting_egemaps.n_extractions == 2
     counting_egemaps("GeMAPSv01b").fit_transform(X)
     counting_egemaps(rate=8000).fit_transform(X)
     assert counting_egemaps.n_extractions == 4
+
+
+@pytest.mark.parametrize("method", ["fit", "transform", "fit_transform"])
+@pytest.mark.parametrize("pooling", ["max", ["std", "mean"], ("mean",), None])
+@pytest.mark.parametrize("feature_set", ["eGeMAPSv02", "ComParE_2016"])
+def test_pooling_of_functionals_is_refused(feature_set, pooling, method, speech, counting_egemaps):
+    embedder = clone(counting_egemaps(feature_set)).set_params(pooling=pooling)
+    with pytest.raises(ValueError, match=f'no effect: the functionals of {feature_set}.*"lld"'):
+        getattr(embedder, method)([(speech(), RATE)])
+    assert counting_egemaps.n_extractions == 0
+    embedder.set_params(level="lld").fit_transform([(speech(), RATE)])
+
+
+@pytest.mark.parametrize("pooling", [("mean", "std"), ["mean", "std"]])
+def test_the_default_pooling_goes_with_functionals(pooling, speech):
+    embedder = clone(EGeMAPSEmbedder(pooling=pooling))
+    assert embedder.get_params()["pooling"] == pooling
+    assert embedder.fit_transform([(speech(seconds=0.5), RATE)]).shape == (1, 88)
 
 
 @pytest.mark.parametrize("rate", [8000, 16000])

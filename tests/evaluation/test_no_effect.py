@@ -92,11 +92,29 @@ def test_parameters_that_one_feature_set_takes_are_set_on_it():
     made = as_embedders(["mfcc", "egemaps", "nano"], n_mfcc=7, layer=[1, 2], pooling="max")
     assert made["mfcc"].n_mfcc == 7
     assert [made[name].pooling for name in ("mfcc", "nano")] == ["max", "max"]
+    assert made["egemaps"].get_params() == EGeMAPSEmbedder().get_params()
+    frames = as_embedders(["mfcc", "egemaps"], level="lld", pooling="max")
+    assert [frames[name].pooling for name in frames] == ["max", "max"]
+    bundled = as_embedders(["nano", "ssl"], model="other", revision="main")
+    assert [made.model for made in bundled.values()] == ["nano", "other"]
+    assert [made.revision for made in bundled.values()] == [None, "main"]
     assert made["nano"].layer == [1, 2]
     mixed = as_embedders([MFCCEmbedder(5), "egemaps"], feature_set="GeMAPSv01a")
     assert (mixed["mfcc"].n_mfcc, mixed["gemapsv01a"].feature_set) == (5, "GeMAPSv01a")
     named = as_embedders({"short": "mfcc", "own": MFCCEmbedder(5)}, n_mfcc=7)
     assert [named[name].n_mfcc for name in ("short", "own")] == [7, 5]
+
+
+def test_statistics_are_compared_beside_functionals(corpus):
+    found = compare(corpus, ["mfcc", "egemaps", "nano"], classifier="lda", pooling="max", layer=2)
+    pooling = {row["features"]: row["pooling"] for row in found.results["rows"]}
+    assert pooling == {"mfcc": "max", "nano": "max", "egemaps": None}
+
+
+@pytest.mark.parametrize("call", ["compare", "compare(train, test)", "compare_across"])
+def test_a_window_that_only_whisper_has_is_refused_beside_other_models(corpus, never, call):
+    with pytest.raises(ValueError, match=r"window='clip' is for Whisper.* nano is of the family"):
+        CALLS[call](corpus, ["mfcc", "nano"], window="clip")
 
 
 @pytest.mark.parametrize("feature", ["mfcc", "egemaps", "nano", "ssl"])

@@ -233,6 +233,50 @@ def test_recipes_are_plain_json_and_honest_about_what_they_cannot_hold():
     assert "RandomState" in random["parameters"]["random_state"]["repr"]
 
 
+THIRD = np.longdouble(1) / 3  # which no float is
+SCALARS = {
+    "bool_": (np.True_, True),
+    "int8": (np.int8(-3), -3),
+    "uint64": (np.uint64(2**64 - 1), 2**64 - 1),
+    "float16": (np.float16(0.1), 0.0999755859375),
+    "float32": (np.float32(0.1), 0.10000000149011612),
+    "float64": (np.float64(0.1), 0.1),
+    "longdouble": (np.longdouble(1) / 4, 0.25),
+    "longdouble, more exact": (THIRD, {"repr": repr(THIRD)}),
+    "NaN": (np.longdouble("nan"), {"float": "nan"}),
+    "infinite": (np.longdouble("-inf"), {"float": "-inf"}),
+    "half NaN": (np.float16("nan"), {"float": "nan"}),
+    "complex64": (np.complex64(1 + 2j), {"repr": "np.complex64(1+2j)"}),
+    "clongdouble": (np.clongdouble(1), {"repr": "np.clongdouble('1+0j')"}),
+    "datetime64": (np.datetime64("2020-01-02"), {"repr": "np.datetime64('2020-01-02')"}),
+    "datetime64[ns]": (np.datetime64(1, "ns"), {"repr": repr(np.datetime64(1, "ns"))}),
+    "timedelta64": (np.timedelta64(3, "D"), {"repr": "np.timedelta64(3,'D')"}),
+    "timedelta64[ns]": (np.timedelta64(3, "ns"), {"repr": "np.timedelta64(3,'ns')"}),
+    "str_": (np.str_("Ärger"), "Ärger"),
+    "bytes_": (np.bytes_(b"a"), {"repr": "np.bytes_(b'a')"}),
+    "void": (np.void(b"ab"), {"repr": r"np.void(b'\x61\x62')"}),
+    "record": (
+        np.array((1, 2.5), dtype=[("a", "i4"), ("b", "f4")])[()],
+        {"repr": "np.void((1, 2.5), dtype=[('a', '<i4'), ('b', '<f4')])"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SCALARS)
+def test_every_kind_of_numpys_scalars_has_a_recipe(name):
+    value, expected = SCALARS[name]
+    found = recipe_of({"it": value, "array": np.array([value, value]), "single": np.array(value)})
+    assert found == {"it": expected, "array": [expected, expected], "single": expected}
+    assert type(found["array"]) is list
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_arrays_have_recipes_of_their_elements():
+    assert recipe_of(np.arange(6).reshape(2, 3)) == [[0, 1, 2], [3, 4, 5]]
+    assert recipe_of(np.array([1, "a", None], dtype=object)) == [1, "a", None]
+    assert recipe_of(np.array([])) == []
+
+
 def test_a_corpus_is_told_from_another(corpus):
     def digests(**change):
         other = Bunch(**{**corpus, "frame": None, **change})

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import re
 import shutil
 import threading
@@ -131,6 +132,50 @@ def test_damaged_settings_fail(build_model, clips, name, content):
     folder = build_model()
     (folder / name).write_text(content)
     assert_fails_clearly(folder, clips, str(folder))
+
+
+RATES = [0, -16000, math.nan, math.inf, "16000", "16 kHz", None, True, 16000.5, 1, 10**9]
+IMPOSSIBLE = {
+    "wav2vec2-base": {"sampling_rate": RATES, "feature_size": [0, "1"]},
+    "Whisper": {
+        "sampling_rate": [0, math.nan],
+        "hop_length": [0, -160],
+        "chunk_length": [0, 30.5],
+        "n_fft": ["400", 0],
+    },
+    "Wav2Vec2-BERT": {"sampling_rate": [0, "16000"], "stride": [0, 1.5], "num_mel_bins": [0]},
+}
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize(
+    ("family", "name", "value"),
+    [
+        (family, name, value)
+        for family, settings in IMPOSSIBLE.items()
+        for name, values in settings.items()
+        for value in values
+    ],
+)
+def test_impossible_settings_of_a_feature_extractor_are_named(
+    tiny_model, clips, tmp_path, family, name, value, nested
+):
+    folder = Path(shutil.copytree(tiny_model(family), tmp_path / "model"))
+    file = folder / "preprocessor_config.json"
+    settings = json.loads(file.read_text()) | {name: value}
+    if nested:  # as processors are saved
+        file.unlink()
+        file, settings = folder / "processor_config.json", {"feature_extractor": settings}
+    file.write_text(json.dumps(settings))
+    y, groups = list("ababa"), list("11223")
+    runs = [
+        lambda: SSLEmbedder(str(folder), cache=None, on_error="nan").fit_transform(clips),
+        lambda: FineTunedClassifier(str(folder), cache=None).fit(clips, y, groups),
+        lambda: PretrainedEmotionClassifier(str(folder), on_error="nan").predict_proba(clips),
+    ]
+    for run in runs:
+        with pytest.raises(OSError, match=re.escape(f"{file} says {name}={value!r}, which must")):
+            run()
 
 
 @pytest.mark.parametrize(

@@ -103,11 +103,11 @@ def test_short_clips_are_not_cut_and_windows_have_records_of_their_own(
     clips = [(speech(0, 1.0), RATE)]
     embedded = {
         window: SSLEmbedder(tiny_model(), window=window, cache=tmp_path).fit_transform(clips)
-        for window in ("auto", None, 2.0, "clip")
+        for window in ("auto", None, 2.0)
     }
     for found in embedded.values():
         np.testing.assert_array_equal(found, embedded["auto"])
-    assert len(list(tmp_path.glob("ssl-*"))) == 3  # "clip" means "auto" to all but Whisper
+    assert len(list(tmp_path.glob("ssl-*"))) == 3
     assert not [w for w in recwarn if issubclass(w.category, ClipWarning)]
 
 
@@ -179,7 +179,13 @@ class TestWhisperOnTheClipAlone:
         np.testing.assert_array_equal(embedded[2], embedded[1])
         assert len(list(tmp_path.glob("ssl-*"))) == 2
 
-    def test_a_number_of_seconds_is_an_error(self, tiny_model, speech):
-        embedder = SSLEmbedder(tiny_model("Whisper"), window=10.0)
-        with pytest.raises(ValueError, match="30 s"):
-            embedder.fit_transform([(speech(), RATE)])
+
+@pytest.mark.parametrize("cache", [None, "auto"])
+@pytest.mark.parametrize("method", ["fit", "transform", "fit_transform"])
+def test_windows_that_a_family_does_not_have_are_refused(family, method, cache, tiny_model, speech):
+    whisper = family == "Whisper"
+    message = "Whisper takes 30 s" if whisper else "window='clip' is for Whisper.* family '.*auto"
+    for window in [None, 10.0] if whisper else ["clip"]:
+        embedder = SSLEmbedder(tiny_model(family), window=window, cache=cache)
+        with pytest.raises(ValueError, match=message):
+            getattr(embedder, method)([(speech(), RATE)])

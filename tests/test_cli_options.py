@@ -51,6 +51,9 @@ WITHOUT_EFFECT = [  # the arguments, of which the last option is refused, and wh
     ("predict TRAINED FOLDER --trust my.Class", "has to be trusted under the names ['my.Class']"),
     ("card TRAINED --trust my.Class", "has to be trusted under the names ['my.Class']"),
     ("cache --cache nowhere", "no such folder: nowhere"),
+    ("embed FOLDER --features own_bare.py:Plain --out m.csv", "it lacks fit_transform, get_params"),
+    ("embed FOLDER --features own_bare.py:Bare --out m.csv", "it lacks get_feature_names_out"),
+    ("train synthetic --features own_bare.py:OneStep --out m.skops", "it lacks fit, transform"),
 ]
 # Of features that lack them: these are set on embedders, which say so.
 UNHEEDED = [
@@ -72,7 +75,35 @@ UNHEEDED = [
             ("egemaps", "pooling", "max"),  # functionals have statistics already
         ]
     ),
+    *(
+        (f"{command} --features own_bare.py:Named --{name} {value}", name.replace("-", "_"))
+        for command, names in [
+            ("compare", ["cache", "on-error", "model", "layer", "pooling"]),
+            ("cross synthetic folder=FOLDER --speaker ^s\\d+", ["cache", "on-error", "layer"]),
+            ("embed FOLDER --out m.csv", ["cache", "on-error", "pooling", "jobs"]),
+            ("train folder=FOLDER --speaker ^s\\d+ --out m.skops", ["cache", "pooling"]),
+        ]
+        for name in names
+        for value in [{"cache": "none", "on-error": "raise", "pooling": "max"}.get(name, "1")]
+    ),
 ]
+
+
+OWN_FEATURES = """
+from sklearn.base import BaseEstimator, TransformerMixin
+
+class Plain:
+    pass
+
+class OneStep(BaseEstimator):
+    fit_transform = lambda self, X, y=None: 1 / 0
+
+class Bare(OneStep):
+    fit = transform = OneStep.fit_transform
+
+class Named(Bare):
+    get_feature_names_out = OneStep.fit_transform
+"""
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +116,7 @@ def place(tmp_path_factory):
     ):
         (place / "FOLDER" / emotion).mkdir(parents=True, exist_ok=True)
         soundfile.write(place / "FOLDER" / emotion / f"{speaker}_{i}.wav", *clip)
+    (place / "own_bare.py").write_text(OWN_FEATURES)
     (place / "clips.csv").write_text("path,emotion,speaker\na.wav,joy,x\n")
     return place
 
@@ -131,6 +163,7 @@ def test_an_option_without_effect_is_an_error(arguments, message, place, trained
 @pytest.mark.parametrize(("arguments", "name"), UNHEEDED)
 def test_an_option_that_no_feature_set_takes_is_an_error(arguments, name, place, trained, capsys):
     error = refusal(trained(arguments), place, capsys)
+    name = {"jobs": "n_jobs"}.get(name, name)
     assert re.search(rf"\b{name}'?( \(.*\))? would have no effect", error)
 
 
@@ -166,8 +199,8 @@ def test_an_option_that_is_given_twice_is_an_error(command, option, value, place
 
 
 # What changes the result, or how it is shown, whatever is asked.
-ALWAYS = "--abstain --align --cache --classifier --corpus --cv --device --features --jobs"
-ALWAYS += " --on-error --out --scheme --speaker-scaling --window"
+ALWAYS = "--abstain --align --classifier --corpus --cv --device --features --jobs"
+ALWAYS += " --out --scheme --speaker-scaling --window"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -12,6 +12,7 @@ from sklearn_ser._utils._labels import (
     most_probable,
     refuse_missing,
 )
+from sklearn_ser._utils._parameters import refuse_without_effect, set_where_taken
 from sklearn_ser._utils._printable import printable
 from sklearn_ser._utils._progress import Progress
 from sklearn_ser._utils._settings import default_settings
@@ -34,4 +35,6 @@ __all__ = [
     "most_probable",
     "printable",
     "refuse_missing",
+    "refuse_without_effect",
+    "set_where_taken",
 ]

@@ -109,10 +109,10 @@ def add_embedding(command: Any, layer: str, *, on_error: bool = True) -> None:
     )
     command.add_argument("--pooling", nargs="+", metavar="STATISTIC", help="mean, std, min, …")
     command.add_argument(
-        "--cache", default="auto", metavar="DIR", help='where records are kept, or "none"'
+        "--cache", metavar="DIR", help='where records are kept, or "none"; default: auto'
     )
     if on_error:
-        command.add_argument("--on-error", default="raise", choices=["raise", "warn", "nan"])
+        command.add_argument("--on-error", choices=["raise", "warn", "nan"], help="default: raise")
     command.add_argument("--jobs", type=int, metavar="N", help="threads and processes at once")
     command.add_argument("--quiet", action="store_true", help="no progress bars")
 
@@ -130,11 +130,10 @@ def _layer(text: str) -> int | str | list[int]:
 
 def embedding_parameters(options: argparse.Namespace) -> dict[str, Any]:
     """Return the embedders' parameters that are given, so that one without effect is refused."""
-    parameters = {"cache": None if options.cache == "none" else options.cache}
-    for name in ("on_error", "model", "layer", "pooling"):
-        if getattr(options, name, None) is not None:
-            parameters[name] = getattr(options, name)
-    return parameters
+    names = ("cache", "on_error", "model", "layer", "pooling", "device")
+    given = {name: getattr(options, name, None) for name in names}
+    parameters = {name: value for name, value in given.items() if value is not None}
+    return {**parameters, "cache": None} if options.cache == "none" else parameters
 
 
 def load_corpus(options: argparse.Namespace) -> Any:

@@ -10,9 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sklearn_ser.cli._options import audio_files, refuse_unused
+from sklearn_ser._utils import set_where_taken
+from sklearn_ser.cli._options import audio_files, embedding_parameters, refuse_unused
 
 __all__ = ["add_predict"]
+
+# How embedders compute where it was not asked for, however they did in training.
+DEFAULTS = {"cache": None, "device": "auto", "n_jobs": None, "verbose": False}
 
 
 def add_predict(commands: Any) -> None:
@@ -53,10 +57,8 @@ def add_predict(commands: Any) -> None:
         metavar="CLASS",
         help='classes of your own in the file, as "module.Class"',
     )
-    command.add_argument(
-        "--cache", default="none", metavar="DIR", help="where records are kept; default: none"
-    )
-    command.add_argument("--device", default="auto", help="cpu, cuda, …; default: auto")
+    command.add_argument("--cache", metavar="DIR", help="where records are kept; default: none")
+    command.add_argument("--device", help="cpu, cuda, …; default: auto")
     command.add_argument("--jobs", type=int, metavar="N", help="threads at once")
     command.add_argument("--quiet", action="store_true", help="no progress bar")
     command.add_argument(
@@ -82,6 +84,7 @@ def _predict(options: argparse.Namespace) -> int:
     import pandas as pd
 
     from sklearn_ser.recognition import load_recognizer
+    from sklearn_ser.recognition._file import domain_embedders, embedders_of
     from sklearn_ser.recognition._recordings import rows_of
     from sklearn_ser.recognition._report import print_rows
 
@@ -91,15 +94,13 @@ def _predict(options: argparse.Namespace) -> int:
     if options.window is None:
         refuse_unused(options, ["hop", "timeline"], "with --window none, as there are no windows")
     paths = [path for given in options.recordings for path in audio_files(Path(given))]
-    recognizer = load_recognizer(
-        options.recognizer,
-        model=options.model,
-        trusted=options.trust,
-        cache=None if options.cache == "none" else options.cache,
-        device=options.device,
-        n_jobs=options.jobs,
-        verbose=False,
-    )
+    asked = embedding_parameters(options)
+    if options.jobs is not None:
+        asked["n_jobs"] = options.jobs
+    recognizer = load_recognizer(options.recognizer, trusted=options.trust, **asked)
+    defaults = {name: value for name, value in DEFAULTS.items() if name not in asked}
+    for embedder in [*embedders_of(recognizer.embedder_), *domain_embedders(recognizer)]:
+        set_where_taken(embedder, defaults)
     parts = rows_of(
         recognizer,
         paths,

@@ -80,8 +80,8 @@ def _train(options: argparse.Namespace) -> int:
     _audit(corpus, audio=not options.no_audio_audit, n_jobs=options.jobs)
     embedders = as_embedders(
         options.features,
-        n_jobs=options.jobs,
-        verbose=not options.quiet,
+        defaults={"n_jobs": options.jobs, "verbose": not options.quiet},
+        needed=["fit", "transform"],
         **embedding_parameters(options),
     )
     single = next(iter(embedders.values()))

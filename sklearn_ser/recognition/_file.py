@@ -16,16 +16,15 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ser._utils import as_classes, as_speakers
+from sklearn_ser._utils import as_classes, as_speakers, refuse_without_effect, set_where_taken
 from sklearn_ser.embedders import BaseEmbedder, SSLEmbedder
 from sklearn_ser.evaluation._comparison import versions
-from sklearn_ser.evaluation._features import feature_name
+from sklearn_ser.evaluation._features import effective_parameters, feature_name
 from sklearn_ser.recognition._recognizer import EmotionRecognizer
 
 __all__ = ["card_of", "load_recognizer", "save_recognizer"]
 
 FORMAT = 1
-HOW = ("cache", "device", "n_jobs", "verbose")  # changes no value, so that it may have no effect
 
 
 def save_recognizer(
@@ -78,8 +77,8 @@ def load_recognizer(
         Classes of your own that the file holds, as "module.Class"; others are an error. Importing
         their modules runs them.
     **parameters
-        Set on the embedders, where they have such parameters: cache, device, n_jobs, verbose,
-        which may have no effect, or any other, which must have one.
+        Set on the embedders that have them: cache, device, n_jobs, on_error, … One of them has to
+        have it. None may change which features they give.
 
     Returns
     -------
@@ -122,16 +121,20 @@ def load_recognizer(
     embedders = [*of_features, *domain_embedders(recognizer)]
     moved = {} if model is None else {"model": model}
     for chosen, given in ((of_features, moved), (embedders, parameters)):
-        known = {name for embedder in chosen for name in embedder.get_params()}
-        if without := [name for name in given if name not in known and name not in HOW]:
-            raise TypeError(
-                f"{', '.join(without)} would have no effect: the embedders of {path} take "
-                f"{', '.join(sorted(known))}."
-            )
-        for embedder in chosen:
-            its = embedder.get_params()
-            embedder.set_params(**{k: v for k, v in given.items() if k in its})
+        taken: dict[str, list[str]] = {}
+        for embedder in chosen:  # of which several may be of one kind
+            taken.setdefault(feature_name(embedder), []).extend(effective_parameters(embedder))
+        refuse_without_effect(given, taken, ["model", "trusted"])
     for embedder, trained in zip(embedders, [*card["features"], *card["domain"]], strict=True):
+        if embedder in of_features:
+            set_where_taken(embedder, moved)
+        names = embedder.get_feature_names_out().tolist()
+        set_where_taken(embedder, parameters)
+        if embedder.get_feature_names_out().tolist() != names:
+            raise ValueError(
+                f"{path} was trained on other {trained['features']} features than "
+                f"{', '.join(sorted({*parameters} & {*embedder.get_params()}))} would give."
+            )
         _check_features(embedder, trained, path)
     recognizer.card_ = Bunch(**card)
     return recognizer

@@ -7,6 +7,7 @@ import datetime
 import importlib
 import json
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,13 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ser._utils import as_classes, as_speakers, refuse_without_effect, set_where_taken
+from sklearn_ser._utils import (
+    as_classes,
+    as_speakers,
+    own_files,
+    refuse_without_effect,
+    set_where_taken,
+)
 from sklearn_ser.embedders import BaseEmbedder, SSLEmbedder
 from sklearn_ser.evaluation._comparison import versions
 from sklearn_ser.evaluation._features import effective_parameters, feature_name
@@ -92,6 +99,11 @@ def load_recognizer(
         computed by another model, or otherwise, than those that it was trained on.
     TypeError
         If a parameter, or `model`, would have no effect.
+
+    Warns
+    -----
+    UserWarning
+        If files with code of your own in it have changed since it was trained.
     """
     skops, path = skops_io(), os.fspath(path)
     try:
@@ -117,6 +129,7 @@ def load_recognizer(
         ) from error
     if card["format"] != FORMAT:
         raise ValueError(f"{path} has format {card['format']}; this version reads {FORMAT}.")
+    _warn_of_changed_files(path, card.get("files", {}), own_files(recognizer))
     of_features = embedders_of(recognizer.embedder_)
     embedders = [*of_features, *domain_embedders(recognizer)]
     moved = {} if model is None else {"model": model}
@@ -153,6 +166,7 @@ def card_of(recognizer: EmotionRecognizer, training: Sequence[Any]) -> dict[str,
         if isinstance(recognizer.classifier, str)
         else repr(recognizer.classifier),
         "seconds": {"median": recognizer.seconds_[0], "longest": recognizer.seconds_[1]},
+        "files": own_files(recognizer),
         "training": [_corpus(corpus) for corpus in training],
         "new_speakers": recognizer.scores_,
     }
@@ -199,6 +213,22 @@ def _check_features(embedder: BaseEmbedder, trained: dict[str, Any], path: str) 
             f"{path} was trained on {trained['features']} features that are computed otherwise "
             f"here ({told}). Give it the model, in the revision, that it was trained with, or "
             "train it again."
+        )
+
+
+def _warn_of_changed_files(path: str, then: dict[str, Any], now: dict[str, Any]) -> None:
+    changed = [
+        f"{name} ({file['path']}, SHA-256 {file['sha256'][:12]}… then, "
+        f"{now[name]['sha256'][:12]}… in {now[name]['path']} now)"
+        for name, file in then.items()
+        if name in now and now[name]["sha256"] != file["sha256"]
+    ]
+    if changed:
+        warnings.warn(
+            f"{path} was trained with other code than is here, in {len(changed)} of {len(then)} "
+            f"modules of your own: {'; '.join(changed)}. If that changes what they compute, train "
+            "it again, or restore the files.",
+            stacklevel=3,
         )
 
 

@@ -66,6 +66,8 @@ def print_card(card: dict[str, Any]) -> None:
         f"{scores['macro_f1']:.3f}, log loss {scores['log_loss']:.3f}",
     )
     table.add_row("domain told by", _listed(card["domain"]))
+    for name, file in card.get("files", {}).items():
+        table.add_row(f"code of {name}", f"{file['path']}, SHA-256 {file['sha256']}")
     table.add_row("made", card["created"])
     versions = [f"{name} {version}" for name, version in card["versions"].items()]
     table.add_row("versions", ", ".join(versions))

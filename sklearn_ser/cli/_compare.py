@@ -11,6 +11,7 @@ from sklearn_ser.cli._options import (
     add_corpus,
     add_cv,
     add_evaluation,
+    check_out,
     embedding_parameters,
     load_corpora,
     load_corpus,
@@ -42,6 +43,7 @@ def _compare(options: argparse.Namespace) -> int:
     from sklearn_ser.evaluation import compare
     from sklearn_ser.evaluation._report import print_table, save_figures
 
+    check_out(options.out)
     comparison = compare(
         load_corpus(options),
         options.features,
@@ -86,6 +88,7 @@ def _cross(options: argparse.Namespace) -> int:
     from sklearn_ser.evaluation import compare_across
     from sklearn_ser.evaluation._report import print_cross
 
+    check_out(options.out)
     comparison = compare_across(
         load_corpora(options),
         options.features,

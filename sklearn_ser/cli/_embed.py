@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_ser._utils import printable
-from sklearn_ser.cli._options import add_embedding, audio_files, embedding_parameters
+from sklearn_ser.cli._options import add_embedding, audio_files, check_out, embedding_parameters
 
 __all__ = ["add_embed"]
 
@@ -28,9 +28,8 @@ def add_embed(commands: Any) -> None:
 def _embed(options: argparse.Namespace) -> int:
     from sklearn_ser.evaluation._features import as_embedders, embed_rows
 
-    out = Path(options.out)
-    if out.suffix not in (".parquet", ".csv", ".npz"):
-        raise ValueError(f"--out {out} must end in .parquet, .csv or .npz")
+    needs = "pyarrow:'sklearn-ser[parquet]'" if options.out.endswith(".parquet") else None
+    out = check_out(options.out, ".parquet", ".csv", ".npz", needs=needs)
     ((name, embedder),) = as_embedders(
         [options.features],
         defaults={"verbose": not options.quiet},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import warnings
-from pathlib import Path
 from typing import Any
 
 from sklearn.utils import Bunch
@@ -13,6 +12,7 @@ from sklearn_ser.cli._options import (
     SCHEMES,
     add_corpora,
     add_embedding,
+    check_out,
     embedding_parameters,
     load_corpora,
 )
@@ -72,9 +72,7 @@ def _train(options: argparse.Namespace) -> int:
     from sklearn_ser.recognition._file import card_of
     from sklearn_ser.recognition._report import print_card
 
-    out = Path(options.out)
-    if out.suffix != ".skops":
-        raise ValueError(f"--out {out} must end in .skops")
+    out = check_out(options.out, ".skops", needs="skops:'sklearn-ser[skops]'")
     corpora = load_corpora(options)
     corpus = pool_corpora(corpora, options.scheme or (None if len(corpora) == 1 else "four"))
     _audit(corpus, audio=not options.no_audio_audit, n_jobs=options.jobs)

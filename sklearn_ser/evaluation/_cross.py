@@ -77,7 +77,8 @@ class CrossComparison:
         Parameters
         ----------
         folder : str or path-like
-            Made if it is not there.
+            Made if it is not there. Both files of an earlier comparison in it are replaced, and
+            the figures that the command line drew of that one are removed.
         """
         save(self.results, self.predictions, folder)
 

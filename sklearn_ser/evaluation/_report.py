@@ -11,8 +11,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from sklearn_ser._utils import write_figure
 from sklearn_ser.audit import SplitAudit
-from sklearn_ser.evaluation._comparison import Comparison, row_name
+from sklearn_ser.evaluation._comparison import FIGURES, Comparison, row_name
 from sklearn_ser.evaluation._cross import CrossComparison
 from sklearn_ser.evaluation._fits import MEAN, POOLED
 
@@ -166,7 +167,8 @@ def save_figures(comparison: Comparison, folder: str | os.PathLike[str]) -> list
     from sklearn_ser.plotting import ComparisonDisplay
 
     display = ComparisonDisplay.from_comparison(comparison)
-    display.figure_.savefig(Path(folder, "uar.png"), dpi=150)
+    path, path_of_matrix = (Path(folder, name) for name in FIGURES)
+    write_figure(display.figure_, path)
     predictions = comparison.predictions
     best = predictions[predictions["row"] == comparison.best]
     figure = Figure(figsize=(5.5, 5), layout="constrained")
@@ -185,8 +187,8 @@ def save_figures(comparison: Comparison, folder: str | os.PathLike[str]) -> list
     title = f"{comparison.title}\n{row_name(row)}{layer}: UAR {row['uar']:.3f}, {row['averaging']}"
     title += "; below, all folds together"
     ax.set_title(title, fontsize="small", wrap=True)
-    figure.savefig(Path(folder, "confusion_matrix.png"), dpi=150)
-    return ["uar.png", "confusion_matrix.png"]
+    write_figure(figure, path_of_matrix)
+    return list(FIGURES)
 
 
 def print_store(store: Any) -> None:

@@ -27,7 +27,7 @@ def add_audit(commands: Any) -> None:
 
 def _audit(options: argparse.Namespace) -> int:
     from sklearn_ser.audit import audit_split
-    from sklearn_ser.evaluation._report import print_audit
+    from sklearn_ser.cli._tables import print_audit
 
     if options.no_audio:
         refuse_unused(options, ["on_error", "jobs"], "with --no-audio, as no clip is read")

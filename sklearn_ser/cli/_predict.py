@@ -84,10 +84,10 @@ def _share(text: str) -> float | None:
 def _predict(options: argparse.Namespace) -> int:
     import pandas as pd
 
+    from sklearn_ser.cli._tables import print_rows
     from sklearn_ser.recognition import load_recognizer
     from sklearn_ser.recognition._file import domain_embedders, embedders_of
     from sklearn_ser.recognition._recordings import rows_of
-    from sklearn_ser.recognition._report import print_rows
 
     out = None if options.out is None else check_out(options.out, *WRITERS)
     if options.timeline is not None:

@@ -66,11 +66,11 @@ def add_card(commands: Any) -> None:
 def _train(options: argparse.Namespace) -> int:
     from sklearn.pipeline import FeatureUnion
 
+    from sklearn_ser.cli._tables import print_card
     from sklearn_ser.datasets import pool_corpora
     from sklearn_ser.evaluation._features import as_embedders
     from sklearn_ser.recognition import EmotionRecognizer, save_recognizer
     from sklearn_ser.recognition._file import card_of
-    from sklearn_ser.recognition._report import print_card
 
     out = check_out(options.out, ".skops", needs="skops:'sklearn-ser[skops]'")
     corpora = load_corpora(options)
@@ -117,8 +117,8 @@ def _audit(corpus: Any, *, audio: bool, n_jobs: int | None) -> None:
 
 
 def _card(options: argparse.Namespace) -> int:
+    from sklearn_ser.cli._tables import print_card
     from sklearn_ser.recognition import load_recognizer
-    from sklearn_ser.recognition._report import print_card
 
     print_card(
         load_recognizer(options.recognizer, model=options.model, trusted=options.trust).card_

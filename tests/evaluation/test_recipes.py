@@ -23,13 +23,13 @@ import sklearn_ser
 from sklearn_ser import EGeMAPSEmbedder, MFCCEmbedder, SSLEmbedder
 from sklearn_ser._models import find_model, model_digest
 from sklearn_ser.classifiers import MLPHead
+from sklearn_ser.cli._tables import print_cross, print_table
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.evaluation import compare, compare_across, uar_score
 from sklearn_ser.evaluation._classifiers import fit_classifier
 from sklearn_ser.evaluation._comparison import row_name
 from sklearn_ser.evaluation._features import as_embedders, feature_name
 from sklearn_ser.evaluation._recipes import recipe_of
-from sklearn_ser.evaluation._report import print_cross, print_table
 from sklearn_ser.plotting import ComparisonDisplay
 
 

@@ -12,6 +12,7 @@ from sklearn_ser.cli import NAMED, main
 from sklearn_ser.cli._predict import _draw
 from sklearn_ser.cli._train import _parts
 from sklearn_ser.datasets import make_emotional_speech, pool_corpora
+from sklearn_ser.evaluation import compare
 from sklearn_ser.exceptions import LeakageWarning
 from sklearn_ser.recognition import load_recognizer
 
@@ -141,8 +142,56 @@ def test_predict_prints_a_table_and_draws_long_recordings(trained, tmp_path, cap
     printed = capsys.readouterr()
     assert "short.wav" in printed.out
     assert "recognize: " in printed.err
+    assert "of 1 of 2 recordings: they have fewer than two windows" in printed.err
     assert [path.name for path in (tmp_path / "png").iterdir()] == ["long.mp3.png"]
     assert (tmp_path / "png" / "long.mp3.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_predict_that_draws_no_timeline_says_so_and_leaves_no_earlier_one(
+    trained, tmp_path, capsys
+):
+    corpus = make_emotional_speech(n_speakers=2, n_sentences=3, random_state=5)
+    speech = np.concatenate([x for x, _ in corpus.X])
+    pictures = tmp_path / "png"
+    arguments = ["predict", str(trained), str(tmp_path / "a.wav"), "--timeline", str(pictures)]
+    statuses = []
+    for seconds in (8, 1):
+        soundfile.write(tmp_path / "a.wav", speech[: seconds * 16000], 16000)
+        statuses.append(main([*arguments, "--abstain", "never", "--quiet"]))
+        if seconds == 8:
+            (pictures / "b.wav.png").write_bytes((pictures / "a.wav.png").read_bytes())
+    assert statuses == [0, 1]
+    assert "No timeline was drawn" in capsys.readouterr().err
+    # That of another recording is no remainder of this one.
+    assert [path.name for path in pictures.iterdir()] == ["b.wav.png"]
+
+
+def test_results_are_not_mixed_with_earlier_ones(clips, tmp_path):
+    out, names = tmp_path / "out", ["results.json", "predictions.csv"]
+    figures = ["uar.png", "confusion_matrix.png"]
+    given = ["--speaker", "^(s[0-9]+)_", "--classifier", "lda", "--quiet", "--no-audio-audit"]
+    given += ["--features", "mfcc", "--out", str(out)]
+    compared = ["compare", "--corpus", "folder", "--data", str(clips), *given]
+
+    def files():
+        return {path.name: path.read_bytes() for path in out.iterdir()}
+
+    assert main(compared) == 0
+    first = files()
+    assert set(first) == {*names, *figures}
+    assert main([*compared, "--pooling", "max"]) == 0
+    second = files()
+    assert set(second) == set(first)
+    assert all(first[name] != second[name] for name in first if name != "predictions.csv")
+    (out / "notes.txt").write_text("mine")
+    assert main(["cross", "synthetic", f"folder={clips}", *given]) == 0
+    assert set(files()) == {*names, "notes.txt"}
+    # A figure of the user's own is no earlier result, whatever it is called.
+    (out / "uar.png").write_bytes(b"mine")
+    corpus = make_emotional_speech(n_speakers=3, n_sentences=1, random_state=0)
+    compare(corpus, ["mfcc"], classifier="lda", audit=False, random_state=np.int64(7)).save(out)
+    assert set(files()) == {*names, "notes.txt", "uar.png"}
+    assert json.loads((out / "results.json").read_text())["random_state"] == 7
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".json", ".jsonl"])
@@ -188,7 +237,7 @@ def test_cache_is_shown_and_cleared(clips, tmp_path, capsys):
         ("cross synthetic synthetic", "two corpora are called 'synthetic speech'"),
         ("compare --corpus emodb --data nowhere", "no such folder: nowhere"),
         ("embed nowhere.wav --features mfcc --out m.csv", "clip 0 (nowhere.wav): no such file"),
-        ("embed nowhere.wav --features mfcc --out m.txt", "must end in .parquet, .csv or .npz"),
+        ("embed nowhere.wav --features mfcc --out m.txt", "must end in .parquet, .csv, .npz"),
         ("embed nowhere.wav --features mine --out m.csv", "unknown features 'mine'"),
         ("train synthetic --out m.pkl", "must end in .skops"),
         ("train emodb --out m.skops", "needs its folder or file: --data PATH, or emodb=PATH"),

@@ -1,11 +1,13 @@
 """Every option of every command has an effect on what was asked, or is an error that says so."""
 
 import argparse
+import importlib
 import re
 
 import pytest
 import soundfile
 
+from sklearn_ser import MFCCEmbedder
 from sklearn_ser.cli import _parser, main
 from sklearn_ser.datasets import make_emotional_speech
 
@@ -51,6 +53,9 @@ WITHOUT_EFFECT = [  # the arguments, of which the last option is refused, and wh
     ("predict TRAINED FOLDER --trust my.Class", "has to be trusted under the names ['my.Class']"),
     ("card TRAINED --trust my.Class", "has to be trusted under the names ['my.Class']"),
     ("cache --cache nowhere", "no such folder: nowhere"),
+    ("embed FOLDER --features own_bare.py:Plain --out m.csv", "it lacks fit_transform, get_params"),
+    ("embed FOLDER --features own_bare.py:Bare --out m.csv", "it lacks get_feature_names_out"),
+    ("train synthetic --features own_bare.py:OneStep --out m.skops", "it lacks fit, transform"),
 ]
 # Of features that lack them: these are set on embedders, which say so.
 UNHEEDED = [
@@ -72,7 +77,35 @@ UNHEEDED = [
             ("egemaps", "pooling", "max"),  # functionals have statistics already
         ]
     ),
+    *(
+        (f"{command} --features own_bare.py:Named --{name} {value}", name.replace("-", "_"))
+        for command, names in [
+            ("compare", ["cache", "on-error", "model", "layer", "pooling"]),
+            ("cross synthetic folder=FOLDER --speaker ^s\\d+", ["cache", "on-error", "layer"]),
+            ("embed FOLDER --out m.csv", ["cache", "on-error", "pooling", "jobs"]),
+            ("train folder=FOLDER --speaker ^s\\d+ --out m.skops", ["cache", "pooling"]),
+        ]
+        for name in names
+        for value in [{"cache": "none", "on-error": "raise", "pooling": "max"}.get(name, "1")]
+    ),
 ]
+
+
+OWN_FEATURES = """
+from sklearn.base import BaseEstimator, TransformerMixin
+
+class Plain:
+    pass
+
+class OneStep(BaseEstimator):
+    fit_transform = lambda self, X, y=None: 1 / 0
+
+class Bare(OneStep):
+    fit = transform = OneStep.fit_transform
+
+class Named(Bare):
+    get_feature_names_out = OneStep.fit_transform
+"""
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +118,9 @@ def place(tmp_path_factory):
     ):
         (place / "FOLDER" / emotion).mkdir(parents=True, exist_ok=True)
         soundfile.write(place / "FOLDER" / emotion / f"{speaker}_{i}.wav", *clip)
+    for suffix in (".npz", ".skops", ".jsonl"):
+        (place / f"folder{suffix}").mkdir()
+    (place / "own_bare.py").write_text(OWN_FEATURES)
     (place / "clips.csv").write_text("path,emotion,speaker\na.wav,joy,x\n")
     return place
 
@@ -128,9 +164,73 @@ def test_an_option_without_effect_is_an_error(arguments, message, place, trained
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        *(
+            (f"{command} --out {out}", message)
+            for command in ("compare", "cross synthetic", "audit", "predict m.skops x --timeline")
+            for out, message in [
+                ("clips.csv", "clips.csv cannot be written: clips.csv is a file"),
+                ("clips.csv/a/b", "cannot be written: .*clips.csv is a file"),
+            ]
+        ),
+        *(
+            (f"{command} --out {out}", message)
+            for command, suffix in [
+                ("embed FOLDER --features mfcc", ".npz"),
+                ("train synthetic", ".skops"),
+                ("predict m.skops FOLDER", ".jsonl"),
+            ]
+            for out, message in [
+                ("m.txt", f"--out m.txt must end in .*{suffix}"),
+                (f"folder{suffix}", f"folder{suffix} is a folder, and a file is to be written"),
+                (f"clips.csv/m{suffix}", f"m{suffix} cannot be written: .*clips.csv is a file"),
+            ]
+        ),
+    ],
+)
+def test_output_that_cannot_be_written_is_refused_before_any_work(
+    arguments, message, place, monkeypatch, capsys
+):
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(
+        "sklearn_ser.datasets.make_emotional_speech", lambda **_: pytest.fail("worked")
+    )
+    monkeypatch.setattr(
+        "sklearn_ser.recognition.load_recognizer", lambda *_, **__: pytest.fail("worked")
+    )
+    monkeypatch.setattr(MFCCEmbedder, "fit_transform", lambda *_: pytest.fail("worked"))
+    error = refusal(arguments.replace("--timeline --out", "--timeline").split(), place, capsys)
+    assert re.search(message, error)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "package", "install"),
+    [
+        ("embed FOLDER --features mfcc --out m.parquet", "pyarrow", "'sklearn-ser[parquet]'"),
+        ("train synthetic --out m.skops", "skops", "'sklearn-ser[skops]'"),
+        ("predict m.skops FOLDER --timeline D", "matplotlib", "'sklearn-ser[plot]'"),
+    ],
+)
+def test_output_that_needs_a_package_is_refused_before_any_work(
+    arguments, package, install, place, monkeypatch, capsys
+):
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(
+        "sklearn_ser.datasets.make_emotional_speech", lambda **_: pytest.fail("worked")
+    )
+    monkeypatch.setattr(MFCCEmbedder, "fit_transform", lambda *_: pytest.fail("worked"))
+    find = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda n, *_: None if n == package else find(n))
+    error = refusal(arguments.split(), place, capsys)
+    assert f"cannot be written: {package} is missing; pip install {install}" in error
+
+
 @pytest.mark.parametrize(("arguments", "name"), UNHEEDED)
 def test_an_option_that_no_feature_set_takes_is_an_error(arguments, name, place, trained, capsys):
     error = refusal(trained(arguments), place, capsys)
+    name = {"jobs": "n_jobs"}.get(name, name)
     assert re.search(rf"\b{name}'?( \(.*\))? would have no effect", error)
 
 
@@ -166,8 +266,8 @@ def test_an_option_that_is_given_twice_is_an_error(command, option, value, place
 
 
 # What changes the result, or how it is shown, whatever is asked.
-ALWAYS = "--abstain --align --cache --classifier --corpus --cv --device --features --jobs"
-ALWAYS += " --on-error --out --scheme --speaker-scaling --window"
+ALWAYS = "--abstain --align --classifier --corpus --cv --device --features --jobs"
+ALWAYS += " --out --scheme --speaker-scaling --window"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -31,8 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     status : int
-        0 if all went well, 1 if `audit` found a leak, 2 if the arguments or the data were not
-        usable.
+        0 if all went well; 1 if `audit` found a leak, or `predict` could not use a recording or
+        draw any timeline that was asked for; 2 if the arguments or the data were not usable.
     """
     options = _parser().parse_args(arguments)
     try:

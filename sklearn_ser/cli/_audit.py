@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from sklearn_ser.cli._options import add_corpus, load_corpus, refuse_unused
+from sklearn_ser.cli._options import add_corpus, check_out, load_corpus, refuse_unused
 
 __all__ = ["add_audit"]
 
@@ -27,10 +27,12 @@ def add_audit(commands: Any) -> None:
 
 def _audit(options: argparse.Namespace) -> int:
     from sklearn_ser.audit import audit_split
-    from sklearn_ser.evaluation._report import print_audit
+    from sklearn_ser.cli._tables import print_audit
 
     if options.no_audio:
         refuse_unused(options, ["on_error", "jobs"], "with --no-audio, as no clip is read")
+    if options.out is not None:
+        check_out(options.out)
     corpus = load_corpus(options)
     audit = audit_split(
         corpus,

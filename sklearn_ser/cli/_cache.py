@@ -19,7 +19,7 @@ def add_cache(commands: Any) -> None:
 
 def _cache(options: argparse.Namespace) -> int:
     from sklearn_ser._store import Store
-    from sklearn_ser.evaluation._report import print_store
+    from sklearn_ser.cli._tables import print_store
 
     store = Store(options.cache or "auto")
     if options.cache not in (None, "auto") and not store.folder.is_dir():

@@ -11,6 +11,7 @@ from sklearn_ser.cli._options import (
     add_corpus,
     add_cv,
     add_evaluation,
+    check_out,
     embedding_parameters,
     load_corpora,
     load_corpus,
@@ -39,9 +40,11 @@ def add_compare(commands: Any) -> None:
 
 
 def _compare(options: argparse.Namespace) -> int:
+    from sklearn_ser.cli._figures import save_figures
+    from sklearn_ser.cli._tables import print_table
     from sklearn_ser.evaluation import compare
-    from sklearn_ser.evaluation._report import print_table, save_figures
 
+    check_out(options.out)
     comparison = compare(
         load_corpus(options),
         options.features,
@@ -54,8 +57,8 @@ def _compare(options: argparse.Namespace) -> int:
         **embedding_parameters(options),
     )
     comparison.save(options.out)
-    print_table(comparison)
     written = ["results.json", "predictions.csv", *save_figures(comparison, options.out)]
+    print_table(comparison)
     print(f"Written to {options.out}: {', '.join(written)}")
     return 0
 
@@ -83,9 +86,10 @@ def add_cross(commands: Any) -> None:
 
 
 def _cross(options: argparse.Namespace) -> int:
+    from sklearn_ser.cli._tables import print_cross
     from sklearn_ser.evaluation import compare_across
-    from sklearn_ser.evaluation._report import print_cross
 
+    check_out(options.out)
     comparison = compare_across(
         load_corpora(options),
         options.features,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_ser._utils import printable
-from sklearn_ser.cli._options import add_embedding, audio_files, embedding_parameters
+from sklearn_ser.cli._options import add_embedding, audio_files, check_out, embedding_parameters
 
 __all__ = ["add_embed"]
 
@@ -26,19 +26,19 @@ def add_embed(commands: Any) -> None:
 
 
 def _embed(options: argparse.Namespace) -> int:
-    from sklearn_ser.evaluation._features import as_embedders
+    from sklearn_ser.evaluation._features import as_embedders, embed_rows
 
-    out = Path(options.out)
-    if out.suffix not in (".parquet", ".csv", ".npz"):
-        raise ValueError(f"--out {out} must end in .parquet, .csv or .npz")
-    (embedder,) = as_embedders(
+    needs = "pyarrow:'sklearn-ser[parquet]'" if options.out.endswith(".parquet") else None
+    out = check_out(options.out, ".parquet", ".csv", ".npz", needs=needs)
+    ((name, embedder),) = as_embedders(
         [options.features],
-        n_jobs=options.jobs,
-        verbose=not options.quiet,
+        defaults={"verbose": not options.quiet},
+        needed=["get_feature_names_out"],
+        **({} if options.jobs is None else {"n_jobs": options.jobs}),
         **embedding_parameters(options),
-    ).values()
+    ).items()
     clips = [path for clip in options.clips for path in audio_files(Path(clip))]
-    matrix = embedder.fit_transform(clips)
+    matrix = embed_rows(name, embedder, clips, len(clips))
     names = embedder.get_feature_names_out()
     clips = [printable(clip) for clip in clips]
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import os
 import warnings
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -19,6 +21,7 @@ __all__ = [
     "add_embedding",
     "add_evaluation",
     "audio_files",
+    "check_out",
     "embedding_parameters",
     "load_corpora",
     "load_corpus",
@@ -109,10 +112,10 @@ def add_embedding(command: Any, layer: str, *, on_error: bool = True) -> None:
     )
     command.add_argument("--pooling", nargs="+", metavar="STATISTIC", help="mean, std, min, …")
     command.add_argument(
-        "--cache", default="auto", metavar="DIR", help='where records are kept, or "none"'
+        "--cache", metavar="DIR", help='where records are kept, or "none"; default: auto'
     )
     if on_error:
-        command.add_argument("--on-error", default="raise", choices=["raise", "warn", "nan"])
+        command.add_argument("--on-error", choices=["raise", "warn", "nan"], help="default: raise")
     command.add_argument("--jobs", type=int, metavar="N", help="threads and processes at once")
     command.add_argument("--quiet", action="store_true", help="no progress bars")
 
@@ -130,11 +133,10 @@ def _layer(text: str) -> int | str | list[int]:
 
 def embedding_parameters(options: argparse.Namespace) -> dict[str, Any]:
     """Return the embedders' parameters that are given, so that one without effect is refused."""
-    parameters = {"cache": None if options.cache == "none" else options.cache}
-    for name in ("on_error", "model", "layer", "pooling"):
-        if getattr(options, name, None) is not None:
-            parameters[name] = getattr(options, name)
-    return parameters
+    names = ("cache", "on_error", "model", "layer", "pooling", "device")
+    given = {name: getattr(options, name, None) for name in names}
+    parameters = {name: value for name, value in given.items() if value is not None}
+    return {**parameters, "cache": None} if options.cache == "none" else parameters
 
 
 def load_corpus(options: argparse.Namespace) -> Any:
@@ -209,6 +211,38 @@ def audio_files(path: Path) -> list[str]:
     if report:
         warnings.warn(report, stacklevel=2)
     return [str(sound) for sound in sounds.taken]
+
+
+def check_out(out: str, *suffixes: str, needs: str | None = None) -> Path:
+    """Return where output is to be written, having looked at whether it can be.
+
+    Parameters
+    ----------
+    out : str
+        A file, or, without suffixes, a folder.
+    *suffixes : str
+        What a file's name may end in.
+    needs : str, default=None
+        Package that writes it, and, after a colon, what to install to have it.
+    """
+    path = Path(out)
+    if suffixes and path.suffix not in suffixes:
+        raise ValueError(f"--out {out} must end in {', '.join(suffixes)}")
+    if suffixes and path.is_dir():
+        raise IsADirectoryError(f"{out} is a folder, and a file is to be written")
+    there = path if not suffixes else path.absolute().parent
+    while not there.exists() and there != there.parent:
+        there = there.absolute().parent
+    if not there.is_dir():
+        raise NotADirectoryError(f"{out} cannot be written: {there} is a file")
+    if not os.access(path if path.exists() else there, os.W_OK):
+        raise PermissionError(f"{out} cannot be written: no right to")
+    package, _, install = (needs or "").partition(":")
+    if package and importlib.util.find_spec(package) is None:
+        raise ModuleNotFoundError(
+            f"{out} cannot be written: {package} is missing; pip install {install}"
+        )
+    return path
 
 
 def refuse_unused(options: argparse.Namespace, names: Collection[str], reason: str) -> None:

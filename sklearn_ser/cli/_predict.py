@@ -10,9 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sklearn_ser.cli._options import audio_files, refuse_unused
+from sklearn_ser._utils import remove_figure, set_where_taken, write_figure
+from sklearn_ser.cli._options import audio_files, check_out, embedding_parameters, refuse_unused
 
 __all__ = ["add_predict"]
+
+# How embedders compute where it was not asked for, however they did in training.
+DEFAULTS = {"cache": None, "device": "auto", "n_jobs": None, "verbose": False}
 
 
 def add_predict(commands: Any) -> None:
@@ -20,7 +24,8 @@ def add_predict(commands: Any) -> None:
         "predict",
         help="recognise the emotion of recordings, and how far that can be said of them",
         description="Give a row for each recording, or for each window of a long one. Speech "
-        "unlike that of training gets no emotion. Exits with 1 if a recording could not be used.",
+        "unlike that of training gets no emotion. Exits with 1 if a recording could not be used, "
+        "or if --timeline drew none.",
     )
     command.add_argument("recognizer", metavar="FILE", help="what sklearn-ser train wrote")
     command.add_argument(
@@ -53,10 +58,8 @@ def add_predict(commands: Any) -> None:
         metavar="CLASS",
         help='classes of your own in the file, as "module.Class"',
     )
-    command.add_argument(
-        "--cache", default="none", metavar="DIR", help="where records are kept; default: none"
-    )
-    command.add_argument("--device", default="auto", help="cpu, cuda, …; default: auto")
+    command.add_argument("--cache", metavar="DIR", help="where records are kept; default: none")
+    command.add_argument("--device", help="cpu, cuda, …; default: auto")
     command.add_argument("--jobs", type=int, metavar="N", help="threads at once")
     command.add_argument("--quiet", action="store_true", help="no progress bar")
     command.add_argument(
@@ -81,25 +84,24 @@ def _share(text: str) -> float | None:
 def _predict(options: argparse.Namespace) -> int:
     import pandas as pd
 
+    from sklearn_ser.cli._tables import print_rows
     from sklearn_ser.recognition import load_recognizer
+    from sklearn_ser.recognition._file import domain_embedders, embedders_of
     from sklearn_ser.recognition._recordings import rows_of
-    from sklearn_ser.recognition._report import print_rows
 
-    out = None if options.out is None else Path(options.out)
-    if out is not None and out.suffix not in WRITERS:
-        raise ValueError(f"--out {out} must end in {', '.join(WRITERS)}")
+    out = None if options.out is None else check_out(options.out, *WRITERS)
+    if options.timeline is not None:
+        check_out(options.timeline, needs="matplotlib:'sklearn-ser[plot]'")
     if options.window is None:
         refuse_unused(options, ["hop", "timeline"], "with --window none, as there are no windows")
     paths = [path for given in options.recordings for path in audio_files(Path(given))]
-    recognizer = load_recognizer(
-        options.recognizer,
-        model=options.model,
-        trusted=options.trust,
-        cache=None if options.cache == "none" else options.cache,
-        device=options.device,
-        n_jobs=options.jobs,
-        verbose=False,
-    )
+    asked = embedding_parameters(options)
+    if options.jobs is not None:
+        asked["n_jobs"] = options.jobs
+    recognizer = load_recognizer(options.recognizer, trusted=options.trust, **asked)
+    defaults = {name: value for name, value in DEFAULTS.items() if name not in asked}
+    for embedder in [*embedders_of(recognizer.embedder_), *domain_embedders(recognizer)]:
+        set_where_taken(embedder, defaults)
     parts = rows_of(
         recognizer,
         paths,
@@ -116,12 +118,13 @@ def _predict(options: argparse.Namespace) -> int:
         print_rows(rows)
     else:
         print(f"Written to {out}: {len(rows)} rows of {len(paths)} recordings")
+    drawn = None
     if options.timeline is not None:
-        _draw(rows, recognizer.classes_.tolist(), Path(options.timeline))
+        drawn = _draw(rows, recognizer.classes_.tolist(), Path(options.timeline))
     unusable = rows[rows["emotion"].isna() & rows["out_of_domain"].isna()]
     for note in unusable["note"]:
         print(note, file=sys.stderr)
-    return int(len(unusable) > 0)
+    return int(len(unusable) > 0 or drawn == 0)
 
 
 Parts = Iterator[list[dict[str, Any]]]
@@ -162,21 +165,29 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
 WRITERS = {".csv": _csv, ".jsonl": _jsonl, ".json": _json}
 
 
-def _draw(rows: Any, emotions: list[str], folder: Path) -> None:
+def _draw(rows: Any, emotions: list[str], folder: Path) -> int:
+    """Draw each recording that has windows, and return how many these are."""
     from sklearn_ser.plotting import TimelineDisplay
 
     folder.mkdir(parents=True, exist_ok=True)
     drawn: Counter[str] = Counter()
+    others = []
     for recording, of_recording in rows.groupby("recording", sort=False):
-        if len(of_recording) > 1:
-            display = TimelineDisplay.from_rows(of_recording, emotions)
-            name = Path(str(recording)).name
-            drawn[name] += 1  # another folder's recording may be called the same
-            path = folder / (f"{name}.png" if drawn[name] == 1 else f"{name}-{drawn[name]}.png")
-            display.figure_.savefig(path, dpi=150)
-            print(f"Written to {path}")
-    if not drawn:
+        name = Path(str(recording)).name
+        if len(of_recording) == 1:
+            others.append(name)
+            continue
+        display = TimelineDisplay.from_rows(of_recording, emotions)
+        drawn[name] += 1  # another folder's recording may be called the same
+        path = folder / (f"{name}.png" if drawn[name] == 1 else f"{name}-{drawn[name]}.png")
+        write_figure(display.figure_, path)
+        print(f"Written to {path}")
+    for name in set(others) - set(drawn):
+        remove_figure(folder / f"{name}.png")  # of an earlier run, with other windows
+    if others:
         print(
-            f"No timeline was drawn in {folder}: no recording is long enough for two windows.",
+            f"No timeline was drawn in {folder} of {len(others)} of {len(others) + drawn.total()} "
+            "recordings: they have fewer than two windows.",
             file=sys.stderr,
         )
+    return drawn.total()

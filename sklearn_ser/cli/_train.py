@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import warnings
-from pathlib import Path
 from typing import Any
 
 from sklearn.utils import Bunch
@@ -13,6 +12,7 @@ from sklearn_ser.cli._options import (
     SCHEMES,
     add_corpora,
     add_embedding,
+    check_out,
     embedding_parameters,
     load_corpora,
 )
@@ -66,22 +66,20 @@ def add_card(commands: Any) -> None:
 def _train(options: argparse.Namespace) -> int:
     from sklearn.pipeline import FeatureUnion
 
+    from sklearn_ser.cli._tables import print_card
     from sklearn_ser.datasets import pool_corpora
     from sklearn_ser.evaluation._features import as_embedders
     from sklearn_ser.recognition import EmotionRecognizer, save_recognizer
     from sklearn_ser.recognition._file import card_of
-    from sklearn_ser.recognition._report import print_card
 
-    out = Path(options.out)
-    if out.suffix != ".skops":
-        raise ValueError(f"--out {out} must end in .skops")
+    out = check_out(options.out, ".skops", needs="skops:'sklearn-ser[skops]'")
     corpora = load_corpora(options)
     corpus = pool_corpora(corpora, options.scheme or (None if len(corpora) == 1 else "four"))
     _audit(corpus, audio=not options.no_audio_audit, n_jobs=options.jobs)
     embedders = as_embedders(
         options.features,
-        n_jobs=options.jobs,
-        verbose=not options.quiet,
+        defaults={"n_jobs": options.jobs, "verbose": not options.quiet},
+        needed=["fit", "transform"],
         **embedding_parameters(options),
     )
     single = next(iter(embedders.values()))
@@ -120,8 +118,8 @@ def _audit(corpus: Any, *, audio: bool, n_jobs: int | None) -> None:
 
 
 def _card(options: argparse.Namespace) -> int:
+    from sklearn_ser.cli._tables import print_card
     from sklearn_ser.recognition import load_recognizer
-    from sklearn_ser.recognition._report import print_card
 
     print_card(
         load_recognizer(options.recognizer, model=options.model, trusted=options.trust).card_

@@ -40,7 +40,11 @@ INNER_FOLDS = 5
 
 
 def check_classifier(classifier: Any) -> None:
-    """Raise an error if `classifier` is neither a known name nor a classifier."""
+    """Raise an error if `classifier` is neither a known name nor a classifier.
+
+    Or if a part of it looks for speaker labels in a column of its input: it is given them as
+    ``groups``, and the column, a feature like the others, would be dropped.
+    """
     if isinstance(classifier, str):
         if classifier not in CLASSIFIERS:
             raise ValueError(
@@ -49,6 +53,29 @@ def check_classifier(classifier: Any) -> None:
             )
     elif isinstance(classifier, type) or not is_classifier(classifier):
         raise TypeError(f"{classifier!r} is not a scikit-learn classifier.")
+    else:
+        for part in _parts(classifier):
+            speaker = getattr(part, "speaker", None)
+            if speaker is not None and _takes_groups(part):
+                raise ValueError(
+                    f"speaker={speaker!r} of {type(part).__name__} would have no effect but to "
+                    "drop a feature: speaker labels are passed as groups. Leave it None."
+                )
+
+
+def _parts(classifier: Any) -> list[Any]:
+    """Return a classifier and what it is made of, as far as it is given the speakers."""
+    parts = [classifier, *classifier.get_params().values()]
+    # A stack gives what it is told to its last estimator too, whether or not that takes it.
+    return [] if any(isinstance(part, StackingClassifier) for part in parts) else parts
+
+
+def _takes_groups(part: Any) -> bool:
+    """Tell whether an estimator's `fit` takes groups, unless its user has decided against it."""
+    if not hasattr(part, "set_fit_request"):
+        return False
+    requested = part.get_metadata_routing().fit.requests.get("groups")
+    return requested is not False and "groups" in inspect.signature(part.fit).parameters
 
 
 def check_fits(classifier: Any, folds: Sequence[tuple[Any, Any]], y: Any, groups: Any) -> None:
@@ -162,9 +189,8 @@ def _fit_with_groups(estimator: Any, X: Any, y: Any, groups: Any) -> Any:
     It is scikit-learn's metadata routing that finds a way to them through pipelines and searches,
     whether or not the caller has switched it on.
     """
-    parts = [estimator, *estimator.get_params().values()]
-    # A stack gives what it is told to its last estimator too, whether or not that takes it.
-    if any(isinstance(part, StackingClassifier) for part in parts):
+    parts = _parts(estimator)
+    if not parts:
         return estimator.fit(X, y)
     # A network holds speakers out, and with one has to make do with clips.
     several = len(np.unique(groups)) > 1

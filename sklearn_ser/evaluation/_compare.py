@@ -21,6 +21,7 @@ from sklearn_ser.evaluation._matrices import embed
 from sklearn_ser.evaluation._published import published_beside
 from sklearn_ser.evaluation._recipes import (
     corpus_digests,
+    recipe_of,
     recipe_of_classifier,
     recipe_of_folds,
     recipe_of_splitter,
@@ -38,7 +39,7 @@ def compare(
     train: Any = None,
     test: Any = None,
     layer: int | str | Sequence[int] | None = None,
-    cv: Any = "loso",
+    cv: Any = None,
     classifier: Any = "logistic",
     speaker_scaling: str | None = None,
     alignment: str | None = None,
@@ -69,8 +70,9 @@ def compare(
         the same in all corpora, and aligned features.
     layer : int, "middle", "mean", "all" or list of int, default=None
         Layers of "ssl" and of bundled models, a row each. None is all of them.
-    cv : str, cross-validator or iterable of (train, test), default="loso"
-        "loso" leaves one speaker out, "group5" makes five folds of speakers, "balanced5" five that
+    cv : str, cross-validator or iterable of (train, test), default=None
+        None is "loso", and has to be None with `train` and `test`, which are the one fold. "loso"
+        leaves one speaker out, "group5" makes five folds of speakers, "balanced5" five that
         are alike in emotions and sex; "session", "ravdess", "sentence" and "corpus" are further
         protocols of :mod:`sklearn_ser.model_selection`. Or a scikit-learn splitter, or the indices
         of folds: positions in the corpus, clips that are left out among them.
@@ -98,7 +100,7 @@ def compare(
         Seed of the interval's resampling.
     **parameters
         Set on the embedders made from a name that have them: model, pooling, cache, on_error, …
-        Those that are given ready-made are used as they are.
+        One of them has to have it. Those that are given ready-made are used as they are.
 
     Returns
     -------
@@ -117,9 +119,11 @@ def compare(
     ValueError
         If the corpus has no speakers, or too few of them, or speakers or emotions are missing, or
         emotions are numbers; or a fold has one emotion only to train on; or not both of `train`
-        and `test` or just `corpus` are given.
+        and `test` or just `corpus` are given; or `cv`, `alignment` or a classifier's ``speaker``
+        would have no effect.
     TypeError
-        If a parameter would have no effect, as none of the feature sets takes it.
+        If a parameter would have no effect, as none of the feature sets takes it; or something in
+        `features` is no embedder.
 
     Warns
     -----
@@ -154,11 +158,20 @@ def compare(
         raise ValueError("alignment is for two corpora, train and test.")
     if alignment not in (None, *ALIGNMENTS):
         raise ValueError(f"alignment={alignment!r}; it must be None or one of {list(ALIGNMENTS)}.")
+    if alignment == "standardize" and speaker_scaling == "own":
+        raise ValueError(
+            'alignment="standardize" has no effect with speaker_scaling="own", which standardises '
+            "the features again, speaker by speaker: choose one of them."
+        )
     transductive = speaker_scaling == "own" or alignment is not None
     if corpus is None:
-        if cv != "loso":
-            raise ValueError("cv is for folds within a corpus; with train and test there is one.")
+        if cv is not None:
+            raise ValueError(
+                f"cv={cv!r} has no effect: cv is for folds within a corpus, and train and test are "
+                "the one fold. Leave it out."
+            )
         corpus, cv = _as_one(train, test)
+    cv = "loso" if cv is None else cv
     check_classifier(classifier)
     corpus = _with_speakers(corpus)
     folds = corpus_folds(corpus.frame, cv)
@@ -168,6 +181,7 @@ def compare(
     matrices, usable, left_out, waveform_rate = embed(
         corpus.X,
         features,
+        n_clips=len(corpus.y),
         layer=layer,
         n_jobs=n_jobs,
         verbose=verbose,
@@ -230,7 +244,7 @@ def compare(
         "n_folds": len(folds),
         "classifier": classifier if isinstance(classifier, str) else repr(classifier),
         "classifier_parameters": recipe_of_classifier(classifier),
-        "random_state": random_state,
+        "random_state": recipe_of(random_state),
         "speaker_scaling": speaker_scaling,
         "alignment": alignment,
         "transductive": transductive,

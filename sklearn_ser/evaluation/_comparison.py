@@ -13,7 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["Comparison", "row_name", "save", "versions"]
+from sklearn_ser._utils import remove_figure
+
+__all__ = ["FIGURES", "Comparison", "row_name", "save", "versions"]
+
+FIGURES = ("uar.png", "confusion_matrix.png")  # what the command line draws into the same folder
 
 PACKAGES = ("sklearn-ser", "scikit-learn", "torch", "transformers", "librosa", "opensmile", "numpy")
 
@@ -83,7 +87,8 @@ class Comparison:
         Parameters
         ----------
         folder : str or path-like
-            Made if it is not there.
+            Made if it is not there. Both files of an earlier comparison in it are replaced, and
+            the figures that the command line drew of that one are removed.
         """
         save(self.results, self.predictions, folder)
 
@@ -105,11 +110,16 @@ def row_name(row: dict[str, Any]) -> str:
 def save(
     results: dict[str, Any], predictions: pd.DataFrame, folder: str | os.PathLike[str]
 ) -> None:
-    """Write ``results.json`` and ``predictions.csv`` into a folder."""
+    """Write ``results.json`` and ``predictions.csv`` into a folder, in place of earlier ones."""
     Path(folder).mkdir(parents=True, exist_ok=True)
     text = json.dumps(results, indent=1, allow_nan=False)
-    Path(folder, "results.json").write_text(text + "\n", encoding="utf-8")
+    # No file of an earlier comparison stays beside those of this one, even if it is killed here.
+    for name in ("results.json", "predictions.csv"):
+        Path(folder, name).unlink(missing_ok=True)
+    for name in FIGURES:
+        remove_figure(Path(folder, name))
     predictions.to_csv(Path(folder, "predictions.csv"), index=False)
+    Path(folder, "results.json").write_text(text + "\n", encoding="utf-8")
 
 
 def versions() -> dict[str, str]:

@@ -24,6 +24,7 @@ from sklearn_ser.evaluation._fits import Clips, Task, fit_all, scores
 from sklearn_ser.evaluation._matrices import embed
 from sklearn_ser.evaluation._recipes import (
     corpus_digests,
+    recipe_of,
     recipe_of_classifier,
     recipe_of_folds,
     recipe_of_splitter,
@@ -77,7 +78,8 @@ class CrossComparison:
         Parameters
         ----------
         folder : str or path-like
-            Made if it is not there.
+            Made if it is not there. Both files of an earlier comparison in it are replaced, and
+            the figures that the command line drew of that one are removed.
         """
         save(self.results, self.predictions, folder)
 
@@ -203,6 +205,8 @@ def compare_across(
     ------
     ValueError
         If there is but one corpus, or they have fewer than two emotions in common.
+    TypeError
+        If a parameter would have no effect, as in :func:`compare`.
     ClipError
         If a clip cannot be used; it is named by corpus and its position there.
 
@@ -232,6 +236,8 @@ def compare_across(
     >>> found.frame[["train", "test", "chance"]].to_numpy().tolist()
     [['one', 'one', 0.25], ['one', 'two', 0.25], ['two', 'one', 0.25], ['two', 'two', 0.25]]
     """
+    if not isinstance(corpora, Mapping) or not all(isinstance(name, str) for name in corpora):
+        raise TypeError("corpora must be a mapping of names, which are texts, to corpora.")
     alignments: list[Any] = list(alignment) if isinstance(alignment, (list, tuple)) else [alignment]
     unknown = [name for name in alignments if name not in (None, *ALIGNMENTS)]
     if unknown or not alignments or len(set(alignments)) < len(alignments):
@@ -255,6 +261,7 @@ def compare_across(
         matrices, usable, left_out, waveform_rate = embed(
             [pooled.X[i] for i in kept],
             features,
+            n_clips=len(kept),
             layer=layer,
             n_jobs=n_jobs,
             verbose=verbose,
@@ -336,7 +343,7 @@ def compare_across(
         "cv_folds": cv_folds,
         "classifier": classifier if isinstance(classifier, str) else repr(classifier),
         "classifier_parameters": recipe_of_classifier(classifier),
-        "random_state": random_state,
+        "random_state": recipe_of(random_state),
         "versions": versions(),
         "rows": rows,
     }

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
-import itertools
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from sklearn_ser import embedders
 from sklearn_ser._models import BUNDLED
+from sklearn_ser._utils import default_settings, refuse_without_effect, set_where_taken
 from sklearn_ser.embedders import EGeMAPSEmbedder, RecordEmbedder, SSLEmbedder, TextEmbedder
 
-__all__ = ["as_embedders", "feature_name", "feature_names", "offline_feature_names"]
+__all__ = [
+    "as_embedders",
+    "effective_parameters",
+    "embed_rows",
+    "feature_name",
+    "feature_names",
+    "offline_feature_names",
+]
 
-# What says how features are computed, not which: it may have no effect. Where all embedders are
-# given ready-made, nothing can be set but what the caller itself has a use for.
-HOW = ("n_jobs", "verbose")
-UNHEEDED = (*HOW, "cache", "on_error", "waveform_rate")
+# What is called of every embedder: to embed clips, and to say how it does.
+NEEDED = ("fit_transform", "get_params", "set_params")
 
 
 def _classes() -> dict[str, type[RecordEmbedder]]:
@@ -77,11 +84,11 @@ def as_embedders(
     features: Any,
     *,
     caller_parameters: Sequence[str] = (),
-    default_layer: Any = None,
-    layer: Any = None,
+    defaults: Mapping[str, Any] | None = None,
+    needed: Sequence[str] = (),
     **parameters: Any,
 ) -> dict[str, Any]:
-    """Return name → embedder.
+    """Return name → embedder, each of which gives a row of features a clip.
 
     Parameters
     ----------
@@ -90,9 +97,11 @@ def as_embedders(
         these.
     caller_parameters : sequence of str
         Further parameters that a keyword may be a misspelling of.
-    default_layer, layer : int, str or list of int, default=None
-        `layer` is one of `parameters`; where it is None, those that have layers get the default, or
-        keep their own if that is None, too.
+    defaults : mapping of str to any, default=None
+        Set on those made from a name, where they have such a parameter: what was not asked for,
+        or what the caller itself has a use for, too.
+    needed : sequence of str
+        Methods that the caller calls, beside those that all embedders need.
     **parameters
         Set on those made from a name, where they have such a parameter.
 
@@ -100,50 +109,84 @@ def as_embedders(
     ------
     TypeError
         If a parameter has no effect: none of the feature sets that are made from a name takes it.
-        Only what changes no value (`UNHEEDED`) may have none.
+        Or if something is no embedder, or lacks methods that are needed.
     ValueError
-        If a name is unknown, or two feature sets have the same.
+        If a name is unknown, or two feature sets have the same; or an embedder gives frames.
     """
-    if layer is not None:
-        parameters["layer"] = layer
-    if isinstance(features, Mapping):
-        given = list(features.items())
-    else:
-        if isinstance(features, str) or not isinstance(features, Iterable):
-            features = [features]
-        given = [(None, feature) for feature in features]
+    given = _listed(features)
     if not given:
         raise ValueError("features is empty: name a feature set, or pass an embedder.")
     named: dict[str, Any] = {}
     taken: dict[str, list[str]] = {}
     for name, feature in given:
-        embedder = feature
+        embedder = _made(feature) if isinstance(feature, str) else feature
+        _check_methods(embedder, feature, [*NEEDED, *needed])
+        fixed = {"model": feature} if feature in BUNDLED else {}
         if isinstance(feature, str):
-            embedder = embedder_class(feature)()
-            known = embedder.get_params()
-            chosen = {} if default_layer is None else {"layer": default_layer}
-            chosen |= parameters
-            embedder.set_params(**{k: v for k, v in chosen.items() if k in known})
-            heeded = _heeded(embedder, known, feature in BUNDLED)
+            default = embedder.get_params()
+            set_where_taken(embedder, {**(defaults or {}), **parameters, **fixed})
+            effective = effective_parameters(embedder, [*fixed, "revision"] if fixed else [])
             # What has an effect on others alone stays as it is by default.
-            embedder.set_params(**{k: v for k, v in known.items() if k not in heeded})
-            if feature in BUNDLED:
-                embedder.set_params(model=feature)
-        if isinstance(embedder, type) or not hasattr(embedder, "fit_transform"):
-            raise TypeError(
-                f"features: {embedder!r:.80} is no embedder. Pass a name, or an object that has "
-                "fit_transform, such as MFCCEmbedder()."
-            )
+            without = [key for key in default if key not in (*effective, *fixed)]
+            embedder.set_params(**{key: default[key] for key in without})
         if name is None:
-            name = feature if isinstance(feature, str) and feature in BUNDLED else None
-            name = name or feature_name(embedder)
+            name = feature if fixed else feature_name(embedder)
         if name in named:
             raise ValueError(f"two feature sets are called {name!r}; pass a dict of names.")
         if isinstance(feature, str):
-            taken[name] = heeded
+            taken[name] = effective
         named[name] = embedder
-    _check_heeded(parameters, taken, caller_parameters)
+    refuse_without_effect(parameters, taken, caller_parameters)
+    for name, embedder in named.items():
+        if isinstance(embedder, RecordEmbedder) and embedder.gives_sequences():
+            raise ValueError(
+                f"{name} gives frames (pooling=None), and what is needed are rows, one a clip: "
+                "choose statistics."
+            )
     return named
+
+
+def _listed(features: Any) -> list[tuple[str | None, Any]]:
+    """Return (name or None, feature) pairs of what was passed as features."""
+    if isinstance(features, Mapping):
+        if unnamed := [name for name in features if not isinstance(name, str) or not name]:
+            raise TypeError(f"features: {unnamed[0]!r} is no name; keys must be texts.")
+        return list(features.items())
+    if isinstance(features, (set, frozenset)) or hasattr(features, "columns"):
+        raise TypeError(
+            f"features is a {type(features).__name__}, and not a sequence: pass a list of names "
+            "and embedders, in the order of the results' rows, or a dict."
+        )
+    if isinstance(features, np.ndarray):
+        features = features.tolist()
+    if isinstance(features, (str, bytes)) or not isinstance(features, Iterable):
+        features = [features]
+    return [(None, feature) for feature in features]
+
+
+def _made(name: str) -> Any:
+    """Return an embedder of a name with its defaults."""
+    embedder = embedder_class(name)
+    try:
+        return embedder()
+    except TypeError as error:
+        raise TypeError(
+            f"features {name!r} cannot be made without arguments ({error}). Give each parameter a "
+            "default, or pass an embedder that you made."
+        ) from error
+
+
+def _check_methods(embedder: Any, feature: Any, needed: Sequence[str]) -> None:
+    lacking = [method for method in needed if not hasattr(embedder, method)]
+    if not lacking and not isinstance(embedder, type):
+        return
+    what = f"{embedder!r:.80}" + (f" of {feature!r}" if isinstance(feature, str) else "")
+    why = f"it lacks {', '.join(lacking)}" if lacking else "it is a class"
+    raise TypeError(
+        f"features: {what} is no embedder that can be used here: {why}. Pass a name, or an object "
+        f"that has {', '.join(needed)}, such as MFCCEmbedder(); a class of your own gets these "
+        "from BaseEmbedder, or from scikit-learn's TransformerMixin and BaseEstimator."
+    )
 
 
 def feature_name(embedder: Any) -> str:
@@ -159,28 +202,24 @@ def feature_name(embedder: Any) -> str:
     return str(feature_set).lower().replace("_", "")
 
 
-def _heeded(embedder: Any, known: Mapping[str, Any], bundled: bool) -> list[str]:
-    """Return the parameters that change what an embedder gives, as far as it was made."""
-    unheeded = {"model", "revision"} if bundled else set()
+def effective_parameters(embedder: Any, fixed: Sequence[str] = ()) -> list[str]:
+    """Return the parameters that change what an embedder gives, or how, as far as it was made.
+
+    Those of `fixed` are taken by its name.
+    """
+    without = {*fixed}
     if isinstance(embedder, EGeMAPSEmbedder) and embedder.level == "functionals":
-        unheeded.add("pooling")
-    return [name for name in known if name not in unheeded]
+        without.add("pooling")
+    return [name for name in embedder.get_params() if name not in without]
 
 
-def _check_heeded(
-    parameters: Mapping[str, Any], taken: Mapping[str, Sequence[str]], others: Sequence[str]
-) -> None:
-    allowed = {*itertools.chain(*taken.values()), *(UNHEEDED if taken else HOW)}
-    without = [name for name in parameters if name not in allowed]
-    if not without:
-        return
-    told = []
-    for name in without:
-        near = difflib.get_close_matches(name, {*allowed, *others} - {name}, n=1)
-        told.append(f"{name!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
-    there = "; ".join(f"{name} takes {', '.join(names)}" for name, names in taken.items())
-    raise TypeError(
-        f"{', '.join(told)} would have no effect: none of the feature sets takes it. "
-        + (there or "Embedders that are given ready-made are used as they are")
-        + "."
-    )
+def embed_rows(name: str, embedder: Any, X: Any, n_clips: int) -> npt.NDArray[Any]:
+    """Return what an embedder makes of clips, checked to be a row of features of each."""
+    with default_settings():
+        rows = np.asarray(embedder.fit_transform(X))
+    if rows.ndim != 2 or len(rows) != n_clips:
+        raise ValueError(
+            f"{name} gives an array of shape {rows.shape} for {n_clips} clips: a row of features "
+            "is needed of each of them."
+        )
+    return rows

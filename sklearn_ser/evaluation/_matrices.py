@@ -13,9 +13,8 @@ from sklearn.base import clone
 from sklearn.utils import _safe_indexing
 
 from sklearn_ser._audio import as_clips, items_of
-from sklearn_ser._utils import default_settings
 from sklearn_ser.embedders import FrameLayout, RecordEmbedder
-from sklearn_ser.evaluation._features import as_embedders, offline_feature_names
+from sklearn_ser.evaluation._features import as_embedders, embed_rows, offline_feature_names
 from sklearn_ser.evaluation._recipes import recipe_of
 from sklearn_ser.exceptions import ClipError
 
@@ -51,6 +50,7 @@ def embed(
     X: Any,
     features: Any,
     *,
+    n_clips: int,
     layer: Any,
     n_jobs: int | None,
     verbose: bool,
@@ -63,25 +63,17 @@ def embed(
     embedders = as_embedders(
         features,
         caller_parameters=caller_parameters,
-        default_layer="all",
-        layer=layer,
-        n_jobs=n_jobs,
-        verbose=verbose,
+        defaults={"layer": "all", "n_jobs": n_jobs, "verbose": verbose},
+        **({} if layer is None else {"layer": layer}),
         **parameters,
     )
-    for name, embedder in embedders.items():
+    for embedder in embedders.values():
         if isinstance(embedder, RecordEmbedder):
             embedder.fit(X)
-            if embedder.gives_sequences():
-                raise ValueError(
-                    f"{name} gives frames (pooling=None), and what is compared are rows, one a "
-                    "clip: choose statistics."
-                )
     found = []
     for name, embedder in embedders.items():
         started = time.perf_counter()
-        with default_settings():
-            embedded = np.asarray(embedder.fit_transform(X), dtype=np.float64)
+        embedded = np.asarray(embed_rows(name, embedder, X, n_clips), dtype=np.float64)
         seconds = time.perf_counter() - started
         for description, values in _by_layer(embedder, embedded):
             found.append(Matrix({"features": name, **description}, values, seconds))

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_ser._audio import as_clips, items_of
+from sklearn_ser._utils import source_files
 from sklearn_ser.embedders import RecordEmbedder
 from sklearn_ser.evaluation._classifiers import CLASSIFIERS, INNER_FOLDS
 
@@ -33,7 +34,8 @@ def recipe_of(value: Any) -> Any:
     An estimator or a splitter is a dict: ``class``, where to import it, and ``parameters``, what to
     make it with; an embedder's also has ``computed``, all that its values depend on: the digest of
     a model's weights, versions. A function is ``{"object": where to import it}``, a number that
-    JSON lacks ``{"float": "nan"}``. What is nothing of these is ``{"repr": …}``.
+    JSON lacks ``{"float": "nan"}``. What is nothing of these is ``{"repr": …}``. Classes and
+    functions of the user's own also have ``files``: the path and SHA-256 of each module's file.
     """
     if value is None or isinstance(value, (str, bool, int)):
         return value
@@ -52,10 +54,11 @@ def recipe_of(value: Any) -> Any:
     if isinstance(value, (list, tuple, range)):
         return [recipe_of(each) for each in value]
     if isinstance(value, type) or inspect.isroutine(value):
-        return {"object": _place(value)}
+        return {"object": _place(value), **_files(value)}
     if (parameters := _parameters(value)) is None:
         return {"repr": repr(value)}
-    recipe = {"class": _place(type(value)), "parameters": recipe_of(parameters)}
+    place, files = _place(type(value)), _files(type(value))
+    recipe = {"class": place, **files, "parameters": recipe_of(parameters)}
     if isinstance(value, RecordEmbedder):
         recipe["computed"] = json.loads(json.dumps(value.compute_settings()))
     return recipe
@@ -69,6 +72,11 @@ def _parameters(value: Any) -> dict[str, Any] | None:
         return None
     names = [name for name in inspect.signature(type(value)).parameters if hasattr(value, name)]
     return {name: getattr(value, name) for name in names}
+
+
+def _files(value: Any) -> dict[str, Any]:
+    files = source_files(value)
+    return {"files": files} if files else {}
 
 
 def _place(value: Any) -> str:

@@ -7,6 +7,7 @@ import datetime
 import importlib
 import json
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,21 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ser._utils import as_classes, as_speakers
+from sklearn_ser._utils import (
+    as_classes,
+    as_speakers,
+    own_files,
+    refuse_without_effect,
+    set_where_taken,
+)
 from sklearn_ser.embedders import RecordEmbedder, SSLEmbedder
 from sklearn_ser.evaluation._comparison import versions
-from sklearn_ser.evaluation._features import feature_name
+from sklearn_ser.evaluation._features import effective_parameters, feature_name
 from sklearn_ser.recognition._recognizer import EmotionRecognizer
 
 __all__ = ["card_of", "load_recognizer", "save_recognizer"]
 
 FORMAT = 1
-HOW = ("cache", "device", "n_jobs", "verbose")  # changes no value, so that it may have no effect
 
 
 def save_recognizer(
@@ -78,8 +84,8 @@ def load_recognizer(
         Classes of your own that the file holds, as "module.Class"; others are an error. Importing
         their modules runs them.
     **parameters
-        Set on the embedders, where they have such parameters: cache, device, n_jobs, verbose,
-        which may have no effect, or any other, which must have one.
+        Set on the embedders that have them: cache, device, n_jobs, on_error, … One of them has to
+        have it. None may change which features they give.
 
     Returns
     -------
@@ -93,6 +99,11 @@ def load_recognizer(
         computed by another model, or otherwise, than those that it was trained on.
     TypeError
         If a parameter, or `model`, would have no effect.
+
+    Warns
+    -----
+    UserWarning
+        If files with code of your own in it have changed since it was trained.
     """
     skops, path = skops_io(), os.fspath(path)
     try:
@@ -118,20 +129,25 @@ def load_recognizer(
         ) from error
     if card["format"] != FORMAT:
         raise ValueError(f"{path} has format {card['format']}; this version reads {FORMAT}.")
+    _warn_of_changed_files(path, card.get("files", {}), own_files(recognizer))
     of_features = embedders_of(recognizer.embedder_)
     embedders = [*of_features, *domain_embedders(recognizer)]
     moved = {} if model is None else {"model": model}
     for chosen, given in ((of_features, moved), (embedders, parameters)):
-        known = {name for embedder in chosen for name in embedder.get_params()}
-        if without := [name for name in given if name not in known and name not in HOW]:
-            raise TypeError(
-                f"{', '.join(without)} would have no effect: the embedders of {path} take "
-                f"{', '.join(sorted(known))}."
-            )
-        for embedder in chosen:
-            its = embedder.get_params()
-            embedder.set_params(**{k: v for k, v in given.items() if k in its})
+        taken: dict[str, list[str]] = {}
+        for embedder in chosen:  # of which several may be of one kind
+            taken.setdefault(feature_name(embedder), []).extend(effective_parameters(embedder))
+        refuse_without_effect(given, taken, ["model", "trusted"])
     for embedder, trained in zip(embedders, [*card["features"], *card["domain"]], strict=True):
+        if embedder in of_features:
+            set_where_taken(embedder, moved)
+        names = embedder.get_feature_names_out().tolist()
+        set_where_taken(embedder, parameters)
+        if embedder.get_feature_names_out().tolist() != names:
+            raise ValueError(
+                f"{path} was trained on other {trained['features']} features than "
+                f"{', '.join(sorted({*parameters} & {*embedder.get_params()}))} would give."
+            )
         _check_features(embedder, trained, path)
     recognizer.card_ = Bunch(**card)
     return recognizer
@@ -150,6 +166,7 @@ def card_of(recognizer: EmotionRecognizer, training: Sequence[Any]) -> dict[str,
         if isinstance(recognizer.classifier, str)
         else repr(recognizer.classifier),
         "seconds": {"median": recognizer.seconds_[0], "longest": recognizer.seconds_[1]},
+        "files": own_files(recognizer),
         "training": [_corpus(corpus) for corpus in training],
         "new_speakers": recognizer.scores_,
     }
@@ -196,6 +213,22 @@ def _check_features(embedder: RecordEmbedder, trained: dict[str, Any], path: str
             f"{path} was trained on {trained['features']} features that are computed otherwise "
             f"here ({told}). Give it the model, in the revision, that it was trained with, or "
             "train it again."
+        )
+
+
+def _warn_of_changed_files(path: str, then: dict[str, Any], now: dict[str, Any]) -> None:
+    changed = [
+        f"{name} ({file['path']}, SHA-256 {file['sha256'][:12]}… then, "
+        f"{now[name]['sha256'][:12]}… in {now[name]['path']} now)"
+        for name, file in then.items()
+        if name in now and now[name]["sha256"] != file["sha256"]
+    ]
+    if changed:
+        warnings.warn(
+            f"{path} was trained with other code than is here, in {len(changed)} of {len(then)} "
+            f"modules of your own: {'; '.join(changed)}. If that changes what they compute, train "
+            "it again, or restore the files.",
+            stacklevel=3,
         )
 
 

@@ -16,10 +16,10 @@ from sklearn.utils import Bunch
 
 from sklearn_ser import MFCCEmbedder, SSLEmbedder
 from sklearn_ser.cli import main
+from sklearn_ser.cli._tables import print_cross
 from sklearn_ser.datasets import load_emodb, make_emotional_speech, pool_corpora
 from sklearn_ser.evaluation import compare, compare_across, uar_score
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
-from sklearn_ser.evaluation._report import print_cross
 from sklearn_ser.exceptions import ClipError, LeakageWarning
 from sklearn_ser.model_selection import LeaveOneCorpusOut
 

@@ -16,14 +16,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils import Bunch
 
+from sklearn_ser.cli._figures import save_figures
+from sklearn_ser.cli._tables import print_card, print_cross, print_table
 from sklearn_ser.evaluation import compare, compare_across, speaker_interval, uar_score
 from sklearn_ser.evaluation._classifiers import CLASSIFIERS, fit_classifier
 from sklearn_ser.evaluation._published import published_beside
-from sklearn_ser.evaluation._report import print_cross, print_table, save_figures
 from sklearn_ser.model_selection import LeaveOneSpeakerOut
 from sklearn_ser.plotting import ComparisonDisplay
 from sklearn_ser.recognition import EmotionRecognizer, OutOfDomainDetector
-from sklearn_ser.recognition._report import print_card
 
 GUESS = DummyClassifier(strategy="most_frequent")
 NUMBERS = {"numbers": FunctionTransformer()}

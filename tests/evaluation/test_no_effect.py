@@ -1,16 +1,23 @@
 """What has no effect on what was asked is refused, before anything is extracted."""
 
+import inspect
+
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.ensemble import VotingClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.model_selection import GridSearchCV, GroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils import Bunch
 
 from sklearn_ser import EGeMAPSEmbedder, MFCCEmbedder, SSLEmbedder
 from sklearn_ser.audit import audit_split
+from sklearn_ser.classifiers import LayerWeightedClassifier, MLPHead
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.evaluation import compare, compare_across, fold_average, speaker_interval
-from sklearn_ser.evaluation._features import as_embedders
+from sklearn_ser.evaluation._features import as_embedders, feature_name
 from sklearn_ser.preprocessing import AudioAugmenter
 from sklearn_ser.recognition import (
     EmotionRecognizer,
@@ -88,6 +95,68 @@ def test_own_parameters_misspelled(corpus, never, given, near):
         compare(corpus, ["mfcc"], **given)
 
 
+OWN_FEATURES = """
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+
+class Bare(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return np.array([[np.std(clip[0]), np.max(clip[0])] for clip in X])
+
+class Plain:
+    pass
+
+class NoParameters:
+    fit_transform = lambda self, X, y=None: 1 / 0
+
+class NoDefault(Bare):
+    def __init__(self, size):
+        self.size = size
+
+class OnlyFitsAndTransforms(BaseEstimator):
+    fit_transform = lambda self, X, y=None: 1 / 0
+
+NUMBER = 3
+"""
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """Return the path of a file of classes that take none of the parameters of our embedders."""
+    path = tmp_path_factory.mktemp("own") / "own_bare_features.py"
+    path.write_text(OWN_FEATURES)
+    return path
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"cache": None},
+        {"cache": "records"},
+        {"on_error": "nan"},
+        {"on_error": "raise"},
+        {"waveform_rate": 8000},
+        {"pooling": "max"},
+        {"layer": 3},
+        {"device": "cpu"},
+    ],
+    ids=str,
+)
+def test_parameters_that_features_of_your_own_do_not_take(corpus, own, call, given):
+    with pytest.raises(TypeError, match=f"'{next(iter(given))}' would have no.*Bare takes none"):
+        call(corpus, [f"{own}:Bare"], **given)
+
+
+def test_a_parameter_may_be_of_one_feature_set_beside_features_of_your_own(own):
+    made = as_embedders([f"{own}:Bare", "mfcc"], on_error="nan", waveform_rate=8000)
+    assert (made["mfcc"].on_error, made["mfcc"].waveform_rate) == ("nan", 8000)
+    assert made["Bare"].get_params() == {}
+
+
 def test_parameters_that_one_feature_set_takes_are_set_on_it():
     made = as_embedders(["mfcc", "egemaps", "nano"], n_mfcc=7, layer=[1, 2], pooling="max")
     assert made["mfcc"].n_mfcc == 7
@@ -118,7 +187,7 @@ def test_a_window_that_only_whisper_has_is_refused_beside_other_models(corpus, n
 
 
 @pytest.mark.parametrize("feature", ["mfcc", "egemaps", "nano", "ssl"])
-def test_how_features_are_computed_may_have_no_effect(feature):
+def test_how_features_are_computed_is_set_on_all(feature):
     how = {"cache": None, "on_error": "nan", "waveform_rate": 8000, "n_jobs": 2, "verbose": True}
     (embedder,) = as_embedders([feature], **how).values()
     assert {name: embedder.get_params()[name] for name in how} == how
@@ -187,14 +256,35 @@ def recognizer(corpus, tmp_path_factory):
         return recognizer.fit(corpus.X, corpus.y, corpus.groups)
 
 
-@pytest.mark.parametrize("given", [{"model": "nano"}, {"on_eror": "nan"}, {"batch_seconds": 9}])
+@pytest.mark.parametrize(
+    "given",
+    [{"model": "nano"}, {"on_eror": "nan"}, {"batch_seconds": 9}, {"layer": 1}, {"device": "cpu"}],
+    ids=str,
+)
 def test_a_recognizer_is_not_loaded_with_what_has_no_effect(recognizer, tmp_path, given):
     path = tmp_path / "r.skops"
     save_recognizer(recognizer, path)
-    with pytest.raises(TypeError, match=f"{next(iter(given))} would have no effect"):
+    with pytest.raises(TypeError, match=f"'{next(iter(given))}'.* would have no effect"):
         load_recognizer(path, **given)
-    loaded = load_recognizer(path, cache=None, device="cpu", n_jobs=2, verbose=False)
+    loaded = load_recognizer(path, cache=None, n_jobs=2, verbose=False)
     assert loaded.embedder_.n_jobs == loaded.detector_.views_[0].n_jobs == 2
+
+
+def test_a_recognizer_of_functionals_is_not_loaded_with_statistics(corpus, tmp_path):
+    functionals = EGeMAPSEmbedder()
+    detector = OutOfDomainDetector([functionals])
+    recognizer = EmotionRecognizer(functionals, "lda", detector=detector)
+    save_recognizer(recognizer.fit(corpus.X, corpus.y, corpus.groups), tmp_path / "r.skops")
+    with pytest.raises(TypeError, match="'pooling' would have no effect"):
+        load_recognizer(tmp_path / "r.skops", pooling="max")
+
+
+@pytest.mark.parametrize("given", [{"pooling": ["mean", "max"]}, {"n_mfcc": 4}], ids=str)
+def test_a_recognizer_is_not_loaded_with_other_features(recognizer, tmp_path, given):
+    """Those that are as many would give other emotions without a word."""
+    save_recognizer(recognizer, tmp_path / "r.skops")
+    with pytest.raises(ValueError, match=f"other mfcc features than {next(iter(given))} would"):
+        load_recognizer(tmp_path / "r.skops", **given)
 
 
 def test_a_hop_needs_windows(recognizer, corpus):
@@ -220,10 +310,193 @@ def test_a_column_needs_a_frame(corpus):
         AudioAugmenter(column="clip", cache=None).fit_resample(corpus.X, corpus.y)
 
 
-@pytest.mark.parametrize("features", [MFCCEmbedder, {"x": LogisticRegression()}, [np.mean]])
+@pytest.mark.parametrize(
+    "features",
+    [
+        MFCCEmbedder,
+        {"x": LogisticRegression()},
+        [np.mean],
+        np.zeros((3, 2)),
+        np.array([["mfcc"]]),
+        b"mfcc",
+        [None],
+        3,
+        [["mfcc"]],
+        [("a", "mfcc")],
+    ],
+)
 def test_what_is_no_embedder_is_named(features, corpus):
     with pytest.raises(TypeError, match="is no embedder"):
         compare(corpus, features)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Plain", "it lacks fit_transform, get_params, set_params"),
+        ("NoParameters", "it lacks get_params, set_params"),
+        ("NoDefault", r"cannot be made without arguments \(.*'size'"),
+        ("NUMBER", "cannot be made without arguments"),
+    ],
+)
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_a_class_of_your_own_that_lacks_something_is_refused_before_others_are_extracted(
+    corpus, own, never, call, name, message
+):
+    with pytest.raises(TypeError, match=message):
+        call(corpus, ["mfcc", f"{own}:{name}"])
+
+
+def test_an_object_of_your_own_that_lacks_something_is_refused_before_others_are_extracted(
+    corpus, never
+):
+    class Plain:
+        def fit_transform(self, X, y=None):
+            return np.zeros((len(X), 2))
+
+    with pytest.raises(TypeError, match="it lacks get_params, set_params"):
+        compare(corpus, {"mfcc": "mfcc", "own": Plain()})
+
+
+@pytest.mark.parametrize("shape", [(15, 2), (17, 2), (16,), (16, 2, 2)])
+def test_features_are_a_row_a_clip(corpus, shape):
+    """A row more would give each clip after it the features of another."""
+    features = {"own": FunctionTransformer(lambda X: np.zeros(shape))}
+    with pytest.raises(ValueError, match=r"own gives an array of shape \(1.* for 16 clips"):
+        compare(corpus, features, classifier="lda", audit=False)
+
+
+NAMES = ["mfcc", "egemaps"]
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        (name for name in NAMES),
+        map(str, NAMES),
+        tuple(NAMES),
+        np.array(NAMES),
+        np.array([MFCCEmbedder(), EGeMAPSEmbedder()], dtype=object),
+        pd.Series(NAMES),
+        dict.fromkeys(NAMES).keys(),
+        {"a": "mfcc", "b": "egemaps"}.values(),
+    ],
+    ids=lambda features: type(features).__name__,
+)
+def test_features_in_any_sequence_keep_their_order(features):
+    assert [feature_name(each) for each in as_embedders(features).values()] == NAMES
+
+
+@pytest.mark.parametrize("features", ["mfcc", np.array("mfcc"), np.str_("mfcc"), MFCCEmbedder()])
+def test_features_may_be_a_single_set(features):
+    assert list(as_embedders(features)) == ["mfcc"]
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        ({"mfcc", "egemaps"}, "is a set, and not a sequence"),  # in another order each time
+        (frozenset(["mfcc"]), "is a frozenset"),
+        (pd.DataFrame({"mfcc": [0.1]}), "is a DataFrame"),  # features that are computed already
+        ({1: "mfcc"}, "1 is no name"),
+        ({"": "mfcc"}, "'' is no name"),
+    ],
+)
+def test_features_without_order_or_names_are_refused(features, message):
+    with pytest.raises(TypeError, match=message):
+        as_embedders(features)
+
+
+@pytest.mark.parametrize("corpora", [None, [1, 2], {1: 2, 3: 4}], ids=str)
+def test_corpora_without_names_are_refused(corpora):
+    with pytest.raises(TypeError, match="corpora must be a mapping of names"):
+        compare_across(corpora)
+
+
+def some_numbers(X):
+    return np.array([[np.std(w), w[99], w[999], len(w) % 97] for w, _ in X])
+
+
+WITH_NUMBERS = {
+    "compare": lambda a, b, **given: compare(a, **given),
+    "compare(train, test)": lambda a, b, **given: compare(train=a, test=b, **given),
+    "compare_across": lambda a, b, **given: compare_across({"a": a, "b": b}, **given),
+}
+OTHERS = {  # a value of each parameter that is not its default
+    "layer": 1,
+    "cv": GroupKFold(2),
+    "classifier": "svm",
+    "speaker_scaling": "own",
+    "scheme": "valence",
+    "alignment": "coral",
+    "audit": False,
+    "random_state": 1,
+    "features": {"other": FunctionTransformer(lambda X: some_numbers(X)[:, :2])},
+}
+NOT_ABOUT_RESULTS = {"n_jobs", "verbose", "parameters"}
+CORPORA = {"corpus", "corpora", "train", "test"}
+REFUSED = {  # the features of this test have no layers
+    "compare": {"layer", "alignment"},
+    "compare(train, test)": {"layer", "cv"},
+    "compare_across": {"layer"},
+}
+
+
+def found_of(comparison):
+    """Return what was found, without what says how it was asked for, and how long it took."""
+    results = comparison.results
+    scores = [(row["uar"], row["uar_ci"]) for row in results["rows"]]
+    return comparison.predictions.to_dict("list"), scores, results["audit"]
+
+
+@pytest.mark.parametrize("form", WITH_NUMBERS)
+@pytest.mark.filterwarnings("ignore:.*speakers .* have fewer than min_clips")
+def test_each_parameter_changes_what_is_found_or_is_refused(form):
+    a, b = (make_emotional_speech(5, 2, random_state=k) for k in (0, 1))
+    function = compare_across if form == "compare_across" else compare
+    given = {"features": {"numbers": FunctionTransformer(some_numbers)}, "classifier": "lda"}
+    first = found_of(WITH_NUMBERS[form](a, b, **given))
+    for name in inspect.signature(function).parameters.keys() - NOT_ABOUT_RESULTS - CORPORA:
+        other = {**given, name: OTHERS[name]}
+        if name in REFUSED[form]:
+            with pytest.raises((TypeError, ValueError), match=r"effect|is for two corpora"):
+                WITH_NUMBERS[form](a, b, **other)
+        else:
+            assert found_of(WITH_NUMBERS[form](a, b, **other)) != first, name
+
+
+@pytest.mark.parametrize("cv", ["loso", "group5", GroupKFold(2), [([0], [1])]], ids=str)
+def test_folds_have_no_effect_between_two_corpora(corpus, never, cv):
+    with pytest.raises(ValueError, match="has no effect: cv is for folds within a corpus"):
+        compare(None, ["mfcc"], train=corpus, test=corpus, cv=cv)
+
+
+def test_alignment_that_speaker_scaling_undoes_is_refused(corpus, never):
+    with pytest.raises(ValueError, match='"standardize" has no effect with speaker_scaling="own"'):
+        compare(train=corpus, test=corpus, alignment="standardize", speaker_scaling="own")
+
+
+HEADS = {
+    "itself": MLPHead(speaker=0),
+    "layers": LayerWeightedClassifier(2, speaker=-1),
+    "in a pipeline": make_pipeline(StandardScaler(), MLPHead(speaker="speaker")),
+    "in a search": GridSearchCV(MLPHead(speaker=0), {"dropout": [0.1]}),
+    "in a vote": VotingClassifier([("a", MLPHead(speaker=0)), ("b", LogisticRegression())]),
+}
+USES = {
+    **{name: CALLS[name] for name in ("compare", "compare(train, test)", "compare_across")},
+    "recognizer": lambda corpus, _, classifier: EmotionRecognizer(classifier=classifier).fit(
+        corpus.X, corpus.y, corpus.groups
+    ),
+}
+
+
+@pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+def test_a_heads_speaker_column_is_refused_where_it_is_given_groups(corpus, never, use, head):
+    """It would be one of the features, and dropped."""
+    with pytest.raises(ValueError, match=r"speaker=.* would have no effect but to drop a feature"):
+        use(corpus, ["mfcc"], classifier=head)
 
 
 def test_no_features_are_an_error(corpus):

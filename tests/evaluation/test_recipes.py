@@ -1,7 +1,9 @@
 """From results.json alone, every row's estimators can be made again, and give its score."""
 
+import hashlib
 import importlib
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +23,13 @@ import sklearn_ser
 from sklearn_ser import EGeMAPSEmbedder, MFCCEmbedder, SSLEmbedder
 from sklearn_ser._models import find_model, model_digest
 from sklearn_ser.classifiers import MLPHead
+from sklearn_ser.cli._tables import print_cross, print_table
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.evaluation import compare, compare_across, uar_score
 from sklearn_ser.evaluation._classifiers import fit_classifier
 from sklearn_ser.evaluation._comparison import row_name
 from sklearn_ser.evaluation._features import as_embedders, feature_name
 from sklearn_ser.evaluation._recipes import recipe_of
-from sklearn_ser.evaluation._report import print_cross, print_table
 from sklearn_ser.plotting import ComparisonDisplay
 
 
@@ -180,6 +182,99 @@ def test_what_features_are_computed_by_is_kept(corpus):
     assert nano["computed"]["weights"] == model_digest(find_model("nano"))
     assert "30.0 s" in nano["computed"]["window"]
     assert nano["parameters"].keys() == SSLEmbedder().get_params().keys()
+
+
+BASE = """
+from sklearn_ser import MFCCEmbedder
+
+class Base(MFCCEmbedder):
+    pass
+"""
+OWN = """
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import LeaveOneGroupOut
+from own_recipes_base import Base
+
+class Own(Base):
+    pass
+
+class OwnClassifier(LogisticRegression):
+    pass
+
+class OwnSplitter(LeaveOneGroupOut):
+    pass
+
+def scaled(X):
+    return X / 100
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """Return a module of a user's own that imports another."""
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, text in (("own_recipes_base", BASE), ("own_recipes", OWN)):
+        (tmp_path / f"{name}.py").write_text(text)
+    yield importlib.import_module("own_recipes")
+    for name in ("own_recipes_base", "own_recipes"):
+        del sys.modules[name]
+
+
+def files_in(value):
+    """Return the files named anywhere in results, with the class or function beside them."""
+    if isinstance(value, list):
+        return [found for each in value for found in files_in(each)]
+    if not isinstance(value, dict):
+        return []
+    here = [(value.get("class", value.get("object")), value["files"])] if "files" in value else []
+    return here + [found for each in value.values() for found in files_in(each)]
+
+
+@pytest.mark.parametrize(
+    ("make", "bases"),
+    [
+        (lambda own: {"features": [f"{own.__file__}:Own"]}, ["own_recipes", "own_recipes_base"]),
+        (lambda own: {"features": [own.Own()]}, ["own_recipes", "own_recipes_base"]),
+        (
+            lambda own: {"features": {"x": make_pipeline(own.Own(), StandardScaler())}},
+            ["own_recipes", "own_recipes_base"],
+        ),
+        (
+            lambda own: {
+                "features": {"x": make_pipeline(MFCCEmbedder(), FunctionTransformer(own.scaled))}
+            },
+            ["own_recipes"],
+        ),
+        (
+            lambda own: {"classifier": make_pipeline(StandardScaler(), own.OwnClassifier())},
+            ["own_recipes"],
+        ),
+        (lambda own: {"cv": own.OwnSplitter()}, ["own_recipes"]),
+        (lambda own: {}, None),
+    ],
+    ids=["named", "object", "in a pipeline", "function", "classifier", "splitter", "none"],
+)
+@pytest.mark.parametrize("across", [False, True])
+def test_code_of_ones_own_is_recorded_by_its_file(corpus, own, tmp_path, make, bases, across):
+    given = {"features": ["mfcc"], "classifier": "lda", "audit": False, **make(own)}
+    if across:
+        found = compare_across({"a": corpus, "b": corpus}, **given)
+    else:
+        found = compare(corpus, **given)
+    files = files_in(saved(found, tmp_path / "out"))
+    if bases is None:
+        assert files == []
+        return
+    for place, named in files:
+        assert place.startswith("own_recipes.")
+        assert sorted(named) == bases
+        for name, file in named.items():
+            path = tmp_path / f"{name}.py"
+            assert file == {
+                "path": str(path.resolve()),
+                "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            }
+    assert files
 
 
 def test_sets_of_features_have_names_of_their_own():
@@ -361,7 +456,8 @@ def test_models_are_named_by_their_id_or_folder(model, name):
     assert row_name({"features": "ssl", "model": model}) == name
 
 
-def test_table_and_figures_name_the_model(corpus, capsys):
+def test_table_and_figures_name_the_model(corpus, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")  # names are folded where seconds are many
     named = {"first": SSLEmbedder("nano", [1, 2]), "mfcc": MFCCEmbedder()}
     found = compare(corpus, named, classifier="lda", audit=False)
     print_table(found)

@@ -1,7 +1,9 @@
 """A recognizer knows what it is worth for new speakers, and for speech unlike that of training."""
 
+import importlib
 import json
 import shutil
+import sys
 import zipfile
 
 import numpy as np
@@ -22,6 +24,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from sklearn_ser import MFCCEmbedder, SSLEmbedder
 from sklearn_ser._models import find_model
+from sklearn_ser.cli import main
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.evaluation._classifiers import fit_classifier
 from sklearn_ser.recognition import (
@@ -234,6 +237,44 @@ def test_a_file_brings_back_the_same(recognizer, corpus, path):
     (features,) = card.features
     assert features["model"] == "nano"
     assert len(features["computed"]["weights"]) == 32
+
+
+OWN = """
+from sklearn.linear_model import LogisticRegression
+from sklearn_ser import MFCCEmbedder
+
+class Own(MFCCEmbedder):
+    pass
+
+class OwnClassifier(LogisticRegression):
+    pass
+"""
+
+
+@pytest.mark.parametrize("part", ["embedder", "classifier", "view"])
+def test_code_of_ones_own_that_has_changed_is_warned_of(
+    corpus, tmp_path, monkeypatch, capsys, part
+):
+    (tmp_path / "own_recognizer.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_recognizer", raising=False)
+    own = importlib.import_module("own_recognizer")
+    recognizer = EmotionRecognizer(
+        own.Own(5) if part == "embedder" else MFCCEmbedder(5),
+        make_pipeline(StandardScaler(), own.OwnClassifier()) if part == "classifier" else "lda",
+        detector=OutOfDomainDetector([own.Own(5) if part == "view" else MFCCEmbedder(5)]),
+    )
+    path, trusted = tmp_path / "own.skops", ["own_recognizer.Own"]
+    if part == "classifier":
+        trusted = ["own_recognizer.OwnClassifier"]
+    save_recognizer(recognizer.fit(corpus.X, corpus.y, corpus.groups), path)
+    (file,) = load_recognizer(path, trusted=trusted).card_["files"].values()  # with no warning
+    assert file["path"] == str((tmp_path / "own_recognizer.py").resolve())
+    assert main(["card", str(path), "--trust", *trusted]) == 0
+    assert "code of own_recognizer" in capsys.readouterr().out
+    (tmp_path / "own_recognizer.py").write_text(OWN + "\n# otherwise\n")
+    with pytest.warns(UserWarning, match="1 of 1 modules of your own: own_recognizer"):
+        load_recognizer(path, trusted=trusted)
 
 
 def test_a_file_holds_no_weights_of_the_speech_model(path):

@@ -1,24 +1,31 @@
-"""A comparison on the terminal and as figures."""
+"""Tables on the terminal: what was compared, audited, trained, recognised and stored."""
 
 from __future__ import annotations
 
-import importlib.util
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
 from sklearn_ser.audit import SplitAudit
-from sklearn_ser.evaluation._comparison import Comparison, row_name
-from sklearn_ser.evaluation._cross import CrossComparison
+from sklearn_ser.evaluation import Comparison, CrossComparison
+from sklearn_ser.evaluation._comparison import row_name
 from sklearn_ser.evaluation._fits import MEAN, POOLED
 
-__all__ = ["print_audit", "print_cross", "print_store", "print_table", "save_figures"]
+__all__ = ["print_audit", "print_card", "print_cross", "print_rows", "print_store", "print_table"]
 
 N_NAMED = 5  # clips that were left out, on the terminal
+# What a card says of features: what was selected, and what was computed by which weights.
+SELECTED = ("model", "layer", "pooling")
+PINNED = ("revision", "weights")
+
+
+def _print(renderable: Any) -> None:
+    """Print a table or a text, whose brackets and colons are no markup but names' own."""
+    Console(markup=False, emoji=False).print(renderable)
 
 
 def print_table(comparison: Comparison) -> None:
@@ -45,11 +52,11 @@ def print_table(comparison: Comparison) -> None:
             f"{row['seconds_extract']:.1f}+{row['seconds_fit']:.1f}",
             style="bold" if position == comparison.best else None,
         )
-    Console().print(table)
+    _print(table)
     if results["emotions_not_tested"]:
-        Console().print(f"Never tested: {', '.join(results['emotions_not_tested'])}.")
+        _print(f"Never tested: {', '.join(results['emotions_not_tested'])}.")
     _print_left_out(results)
-    Console().print(f"Audit: {results['audit']['verdict']}")
+    _print(f"Audit: {results['audit']['verdict']}")
     _print_published(results)
 
 
@@ -64,12 +71,12 @@ def _print_left_out(results: dict[str, Any]) -> None:
     left_out = results["clips_left_out"]
     if not left_out:
         return
-    Console().print(f"{len(left_out)} clips could not be used and were left out of every row:")
+    _print(f"{len(left_out)} clips could not be used and were left out of every row:")
     for clip in left_out[:N_NAMED]:
         reasons = "; ".join(dict.fromkeys(clip["reasons"].values()))
-        Console().print(f"  {clip['name']}: {reasons}", markup=False)
+        _print(f"  {clip['name']}: {reasons}")
     if len(left_out) > N_NAMED:
-        Console().print(f"  and {len(left_out) - N_NAMED} more, which results.json names.")
+        _print(f"  and {len(left_out) - N_NAMED} more, which results.json names.")
 
 
 def _print_published(results: dict[str, Any]) -> None:
@@ -83,9 +90,9 @@ def _print_published(results: dict[str, Any]) -> None:
             value = f"{row['value']:.3f}{spread}"
             cells = row["features"], row["system"], row["scaling"], metric, value, row["source"]
             table.add_row(*cells)
-        Console().print(table)
+        _print(table)
     if results["published_note"]:
-        Console().print(f"Not shown: {results['published_note']}")
+        _print(f"Not shown: {results['published_note']}")
 
 
 def print_cross(comparison: CrossComparison) -> None:
@@ -119,8 +126,8 @@ def print_cross(comparison: CrossComparison) -> None:
                 for tested, value in values.items()
             ]
             table.add_row(str(trained), *cells)
-        Console().print(table)
-    Console().print(f"Audit: {results['audit']}")
+        _print(table)
+    _print(f"Audit: {results['audit']}")
     _print_left_out(results)
 
 
@@ -151,42 +158,8 @@ def print_audit(audit: SplitAudit) -> None:
         table.add_column(name, justify="right")
     for row in audit.folds[list(columns)].itertuples(index=False):
         table.add_row(*("?" if np.isnan(value) else f"{value:.0f}" for value in row))
-    Console().print(table)
-    Console().print(audit.verdict)
-
-
-def save_figures(comparison: Comparison, folder: str | os.PathLike[str]) -> list[str]:
-    """Write the UAR by layer and the best row's confusion matrix as PNG; return their names."""
-    if importlib.util.find_spec("matplotlib") is None:
-        Console().print("No figures: matplotlib is missing; pip install 'sklearn-ser\\[plot]'.")
-        return []
-    from matplotlib.figure import Figure
-    from sklearn.metrics import ConfusionMatrixDisplay
-
-    from sklearn_ser.plotting import ComparisonDisplay
-
-    display = ComparisonDisplay.from_comparison(comparison)
-    display.figure_.savefig(Path(folder, "uar.png"), dpi=150)
-    predictions = comparison.predictions
-    best = predictions[predictions["row"] == comparison.best]
-    figure = Figure(figsize=(5.5, 5), layout="constrained")
-    ax = figure.add_subplot()
-    ConfusionMatrixDisplay.from_predictions(
-        best["emotion"],
-        best["predicted"],
-        normalize="true",
-        values_format=".2f",
-        cmap="Blues",
-        colorbar=False,
-        ax=ax,
-    )
-    row = comparison.results["rows"][comparison.best]
-    layer = "" if row["layer"] is None else f", layer {row['layer']}"
-    title = f"{comparison.title}\n{row_name(row)}{layer}: UAR {row['uar']:.3f}, {row['averaging']}"
-    title += "; below, all folds together"
-    ax.set_title(title, fontsize="small", wrap=True)
-    figure.savefig(Path(folder, "confusion_matrix.png"), dpi=150)
-    return ["uar.png", "confusion_matrix.png"]
+    _print(table)
+    _print(audit.verdict)
 
 
 def print_store(store: Any) -> None:
@@ -199,4 +172,75 @@ def print_store(store: Any) -> None:
         table.add_row(records.folder.name, str(clips), f"{size / 1e6:.1f}")
     clips, size = store.size()
     table.add_row("all", str(clips), f"{size / 1e6:.1f}", style="bold")
-    Console().print(table)
+    _print(table)
+
+
+def print_rows(rows: Any) -> None:
+    """Print what was recognised, a line a recording or window."""
+    table = Table(
+        caption="out: the share of held-out speakers' clips that are nearer to the clips of "
+        "training. An emotion and its probability hold for speech like these.",
+    )
+    table.add_column("recording", min_width=16, overflow="ellipsis", no_wrap=True)
+    table.add_column("seconds", justify="right", no_wrap=True)
+    table.add_column("emotion", no_wrap=True)
+    table.add_column("probability", justify="right", no_wrap=True)
+    table.add_column("out", justify="right", no_wrap=True)
+    table.add_column("note", overflow="fold")
+    for row in rows.to_dict("records"):
+        known = isinstance(row["emotion"], str)
+        seconds = (row["start"], row["end"])
+        table.add_row(
+            Path(row["recording"]).name,
+            "–".join("" if pd.isna(second) else f"{second:.1f}" for second in seconds),
+            row["emotion"] if known else "",
+            f"{row[row['emotion']]:.2f}" if known else "",
+            "" if np.isnan(row["out_of_domain"]) else f"{row['out_of_domain']:.2f}",
+            row["note"],
+        )
+    _print(table)
+
+
+def print_card(card: dict[str, Any]) -> None:
+    """Print what a recognizer was trained on, and how well it does."""
+    scores = card["new_speakers"]
+    interval = scores["uar_ci"]
+    within = "" if interval is None else f" (95 %: {interval[0]:.3f}–{interval[1]:.3f})"
+    averaging = f" {POOLED}" if scores.get("averaging") == POOLED else ""
+    table = Table(title="A recognizer's card", show_header=False)
+    for corpus in card["training"]:
+        counts = ", ".join(f"{emotion} {count}" for emotion, count in corpus["emotions"].items())
+        told = f"{corpus['n_clips']} clips of {corpus['n_speakers']} speakers: {counts}"
+        table.add_row(f"trained on {corpus['corpus']}", told)
+    table.add_row("emotions", ", ".join(card["emotions"]))
+    table.add_row("features", _listed(card["features"]))
+    table.add_row("classifier", card["classifier"])
+    table.add_row(
+        "speakers held out",
+        f"UAR {scores['uar']:.3f}{within}{averaging}, accuracy {scores['accuracy']:.3f}, macro F1 "
+        f"{scores['macro_f1']:.3f}, log loss {scores['log_loss']:.3f}",
+    )
+    table.add_row("domain told by", _listed(card["domain"]))
+    for name, file in card.get("files", {}).items():
+        table.add_row(f"code of {name}", f"{file['path']}, SHA-256 {file['sha256']}")
+    table.add_row("made", card["created"])
+    versions = [f"{name} {version}" for name, version in card["versions"].items()]
+    table.add_row("versions", ", ".join(versions))
+    _print(table)
+
+
+def _listed(features: list[dict[str, Any]]) -> str:
+    return "\n".join(
+        ", ".join(
+            [
+                each["features"],
+                *(f"{name} {each[name]}" for name in SELECTED if each.get(name) is not None),
+                *(
+                    f"{name} {each['computed'][name]}"
+                    for name in PINNED
+                    if each["computed"].get(name)
+                ),
+            ]
+        )
+        for each in features
+    )

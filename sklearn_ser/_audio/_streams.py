@@ -34,12 +34,12 @@ UNKNOWN_SIZE = b"\xff\xff\xff\xff"
 N_CALLS = 100_000  # and one for each byte
 UNKNOWN_LONG = (1 << 64) - 1
 # How files with chunks begin: the order of the bytes of numbers, how many of these the size of a
-# chunk has, and the names of those that hold sound.
+# chunk has, and the names of those that hold sound, or begin another file behind this one.
 SOUND_CHUNKS: dict[bytes, tuple[Literal["big", "little"], int, tuple[bytes, ...]]] = {
-    b"RIFF": ("little", 4, (b"data",)),
-    b"RIFX": ("big", 4, (b"data",)),
-    b"FORM": ("big", 4, (b"SSND", b"BODY")),
-    b"caff": ("big", 8, (b"data",)),
+    b"RIFF": ("little", 4, (b"data", b"RIFF")),
+    b"RIFX": ("big", 4, (b"data", b"RIFX")),
+    b"FORM": ("big", 4, (b"SSND", b"BODY", b"FORM")),
+    b"caff": ("big", 8, (b"data", b"caff")),
 }
 W64 = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb"
 ID3V1_SIZE = 128  # bytes, at the end of a file, which MPEG decoders look at
@@ -230,7 +230,7 @@ def _w64(content: Encoded, begin: int) -> list[Stream]:
     at, ends = begin + 40, []
     while len(head := content[at : at + 24]) == 24:
         size = int.from_bytes(head[16:], "little")  # of the chunk, with this head
-        if head.startswith(b"data"):
+        if head.startswith((b"data", b"riff")):
             ends.append(at + size)
         at += max(24, size + -size % 8)
     if len(ends) > 1:

@@ -344,6 +344,13 @@ def test_a_wav_file_that_begins_anew_is_refused(words, read):
         read(more)
 
 
+@pytest.mark.parametrize("format", [name for name in CHUNKED if name != "RF64"])
+def test_a_file_of_chunks_behind_another_is_refused(format, words, read):
+    content = encode(words, format)
+    with pytest.raises(ClipError, match="it has 2 chunks of sound"):
+        read(content * 2)
+
+
 @pytest.mark.parametrize("n_samples", [0, 1])
 @pytest.mark.parametrize("format", CHUNKED)
 def test_chunks_behind_the_sound_are_no_sound(format, n_samples, words, read):

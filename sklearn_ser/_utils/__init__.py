@@ -90,4 +90,4 @@ __all__ = [
     "split_column",
     "split_labels",
     "write_figure",
-,]
+]

@@ -12,7 +12,7 @@ import torch
 
 from sklearn_ser._models._batching import valid_frames
 from sklearn_ser._models._front_end import to_device
-from sklearn_ser._utils._pooling import pool
+from sklearn_ser._utils import pool
 
 __all__ = ["Moments", "frames_of", "pool_padded", "pool_states"]
 

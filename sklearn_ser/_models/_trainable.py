@@ -31,6 +31,7 @@ HIDDEN = 256
 PROJECTIONS = r".*\.((q|k|v|out)_proj|linear_(q|k|v|out))"
 # How far the layers apart may be from those in their model: built alike, they differ by rounding.
 CLOSE = 1e-3
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 def last_layers(folder: Path, n_last: int) -> LastLayers:
@@ -207,7 +208,9 @@ class FineTunedNetwork(nn.Module):
         """Set training mode, but for statistics of batches: here a batch is one clip."""
         super().train(mode)
         for module in self.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            if isinstance(
+                module, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+            ):
                 module.eval()
         return self
 

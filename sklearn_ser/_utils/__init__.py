@@ -12,26 +12,55 @@ from sklearn_ser._utils._labels import (
     most_probable,
     refuse_missing,
 )
+from sklearn_ser._utils._pooling import STATISTICS, pool
 from sklearn_ser._utils._printable import printable
 from sklearn_ser._utils._progress import Progress
 from sklearn_ser._utils._settings import default_settings
+from sklearn_ser._utils._sklearn import (
+    CachedParameterNames,
+    HasMethods,
+    Interval,
+    StrOptions,
+    check_feature_names_in,
+    check_parameters,
+    fit_context,
+    is_search,
+    num_samples,
+    safe_indexing,
+    set_output_only_if,
+    validate_params,
+)
 from sklearn_ser._utils._speaker_column import find_speaker_column
 
 __all__ = [
+    "STATISTICS",
+    "CachedParameterNames",
+    "HasMethods",
+    "Interval",
     "Progress",
+    "StrOptions",
     "as_classes",
     "as_labels",
     "as_list",
     "as_speakers",
     "check_corpus",
+    "check_feature_names_in",
     "check_lengths",
+    "check_parameters",
     "composed",
     "corpus_frame",
     "default_settings",
     "find_speaker_column",
+    "fit_context",
     "is_missing",
+    "is_search",
     "known_speakers",
     "most_probable",
+    "num_samples",
+    "pool",
     "printable",
     "refuse_missing",
+    "safe_indexing",
+    "set_output_only_if",
+    "validate_params",
 ]

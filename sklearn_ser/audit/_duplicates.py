@@ -11,10 +11,9 @@ from typing import Any, NamedTuple
 import joblib
 import numpy as np
 import pandas as pd
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from sklearn_ser._audio import SEGMENT_FIELDS, Clip, as_clips, content_digest, decode, items_of
-from sklearn_ser._utils import Progress
+from sklearn_ser._utils import Interval, Progress, StrOptions, validate_params
 from sklearn_ser.audit._fingerprint import HOP, RATE, Fingerprint, fingerprint
 from sklearn_ser.audit._matching import LARGEST_GROUP, match_fingerprints
 from sklearn_ser.exceptions import ClipError, ClipWarning, SilentClipError

@@ -14,11 +14,10 @@ import pandas as pd
 from sklearn import get_config
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
-from sklearn.model_selection._search import BaseSearchCV
-from sklearn.utils import _safe_indexing, check_scalar, column_or_1d
+from sklearn.utils import check_scalar, column_or_1d
 from sklearn.utils.metadata_routing import get_routing_for_object
 
-from sklearn_ser._utils import refuse_missing
+from sklearn_ser._utils import is_search, refuse_missing, safe_indexing
 from sklearn_ser.audit._fitted_state import changes, fitted_parts, learnt, named
 from sklearn_ser.audit._perturbations import poisoned, take
 from sklearn_ser.model_selection._folds import as_splitter
@@ -237,9 +236,9 @@ def audit_pipeline(
 
 def _fit_on_training_fold(estimator: Any, groups: Any) -> Callable[..., Any]:
     def experiment(X: Any, y: Any, train: Any, test: Any) -> Any:
-        fold = _safe_indexing(X, train), _safe_indexing(y, train)
+        fold = safe_indexing(X, train), safe_indexing(y, train)
         if groups is not None and _takes_groups(estimator):
-            return clone(estimator).fit(*fold, groups=_safe_indexing(groups, train))
+            return clone(estimator).fit(*fold, groups=safe_indexing(groups, train))
         return clone(estimator).fit(*fold)
 
     return experiment
@@ -247,7 +246,7 @@ def _fit_on_training_fold(estimator: Any, groups: Any) -> Callable[..., Any]:
 
 def _takes_groups(estimator: Any) -> bool:
     """Tell whether an estimator is a search that can be given groups."""
-    if not isinstance(estimator, BaseSearchCV):
+    if not is_search(estimator):
         return False
     if not get_config()["enable_metadata_routing"]:
         return True  # its splitter takes or ignores them
@@ -294,7 +293,7 @@ def _depends_on_company(fitted: Any, X: Any, test: Any, strict: bool) -> bool | 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of columns without names
             together, *apart = (
-                np.asarray(getattr(predictors[-1], name)(_safe_indexing(X, test[part])))
+                np.asarray(getattr(predictors[-1], name)(safe_indexing(X, test[part])))
                 for part in parts
             )
     except Exception:

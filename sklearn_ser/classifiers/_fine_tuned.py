@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
 from sklearn_ser._audio import Clip, as_clips, is_numeric_batch, items_of
 from sklearn_ser._extraction import Extraction
-from sklearn_ser._utils import Progress, find_speaker_column
+from sklearn_ser._utils import Interval, Progress, StrOptions, find_speaker_column
 from sklearn_ser.classifiers._neural import Array, NeuralClassifier
 from sklearn_ser.embedders import SSLEmbedder
 

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import softmax
-from sklearn.utils._param_validation import Interval, StrOptions
 
+from sklearn_ser._utils import Interval, StrOptions
 from sklearn_ser.classifiers._neural import Array
 from sklearn_ser.classifiers._pooled import PooledClassifier
 

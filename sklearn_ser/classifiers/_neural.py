@@ -10,13 +10,20 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, compute_class_weight
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ser._utils import as_classes, as_speakers, check_lengths, most_probable
+from sklearn_ser._utils import (
+    Interval,
+    StrOptions,
+    as_classes,
+    as_speakers,
+    check_lengths,
+    fit_context,
+    most_probable,
+)
 from sklearn_ser.classifiers._training import hold_out_speakers, temperature_of, train
 
 __all__ = ["NeuralClassifier", "only_centre_constants"]
@@ -74,7 +81,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         """Return what else `train` is told; `rows` are the clips that are trained on."""
         return {}
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, groups: Any = None) -> NeuralClassifier:
         """Train on most speakers, and stop when the others are recognised no better.
 

@@ -12,11 +12,10 @@ import joblib
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import ClassifierMixin, RegressorMixin
-from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from sklearn_ser._extraction import Extractor, WaveformExtractor
-from sklearn_ser._utils import as_classes, is_missing, most_probable
+from sklearn_ser._utils import StrOptions, as_classes, is_missing, most_probable
 from sklearn_ser.datasets._labels import canonical
 from sklearn_ser.embedders import BaseEmbedder
 

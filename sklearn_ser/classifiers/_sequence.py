@@ -11,11 +11,15 @@ import numpy as np
 from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import _safe_indexing
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import _num_samples
 
-from sklearn_ser._utils import find_speaker_column
+from sklearn_ser._utils import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    find_speaker_column,
+    num_samples,
+    safe_indexing,
+)
 from sklearn_ser.classifiers._neural import Array, NeuralClassifier, only_centre_constants
 
 __all__ = ["SequenceClassifier"]
@@ -270,17 +274,17 @@ class _Embedded:
         self.clips, self.embedder = clips, embedder
 
     def __len__(self) -> int:
-        return int(_num_samples(self.clips))
+        return int(num_samples(self.clips))
 
     def __getitem__(self, rows: Array) -> Array:
-        return self.embedder.fit_transform(_safe_indexing(self.clips, rows))
+        return self.embedder.fit_transform(safe_indexing(self.clips, rows))
 
 
 def _as_sequences(X: Any) -> Array:
     """Return an object array of (n_frames, n_features) arrays."""
     if hasattr(X, "to_list"):
         X = X.to_list()
-    sequences = np.empty(_num_samples(X), dtype=object)
+    sequences = np.empty(num_samples(X), dtype=object)
     for i, values in enumerate(X):
         frames = np.asarray(values)
         if frames.ndim != 2 or not len(frames) or frames.dtype.kind not in "fiu":

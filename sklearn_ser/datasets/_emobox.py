@@ -11,9 +11,8 @@ from typing import Any
 
 import pandas as pd
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import Interval, validate_params
 
-from sklearn_ser._utils import composed
+from sklearn_ser._utils import Interval, composed, validate_params
 from sklearn_ser.datasets._corpus import as_corpus, existing_folder
 from sklearn_ser.datasets._files import existing_path, match_speaker
 from sklearn_ser.datasets._labels import canonical

@@ -14,14 +14,23 @@ from typing import Any, ClassVar
 import joblib
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_feature_names_in, validate_data
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import validate_data
 
 from sklearn_ser._audio import Clip, as_clips, is_numeric_batch, items_of
 from sklearn_ser._extraction import Extraction, Extractor, WaveformExtractor
 from sklearn_ser._store import Records, Store
-from sklearn_ser._utils._pooling import STATISTICS, pool
+from sklearn_ser._utils import (
+    STATISTICS,
+    CachedParameterNames,
+    Interval,
+    StrOptions,
+    check_feature_names_in,
+    check_parameters,
+    fit_context,
+    pool,
+    set_output_only_if,
+)
 from sklearn_ser.exceptions import ClipWarning
 
 __all__ = ["BaseEmbedder"]
@@ -33,7 +42,7 @@ POOLING = [StrOptions(set(STATISTICS)), list, tuple, None]
 version_of = functools.cache(version)  # reading it takes as long as ten stored clips
 
 
-class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseEmbedder(TransformerMixin, CachedParameterNames, BaseEstimator, metaclass=ABCMeta):
     """Base of every embedder: clips in, one row of features each out.
 
     A subclass says what it computes (`_settings`, `_frames`) and how its groups of frames
@@ -91,16 +100,7 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        # Which methods' output scikit-learn turns into frames. Sequences fit into none.
-        keys = cls._sklearn_auto_wrap_output_keys
-        cls._sklearn_auto_wrap_output_keys = property(
-            lambda self: set() if self._gives_sequences() else keys
-        )
-
-    @classmethod
-    @functools.cache  # a search asks twenty times a fold, and a signature is slow to read
-    def _get_param_names(cls) -> list[str]:
-        return super()._get_param_names()
+        set_output_only_if(cls, lambda self: not self._gives_sequences())
 
     @abstractmethod
     def _settings(self) -> dict[str, Any]:
@@ -204,7 +204,7 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
                 self.__dict__.pop(attribute, None)
         return items_of(X)
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> BaseEmbedder:
         """Check the parameters and the kind of input; nothing is learnt from `X`.
 
@@ -244,7 +244,7 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         ClipError
             If a clip cannot be used and ``on_error="raise"``.
         """
-        self._validate_params()
+        check_parameters(self)
         embedded = self._embedded(self._items(X, reset=True))
         sequences = self._gives_sequences()
         self.n_features_out_ = self._n_features() if sequences else embedded.shape[1]
@@ -271,7 +271,7 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         ClipError
             If a clip cannot be used and ``on_error="raise"``.
         """
-        self._validate_params()
+        check_parameters(self)
         return self._embedded(self._items(X, reset=False))
 
     def _embedded(self, items: list[Any]) -> Any:
@@ -319,7 +319,7 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         -------
         names : ndarray of shape (n_features,), dtype object
         """
-        _check_feature_names_in(self, input_features, generate_names=False)
+        check_feature_names_in(self, input_features, generate_names=False)
         return np.asarray(self._names(), dtype=object)
 
     def __dir__(self) -> list[str]:

@@ -9,10 +9,10 @@ from typing import Any
 
 import joblib
 import numpy as np
-from sklearn.utils._param_validation import StrOptions
 
 from sklearn_ser._audio import Clip
 from sklearn_ser._extraction import Extractor, Prepared, WaveformExtractor
+from sklearn_ser._utils import StrOptions
 from sklearn_ser.embedders._base import POSITIVE, Array, BaseEmbedder, version_of
 
 __all__ = ["EGeMAPSEmbedder"]

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.utils._param_validation import StrOptions
 
+from sklearn_ser._utils import StrOptions
 from sklearn_ser.embedders._base import BaseEmbedder
 
 __all__ = ["LayerEmbedder"]

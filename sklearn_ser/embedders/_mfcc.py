@@ -10,8 +10,8 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from sklearn.utils._param_validation import Interval
 
+from sklearn_ser._utils import Interval
 from sklearn_ser.embedders._base import COUNT, POSITIVE, Array, BaseEmbedder, version_of
 
 __all__ = ["MFCCEmbedder"]

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import joblib
-from sklearn.utils._param_validation import StrOptions
 
 from sklearn_ser._extraction import Extractor
+from sklearn_ser._utils import StrOptions
 from sklearn_ser.embedders._base import POSITIVE
 from sklearn_ser.embedders._layers import LayerEmbedder
 from sklearn_ser.embedders._speech_extractor import SpeechExtractor

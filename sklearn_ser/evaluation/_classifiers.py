@@ -17,13 +17,12 @@ from sklearn.ensemble import StackingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import make_scorer
 from sklearn.model_selection import BaseCrossValidator, GridSearchCV, GroupKFold
-from sklearn.model_selection._search import BaseSearchCV
-from sklearn.model_selection._split import GroupsConsumerMixin
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils.metadata_routing import get_routing_for_object
 
+from sklearn_ser._utils import is_search
 from sklearn_ser.evaluation._metrics import uar_score
 from sklearn_ser.preprocessing import SpeakerScaler
 
@@ -174,7 +173,7 @@ def _fit_with_groups(estimator: Any, X: Any, y: Any, groups: Any) -> Any:
         for part in parts:
             if isinstance(part, BaseEstimator) and several:
                 _request(part, "fit")
-            if isinstance(part, BaseSearchCV):
+            if is_search(part):
                 part.error_score = "raise"  # or it would choose by scores of which some are NaN
             if hasattr(cv := getattr(part, "cv", None), "split"):
                 part.cv = _requesting_splitter(cv)
@@ -185,7 +184,7 @@ def _fit_with_groups(estimator: Any, X: Any, y: Any, groups: Any) -> Any:
         try:
             fitted = estimator.fit(X, y, **({"groups": groups} if takers and several else {}))
         except ValueError as error:
-            if not any(isinstance(part, BaseSearchCV) for part in parts):
+            if not any(is_search(part) for part in parts):
                 raise
             raise ValueError(
                 f"a fit inside of {type(estimator).__name__} failed: {error} Its inner folds may "
@@ -224,8 +223,10 @@ def _requesting_splitter(cv: Any) -> Any:
     return cv
 
 
-class _SpeakerSplitter(GroupsConsumerMixin, BaseCrossValidator):
+class _SpeakerSplitter(BaseCrossValidator):
     """A splitter that knows nothing of metadata routing, as one that requests groups."""
+
+    __metadata_request__split = {"groups": True}
 
     def __init__(self, cv: Any) -> None:
         self.cv = cv

@@ -14,13 +14,8 @@ import joblib
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.base import BaseEstimator, _fit_context
-from sklearn.utils import (
-    _safe_indexing,
-    check_consistent_length,
-    check_random_state,
-)
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import validate_data
 
 from sklearn_ser._audio import (
@@ -32,7 +27,14 @@ from sklearn_ser._audio import (
     items_of,
 )
 from sklearn_ser._store import Store
-from sklearn_ser._utils import Progress, as_classes
+from sklearn_ser._utils import (
+    Interval,
+    Progress,
+    StrOptions,
+    as_classes,
+    fit_context,
+    safe_indexing,
+)
 from sklearn_ser.exceptions import ClipError
 from sklearn_ser.preprocessing._changes import SETTINGS, Change, Copy, Made
 
@@ -179,7 +181,7 @@ class AudioAugmenter(BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> AudioAugmenter:
         """Check the parameters and the kind of input; use `fit_resample` for all else.
 
@@ -198,7 +200,7 @@ class AudioAugmenter(BaseEstimator):
         self._parse(X, y, finite=self.on_error == "raise")
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
         """Return the clips and, after them, changed copies.
 
@@ -230,7 +232,7 @@ class AudioAugmenter(BaseEstimator):
         sources, copies = self._copies(clips, y, changes)
         self.sample_indices_ = np.array([*range(len(clips)), *sources], dtype=np.intp)
         X_resampled = _with_copies(X, column, items, self.sample_indices_, copies)
-        return X_resampled, _renumbered(_safe_indexing(y, self.sample_indices_))
+        return X_resampled, _renumbered(safe_indexing(y, self.sample_indices_))
 
     def _parse(self, X: Any, y: Any, finite: bool = False) -> tuple[str | None, list[Any]]:
         """Return the name of the column of clips, if X is a frame, and the clips."""
@@ -377,7 +379,7 @@ def _with_copies(
 ) -> Any:
     """Return these rows of X, those at the end with copies in place of their clips."""
     if column is not None:
-        frame = _renumbered(_safe_indexing(X, rows))
+        frame = _renumbered(safe_indexing(X, rows))
         if not copies:
             return frame
         clips = _series(X[column], [*X[column].to_list(), *copies])

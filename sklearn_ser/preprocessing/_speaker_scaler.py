@@ -8,16 +8,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import (
-    _check_feature_names_in,
-    check_array,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from sklearn_ser._utils import as_speakers, find_speaker_column
+from sklearn_ser._utils import (
+    Interval,
+    StrOptions,
+    as_speakers,
+    check_feature_names_in,
+    find_speaker_column,
+    fit_context,
+)
 
 __all__ = ["SpeakerScaler"]
 
@@ -118,7 +119,7 @@ class SpeakerScaler(TransformerMixin, BaseEstimator):
         self.min_clips = min_clips
         self.with_std = with_std
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None, speakers: Any = None) -> SpeakerScaler:
         """Learn the mean and standard deviation of each speaker, and of all clips.
 
@@ -218,7 +219,7 @@ class SpeakerScaler(TransformerMixin, BaseEstimator):
         names : ndarray of shape (n_features,), dtype object
         """
         check_is_fitted(self)
-        names = _check_feature_names_in(self, input_features)
+        names = check_feature_names_in(self, input_features)
         return names if self._column is None else np.delete(names, self._column)
 
     @property

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sklearn_ser._models._files import file_digest
+from sklearn_ser._utils import file_digest
 
 __all__ = [
     "check_weights",

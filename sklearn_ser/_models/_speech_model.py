@@ -33,12 +33,11 @@ from sklearn_ser._models._pooling import Moments, frames_of, pool_states
 from sklearn_ser._models._running import exact_products, running
 from sklearn_ser._models._wavlm import fuse_attention
 from sklearn_ser._models._windows import CONTEXT, FULL, LENGTH, Window, windows
+from sklearn_ser._utils import once
 
 __all__ = ["ModelInput", "SpeechModel", "load_model"]
 
 Array = npt.NDArray[np.float32]
-
-_loading = threading.Lock()
 
 # Of any model, in seconds: SEW and Wav2Vec2-BERT make one frame of two.
 SHORTEST = 0.045
@@ -46,11 +45,10 @@ SHORTEST = 0.045
 
 def load_model(folder: Path, device: str, dtype: str = "float32") -> SpeechModel:
     """Return the model in `folder`, shared by everything in this process that asks for it."""
-    with _loading:
-        return _load(folder, model_digest(folder), device, dtype)
+    return _load(folder, model_digest(folder), device, dtype)
 
 
-@functools.lru_cache(maxsize=2)
+@once(maxsize=2)
 def _load(folder: Path, digest: str, device: str, dtype: str) -> SpeechModel:
     return SpeechModel(folder, device, dtype)
 

@@ -9,12 +9,9 @@ each clip's record. Should a row be damaged, the clips that are still sound are 
 from __future__ import annotations
 
 import functools
-import hashlib
 import io
 import os
 import threading
-import time
-import uuid
 import warnings
 import zlib
 from collections import OrderedDict, defaultdict
@@ -28,21 +25,21 @@ import filelock
 import numpy as np
 
 from sklearn_ser._store._format import Record, parse_header, read_rows, to_bytes
-from sklearn_ser._store._locks import NO_LOCK
+from sklearn_ser._store._lock import NO_LOCK
+from sklearn_ser._utils import digest_of, file_state, has_settled, write_atomically
 from sklearn_ser.exceptions import StoreWarning
 
 __all__ = ["Packs", "packs_in"]
 
 CLIPS = 256  # in a pack
 FEWEST = 64  # clips that are worth one
-SETTLED_NS = 2_000_000_000
 
 
 class _Recent:
     """Rows of packs that were read and checked, while their file stays as it was."""
 
-    def __init__(self, most_bytes: int) -> None:
-        self._most_bytes = most_bytes
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
         self._rows: OrderedDict[Any, Record] = OrderedDict()  # the latest last
         self._n_bytes = 0
         self._lock = threading.Lock()
@@ -58,7 +55,7 @@ class _Recent:
             if wanted not in self._rows:
                 self._n_bytes += row.nbytes
             self._rows[wanted] = row
-            while self._n_bytes > self._most_bytes:
+            while self._n_bytes > self._max_bytes:
                 self._n_bytes -= self._rows.popitem(last=False)[1].nbytes
 
 
@@ -125,8 +122,7 @@ class Packs:
 
     def _rows_of(self, pack: str, rows: Sequence[int] | None) -> list[Record]:
         path = self._path(pack)
-        stat = os.stat(path)
-        state = (path, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        state = (path, file_state(os.stat(path)))
         if rows is None:
             with io.FileIO(path) as file:
                 return list(read_rows(file, pack, None))
@@ -172,17 +168,12 @@ class Packs:
     def _write(self, records: dict[str, Record]) -> None:
         lines = [f"{key} {zlib.crc32(record.tobytes()):08x}\n" for key, record in records.items()]
         listed = "".join(lines).encode()
-        pack = hashlib.sha256(listed).hexdigest()[:32]
+        pack = digest_of(listed)
         joined = np.stack(list(records.values()), axis=1)
         rows = joined.reshape(len(joined), -1)
         # The list first: a pack is there once its rows are.
         for name, content in ((f"{pack}.keys", listed), (f"{pack}.npy", to_bytes(rows, pack))):
-            aside = self.folder / f"{name}.{uuid.uuid4().hex}.tmp"
-            try:
-                aside.write_bytes(content)
-                os.replace(aside, self.folder / name)
-            finally:
-                aside.unlink(missing_ok=True)
+            write_atomically(self.folder / name, content)
 
     def _salvage(self, pack: str) -> None:
         """Turn the sound records of a damaged pack into loose ones, and drop the pack."""
@@ -191,10 +182,8 @@ class Packs:
             records = _sound_records(content, self._list(pack))
             for key, record in records.items():
                 path = self.folder.parent / key[:2] / f"{key[2:]}.npy"
-                aside = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
                 path.parent.mkdir(exist_ok=True)
-                aside.write_bytes(to_bytes(record, key))
-                os.replace(aside, path)
+                write_atomically(path, to_bytes(record, key))
             self._drop(pack)
 
     def _drop(self, pack: str) -> None:
@@ -204,13 +193,12 @@ class Packs:
     def _look(self) -> _Index:
         """Return what is there now."""
         try:
-            stat = os.stat(self.folder)
+            seen = file_state(os.stat(self.folder))
         except OSError:
             self._index = _Index()
             return self._index
-        seen: tuple[int, ...] = (stat.st_ino, stat.st_mtime_ns)
         if seen != self._index.seen:
-            if time.time_ns() - stat.st_mtime_ns < SETTLED_NS:
+            if not has_settled(seen):
                 seen = ()  # it may change again without its date showing it
             names = sorted(path.stem for path in self.folder.glob("*.npy"))
             known = self._index.lists
@@ -230,7 +218,7 @@ class Packs:
             listed = (self.folder / f"{pack}.keys").read_bytes()
         except OSError:
             return []
-        if hashlib.sha256(listed).hexdigest()[:32] != pack:
+        if digest_of(listed) != pack:
             return []
         entries = [line.split() for line in listed.decode().splitlines()]
         return [(key, int(checksum, 16)) for key, checksum in entries]

@@ -1,6 +1,9 @@
 """What every room may use."""
 
+from sklearn_ser._utils._atomic import write_atomically
 from sklearn_ser._utils._corpora import check_corpus, corpus_frame, known_speakers
+from sklearn_ser._utils._device import find_device
+from sklearn_ser._utils._digests import digest_of, file_digest, file_state, has_settled
 from sklearn_ser._utils._labels import (
     as_classes,
     as_labels,
@@ -12,6 +15,7 @@ from sklearn_ser._utils._labels import (
     most_probable,
     refuse_missing,
 )
+from sklearn_ser._utils._once import once
 from sklearn_ser._utils._pooling import STATISTICS, pool
 from sklearn_ser._utils._printable import printable
 from sklearn_ser._utils._progress import Progress
@@ -50,17 +54,24 @@ __all__ = [
     "composed",
     "corpus_frame",
     "default_settings",
+    "digest_of",
+    "file_digest",
+    "file_state",
+    "find_device",
     "find_speaker_column",
     "fit_context",
+    "has_settled",
     "is_missing",
     "is_search",
     "known_speakers",
     "most_probable",
     "num_samples",
+    "once",
     "pool",
     "printable",
     "refuse_missing",
     "safe_indexing",
     "set_output_only_if",
     "validate_params",
+    "write_atomically",
 ]

@@ -21,6 +21,7 @@ from sklearn_ser._utils import (
     as_classes,
     as_speakers,
     check_lengths,
+    find_device,
     fit_context,
     most_probable,
 )
@@ -135,7 +136,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             batch_size=self.batch_size,
             max_epochs=self.max_epochs,
             patience=self.patience,
-            device=self._device(),
+            device=find_device(self.device),
             random_state=seed,
             verbose=bool(self.verbose),
             collate=self._collate,
@@ -222,12 +223,12 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
 
         check_is_fitted(self)
         clips, _ = self._split(X, None, reset=False)
-        found = []
+        found, device = [], find_device(self.device)
         with torch.random.fork_rng(devices=[]), torch.inference_mode():
             module = self._module()
             module.load_state_dict({k: torch.tensor(v) for k, v in self.weights_.items()})
             dtype = getattr(torch, self._predicts_in)
-            module.eval().to(self._device(), dtype)
+            module.eval().to(device, dtype)
             loader = torch.utils.data.DataLoader(
                 self._dataset(clips, np.arange(len(clips)), None),
                 batch_size=self.batch_size,
@@ -236,18 +237,11 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             for inputs, _ in loader:
                 inputs = inputs if isinstance(inputs, dict) else {"X": inputs}
                 inputs = {
-                    name: value.to(self._device(), dtype if value.is_floating_point() else None)
+                    name: value.to(device, dtype if value.is_floating_point() else None)
                     for name, value in inputs.items()
                 }
                 found.append(module(**inputs).cpu().numpy())
         return np.concatenate(found).astype(np.float64)
-
-    def _device(self) -> str:
-        import torch
-
-        if self.device != "auto":
-            return self.device
-        return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def only_centre_constants(scaler: StandardScaler) -> None:

@@ -15,7 +15,7 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from sklearn_ser._extraction import Extractor, WaveformExtractor
-from sklearn_ser._utils import StrOptions, as_classes, is_missing, most_probable
+from sklearn_ser._utils import StrOptions, as_classes, find_device, is_missing, most_probable
 from sklearn_ser.datasets._labels import canonical
 from sklearn_ser.embedders import BaseEmbedder
 
@@ -48,12 +48,9 @@ class _PretrainedModel(BaseEmbedder):
         return find_model(self.model, self.revision)
 
     def _loaded(self) -> Any:
-        import torch
-
         from sklearn_ser._models import load_fine_tuned
 
-        auto = "cuda" if torch.cuda.is_available() else "cpu"
-        return load_fine_tuned(self._folder(), auto if self.device == "auto" else self.device)
+        return load_fine_tuned(self._folder(), find_device(self.device))
 
     def _settings(self) -> dict[str, Any]:
         from sklearn_ser._models import model_digest

@@ -44,22 +44,6 @@ class LayerEmbedder(BaseEmbedder):
 
         return read_config(self._folder())
 
-    def _device(self) -> str:
-        import torch
-
-        n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if self.device == "auto":
-            return "cuda" if n_gpus else "cpu"
-        try:
-            device = torch.device(self.device)
-        except RuntimeError:
-            raise ValueError(
-                f"device={self.device!r} is not a device of torch: cpu, cuda, cuda:1, …"
-            ) from None
-        if device.type == "cuda" and (device.index or 0) >= n_gpus:
-            raise ValueError(f"device={self.device!r}, but torch finds {n_gpus} GPUs here.")
-        return self.device
-
     def _groups(self) -> list[tuple[int, str]]:
         n_layers = self.n_layers
         if not isinstance(self.layer, str):

@@ -9,7 +9,7 @@ from typing import Any
 import joblib
 
 from sklearn_ser._extraction import Extractor
-from sklearn_ser._utils import StrOptions
+from sklearn_ser._utils import StrOptions, find_device
 from sklearn_ser.embedders._base import POSITIVE
 from sklearn_ser.embedders._layers import LayerEmbedder
 from sklearn_ser.embedders._speech_extractor import SpeechExtractor
@@ -182,7 +182,7 @@ class SSLEmbedder(LayerEmbedder):
     def _loaded(self) -> Any:
         from sklearn_ser._models import load_model
 
-        return load_model(self._folder(), self._device(), self.dtype)
+        return load_model(self._folder(), find_device(self.device), self.dtype)
 
     def _settings(self) -> dict[str, Any]:
         from sklearn_ser._models import model_digest

@@ -11,7 +11,7 @@ import numpy as np
 
 from sklearn_ser._audio import Clip
 from sklearn_ser._extraction import Extractor
-from sklearn_ser._utils import StrOptions, is_missing
+from sklearn_ser._utils import StrOptions, find_device, is_missing
 from sklearn_ser.embedders._layers import LayerEmbedder
 from sklearn_ser.embedders._text_extractor import TextExtractor
 from sklearn_ser.exceptions import ClipError
@@ -151,7 +151,7 @@ class TextEmbedder(LayerEmbedder):
     def _loaded(self) -> Any:
         from sklearn_ser._models._text_model import load_text_model
 
-        return load_text_model(self._folder(), self._device())
+        return load_text_model(self._folder(), find_device(self.device))
 
     def _settings(self) -> dict[str, Any]:
         from sklearn_ser._models import TOKENIZERS, model_digest

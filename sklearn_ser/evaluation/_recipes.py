@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import inspect
 import itertools
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_ser._audio import as_clips, items_of
+from sklearn_ser._utils import digest_of
 from sklearn_ser.embedders import BaseEmbedder
 from sklearn_ser.evaluation._classifiers import CLASSIFIERS, INNER_FOLDS
 
@@ -119,4 +119,4 @@ def corpus_digests(X: Any, y: Any, groups: Any, waveform_rate: Any = None) -> di
 
 
 def _hash(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:32]
+    return digest_of(json.dumps(value))

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, ClassVar
 
 import joblib
@@ -22,7 +23,6 @@ from sklearn_ser._audio import (
     SEGMENT_FIELDS,
     Clip,
     as_clips,
-    content_digest,
     is_numeric_batch,
     items_of,
 )
@@ -32,11 +32,12 @@ from sklearn_ser._utils import (
     Progress,
     StrOptions,
     as_classes,
+    digest_of,
     fit_context,
     safe_indexing,
 )
 from sklearn_ser.exceptions import ClipError
-from sklearn_ser.preprocessing._changes import SETTINGS, Change, Copy, Made
+from sklearn_ser.preprocessing._changes import SETTINGS, Change, Copy, Made, clear_copies
 
 __all__ = ["AudioAugmenter"]
 
@@ -234,6 +235,14 @@ class AudioAugmenter(BaseEstimator):
         X_resampled = _with_copies(X, column, items, self.sample_indices_, copies)
         return X_resampled, _renumbered(safe_indexing(y, self.sample_indices_))
 
+    def clear_cache(self) -> None:
+        """Delete all copies that are kept, of whatever settings; other files are left alone."""
+        if (folder := self._folder()) is not None:
+            clear_copies(Path(folder))
+
+    def _folder(self) -> str | None:
+        return None if self.cache is None else os.path.abspath(Store(self.cache).folder / FOLDER)
+
     def _parse(self, X: Any, y: Any, finite: bool = False) -> tuple[str | None, list[Any]]:
         """Return the name of the column of clips, if X is a frame, and the clips."""
         if y is None:
@@ -264,9 +273,7 @@ class AudioAugmenter(BaseEstimator):
         self, clips: Sequence[Clip], y: Any, changes: tuple[Change, ...]
     ) -> tuple[list[int], list[Made]]:
         """Return the rows that the copies are of, and the copies."""
-        folder = None
-        if self.cache is not None:
-            folder = os.path.abspath(Store(self.cache).folder / FOLDER)
+        folder = self._folder()
         digests = [self._digest(clip) for clip in clips]
         known: dict[Key, Made] = {}
         while True:
@@ -319,7 +326,7 @@ class AudioAugmenter(BaseEstimator):
             if n_copies and not rows:
                 raise ValueError(f"No clip of {emotions[code]} can be used: it cannot be balanced.")
             # Which clips have one copy more than others must not follow from where they stand.
-            rows.sort(key=lambda row: content_digest(f"{self.seed_} {digests[row]}".encode()))
+            rows.sort(key=lambda row: digest_of(f"{self.seed_} {digests[row]}"))
             plan += [(i // len(rows), int(rows[i % len(rows)])) for i in range(n_copies)]
         return [(row, (str(digests[row]), number)) for number, row in sorted(plan)]
 

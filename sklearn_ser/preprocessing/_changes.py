@@ -8,7 +8,6 @@ import json
 import os
 import random
 import threading
-import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,10 +21,11 @@ import numpy.typing as npt
 from scipy.io import wavfile
 from scipy.signal import fftconvolve
 
-from sklearn_ser._audio import Clip, as_clip, content_digest, decode
+from sklearn_ser._audio import Clip, as_clip, decode
+from sklearn_ser._utils import digest_of, write_atomically
 from sklearn_ser.exceptions import ClipError, StoreWarning
 
-__all__ = ["SETTINGS", "Change", "Copy", "Made"]
+__all__ = ["SETTINGS", "Change", "Copy", "Made", "clear_copies"]
 
 Waveform = npt.NDArray[np.float32]
 Change = str | Callable[[Waveform, int], Any]
@@ -105,14 +105,14 @@ class Copy:
         rate = round(own_rate or 0)
         if own_rate != rate:  # no file can tell it
             samples = self.clip.waveform(content, rate)
-        seed = int(content_digest(f"{self.seed} {self.digest} {self.number}".encode())[:8], 16)
+        seed = int(digest_of(f"{self.seed} {self.digest} {self.number}")[:8], 16)
         changed = self._usable(_changed(self.change, samples, rate, seed), rate)
         if self.folder is None:
             return changed, rate
         file = io.BytesIO()
         wavfile.write(file, rate, changed)  # libsndfile would note the time of writing
         # An own transform has no key: what it does cannot be told from how it was built.
-        path = self._path() or self._path_of(content_digest(file.getvalue()))
+        path = self._path() or self._path_of(digest_of(file.getvalue()))
         return path if _is_complete(path) or _write(path, file.getvalue()) else (changed, rate)
 
     def _usable(self, changed: Any, rate: int) -> Waveform:
@@ -134,7 +134,7 @@ class Copy:
             "settings": SETTINGS[self.change],
             "versions": [_version(library) for library in LIBRARIES],
         }
-        return self._path_of(content_digest(json.dumps(key, sort_keys=True).encode()))
+        return self._path_of(digest_of(json.dumps(key, sort_keys=True)))
 
     def _path_of(self, key: str) -> str:
         return os.path.join(self.folder or "", key[:2], f"{key[2:]}.wav")
@@ -165,17 +165,22 @@ def _is_complete(path: str) -> bool:
     return head[:4] == b"RIFF" and int.from_bytes(head[4:], "little") + 8 == size
 
 
+def clear_copies(folder: Path) -> None:
+    """Delete the copies in a folder, and the folder if nothing else is in it."""
+    for path in folder.glob(f"{'[0-9a-f]' * 2}/{'[0-9a-f]' * 30}.wav*"):
+        with suppress(OSError):
+            path.unlink()
+    for emptied in [*folder.glob("*"), folder]:
+        with suppress(OSError):
+            emptied.rmdir()
+
+
 def _write(path: str, content: bytes) -> bool:
-    """Write a file aside, then rename it: readers see all of it or nothing."""
-    aside = f"{path}.{uuid.uuid4().hex}.tmp"
+    """Tell whether a copy could be stored."""
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(aside, "wb") as file:
-            file.write(content)
-        os.replace(aside, path)
+        write_atomically(path, content)
     except OSError as error:
-        with suppress(OSError):
-            os.unlink(aside)
         if _is_complete(path):  # by another process, and not to be replaced while it is read
             return True
         folder = os.path.dirname(os.path.dirname(path))

@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ser._utils import as_classes, as_speakers
+from sklearn_ser._utils import as_classes, as_speakers, write_atomically
 from sklearn_ser.embedders import BaseEmbedder, SSLEmbedder
 from sklearn_ser.evaluation._comparison import versions
 from sklearn_ser.evaluation._features import feature_name
@@ -50,14 +50,7 @@ def save_recognizer(
     check_is_fitted(recognizer)
     recognizer = pinned(recognizer)
     card = json.dumps(card_of(recognizer, training))
-    path = os.fspath(path)
-    aside = f"{path}.{os.getpid()}.tmp"
-    try:
-        skops_io().dump({"card": card, "recognizer": recognizer}, aside)
-        os.replace(aside, path)
-    finally:
-        if os.path.exists(aside):
-            os.remove(aside)
+    write_atomically(path, skops_io().dumps({"card": card, "recognizer": recognizer}))
 
 
 def load_recognizer(

@@ -255,7 +255,7 @@ def test_packs_that_cannot_be_read_do_not_cost_what_was_computed_again(records, 
 def test_packs_written_at_one_moment_are_all_seen(tmp_path, monkeypatch):
     """A folder's date may not tell of a second change within the same tick."""
     moment = time.time_ns()
-    monkeypatch.setattr(_packs.time, "time_ns", lambda: moment)
+    monkeypatch.setattr(time, "time_ns", lambda: moment)
     ours, theirs = (Store(tmp_path).records("test", {"n": 1}) for _ in range(2))
     theirs._packs = _packs.Packs(ours._packs.folder)  # of another process
     for start in (0, 100):

@@ -235,7 +235,7 @@ class _Job:
     outcome: Outcome | None = None
 
     def finish(self, outcome: Outcome) -> _Job:
-        """Note the outcome, and give back memory and lock."""
+        """Note the outcome, and release memory and lock."""
         self.outcome, self.prepared = outcome, None
         self.lock.release()
         return self

@@ -31,11 +31,11 @@ class RecordLock:
         self._lock: filelock.BaseFileLock | None = None
 
     def acquire(self) -> bool:
-        """Take the lock, or return False if it is held; two that waited might do so for ever."""
+        """Acquire the lock, or return False: two processes that waited might do so for ever."""
         if self._path is None:
             return True
         folder = os.path.dirname(self._path)
-        # One thread may take it and another give it back.
+        # One thread may acquire it, and another release it.
         lock = filelock.FileLock(f"{self._path}.lock", is_singleton=False, thread_local=False)
         try:
             os.makedirs(folder, exist_ok=True)
@@ -50,7 +50,7 @@ class RecordLock:
         return True
 
     def release(self) -> None:
-        """Give the lock back, if it is held, and remove its file."""
+        """Release the lock, if it is held, and remove its file."""
         if self._lock is not None:
             self._lock.release()
             self._lock = None

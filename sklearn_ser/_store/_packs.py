@@ -2,8 +2,8 @@
 
 A search wants one row (a layer's mean, say) of every clip. In a pack these lie side by side, so
 that they are one read and one checksum. A pack is itself a record, whose rows are those of its
-clips joined; its key is the digest of a list beside it, which tells the clips and the checksum of
-each clip's record. Should a row be damaged, the clips that are still sound are thus told apart.
+clips joined; its key is the digest of a list in another file, with the key and the checksum of each
+clip's record. Should a row be damaged, the list shows which clips are still sound.
 """
 
 from __future__ import annotations
@@ -29,20 +29,24 @@ from sklearn_ser._store._lock import NO_LOCK
 from sklearn_ser._utils import digest_of, file_state, has_settled, write_atomically
 from sklearn_ser.exceptions import StoreWarning
 
-__all__ = ["Packs", "packs_in"]
+__all__ = ["Packs", "packs_in", "recent"]
 
 CLIPS = 256  # in a pack
 FEWEST = 64  # clips that are worth one
+ENTRY = 512  # bytes that remembering takes, whatever is remembered
 
 
-class _Recent:
-    """Rows of packs that were read and checked, while their file stays as it was."""
+class Recent:
+    """Rows that were read and checked, by file, its state and their number; the latest of them."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self.clear()
+
+    def clear(self) -> None:
         self._rows: OrderedDict[Any, Record] = OrderedDict()  # the latest last
         self._n_bytes = 0
-        self._lock = threading.Lock()
 
     def get(self, wanted: Any) -> Record | None:
         with self._lock:
@@ -51,22 +55,23 @@ class _Recent:
             return self._rows.get(wanted)
 
     def keep(self, wanted: Any, row: Record) -> None:
+        row.flags.writeable = False
         with self._lock:
             if wanted not in self._rows:
-                self._n_bytes += row.nbytes
+                self._n_bytes += row.nbytes + ENTRY
             self._rows[wanted] = row
             while self._n_bytes > self._max_bytes:
-                self._n_bytes -= self._rows.popitem(last=False)[1].nbytes
+                self._n_bytes -= self._rows.popitem(last=False)[1].nbytes + ENTRY
 
 
-_recent = _Recent(1 << 28)
+recent = Recent(1 << 28)
 
 
 @dataclass(frozen=True)
 class _Index:
     """What is in a folder of packs, at one moment."""
 
-    seen: tuple[int, ...] = ()  # the folder's state, if it tells of later changes
+    seen: tuple[int, ...] = ()  # the folder's state, if any later change will change it
     lists: dict[str, list[tuple[str, int]]] = field(default_factory=dict)  # of each pack
     n_clips: dict[str, int] = field(default_factory=dict)  # of each pack
     places: dict[str, tuple[str, int]] = field(default_factory=dict)  # each clip's pack and place
@@ -126,14 +131,14 @@ class Packs:
         if rows is None:
             with io.FileIO(path) as file:
                 return list(read_rows(file, pack, None))
-        known = {row: _recent.get((state, row)) for row in rows}
+        known = {row: recent.get((state, row)) for row in rows}
         missing = [row for row, values in known.items() if values is None]
         if missing:
             with io.FileIO(path) as file:
                 for row in missing:  # one by one, or each would keep all of them in memory
                     file.seek(0)
-                    known[row] = own = read_rows(file, pack, [row])[0]
-                    _recent.keep((state, row), own)
+                    known[row] = values = read_rows(file, pack, [row])[0]
+                    recent.keep((state, row), values)
         return [known[row] for row in rows]  # type: ignore[misc]
 
     def add(self, loose: Sequence[tuple[str, Path]]) -> None:
@@ -246,7 +251,7 @@ def packs_in(folder: Path) -> Packs:
 
 
 def _sound_records(content: bytes, listed: Sequence[tuple[str, int]]) -> dict[str, Record]:
-    """Return the records of a damaged pack whose own checksum is right."""
+    """Return the records of a damaged pack whose checksum is right."""
     try:
         start, dtype, n_rows = parse_header(content)
     except ValueError:

@@ -11,23 +11,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import platformdirs
 
 from sklearn_ser._store._format import Memory, Record, read_rows, to_bytes
-from sklearn_ser._store._packs import packs_in
-from sklearn_ser._utils import digest_of, file_state, has_settled, write_atomically
+from sklearn_ser._store._packs import packs_in, recent
+from sklearn_ser._utils import delete_files, digest_of, file_state, has_settled, write_atomically
 from sklearn_ser.exceptions import StoreWarning
 
 __all__ = ["Records", "Store"]
 
 ENVIRONMENT_VARIABLE = "SKLEARN_SER_CACHE"
-# Rows checked already, by file and rows, while the file stays as it was; a search reads each of
-# them in every fold.
-_recent: dict[tuple[str, tuple[int, ...] | None], tuple[tuple[int, ...], Record]] = {}
-# Larger ones are left on disk, but their checksums are not computed again.
-_checked: dict[tuple[str, tuple[int, ...] | None], tuple[int, ...]] = {}
-_RECENT_ROWS = 1 << 15
-_LARGEST = 1 << 14  # bytes
+# Larger records than this, in bytes, are left on disk; that they are sound is remembered.
+LARGEST = 1 << 14
+SOUND = np.empty(0, np.float32)
 
 
 class Store:
@@ -161,15 +158,15 @@ class Records:
         try:
             path = self.path(key)
             state = file_state(os.stat(path))
-            wanted = (path, None if rows is None else tuple(rows))
-            known = _recent.get(wanted)
-            if known is not None and known[0] == state:
-                return known[1]
+            wanted = (path, state, None if rows is None else tuple(rows))
+            known = recent.get(wanted)
+            if known is not None and known is not SOUND:
+                return known
             with io.FileIO(path) as file:
-                checked = _checked.get(wanted) == state == file_state(os.fstat(file.fileno()))
+                checked = known is SOUND and state == file_state(os.fstat(file.fileno()))
                 record = read_rows(file, key, rows, memory, checked)
-            if has_settled(state):
-                _remember(wanted, state, record)
+            if has_settled(state):  # a search reads it in every fold
+                recent.keep(wanted, SOUND if record.nbytes > LARGEST else record)
             return record
         except (FileNotFoundError, NotADirectoryError):
             return None
@@ -215,20 +212,15 @@ class Records:
 
     def clear(self) -> None:
         """Delete these records, and the folder if nothing else is in it."""
-        for pattern in (
+        patterns = (
             "*/*.npy",
             "*/*.npy.*",
             "packs/*.keys*",
             "packs/.lock",
             "*.tmp",
             "settings.json",
-        ):
-            for path in self.folder.glob(pattern):
-                with suppress(OSError):
-                    path.unlink()
-        for folder in [*self.folder.glob("*"), self.folder]:
-            with suppress(OSError):
-                folder.rmdir()
+        )
+        delete_files(self.folder, *patterns)
 
     def _describe(self) -> None:
         described = self.folder / "settings.json"
@@ -236,21 +228,10 @@ class Records:
             write_atomically(described, _as_json(self.settings).encode())
 
 
-def _remember(wanted: Any, state: tuple[int, ...], record: Record) -> None:
-    for memory in (_recent, _checked):
-        if len(memory) >= _RECENT_ROWS:
-            memory.clear()
-    if record.nbytes > _LARGEST:
-        _checked[wanted] = state
-        return
-    record.flags.writeable = False
-    _recent[wanted] = (state, record)
-
-
 def _settings_key(settings: Any) -> str:
     return digest_of(_as_json(settings))[:16]
 
 
 def _as_json(settings: Any) -> str:
-    """Return settings as text; numbers of NumPy, as grids hold them, become plain ones."""
+    """Return settings as text; numbers of NumPy, as grids hold them, become those of Python."""
     return json.dumps(settings, sort_keys=True, default=lambda number: number.item())

@@ -1,9 +1,9 @@
 """What every room may use."""
 
-from sklearn_ser._utils._atomic import write_atomically
 from sklearn_ser._utils._corpora import check_corpus, corpus_frame, known_speakers
 from sklearn_ser._utils._device import find_device
 from sklearn_ser._utils._digests import digest_of, file_digest, file_state, has_settled
+from sklearn_ser._utils._files import delete_files, write_atomically
 from sklearn_ser._utils._labels import (
     as_classes,
     as_labels,
@@ -19,7 +19,6 @@ from sklearn_ser._utils._once import once
 from sklearn_ser._utils._pooling import STATISTICS, pool
 from sklearn_ser._utils._printable import printable
 from sklearn_ser._utils._progress import Progress
-from sklearn_ser._utils._settings import default_settings
 from sklearn_ser._utils._sklearn import (
     CachedParameterNames,
     HasMethods,
@@ -27,6 +26,7 @@ from sklearn_ser._utils._sklearn import (
     StrOptions,
     check_feature_names_in,
     check_parameters,
+    default_settings,
     fit_context,
     is_search,
     num_samples,
@@ -35,43 +35,3 @@ from sklearn_ser._utils._sklearn import (
     validate_params,
 )
 from sklearn_ser._utils._speaker_column import find_speaker_column
-
-__all__ = [
-    "STATISTICS",
-    "CachedParameterNames",
-    "HasMethods",
-    "Interval",
-    "Progress",
-    "StrOptions",
-    "as_classes",
-    "as_labels",
-    "as_list",
-    "as_speakers",
-    "check_corpus",
-    "check_feature_names_in",
-    "check_lengths",
-    "check_parameters",
-    "composed",
-    "corpus_frame",
-    "default_settings",
-    "digest_of",
-    "file_digest",
-    "file_state",
-    "find_device",
-    "find_speaker_column",
-    "fit_context",
-    "has_settled",
-    "is_missing",
-    "is_search",
-    "known_speakers",
-    "most_probable",
-    "num_samples",
-    "once",
-    "pool",
-    "printable",
-    "refuse_missing",
-    "safe_indexing",
-    "set_output_only_if",
-    "validate_params",
-    "write_atomically",
-]

@@ -13,15 +13,9 @@ T = TypeVar("T")
 
 
 def once(maxsize: int) -> Callable[[Callable[..., T]], Callable[..., T]]:
-    """Return a decorator that keeps a function's latest results, and makes each only once.
+    """Return a decorator like :func:`functools.lru_cache`, but for threads that ask at once.
 
-    Unlike :func:`functools.lru_cache` alone, by which threads that ask at the same time all make
-    it: here they wait for the first one.
-
-    Parameters
-    ----------
-    maxsize : int
-        Number of results that are kept.
+    They wait for the first of them, and get what it gets, where each would make its own.
     """
 
     def decorate(function: Callable[..., T]) -> Callable[..., T]:

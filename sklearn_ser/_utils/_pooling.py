@@ -31,16 +31,16 @@ def pool(frames: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
     ordered = np.array(np.swapaxes(frames, -1, -2), order="C", copy=True)
     ordered.sort(axis=-1)
     n_frames = ordered.shape[-1]
-    least, most = ordered[..., 0], ordered[..., -1]
-    least = np.where(np.isnan(most), most, least)  # what is no number sorts last
+    smallest, largest = ordered[..., 0], ordered[..., -1]
+    is_nan = np.isnan(largest)  # which is sorted last
     middle = ordered[..., (n_frames - 1) // 2].astype(np.float64) + ordered[..., n_frames // 2]
     return np.stack(
         [
             mean,
             np.sqrt(np.square(exact, out=exact).mean(axis=-2)),
-            least,
-            most,
-            np.where(np.isnan(most), most, middle / 2),
+            np.where(is_nan, largest, smallest),
+            largest,
+            np.where(is_nan, largest, middle / 2),
         ],
         axis=-2,
     ).astype(np.float32)

@@ -1,6 +1,6 @@
-"""Private names of scikit-learn: the only file that knows any, for every estimator and function.
+"""Private names of scikit-learn, which no other file knows, and its global settings.
 
-All of them are in scikit-learn 1.6 to 1.9. Where a later version moves one, it is mended here.
+These names are in scikit-learn 1.6 to 1.9. Where a later version moves one, it is mended here.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from typing import Any
+
+from sklearn import config_context
 
 # Checks the parameters at the start of `fit`, and not again in nested estimators.
 from sklearn.base import _fit_context as fit_context
@@ -24,21 +26,6 @@ from sklearn.utils.validation import _check_feature_names_in as check_feature_na
 
 # How many rows these collections have, with scikit-learn's error for what is none.
 from sklearn.utils.validation import _num_samples as num_samples
-
-__all__ = [
-    "CachedParameterNames",
-    "HasMethods",
-    "Interval",
-    "StrOptions",
-    "check_feature_names_in",
-    "check_parameters",
-    "fit_context",
-    "is_search",
-    "num_samples",
-    "safe_indexing",
-    "set_output_only_if",
-    "validate_params",
-]
 
 
 def check_parameters(estimator: Any) -> None:
@@ -76,3 +63,12 @@ def is_search(estimator: Any) -> bool:
     from sklearn.model_selection._search import BaseSearchCV  # which `import sklearn_ser` does not
 
     return isinstance(estimator, BaseSearchCV)
+
+
+def default_settings() -> Any:
+    """Return a context in which transformers give arrays, and metadata is not routed.
+
+    Whatever fits or runs estimators for a user does so in it. Workers of joblib do not inherit
+    the user's settings, so that results would depend on ``n_jobs`` otherwise.
+    """
+    return config_context(transform_output="default", enable_metadata_routing=False)

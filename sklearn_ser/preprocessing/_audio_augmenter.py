@@ -32,12 +32,13 @@ from sklearn_ser._utils import (
     Progress,
     StrOptions,
     as_classes,
+    delete_files,
     digest_of,
     fit_context,
     safe_indexing,
 )
 from sklearn_ser.exceptions import ClipError
-from sklearn_ser.preprocessing._changes import SETTINGS, Change, Copy, Made, clear_copies
+from sklearn_ser.preprocessing._changes import FILES, SETTINGS, Change, Copy, Made
 
 __all__ = ["AudioAugmenter"]
 
@@ -238,7 +239,7 @@ class AudioAugmenter(BaseEstimator):
     def clear_cache(self) -> None:
         """Delete all copies that are kept, of whatever settings; other files are left alone."""
         if (folder := self._folder()) is not None:
-            clear_copies(Path(folder))
+            delete_files(Path(folder), FILES)
 
     def _folder(self) -> str | None:
         return None if self.cache is None else os.path.abspath(Store(self.cache).folder / FOLDER)

@@ -10,7 +10,7 @@ import random
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -25,7 +25,7 @@ from sklearn_ser._audio import Clip, as_clip, decode
 from sklearn_ser._utils import digest_of, write_atomically
 from sklearn_ser.exceptions import ClipError, StoreWarning
 
-__all__ = ["SETTINGS", "Change", "Copy", "Made", "clear_copies"]
+__all__ = ["FILES", "SETTINGS", "Change", "Copy", "Made"]
 
 Waveform = npt.NDArray[np.float32]
 Change = str | Callable[[Waveform, int], Any]
@@ -45,6 +45,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "Opus": ("OGG", "OPUS", 16000, 0.95),
     },
 }
+FILES = f"{'[0-9a-f]' * 2}/{'[0-9a-f]' * 30}.wav*"  # in a folder of copies
 LIBRARIES = ("audiomentations", "python-stretch", "soundfile")
 
 # Transforms draw from the process's two global random states: one copy at a time.
@@ -163,16 +164,6 @@ def _is_complete(path: str) -> bool:
     except OSError:
         return False
     return head[:4] == b"RIFF" and int.from_bytes(head[4:], "little") + 8 == size
-
-
-def clear_copies(folder: Path) -> None:
-    """Delete the copies in a folder, and the folder if nothing else is in it."""
-    for path in folder.glob(f"{'[0-9a-f]' * 2}/{'[0-9a-f]' * 30}.wav*"):
-        with suppress(OSError):
-            path.unlink()
-    for emptied in [*folder.glob("*"), folder]:
-        with suppress(OSError):
-            emptied.rmdir()
 
 
 def _write(path: str, content: bytes) -> bool:

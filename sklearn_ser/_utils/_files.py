@@ -1,4 +1,4 @@
-"""Files that are complete or absent, for records, packs, augmented clips, checkpoints, recognizers.
+"""Files that are complete or absent: records, packs, augmented clips, checkpoints, recognizers.
 
 Other processes may read and write the same file, and any of them may be killed at any time.
 """
@@ -8,26 +8,26 @@ from __future__ import annotations
 import os
 import uuid
 from contextlib import suppress
+from pathlib import Path
 
-__all__ = ["write_atomically"]
+__all__ = ["delete_files", "write_atomically"]
 
 
 def write_atomically(
     path: str | os.PathLike[str], *parts: bytes | memoryview, sync: bool = False
 ) -> None:
-    """Write a temporary file beside `path`, then rename it, which all file systems do at once.
+    """Write a temporary file beside `path`, ``{path}.*.tmp``, and rename it.
 
-    The modules of the standard library that make temporary files make them readable by their owner
-    alone, which a store that several users share must not be.
+    Whoever may read new files may read it, unlike those of the module `tempfile`.
 
     Parameters
     ----------
     path : str or path-like
-        Its folder has to exist. What a killed process leaves is called ``{path}.*.tmp``.
+        In a folder that exists.
     *parts : bytes-like
         The content, in order.
     sync : bool
-        Whether to wait until the content is on the disk, so that it outlasts a power failure.
+        Whether it has to outlast a power failure.
 
     Raises
     ------
@@ -46,3 +46,13 @@ def write_atomically(
         with suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def delete_files(folder: Path, *patterns: str) -> None:
+    """Delete the files in a folder that fit any pattern, and all folders left empty."""
+    for path in [path for pattern in patterns for path in folder.glob(pattern)]:
+        with suppress(OSError):
+            path.unlink()
+    for emptied in [*folder.glob("*"), folder]:
+        with suppress(OSError):
+            emptied.rmdir()

@@ -23,6 +23,7 @@ from sklearn_ser._utils._sklearn import (
     CachedParameterNames,
     HasMethods,
     Interval,
+    OwnJoin,
     StrOptions,
     check_feature_names_in,
     check_parameters,

@@ -58,6 +58,13 @@ class CachedParameterNames:
         return super()._get_param_names()  # type: ignore[misc]
 
 
+class OwnJoin:
+    """Mixin of a FeatureUnion that joins what its transformers give by a method `_join`."""
+
+    def _hstack(self, Xs: Any) -> Any:
+        return self._join(Xs)  # type: ignore[attr-defined]
+
+
 def is_search(estimator: Any) -> bool:
     """Tell whether an estimator is a search over parameters, whatever library it is of."""
     from sklearn.model_selection._search import BaseSearchCV  # which `import sklearn_ser` does not

@@ -10,12 +10,14 @@ import numpy.typing as npt
 from sklearn.pipeline import FeatureUnion
 from sklearn.utils import get_tags
 
+from sklearn_ser._utils import OwnJoin
+
 __all__ = ["FrameUnion"]
 
 Array = npt.NDArray[Any]
 
 
-class FrameUnion(FeatureUnion, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+class FrameUnion(OwnJoin, FeatureUnion, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """scikit-learn's FeatureUnion of embedders that give sequences of frames.
 
     Embedders have frames of different rates: 50 a second of most speech models, 100 of eGeMAPS.
@@ -73,7 +75,7 @@ class FrameUnion(FeatureUnion, auto_wrap_output_keys=None):  # type: ignore[call
         tags.transformer_tags.preserves_dtype = []
         return tags
 
-    def _hstack(self, Xs: Sequence[Any]) -> Array:  # what FeatureUnion joins its results by
+    def _join(self, Xs: Sequence[Any]) -> Array:
         used = [name for name, transformer in self.transformer_list if transformer != "drop"]
         for name, X in zip(used, Xs, strict=True):
             if not (isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1):

@@ -213,7 +213,7 @@ def reading(work, options):
     taken = {"first in a process": [], "from the file system's cache": [], "again": []}
     for i in range(options.repeats):
         _packs.packs_in.cache_clear()
-        _packs._recent = _packs._Recent(1 << 28)
+        _packs.recent.clear()
         for kind, row in zip(taken, (0, i + 1, i + 1), strict=True):
             seen = Store(f"{work}/many").records("ssl", {"benchmark": 1})
             taken[kind].append(_report.seconds(lambda s=seen, r=row: s.read_all(keys, [r])))

@@ -1,6 +1,6 @@
 """The store of clip records, where a user wants to see or empty it.
 
-Embedders open it by themselves; the code stands in ``sklearn_ser._store``.
+Embedders open it by themselves; the code is in ``sklearn_ser._store``.
 """
 
 from sklearn_ser._store import Store

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,15 +15,10 @@ import numpy.typing as npt
 from sklearn_ser._audio._decoding import Waveform, decode
 from sklearn_ser._audio._files import TOO_LONG, encoded, refuse_devices, seconds_of
 from sklearn_ser._audio._segments import WHOLE, Segment
+from sklearn_ser._utils import digest_of, file_digest
 from sklearn_ser.exceptions import ClipError
 
 __all__ = ["Clip", "content_digest"]
-
-# A file younger than this may change again without its time stamp showing it.
-SETTLED_NS = 2_000_000_000
-
-# Of each path: the file's state when it was read, and the digest of its content.
-_digests: dict[str, tuple[tuple[int, ...], str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,24 +121,15 @@ class Clip:
     def _of_segment(self, digest: str) -> str:
         if self.segment is WHOLE:
             return digest
-        return content_digest(f"{digest} {tuple(self.segment)}".encode())
+        return digest_of(f"{digest} {tuple(self.segment)}")
 
     def _source_digest(self) -> str:
         if not isinstance(self.source, Path):
             return content_digest(self.read(), self.rate)
-        path = str(self.source)
         try:
-            stat = os.stat(path)
-        except (OSError, ValueError):
-            return content_digest(self.read())
-        state = (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-        known = _digests.get(path)
-        if known is not None and known[0] == state:
-            return known[1]
-        digest = content_digest(self.read())
-        if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > SETTLED_NS:
-            _digests[path] = state, digest
-        return digest
+            return file_digest(self.source)[:32]
+        except (OSError, ValueError):  # a ValueError: the path holds a null character
+            return digest_of(self.read())  # whose errors name the clip
 
     def waveform(
         self, content: bytes | npt.NDArray[Any], rate: float, min_samples: int = 2
@@ -192,7 +176,6 @@ class Clip:
 def content_digest(content: bytes | npt.NDArray[Any], rate: float | None = None) -> str:
     """Return a 128-bit hash of a clip's content; a waveform's includes its rate and dtype."""
     if isinstance(content, bytes):
-        return hashlib.sha256(content).hexdigest()[:32]
-    digest = hashlib.sha256(f"{content.dtype.str} {content.shape} {rate}".encode())
-    digest.update(np.ascontiguousarray(content).data)
-    return digest.hexdigest()[:32]
+        return digest_of(content)
+    kind = f"{content.dtype.str} {content.shape} {rate}"
+    return digest_of(kind, np.ascontiguousarray(content).data)

@@ -5,25 +5,27 @@ from __future__ import annotations
 import time
 import warnings
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Generator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sklearn_ser._audio import Clip
-from sklearn_ser._extraction._extractor import Extractor, Prepared
-from sklearn_ser._extraction._lock import RecordLock
-from sklearn_ser._store import Records
+from sklearn_ser._extraction._extractor import Extractor
+from sklearn_ser._store import RecordLock, Records
 from sklearn_ser._utils import Progress
 from sklearn_ser.exceptions import ClipError, ClipWarning
 
 __all__ = ["Extraction"]
 
 POLL = 0.1  # seconds between looks at what other processes are computing
-MAX_AHEAD = 128  # clips prepared; each holds a lock, and some systems allow 256 open files
+# Clips being read, prepared or computed; each holds a lock, and some systems allow 256 open files.
+MAX_HELD = 192
+MAX_READY = 128  # clips of these that batches are chosen among
 
 Array = npt.NDArray[np.float32]
 Outcome = Array | ClipError
@@ -88,13 +90,14 @@ class Extraction:
         """
         with (
             Progress(len(self.missing), name, verbose) as progress,
-            closing(_compute(self.missing, extractor, self._records, self._rows)) as computed,
+            closing(self._computed(extractor)) as computed,
         ):
-            for key, outcome in computed:
-                if isinstance(outcome, ClipError) and self._on_error == "raise":
-                    raise outcome
-                self._outcomes[key] = outcome
-                progress.update(self.missing[key])
+            for job in computed:
+                if isinstance(job.outcome, ClipError) and self._on_error == "raise":
+                    raise job.outcome
+                assert job.outcome is not None
+                self._outcomes[job.key] = job.outcome
+                progress.update(job.clip)
         if self._records is not None and self._rows is not None:  # frames differ in number
             self._records.pack()
 
@@ -109,6 +112,134 @@ class Extraction:
                     warnings.warn(message, ClipWarning, stacklevel=stacklevel + 1)
         return [None if isinstance(outcome, ClipError) else outcome for outcome in found]
 
+    def _computed(self, extractor: Extractor) -> Generator[_Job, None, None]:
+        """Yield each missing clip once its record is stored, or it is known to be unusable.
+
+        Readers prepare clips, in order; this thread chooses batches among those that are ready,
+        and stores records; workers compute. Which clips share a batch depends on their order
+        alone, not on who is done first, so that the same bits come out whenever it is repeated.
+        """
+        records = self._records
+        jobs = [
+            _Job(key, clip, RecordLock(None if records is None else records.path(key)))
+            for key, clip in self.missing.items()
+        ]
+        waiting, elsewhere, n_left = deque(jobs), list[_Job](), len(jobs)
+        reading: deque[Future[_Job]] = deque()
+        ready: list[_Job] = []
+        computing: dict[Future[list[Outcome]], list[_Job]] = {}
+        n_readers, n_workers = extractor.n_readers, extractor.n_concurrent
+        with (
+            extractor.running(),
+            ThreadPoolExecutor(n_readers, "read", extractor.start_reader) as readers,
+            ThreadPoolExecutor(max(1, n_workers), "compute", extractor.start_worker) as workers,
+        ):
+            try:
+                while waiting or reading or ready or computing or elsewhere:
+                    n_held = len(reading) + len(ready) + sum(map(len, computing.values()))
+                    while waiting and len(reading) < 2 * n_readers and n_held < MAX_HELD:
+                        reading.append(readers.submit(self._read, waiting.popleft(), extractor))
+                        n_held += 1
+                    all_read = not (waiting or reading)
+                    enough = _are_enough(ready, extractor)
+                    if (enough or (all_read and ready)) and len(computing) <= 1.5 * n_workers:
+                        batch = _next_batch(ready, extractor, last=all_read)
+                        items = [job.prepared.item for job in batch]
+                        alone = all_read and not (ready or computing)
+                        if alone or not n_workers or batch[0].prepared.takes_all_cores:
+                            self._store(batch, extractor.compute(items), extractor)
+                            yield from batch
+                        else:
+                            computing[workers.submit(extractor.compute, items)] = batch
+                    elif reading and not enough:
+                        job = reading[0].result()
+                        reading.popleft()
+                        if job.prepared is not None:
+                            ready.append(job)
+                        elif job.outcome is not None:
+                            yield job
+                        else:
+                            elsewhere.append(job)
+                    elif computing:
+                        wait(computing, return_when=FIRST_COMPLETED)
+                        computed = next(future for future in computing if future.done())
+                        self._store(computing[computed], computed.result(), extractor)
+                        yield from computing.pop(computed)
+                    else:  # other processes are computing what is left, or have done so by now
+                        if len(elsewhere) == n_left:
+                            time.sleep(POLL)
+                        waiting, elsewhere, n_left = deque(elsewhere), [], len(elsewhere)
+            finally:
+                self._stop(reading, computing, extractor)
+                for job in jobs:
+                    job.lock.release()
+
+    def _stop(
+        self,
+        reading: Sequence[Future[_Job]],
+        computing: dict[Future[list[Outcome]], list[_Job]],
+        extractor: Extractor,
+    ) -> None:
+        """Let threads finish what they have begun, and store it."""
+        started: list[Future[Any]] = [*reading, *computing]
+        begun = {future for future in started if not future.cancel()}
+        wait(begun)
+        for computed, batch in computing.items():
+            if computed in begun and computed.exception() is None:
+                with suppress(Exception):
+                    self._store(batch, computed.result(), extractor)
+
+    def _read(self, job: _Job, extractor: Extractor) -> _Job:
+        """Prepare a clip, unless another process has its record, or is computing it."""
+        if not job.lock.acquire():
+            return job
+        stored = None if self._records is None else self._records.read(job.key, self._rows)
+        if stored is not None:
+            return job.finish(stored)
+        try:
+            content = job.clip.read()
+            job.content_key = job.clip.digest_of(content)
+            job.prepared = extractor.prepare(job.clip, content)
+        except ClipError as error:
+            return job.finish(error)
+        return job
+
+    def _store(self, batch: Sequence[_Job], found: Sequence[Outcome], extractor: Extractor) -> None:
+        """Store a batch's records, and only then raise the model's fault, if there is one."""
+        fault = None
+        for job, outcome in zip(batch, found, strict=True):
+            if isinstance(outcome, ClipError):
+                job.finish(outcome)
+            elif np.isfinite(outcome).all():
+                if self._records is not None:
+                    self._records.write(job.content_key, outcome)
+                job.finish(outcome if self._rows is None else outcome[list(self._rows)])
+            elif isinstance(error := extractor.not_finite(job.clip, outcome), ClipError):
+                job.finish(error)
+            else:
+                fault = error
+        if fault is not None:
+            raise fault
+
+
+@dataclass(eq=False)
+class _Job:
+    """A clip whose record is to be computed."""
+
+    key: str
+    clip: Clip
+    lock: RecordLock
+    #: The digest of what was read, not of what was looked up: the file may have changed since.
+    content_key: str = ""
+    prepared: Any = None  # a Prepared, from when it is read until it is computed
+    outcome: Outcome | None = None
+
+    def finish(self, outcome: Outcome) -> _Job:
+        """Note the outcome, and release memory and lock."""
+        self.outcome, self.prepared = outcome, None
+        self.lock.release()
+        return self
+
 
 def _key(clip: Clip, on_error: str) -> str | ClipError:
     try:
@@ -119,193 +250,24 @@ def _key(clip: Clip, on_error: str) -> str | ClipError:
         return error
 
 
-@dataclass
-class _Job:
-    """A clip whose record is to be computed."""
-
-    key: str
-    clip: Clip
-    lock: RecordLock
-    #: The digest of what was read, not of what was looked up: the file may have changed since.
-    content_key: str = ""
-    prepared: Prepared | None = None
-    outcome: Outcome | None = None
-
-    @property
-    def seconds(self) -> float:
-        assert self.prepared is not None
-        return self.prepared.seconds
-
-
-def _compute(
-    missing: dict[str, Clip],
-    extractor: Extractor,
-    records: Records | None,
-    rows: Sequence[int] | None,
-) -> Generator[tuple[str, Outcome]]:
-    """Yield (key, record or error); what other processes are computing is looked for last."""
-    left = missing
-    with ExitStack() as stack:
-        stack.enter_context(extractor.running())
-        readers = stack.enter_context(
-            ThreadPoolExecutor(extractor.n_readers, "read", extractor.start_reader)
-        )
-        workers = stack.enter_context(
-            ThreadPoolExecutor(max(1, extractor.n_concurrent), "compute", extractor.start_worker)
-        )
-        while left:
-            jobs = [_Job(key, clip, RecordLock(records, key)) for key, clip in left.items()]
-            busy = {}
-            with closing(_round(jobs, extractor, records, rows, readers, workers)) as done:
-                for job in done:
-                    if job.outcome is None:
-                        busy[job.key] = job.clip
-                    else:
-                        yield job.key, job.outcome
-            if len(busy) == len(left):
-                time.sleep(POLL)
-            left = busy
-
-
-def _round(
-    jobs: Sequence[_Job],
-    extractor: Extractor,
-    records: Records | None,
-    rows: Sequence[int] | None,
-    readers: ThreadPoolExecutor,
-    workers: ThreadPoolExecutor,
-) -> Generator[_Job]:
-    """Yield each job once it is done, or without an outcome if another process is at it.
-
-    Readers prepare clips ahead, workers compute batches of them, and this thread stores records.
-    """
-    waiting = deque(jobs)
-    reading: deque[Future[_Job]] = deque()
-    ready: list[_Job] = []
-    computing: deque[tuple[list[_Job], Future[list[Outcome]]]] = deque()
-    try:
-        while waiting or reading or ready or computing:
-            while waiting and len(reading) < min(2 * extractor.n_readers, MAX_AHEAD - len(ready)):
-                reading.append(readers.submit(_read, waiting.popleft(), extractor, records, rows))
-            enough = extractor.n_ahead * extractor.batch_seconds
-            if reading and (not ready or sum(job.seconds for job in ready) < enough):
-                job = reading[0].result()
-                reading.popleft()
-                if job.prepared is None:
-                    yield job
-                else:
-                    ready.append(job)
-                continue
-            if ready:
-                batch = _next_batch(ready, extractor, last=not waiting and not reading)
-                items = [job.prepared.item for job in batch if job.prepared is not None]
-                alone = not (computing or ready or reading or waiting)
-                if alone or _takes_all_cores(batch[0]) or not extractor.n_concurrent:
-                    computing.append((batch, _done(extractor.compute(items))))
-                else:
-                    computing.append((batch, workers.submit(extractor.compute, items)))
-            if len(computing) > 1.5 * extractor.n_concurrent or not (ready or reading or waiting):
-                yield from _store(*computing[0], extractor, records, rows)
-                computing.popleft()
-    finally:
-        # Stopped half-way: what has begun is stored all the same.
-        for future in reading:
-            future.cancel()
-        for _, computed in computing:
-            computed.cancel()
-        try:
-            for batch, computed in computing:
-                if not computed.cancelled() and computed.exception() is None:
-                    with suppress(Exception):
-                        deque(_store(batch, computed, extractor, records, rows), maxlen=0)
-        finally:
-            wait([future for future in reading if not future.cancelled()])
-            for job in jobs:
-                job.lock.release()
-
-
-def _read(
-    job: _Job, extractor: Extractor, records: Records | None, rows: Sequence[int] | None
-) -> _Job:
-    """Prepare a clip, unless another process has its record, or is computing it."""
-    if not job.lock.acquire():
-        return job
-    job.outcome = None if records is None else records.read(job.key, rows)
-    if job.outcome is None:
-        try:
-            content = job.clip.read()
-            job.content_key = job.clip.digest_of(content)
-            job.prepared = extractor.prepare(job.clip, content)
-        except ClipError as error:
-            job.outcome = error
-    if job.prepared is None:
-        job.lock.release()
-    return job
+def _are_enough(ready: Sequence[_Job], extractor: Extractor) -> bool:
+    """Tell whether there is a choice of clips, so that those of a batch are about equally long."""
+    seconds = sum(job.prepared.seconds for job in ready)
+    enough = seconds >= extractor.n_ahead * extractor.batch_seconds or len(ready) >= MAX_READY
+    return enough and bool(ready)
 
 
 def _next_batch(ready: list[_Job], extractor: Extractor, last: bool) -> list[_Job]:
     """Take clips of about one length whose batch, padded to the longest, is within the budget."""
     budget = extractor.batch_seconds
-    ready.sort(key=lambda job: job.seconds)
+    ready.sort(key=lambda job: job.prepared.seconds)
     if last and extractor.n_concurrent > 1:  # so that the last ones end together
-        left = sum(job.seconds for job in ready)
+        left = sum(job.prepared.seconds for job in ready)
         budget = min(budget, max(budget / 4, left / extractor.n_concurrent))
     batch = [ready.pop()]
-    longest = batch[0].seconds
-    while (
-        ready
-        and _may_batch(batch[0])
-        and _may_batch(ready[-1])
-        and (len(batch) + 1) * longest <= budget
-    ):
+    longest = batch[0].prepared
+    while ready and longest.may_batch and ready[-1].prepared.may_batch:
+        if (len(batch) + 1) * longest.seconds > budget:
+            break
         batch.append(ready.pop())
     return batch
-
-
-def _may_batch(job: _Job) -> bool:
-    return job.prepared is not None and job.prepared.may_batch
-
-
-def _takes_all_cores(job: _Job) -> bool:
-    return job.prepared is not None and job.prepared.takes_all_cores
-
-
-def _done(result: list[Outcome]) -> Future[list[Outcome]]:
-    future: Future[list[Outcome]] = Future()
-    future.set_result(result)
-    return future
-
-
-def _store(
-    batch: list[_Job],
-    computed: Future[list[Outcome]],
-    extractor: Extractor,
-    records: Records | None,
-    rows: Sequence[int] | None,
-) -> Iterator[_Job]:
-    """Store a batch's records, and only then give those that are not usable."""
-    unusable = []
-    fault: Exception | None = None  # of a model, which ends the run
-    for job, record in zip(batch, computed.result(), strict=True):
-        if isinstance(record, ClipError):
-            job.outcome = record
-            unusable.append(job)
-        elif np.isfinite(record).all():
-            if records is not None:
-                records.write(job.content_key, record)
-            job.outcome = record if rows is None else record[list(rows)]
-            yield _released(job)
-        elif isinstance(error := extractor.not_finite(job.clip, record), ClipError):
-            job.outcome = error
-            unusable.append(job)
-        else:
-            fault = error
-    if fault is not None:
-        raise fault
-    yield from map(_released, unusable)
-
-
-def _released(job: _Job) -> _Job:
-    job.lock.release()
-    job.prepared = None
-    return job

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import fnmatch
 import functools
-import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
+
+from sklearn_ser._utils import digest_of, file_digest
 
 __all__ = ["BUNDLED", "find_model", "model_digest"]
 
@@ -44,8 +45,6 @@ TOKENIZERS = (
     "entity_vocab.json",
 )
 WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
-
-_digests: dict[tuple[str, int, int, int], str] = {}
 
 
 def find_model(model: str, revision: str | None = None, front: Sequence[str] = EXTRACTORS) -> Path:
@@ -137,22 +136,6 @@ def _first_of(patterns: Sequence[str], names: Sequence[str]) -> list[str]:
 
 def model_digest(folder: Path, front: Sequence[str] = EXTRACTORS) -> str:
     """Return a 128-bit hash of a model's configuration, what prepares its input, and weights."""
-    digest = hashlib.sha256()
     there = os.listdir(folder)
-    for name in ["config.json", *front, *_first_of(WEIGHTS, there)]:
-        if name in there:
-            digest.update(f"{name} {file_digest(folder / name)}\n".encode())
-    return digest.hexdigest()[:32]
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file, read once for as long as its size and dates stay the same."""
-    stat = path.stat()
-    known = (os.fspath(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-    if known not in _digests:
-        digest = hashlib.sha256()
-        with open(path, "rb") as file:
-            while block := file.read(1 << 22):
-                digest.update(block)
-        _digests[known] = digest.hexdigest()
-    return _digests[known]
+    names = ["config.json", *front, *_first_of(WEIGHTS, there)]
+    return digest_of(*(f"{name} {file_digest(folder / name)}\n" for name in names if name in there))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import threading
 from pathlib import Path
@@ -24,6 +23,7 @@ from sklearn_ser._models._running import running
 from sklearn_ser._models._speech_model import SHORTEST
 from sklearn_ser._models._wavlm import fuse_attention
 from sklearn_ser._models._windows import FULL, LENGTH
+from sklearn_ser._utils import once
 
 __all__ = ["FineTunedModel", "load_fine_tuned"]
 
@@ -31,16 +31,13 @@ Array = npt.NDArray[np.float32]
 
 DENSE_HEAD = {"classifier.dense.weight", "classifier.out_proj.weight"}
 
-_loading = threading.Lock()
-
 
 def load_fine_tuned(folder: Path, device: str) -> FineTunedModel:
     """Return the model in `folder`, shared by everything in this process that asks for it."""
-    with _loading:
-        return _load(folder, model_digest(folder), device)
+    return _load(folder, model_digest(folder), device)
 
 
-@functools.lru_cache(maxsize=2)
+@once(maxsize=2)
 def _load(folder: Path, digest: str, device: str) -> FineTunedModel:
     return FineTunedModel(folder, device)
 

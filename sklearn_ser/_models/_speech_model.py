@@ -32,19 +32,16 @@ __all__ = ["ModelInput", "SpeechModel", "load_model"]
 
 Array = npt.NDArray[np.float32]
 
-_loading = threading.Lock()
-
 # Of any model, in seconds: SEW and Wav2Vec2-BERT make one frame of two.
 SHORTEST = 0.045
 
 
 def load_model(folder: Path, device: str, dtype: str = "float32") -> SpeechModel:
     """Return the model in `folder`, shared by everything in this process that asks for it."""
-    with _loading:
-        return _load(folder, model_digest(folder), device, dtype)
+    return _load(folder, model_digest(folder), device, dtype)
 
 
-@functools.lru_cache(maxsize=2)
+@once(maxsize=2)
 def _load(folder: Path, digest: str, device: str, dtype: str) -> SpeechModel:
     return SpeechModel(folder, device, dtype)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,16 +27,13 @@ CONTEXT = 64  # tokens that a window of a long text sees beyond its own, on each
 POOLER = ("pooler.dense.weight", "pooler.dense.bias", "pooler.weight", "pooler.bias")
 PROBES = ("No!", "What do you want of me?", "I did not think that you would be back so soon.")
 
-_loading = threading.Lock()
-
 
 def load_text_model(folder: Path, device: str) -> TextModel:
     """Return the model in `folder`, shared by everything in this process that asks for it."""
-    with _loading:
-        return _load(folder, model_digest(folder, TOKENIZERS), device)
+    return _load(folder, model_digest(folder, TOKENIZERS), device)
 
 
-@functools.lru_cache(maxsize=2)
+@once(maxsize=2)
 def _load(folder: Path, digest: str, device: str) -> TextModel:
     return TextModel(folder, device)
 

@@ -8,7 +8,6 @@ step. They run apart from their model, which is checked against it when they are
 from __future__ import annotations
 
 import copy
-import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from sklearn_ser._models._hidden_states import hidden_states, transformer_layers
 from sklearn_ser._models._loading import read_encoder
 from sklearn_ser._models._running import distance
 from sklearn_ser._models._wavlm import FusedAttention, fuse_attention
+from sklearn_ser._utils import once
 
 __all__ = ["FineTunedNetwork", "LastLayers", "add_lora", "last_layers"]
 
@@ -31,6 +31,7 @@ HIDDEN = 256
 PROJECTIONS = r".*\.((q|k|v|out)_proj|linear_(q|k|v|out))"
 # How far the layers apart may be from those in their model: built alike, they differ by rounding.
 CLOSE = 1e-3
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 def last_layers(folder: Path, n_last: int) -> LastLayers:
@@ -46,7 +47,7 @@ def last_layers(folder: Path, n_last: int) -> LastLayers:
         return copy.deepcopy(_read(folder, model_digest(folder), n_last))
 
 
-@functools.lru_cache(maxsize=1)
+@once(maxsize=1)
 def _read(folder: Path, digest: str, n_last: int) -> LastLayers:
     model = read_encoder(folder)
     fuse_attention(model)
@@ -207,7 +208,9 @@ class FineTunedNetwork(nn.Module):
         """Set training mode, but for statistics of batches: here a batch is one clip."""
         super().train(mode)
         for module in self.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            if isinstance(
+                module, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+            ):
                 module.eval()
         return self
 

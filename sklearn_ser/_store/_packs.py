@@ -2,19 +2,16 @@
 
 A search wants one row (a layer's mean, say) of every clip. In a pack these lie side by side, so
 that they are one read and one checksum. A pack is itself a record, whose rows are those of its
-clips joined; its key is the digest of a list beside it, which tells the clips and the checksum of
-each clip's record. Should a row be damaged, the clips that are still sound are thus told apart.
+clips joined; its key is the digest of a list in another file, with the key and the checksum of each
+clip's record. Should a row be damaged, the list shows which clips are still sound.
 """
 
 from __future__ import annotations
 
 import functools
-import hashlib
 import io
 import os
 import threading
-import time
-import uuid
 import warnings
 import zlib
 from collections import OrderedDict, defaultdict
@@ -28,24 +25,28 @@ import filelock
 import numpy as np
 
 from sklearn_ser._store._format import Record, parse_header, read_rows, to_bytes
-from sklearn_ser._store._locks import NO_LOCK
+from sklearn_ser._store._lock import NO_LOCK
+from sklearn_ser._utils import digest_of, file_state, has_settled, write_atomically
 from sklearn_ser.exceptions import StoreWarning
 
-__all__ = ["Packs", "packs_in"]
+__all__ = ["Packs", "packs_in", "recent"]
 
 CLIPS = 256  # in a pack
 FEWEST = 64  # clips that are worth one
-SETTLED_NS = 2_000_000_000
+ENTRY = 512  # bytes that remembering takes, whatever is remembered
 
 
-class _Recent:
-    """Rows of packs that were read and checked, while their file stays as it was."""
+class Recent:
+    """Rows that were read and checked, by file, its state and their number; the latest of them."""
 
-    def __init__(self, most_bytes: int) -> None:
-        self._most_bytes = most_bytes
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self.clear()
+
+    def clear(self) -> None:
         self._rows: OrderedDict[Any, Record] = OrderedDict()  # the latest last
         self._n_bytes = 0
-        self._lock = threading.Lock()
 
     def get(self, wanted: Any) -> Record | None:
         with self._lock:
@@ -54,22 +55,23 @@ class _Recent:
             return self._rows.get(wanted)
 
     def keep(self, wanted: Any, row: Record) -> None:
+        row.flags.writeable = False
         with self._lock:
             if wanted not in self._rows:
-                self._n_bytes += row.nbytes
+                self._n_bytes += row.nbytes + ENTRY
             self._rows[wanted] = row
-            while self._n_bytes > self._most_bytes:
-                self._n_bytes -= self._rows.popitem(last=False)[1].nbytes
+            while self._n_bytes > self._max_bytes:
+                self._n_bytes -= self._rows.popitem(last=False)[1].nbytes + ENTRY
 
 
-_recent = _Recent(1 << 28)
+recent = Recent(1 << 28)
 
 
 @dataclass(frozen=True)
 class _Index:
     """What is in a folder of packs, at one moment."""
 
-    seen: tuple[int, ...] = ()  # the folder's state, if it tells of later changes
+    seen: tuple[int, ...] = ()  # the folder's state, if any later change will change it
     lists: dict[str, list[tuple[str, int]]] = field(default_factory=dict)  # of each pack
     n_clips: dict[str, int] = field(default_factory=dict)  # of each pack
     places: dict[str, tuple[str, int]] = field(default_factory=dict)  # each clip's pack and place
@@ -125,19 +127,18 @@ class Packs:
 
     def _rows_of(self, pack: str, rows: Sequence[int] | None) -> list[Record]:
         path = self._path(pack)
-        stat = os.stat(path)
-        state = (path, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        state = (path, file_state(os.stat(path)))
         if rows is None:
             with io.FileIO(path) as file:
                 return list(read_rows(file, pack, None))
-        known = {row: _recent.get((state, row)) for row in rows}
+        known = {row: recent.get((state, row)) for row in rows}
         missing = [row for row, values in known.items() if values is None]
         if missing:
             with io.FileIO(path) as file:
                 for row in missing:  # one by one, or each would keep all of them in memory
                     file.seek(0)
-                    known[row] = own = read_rows(file, pack, [row])[0]
-                    _recent.keep((state, row), own)
+                    known[row] = values = read_rows(file, pack, [row])[0]
+                    recent.keep((state, row), values)
         return [known[row] for row in rows]  # type: ignore[misc]
 
     def add(self, loose: Sequence[tuple[str, Path]]) -> None:
@@ -172,17 +173,12 @@ class Packs:
     def _write(self, records: dict[str, Record]) -> None:
         lines = [f"{key} {zlib.crc32(record.tobytes()):08x}\n" for key, record in records.items()]
         listed = "".join(lines).encode()
-        pack = hashlib.sha256(listed).hexdigest()[:32]
+        pack = digest_of(listed)
         joined = np.stack(list(records.values()), axis=1)
         rows = joined.reshape(len(joined), -1)
         # The list first: a pack is there once its rows are.
         for name, content in ((f"{pack}.keys", listed), (f"{pack}.npy", to_bytes(rows, pack))):
-            aside = self.folder / f"{name}.{uuid.uuid4().hex}.tmp"
-            try:
-                aside.write_bytes(content)
-                os.replace(aside, self.folder / name)
-            finally:
-                aside.unlink(missing_ok=True)
+            write_atomically(self.folder / name, content)
 
     def _salvage(self, pack: str) -> None:
         """Turn the sound records of a damaged pack into loose ones, and drop the pack."""
@@ -191,10 +187,8 @@ class Packs:
             records = _sound_records(content, self._list(pack))
             for key, record in records.items():
                 path = self.folder.parent / key[:2] / f"{key[2:]}.npy"
-                aside = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
                 path.parent.mkdir(exist_ok=True)
-                aside.write_bytes(to_bytes(record, key))
-                os.replace(aside, path)
+                write_atomically(path, to_bytes(record, key))
             self._drop(pack)
 
     def _drop(self, pack: str) -> None:
@@ -204,13 +198,12 @@ class Packs:
     def _look(self) -> _Index:
         """Return what is there now."""
         try:
-            stat = os.stat(self.folder)
+            seen = file_state(os.stat(self.folder))
         except OSError:
             self._index = _Index()
             return self._index
-        seen: tuple[int, ...] = (stat.st_ino, stat.st_mtime_ns)
         if seen != self._index.seen:
-            if time.time_ns() - stat.st_mtime_ns < SETTLED_NS:
+            if not has_settled(seen):
                 seen = ()  # it may change again without its date showing it
             names = sorted(path.stem for path in self.folder.glob("*.npy"))
             known = self._index.lists
@@ -230,7 +223,7 @@ class Packs:
             listed = (self.folder / f"{pack}.keys").read_bytes()
         except OSError:
             return []
-        if hashlib.sha256(listed).hexdigest()[:32] != pack:
+        if digest_of(listed) != pack:
             return []
         entries = [line.split() for line in listed.decode().splitlines()]
         return [(key, int(checksum, 16)) for key, checksum in entries]
@@ -258,7 +251,7 @@ def packs_in(folder: Path) -> Packs:
 
 
 def _sound_records(content: bytes, listed: Sequence[tuple[str, int]]) -> dict[str, Record]:
-    """Return the records of a damaged pack whose own checksum is right."""
+    """Return the records of a damaged pack whose checksum is right."""
     try:
         start, dtype, n_rows = parse_header(content)
     except ValueError:

@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import os
-import time
-import uuid
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import filelock
+import numpy as np
 import platformdirs
 
 from sklearn_ser._store._format import Memory, Record, read_rows, to_bytes
-from sklearn_ser._store._packs import packs_in
+from sklearn_ser._store._packs import packs_in, recent
+from sklearn_ser._utils import delete_files, digest_of, file_state, has_settled, write_atomically
 from sklearn_ser.exceptions import StoreWarning
 
 __all__ = ["Records", "Store"]
 
 ENVIRONMENT_VARIABLE = "SKLEARN_SER_CACHE"
-# Rows checked already, by file and rows, while the file stays as it was; a search reads each of
-# them in every fold. A file younger than SETTLED_NS may change without its dates showing it.
-_recent: dict[tuple[str, tuple[int, ...] | None], tuple[tuple[int, ...], Record]] = {}
-# Larger ones are left on disk, but their checksums are not computed again.
-_checked: dict[tuple[str, tuple[int, ...] | None], tuple[int, ...]] = {}
-_RECENT_ROWS = 1 << 15
-SETTLED_NS = 2_000_000_000
-_LARGEST = 1 << 14  # bytes
+# Larger records than this, in bytes, are left on disk; that they are sound is remembered.
+LARGEST = 1 << 14
+SOUND = np.empty(0, np.float32)
 
 
 class Store:
@@ -104,16 +97,9 @@ class Store:
         return sum(n for n, _ in sizes), sum(size for _, size in sizes)
 
     def clear(self) -> None:
-        """Delete every record and augmented clip; other files are left alone."""
+        """Delete every record; other files are left alone."""
         for records in self.list():
             records.clear()
-        augmented = self.folder / "augmented"
-        for path in augmented.glob(f"{'[0-9a-f]' * 2}/{'[0-9a-f]' * 30}.wav*"):
-            with suppress(OSError):
-                path.unlink()
-        for folder in [*augmented.glob("*"), augmented]:
-            with suppress(OSError):
-                folder.rmdir()
 
 
 class Records:
@@ -171,16 +157,16 @@ class Records:
     ) -> Record | None:
         try:
             path = self.path(key)
-            state = _state(os.stat(path))
-            wanted = (path, None if rows is None else tuple(rows))
-            known = _recent.get(wanted)
-            if known is not None and known[0] == state:
-                return known[1]
+            state = file_state(os.stat(path))
+            wanted = (path, state, None if rows is None else tuple(rows))
+            known = recent.get(wanted)
+            if known is not None and known is not SOUND:
+                return known
             with io.FileIO(path) as file:
-                checked = _checked.get(wanted) == state == _state(os.fstat(file.fileno()))
+                checked = known is SOUND and state == file_state(os.fstat(file.fileno()))
                 record = read_rows(file, key, rows, memory, checked)
-            if time.time_ns() - max(state[2:]) > SETTLED_NS:
-                _remember(wanted, state, record)
+            if has_settled(state):  # a search reads it in every fold
+                recent.keep(wanted, SOUND if record.nbytes > LARGEST else record)
             return record
         except (FileNotFoundError, NotADirectoryError):
             return None
@@ -196,18 +182,13 @@ class Records:
             return None
 
     def write(self, key: str, record: Record) -> None:
-        """Write a record aside, then rename it: readers see all of it or nothing."""
+        """Write a record, or warn that it cannot be stored."""
         path = self.path(key)
-        aside = f"{path}.{uuid.uuid4().hex}.tmp"
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             self._describe()
-            with open(aside, "wb") as file:
-                file.write(to_bytes(record, key))
-            os.replace(aside, path)
+            write_atomically(path, to_bytes(record, key))
         except OSError as error:
-            with suppress(OSError):
-                os.unlink(aside)
             message = f"record {path} cannot be stored ({error}); the embedding itself is fine"
             warnings.warn(message, StoreWarning, stacklevel=2)
 
@@ -220,18 +201,6 @@ class Records:
         paths = sorted(self.folder.glob(f"{'[0-9a-f]' * 2}/*.npy"))
         return [(path.parent.name + path.stem, path) for path in paths]
 
-    def claim(self, key: str) -> filelock.BaseFileLock:
-        """Return the lock that keeps two processes from computing the same record."""
-        path = self.path(key)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        # One thread may take it and another give it back.
-        return filelock.FileLock(f"{path}.lock", is_singleton=False, thread_local=False)
-
-    def forget_claim(self, key: str) -> None:
-        """Remove the lock's file; whoever still waits for it will find the record."""
-        with suppress(OSError):
-            os.unlink(f"{self.path(key)}.lock")
-
     def size(self) -> tuple[int, int]:
         """Return the number of records and of bytes."""
         loose = []
@@ -243,49 +212,26 @@ class Records:
 
     def clear(self) -> None:
         """Delete these records, and the folder if nothing else is in it."""
-        for pattern in (
+        patterns = (
             "*/*.npy",
             "*/*.npy.*",
             "packs/*.keys*",
             "packs/.lock",
             "*.tmp",
             "settings.json",
-        ):
-            for path in self.folder.glob(pattern):
-                with suppress(OSError):
-                    path.unlink()
-        for folder in [*self.folder.glob("*"), self.folder]:
-            with suppress(OSError):
-                folder.rmdir()
+        )
+        delete_files(self.folder, *patterns)
 
     def _describe(self) -> None:
         described = self.folder / "settings.json"
         if not described.exists():
-            aside = described.with_name(f"{uuid.uuid4().hex}.tmp")
-            aside.write_text(_as_json(self.settings))
-            os.replace(aside, described)
-
-
-def _state(stat: os.stat_result) -> tuple[int, ...]:
-    """Return what changes when a file does."""
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
-
-
-def _remember(wanted: Any, state: tuple[int, ...], record: Record) -> None:
-    for memory in (_recent, _checked):
-        if len(memory) >= _RECENT_ROWS:
-            memory.clear()
-    if record.nbytes > _LARGEST:
-        _checked[wanted] = state
-        return
-    record.flags.writeable = False
-    _recent[wanted] = (state, record)
+            write_atomically(described, _as_json(self.settings).encode())
 
 
 def _settings_key(settings: Any) -> str:
-    return hashlib.sha256(_as_json(settings).encode()).hexdigest()[:16]
+    return digest_of(_as_json(settings))[:16]
 
 
 def _as_json(settings: Any) -> str:
-    """Return settings as text; numbers of NumPy, as grids hold them, become plain ones."""
+    """Return settings as text; numbers of NumPy, as grids hold them, become those of Python."""
     return json.dumps(settings, sort_keys=True, default=lambda number: number.item())

@@ -72,11 +72,11 @@ def refuse_missing(values: Any, name: str, what: str) -> None:
 
 
 def check_lengths(**given: Any) -> None:
-    """Raise an error that gives all numbers if these are not as many; None is left aside."""
+    """Raise an error that gives all numbers if these are not as many; None is left out."""
     counts = {name: _n_rows(values) for name, values in given.items() if values is not None}
     if len(set(counts.values())) > 1:
-        told = ", ".join(f"{name} has {count}" for name, count in counts.items())
-        raise ValueError(f"one row a clip is expected in each; {told} rows.")
+        counted = ", ".join(f"{name} has {count}" for name, count in counts.items())
+        raise ValueError(f"one row a clip is expected in each; {counted} rows.")
 
 
 def as_labels(values: Any, name: str = "y") -> Labels:
@@ -141,8 +141,8 @@ def as_classes(values: Any, name: str = "y") -> npt.NDArray[Any]:
     given = _converted(values, name, "label", _class)
     if len({isinstance(value, (str, bytes)) for value in given}) > 1:
         raise ValueError(f"{name}: some labels are text, others are numbers. Make them one kind.")
-    plain = isinstance(values, np.ndarray) and values.dtype.kind not in "OT"
-    classes = values if plain else np.array(given)
+    is_typed = isinstance(values, np.ndarray) and values.dtype.kind not in "OT"
+    classes = values if is_typed else np.array(given)
     if getattr(values, "ndim", 1) == 2:  # scikit-learn's warning of it
         classes = column_or_1d(classes.reshape(-1, 1), warn=True)
     if classes.dtype.kind == "f":
@@ -208,8 +208,8 @@ def most_probable(classes: npt.NDArray[Any], probabilities: Any) -> npt.NDArray[
 class _Refused(Exception):
     """A value that is no label: what it is instead, and what to do."""
 
-    def __init__(self, what: str, cure: str) -> None:
-        super().__init__(what, cure)
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(what, remedy)
 
 
 def _converted(values: Any, name: str, what: str, convert: Callable[[Any], Any]) -> list[Any]:
@@ -223,10 +223,10 @@ def _converted(values: Any, name: str, what: str, convert: Callable[[Any], Any])
             found.append(convert(value))
         except _Refused as refusal:
             refused.setdefault(refusal.args, []).append(i)
-    for (instead, cure), rows in refused.items():
+    for (instead, remedy), rows in refused.items():
         raise ValueError(
             f"{name}: {len(rows)} of {len(given)} clips have {instead} as {what} ({_rows(rows)}; "
-            f"the first is {given[rows[0]]!r:.60}). {cure}"
+            f"the first is {given[rows[0]]!r:.60}). {remedy}"
         )
     return found
 

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Protocol
+from typing import Any
 
 from tqdm.auto import tqdm
 
 __all__ = ["Progress"]
-
-
-class Timed(Protocol):
-    """A clip, or what else lasts some time."""
-
-    def seconds(self) -> float:
-        """Return how long it is."""
-        ...
 
 
 class Progress:
@@ -36,7 +28,7 @@ class Progress:
         self._seconds = 0.0
         self._started = time.perf_counter()
 
-    def update(self, clip: Timed) -> None:
+    def update(self, clip: Any) -> None:
         """Count one clip."""
         if self._shown and (seconds := clip.seconds()):  # a transcript has none
             self._seconds += seconds

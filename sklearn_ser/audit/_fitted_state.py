@@ -15,7 +15,7 @@ import joblib
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
-from sklearn.pipeline import _name_estimators
+from sklearn.pipeline import make_pipeline
 
 __all__ = ["find_differences", "find_fitted", "fitted_state", "name_objects"]
 
@@ -28,7 +28,7 @@ def name_objects(fitted: Any) -> dict[str, Any]:
     if isinstance(fitted, Mapping):
         return {str(name): value for name, value in fitted.items()}
     values = list(fitted) if isinstance(fitted, (tuple, list)) else [fitted]
-    return dict(_name_estimators(values))
+    return dict(make_pipeline(*values).steps)
 
 
 def fitted_state(fitted: Any) -> dict[str, Any]:

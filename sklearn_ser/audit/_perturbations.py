@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import _num_samples
+
+from sklearn_ser._utils import num_samples, safe_indexing
 
 __all__ = ["perturb_test_fold", "take_rows"]
 
@@ -18,7 +18,7 @@ FACTOR = 1000.0
 
 def take_rows(values: Any, rows: Any = None) -> Any:
     """Return a copy with these rows in place of its own; a frame keeps its index."""
-    taken = _safe_indexing(values, np.arange(_num_samples(values)) if rows is None else rows)
+    taken = safe_indexing(values, np.arange(num_samples(values)) if rows is None else rows)
     if hasattr(values, "iloc"):
         taken.index = values.index
     return taken

@@ -234,9 +234,9 @@ def audit_pipeline(
 
 def _fit_on_training_fold(estimator: Any, groups: Any) -> Callable[..., Any]:
     def experiment(X: Any, y: Any, train: Any, test: Any) -> Any:
-        fold = _safe_indexing(X, train), _safe_indexing(y, train)
+        fold = safe_indexing(X, train), safe_indexing(y, train)
         if groups is not None and _takes_groups(estimator):
-            return clone(estimator).fit(*fold, groups=_safe_indexing(groups, train))
+            return clone(estimator).fit(*fold, groups=safe_indexing(groups, train))
         return clone(estimator).fit(*fold)
 
     return experiment
@@ -244,7 +244,7 @@ def _fit_on_training_fold(estimator: Any, groups: Any) -> Callable[..., Any]:
 
 def _takes_groups(estimator: Any) -> bool:
     """Tell whether an estimator is a search that can be given groups."""
-    if not isinstance(estimator, BaseSearchCV):
+    if not is_search(estimator):
         return False
     if not get_config()["enable_metadata_routing"]:
         return True  # its splitter takes or ignores them

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 from skorch.callbacks import Callback
+
+from sklearn_ser._utils import write_atomically
 
 __all__ = ["Checkpoint"]
 
@@ -28,7 +29,7 @@ class Checkpoint(Callback):
     Parameters
     ----------
     path : Path or None
-        A file, written aside and renamed, so that it is complete whenever the process dies. None
+        A file, which is complete whenever the process dies. None
         keeps nothing.
     seed : int
     max_epochs : int
@@ -80,13 +81,8 @@ class Checkpoint(Callback):
         buffer = io.BytesIO()
         torch.save({"run": run, "weights": net.module_.state_dict(), **state}, buffer)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        aside = self.path.with_suffix(".part")
-        with open(aside, "wb") as file:
-            file.write(hashlib.sha256(buffer.getbuffer()).digest())
-            file.write(buffer.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, self.path)
+        content = buffer.getbuffer()
+        write_atomically(self.path, hashlib.sha256(content).digest(), content, sync=True)
 
     def _read(self) -> Any:
         if self.path is None or not self.path.exists():

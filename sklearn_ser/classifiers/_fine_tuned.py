@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -380,9 +379,7 @@ class FineTunedClassifier(NeuralClassifier):
         """Return a hash of all that a fit's result depends on."""
         settings = {k: v for k, v in self.get_params(deep=False).items() if k not in FREE}
         told = json.dumps([self.model_digest_, seed, settings, clips.digests()], default=str)
-        digest = hashlib.sha256(told.encode())
-        digest.update(codes.astype("<i8").tobytes() + rows.astype("<i8").tobytes())
-        return digest.hexdigest()[:32]
+        return digest_of(told, codes.astype("<i8").tobytes(), rows.astype("<i8").tobytes())
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, compute_class_weight
 from sklearn.utils._param_validation import StrOptions
@@ -83,7 +83,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         """Return what else `train` is told; `rows` are the clips that are trained on."""
         return {}
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, groups: Any = None) -> NeuralClassifier:
         """Train on most speakers, and stop when the others are recognised no better.
 
@@ -137,7 +137,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             batch_size=self.batch_size,
             max_epochs=self.max_epochs,
             patience=self.patience,
-            device=self._device(),
+            device=find_device(self.device),
             random_state=seed,
             verbose=bool(self.verbose),
             collate=self._collate,
@@ -224,12 +224,12 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
 
         check_is_fitted(self)
         clips, _ = self._split(X, None, reset=False)
-        found = []
+        found, device = [], find_device(self.device)
         with torch.random.fork_rng(devices=[]), torch.inference_mode():
             module = self._module()
             module.load_state_dict({k: torch.tensor(v) for k, v in self.weights_.items()})
             dtype = getattr(torch, self._predicts_in)
-            module.eval().to(self._device(), dtype)
+            module.eval().to(device, dtype)
             loader = torch.utils.data.DataLoader(
                 self._dataset(clips, np.arange(len(clips)), None),
                 batch_size=self.batch_size,
@@ -238,18 +238,11 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             for inputs, _ in loader:
                 inputs = inputs if isinstance(inputs, dict) else {"X": inputs}
                 inputs = {
-                    name: value.to(self._device(), dtype if value.is_floating_point() else None)
+                    name: value.to(device, dtype if value.is_floating_point() else None)
                     for name, value in inputs.items()
                 }
                 found.append(module(**inputs).cpu().numpy())
         return np.concatenate(found).astype(np.float64)
-
-    def _device(self) -> str:
-        import torch
-
-        if self.device != "auto":
-            return self.device
-        return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def only_centre_constants(scaler: StandardScaler) -> None:

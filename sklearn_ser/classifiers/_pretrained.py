@@ -12,11 +12,10 @@ import joblib
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import ClassifierMixin, RegressorMixin
-from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from sklearn_ser._extraction import Extractor, WaveformExtractor
-from sklearn_ser._utils import as_classes, is_missing, most_probable
+from sklearn_ser._utils import StrOptions, as_classes, find_device, is_missing, most_probable
 from sklearn_ser.datasets._labels import canonical
 from sklearn_ser.embedders import BaseEmbedder, VectorLayout
 
@@ -49,12 +48,9 @@ class _PretrainedModel(BaseEmbedder):
         return find_model(self.model, self.revision)
 
     def _loaded(self) -> Any:
-        import torch
-
         from sklearn_ser._models import load_fine_tuned
 
-        auto = "cuda" if torch.cuda.is_available() else "cpu"
-        return load_fine_tuned(self._folder(), auto if self.device == "auto" else self.device)
+        return load_fine_tuned(self._folder(), find_device(self.device))
 
     def compute_settings(self) -> dict[str, Any]:
         """Return a digest of the model's files, and the version of transformers.

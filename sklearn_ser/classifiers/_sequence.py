@@ -270,17 +270,17 @@ class _Embedded:
         self.clips, self.embedder = clips, embedder
 
     def __len__(self) -> int:
-        return int(_num_samples(self.clips))
+        return int(num_samples(self.clips))
 
     def __getitem__(self, rows: Array) -> Array:
-        return self.embedder.fit_transform(_safe_indexing(self.clips, rows))
+        return self.embedder.fit_transform(safe_indexing(self.clips, rows))
 
 
 def _as_sequences(X: Any) -> Array:
     """Return an object array of (n_frames, n_features) arrays."""
     if hasattr(X, "to_list"):
         X = X.to_list()
-    sequences = np.empty(_num_samples(X), dtype=object)
+    sequences = np.empty(num_samples(X), dtype=object)
     for i, values in enumerate(X):
         frames = np.asarray(values)
         if frames.ndim != 2 or not len(frames) or frames.dtype.kind not in "fiu":

@@ -22,18 +22,18 @@ def in_parts(size: int) -> type[NeuralNet]:
             # What each clip counts in the mean over all of them.
             counts = torch.ones(len(codes)) if weight is None else weight.cpu()[codes]
             found = []
-            self._zero_grad_optimizer()
+            self.optimizer_.zero_grad()
             for start in range(0, len(codes), size):
                 part = slice(start, start + size)
                 given = {name: values[part] for name, values in inputs.items()}
                 step = self._backward(given, codes[part], float(counts[part].sum() / counts.sum()))
                 found.append(step)
-            self._step_optimizer(None)
+            self.optimizer_.step()
             losses, scores = zip(*found, strict=True)
             return {"loss": torch.stack(losses).sum(), "y_pred": torch.cat(scores)}
 
         def _backward(self, inputs: Any, codes: Any, share: float) -> tuple[Any, Any]:
-            self._set_training(True)
+            self.module_.train()
             scores = self.infer(inputs)
             loss = self.get_loss(scores, codes, X=inputs, training=True) * share
             loss.backward()

@@ -13,7 +13,9 @@ def add_cache(commands: Any) -> None:
     command.add_argument(
         "--cache", metavar="DIR", help="default: SKLEARN_SER_CACHE, or the platform's cache folder"
     )
-    command.add_argument("--clear", action="store_true", help="delete every record")
+    command.add_argument(
+        "--clear", action="store_true", help="delete every record and every augmented copy"
+    )
     command.set_defaults(run=_cache)
 
 
@@ -26,6 +28,9 @@ def _cache(options: argparse.Namespace) -> int:
         raise FileNotFoundError(f"no such folder: {store.folder}")
     print_store(store)
     if options.clear:
+        from sklearn_ser.preprocessing import AudioAugmenter
+
         store.clear()
+        AudioAugmenter(cache=store.folder).clear_cache()
         print("Cleared.")
     return 0

@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import HasMethods, validate_params
 
 from sklearn_ser._utils import existing_folder, is_missing, refuse_missing
 from sklearn_ser.datasets._corpus import as_corpus, rename_columns

@@ -7,9 +7,8 @@ from typing import Any
 
 import pandas as pd
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import HasMethods, validate_params
 
-from sklearn_ser._utils import as_labels, refuse_missing
+from sklearn_ser._utils import HasMethods, as_labels, refuse_missing, validate_params
 from sklearn_ser.datasets._corpus import as_corpus, rename_columns
 from sklearn_ser.datasets._labels import canonical
 

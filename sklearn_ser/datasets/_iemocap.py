@@ -7,8 +7,8 @@ import re
 
 import pandas as pd
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import StrOptions, validate_params
 
+from sklearn_ser._utils import StrOptions, validate_params
 from sklearn_ser.datasets._corpus import as_corpus
 from sklearn_ser.datasets._files import Files, find_clips
 

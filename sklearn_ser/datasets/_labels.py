@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.utils._param_validation import StrOptions, validate_params
 
-from sklearn_ser._utils import as_labels, composed
+from sklearn_ser._utils import StrOptions, as_labels, composed, validate_params
 
 __all__ = ["DROPPED", "SCHEMES", "canonical", "harmonize_labels"]
 

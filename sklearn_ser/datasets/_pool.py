@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import Bunch, _safe_indexing
+from sklearn.utils import Bunch
 
 from sklearn_ser._audio import items_of
-from sklearn_ser._utils import check_corpus, is_missing
+from sklearn_ser._utils import check_corpus, is_missing, safe_indexing
 from sklearn_ser.datasets._corpus import rename_columns
 from sklearn_ser.datasets._labels import DROPPED, harmonize_labels
 
@@ -63,7 +63,7 @@ def pool_corpora(corpora: Mapping[str, Any], scheme: str | None = "four") -> Bun
         kept = np.flatnonzero(labels != DROPPED)
         if not len(kept):
             raise ValueError(f"scheme={scheme!r} drops every clip of {name}: {sorted(set(y))}.")
-        X += items_of(_safe_indexing(corpus.X, kept))
+        X += items_of(safe_indexing(corpus.X, kept))
         frame = rename_columns(corpus.frame, {"corpus": None, "position": None})
         frame = frame.assign(corpus=name, emotion=labels, position=range(len(y)))
         for column in ("speaker", "session", "sentence"):

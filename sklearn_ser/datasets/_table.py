@@ -18,10 +18,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import validate_params
 
 from sklearn_ser._audio import SEGMENT_FIELDS
-from sklearn_ser._utils import as_labels, as_speakers, composed, is_missing
+from sklearn_ser._utils import as_labels, as_speakers, composed, is_missing, validate_params
 from sklearn_ser.datasets._corpus import as_corpus, rename_columns
 from sklearn_ser.datasets._files import existing_path
 

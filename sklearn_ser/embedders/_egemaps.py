@@ -10,7 +10,6 @@ from typing import Any
 
 import joblib
 import numpy as np
-from sklearn.utils._param_validation import StrOptions
 
 from sklearn_ser._audio import Clip
 from sklearn_ser._extraction import Extractor, Prepared, WaveformExtractor

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.utils._missing import is_pandas_na, is_scalar_nan
-from sklearn.utils._param_validation import StrOptions
 
 from sklearn_ser._audio import Clip
 from sklearn_ser._extraction import Extractor
@@ -209,7 +207,7 @@ def _transcript(item: Any, position: int) -> Clip:
     """Return the clip whose content is a text."""
     if isinstance(item, str) and any(c.isprintable() and not c.isspace() for c in item):
         return Clip(position, f"{item:.40}", item.encode())
-    if isinstance(item, str) or item is None or is_scalar_nan(item) or is_pandas_na(item):
+    if isinstance(item, str) or (is_missing([item])[0] and not isinstance(item, bytes)):
         name, cause = "no words", "its transcript is missing"
         cure = 'Set missing="zeros" or missing="nan", or leave the clip out.'
         return Clip(position, name, ClipError(position, name, cause, cure))

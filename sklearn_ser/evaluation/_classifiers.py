@@ -198,7 +198,7 @@ def _fit_with_groups(estimator: Any, X: Any, y: Any, groups: Any) -> Any:
         for part in parts:
             if isinstance(part, BaseEstimator) and several:
                 _request(part, "fit")
-            if isinstance(part, BaseSearchCV):
+            if is_search(part):
                 part.error_score = "raise"  # or it would choose by scores of which some are NaN
             if hasattr(cv := getattr(part, "cv", None), "split"):
                 part.cv = _requesting_splitter(cv)
@@ -209,7 +209,7 @@ def _fit_with_groups(estimator: Any, X: Any, y: Any, groups: Any) -> Any:
         try:
             fitted = estimator.fit(X, y, **({"groups": groups} if takers and several else {}))
         except ValueError as error:
-            if not any(isinstance(part, BaseSearchCV) for part in parts):
+            if not any(is_search(part) for part in parts):
                 raise
             raise ValueError(
                 f"a fit inside of {type(estimator).__name__} failed: {error} Its inner folds may "
@@ -248,8 +248,10 @@ def _requesting_splitter(cv: Any) -> Any:
     return cv
 
 
-class _SpeakerSplitter(GroupsConsumerMixin, BaseCrossValidator):
+class _SpeakerSplitter(BaseCrossValidator):
     """A splitter that knows nothing of metadata routing, as one that requests groups."""
+
+    __metadata_request__split = {"groups": True}
 
     def __init__(self, cv: Any) -> None:
         self.cv = cv

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.utils import Bunch, _safe_indexing
+from sklearn.utils import Bunch
 
 from sklearn_ser._utils import check_corpus, cv_name, restrict_folds
 from sklearn_ser.audit import audit_split
@@ -294,7 +294,7 @@ def _subset(corpus: Bunch, usable: Any) -> Bunch:
     """Return the usable clips of a corpus."""
     return Bunch(
         name=corpus.name,
-        X=_safe_indexing(corpus.X, usable),
+        X=safe_indexing(corpus.X, usable),
         y=corpus.y[usable],
         groups=corpus.groups[usable],
         frame=corpus.frame.iloc[usable].reset_index(drop=True),

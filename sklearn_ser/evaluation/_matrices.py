@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import clone
-from sklearn.utils import _safe_indexing
 
 from sklearn_ser._audio import as_clips, items_of
 from sklearn_ser.embedders import FrameLayout, RecordEmbedder
@@ -86,9 +85,9 @@ def embed(
         for i in np.flatnonzero(~of_matrix).tolist():
             name = matrix.description["features"]
             if name not in (reasons := unusable.setdefault(i, {})):
-                reasons[name] = _reason(embedders[name], _safe_indexing(X, [i]))
+                reasons[name] = _reason(embedders[name], safe_indexing(X, [i]))
     left_out = [
-        {"clip": i, "name": _name(_safe_indexing(X, [i])), "reasons": unusable[i]}
+        {"clip": i, "name": _name(safe_indexing(X, [i])), "reasons": unusable[i]}
         for i in sorted(unusable)
     ]
     if left_out:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import inspect
 import itertools
@@ -131,4 +130,4 @@ def corpus_digests(X: Any, y: Any, groups: Any, waveform_rate: Any = None) -> di
 
 
 def _hash(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:32]
+    return digest_of(json.dumps(value))

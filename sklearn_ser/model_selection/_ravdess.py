@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import BaseCrossValidator
-from sklearn.utils._param_validation import StrOptions, validate_params
 
 from sklearn_ser._utils import split_labels
 from sklearn_ser.model_selection._protocol import Protocol

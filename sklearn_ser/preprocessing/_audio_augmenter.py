@@ -25,7 +25,6 @@ from sklearn.utils.validation import validate_data
 from sklearn_ser._audio import (
     Clip,
     as_clips,
-    content_digest,
     is_numeric_batch,
     items_of,
     waveforms_of,
@@ -183,7 +182,7 @@ class AudioAugmenter(BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> AudioAugmenter:
         """Check the parameters and the kind of input; use `fit_resample` for all else.
 
@@ -202,7 +201,7 @@ class AudioAugmenter(BaseEstimator):
         self._parse_input(X, y, finite=self.on_error == "raise")
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
         """Return the clips and, after them, changed copies.
 
@@ -320,7 +319,7 @@ class AudioAugmenter(BaseEstimator):
             if n_copies and not rows:
                 raise ValueError(f"No clip of {emotions[code]} can be used: it cannot be balanced.")
             # Which clips have one copy more than others must not follow from where they stand.
-            rows.sort(key=lambda row: content_digest(f"{self.seed_} {digests[row]}".encode()))
+            rows.sort(key=lambda row: digest_of(f"{self.seed_} {digests[row]}"))
             plan += [(i // len(rows), int(rows[i % len(rows)])) for i in range(n_copies)]
         return [(row, (str(digests[row]), number)) for number, row in sorted(plan)]
 

@@ -11,10 +11,9 @@ import json
 import os
 import random
 import threading
-import uuid
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -25,10 +24,11 @@ import numpy.typing as npt
 from scipy.io import wavfile
 from scipy.signal import fftconvolve
 
-from sklearn_ser._audio import Clip, as_clip, content_digest, decode
+from sklearn_ser._audio import Clip, as_clip, decode
+from sklearn_ser._utils import digest_of, write_atomically
 from sklearn_ser.exceptions import ClipError, StoreWarning
 
-__all__ = ["SETTINGS", "Change", "Copy", "Made"]
+__all__ = ["FILES", "SETTINGS", "Change", "Copy", "Made"]
 
 Waveform = npt.NDArray[np.float32]
 Change = str | Callable[[Waveform, int], Any]
@@ -48,6 +48,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "Opus": ("OGG", "OPUS", 16000, 0.95),
     },
 }
+FILES = f"{'[0-9a-f]' * 2}/{'[0-9a-f]' * 30}.wav*"  # in a folder of copies
 LIBRARIES = ("audiomentations", "python-stretch", "soundfile")
 
 # Transforms draw from the process's two global random states: one copy at a time.
@@ -137,7 +138,7 @@ class Copy:
             "settings": SETTINGS[self.change],
             "versions": [_version(library) for library in LIBRARIES],
         }
-        return self._path_of(content_digest(json.dumps(key, sort_keys=True).encode()))
+        return self._path_of(digest_of(json.dumps(key, sort_keys=True)))
 
     def _path_of(self, key: str) -> str:
         return os.path.join(self.folder or "", key[:2], f"{key[2:]}.wav")
@@ -169,16 +170,11 @@ def _is_complete(path: str) -> bool:
 
 
 def _write(path: str, content: bytes) -> bool:
-    """Write a file aside, then rename it: readers see all of it or nothing."""
-    aside = f"{path}.{uuid.uuid4().hex}.tmp"
+    """Tell whether a copy could be stored."""
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(aside, "wb") as file:
-            file.write(content)
-        os.replace(aside, path)
+        write_atomically(path, content)
     except OSError as error:
-        with suppress(OSError):
-            os.unlink(aside)
         if _is_complete(path):  # by another process, and not to be replaced while it is read
             return True
         folder = os.path.dirname(os.path.dirname(path))

@@ -10,12 +10,14 @@ import numpy.typing as npt
 from sklearn.pipeline import FeatureUnion
 from sklearn.utils import get_tags
 
+from sklearn_ser._utils import OwnJoin
+
 __all__ = ["FrameUnion"]
 
 Array = npt.NDArray[Any]
 
 
-class FrameUnion(FeatureUnion, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+class FrameUnion(OwnJoin, FeatureUnion, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """scikit-learn's FeatureUnion of embedders that give sequences of frames.
 
     Embedders have frames of different rates: 50 a second of most speech models, 100 of eGeMAPS.

@@ -118,7 +118,7 @@ class SpeakerScaler(TransformerMixin, BaseEstimator):
         self.min_clips = min_clips
         self.with_std = with_std
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None, speakers: Any = None) -> SpeakerScaler:
         """Learn the mean and standard deviation of each speaker, and of all clips.
 
@@ -218,7 +218,7 @@ class SpeakerScaler(TransformerMixin, BaseEstimator):
         names : ndarray of shape (n_features,), dtype object
         """
         check_is_fitted(self)
-        names = _check_feature_names_in(self, input_features)
+        names = check_feature_names_in(self, input_features)
         return names if self._column is None else np.delete(names, self._column)
 
     @property

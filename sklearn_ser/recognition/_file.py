@@ -56,14 +56,7 @@ def save_recognizer(
     check_is_fitted(recognizer)
     recognizer = pinned(recognizer)
     card = json.dumps(card_of(recognizer, training))
-    path = os.fspath(path)
-    aside = f"{path}.{os.getpid()}.tmp"
-    try:
-        skops_io().dump({"card": card, "recognizer": recognizer}, aside)
-        os.replace(aside, path)
-    finally:
-        if os.path.exists(aside):
-            os.remove(aside)
+    write_atomically(path, skops_io().dumps({"card": card, "recognizer": recognizer}))
 
 
 def load_recognizer(

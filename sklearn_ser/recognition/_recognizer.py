@@ -9,10 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.metrics import log_loss
-from sklearn.model_selection._search import BaseSearchCV
-from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
@@ -101,7 +99,7 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         self.detector = detector
         self.n_jobs = n_jobs
 
-    @_fit_context(prefer_skip_nested_validation=False)
+    @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: Any, groups: Any = None) -> EmotionRecognizer:
         """Measure on held-out speakers, then fit on all clips.
 
@@ -146,7 +144,7 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         self.scores_ = self._scores(held_out, fold_of, y, groups)
         with default_settings(), threadpool_limits(1):
             fitted = fit_classifier(self.classifier, values, y, groups)
-        self.classifier_ = fitted.best_estimator_ if isinstance(fitted, BaseSearchCV) else fitted
+        self.classifier_ = fitted.best_estimator_ if is_search(fitted) else fitted
         detector = OutOfDomainDetector() if self.detector is None else clone(self.detector)
         self.detector_ = detector.fit(X, y, groups)
         return self

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -503,7 +504,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(tiny, clips, fitted, tmp_path)
     run = json.loads(torch.load(_content(kept), weights_only=True)["run"])
     assert [epoch["epoch"] for epoch in run[0]] == [1, 2]
 
-    (folder / kept.name).with_suffix(".part").write_bytes(b"torn")  # killed while writing
+    Path(f"{folder / kept.name}.{'0' * 32}.tmp").write_bytes(b"torn")  # killed while writing
     resumed = fitted(**parameters, checkpoint=folder)
     assert_same_weights(resumed, uninterrupted)
     for curve in ("epoch", "train_loss", "valid_loss", "valid_uar"):

@@ -11,7 +11,7 @@ import pytest
 from sklearn_ser._audio import as_clips
 from sklearn_ser._extraction import Extraction, Extractor, Prepared
 from sklearn_ser._extraction import _extract as extract_module
-from sklearn_ser._store import Records, Store
+from sklearn_ser._store import RecordLock, Records, Store
 from sklearn_ser.exceptions import ClipError, ClipWarning
 
 RATE = 16000
@@ -179,15 +179,14 @@ def test_finished_batches_are_stored_and_locks_given_back_whatever_stops_it(
 def test_a_consumer_that_stops_loses_nothing_that_is_computed(options, records):
     """As when a progress bar raises: the generator is closed at a yield."""
     extractor = Counting(**options)
-    missing = Extraction(clips_of(range(30)), records, None).missing
-    computed = extract_module._compute(missing, extractor, records, None)
+    computed = Extraction(clips_of(range(30)), records, None)._computed(extractor)
     next(computed)
     computed.close()
     assert records.size()[0] == len(extractor.computed)
     assert_no_locks(records)
 
 
-@pytest.mark.parametrize("place", ["claim", "prepare", "compute"])
+@pytest.mark.parametrize("place", ["lock", "prepare", "compute"])
 def test_ctrl_c_in_the_calling_thread_leaves_no_lock(place, records, monkeypatch):
     """It comes while that thread waits for another one, which goes on for a moment."""
 
@@ -207,15 +206,15 @@ def test_ctrl_c_in_the_calling_thread_leaves_no_lock(place, records, monkeypatch
                 interrupt()
             return super().compute(items)
 
-    claim, n_claims = Records.claim, []
+    acquire, acquired = RecordLock.acquire, []
 
-    def slow_claim(self, key):
-        n_claims.append(key)
-        if place == "claim" and len(n_claims) == 4:
+    def slow_acquire(self):
+        acquired.append(self)
+        if place == "lock" and len(acquired) == 4:
             interrupt()
-        return claim(self, key)
+        return acquire(self)
 
-    monkeypatch.setattr(Records, "claim", slow_claim)
+    monkeypatch.setattr(RecordLock, "acquire", slow_acquire)
     extractor = Interrupted(n_readers=1, n_concurrent=2)
     with pytest.raises(KeyboardInterrupt):
         extract(clips_of(range(40)), extractor, records)
@@ -224,20 +223,60 @@ def test_ctrl_c_in_the_calling_thread_leaves_no_lock(place, records, monkeypatch
 
 
 @kinds
-def test_few_clips_are_prepared_ahead(options, monkeypatch):
-    monkeypatch.setattr(extract_module, "MAX_AHEAD", 20)
+def test_few_clips_are_held_at_once(options, records, monkeypatch):
+    """Those that are read, prepared or computed: each holds a lock, which is an open file."""
+    monkeypatch.setattr(extract_module, "MAX_READY", 12)
+    monkeypatch.setattr(extract_module, "MAX_HELD", 15)
+    n_held = []
 
     class Slow(Counting):
         def compute(self, items):
-            time.sleep(0.002)
+            time.sleep(0.005)
+            n_held.append(len(list(records.folder.rglob("*.lock"))))
             return super().compute(items)
 
-    extractor = Slow(n_readers=2, **options)
-    extract(clips_of(range(150)), extractor)
-    assert len(extractor.prepared) == 150
-    in_batches = 2 * extractor.n_concurrent + 1  # computed, or waiting for a thread
-    per_batch = 5 if options.get("batch_seconds") else 1
-    assert extractor.max_held <= 2 * 2 + 1 + per_batch * in_batches + 2 * per_batch
+    extractor = Slow(n_readers=5, **{**options, "n_ahead": 100})
+    extract(clips_of(range(150)), extractor, records)
+    assert sorted(extractor.computed) == list(range(150))
+    assert 5 < max(n_held) <= 15
+
+
+def test_a_slow_batch_does_not_keep_others_from_being_computed(records):
+    """Nor from being stored."""
+    done = threading.Event()
+
+    class Slow(Counting):
+        def record(self, clip, samples):
+            if clip.position == 0:
+                assert done.wait(20)
+            if clip.position == 19:
+                done.set()
+            return super().record(clip, samples)
+
+    extractor = Slow(n_readers=2, n_concurrent=2)
+    extract(clips_of(range(20)), extractor, records)
+    assert sorted(extractor.computed) == list(range(20))
+
+
+def test_batches_do_not_depend_on_who_is_done_first():
+    class Odd(Counting):
+        def prepare(self, clip, content):
+            time.sleep(0.003 * self.rng.random())
+            return super().prepare(clip, content)
+
+        def compute(self, items):
+            time.sleep(0.01 * self.rng.random())
+            return super().compute(items)
+
+    lengths = np.random.default_rng(0).integers(800, 8000, 60)
+    batches = []
+    for seed in range(3):
+        extractor = Odd(n_readers=3, n_concurrent=2, batch_seconds=1.0, n_ahead=3)
+        extractor.rng = np.random.default_rng(seed)
+        X = [(waveform(i, n), RATE) for i, n in enumerate(lengths)]
+        extract(as_clips(X, None), extractor)
+        batches.append(sorted(map(sorted, extractor.batches)))
+    assert batches[0] == batches[1] == batches[2]
 
 
 def test_a_batch_is_within_its_budget_and_of_like_lengths():
@@ -276,8 +315,8 @@ def test_a_warning_of_a_reader_that_is_an_error_comes_through(records):
 def test_what_others_compute_is_waited_for_last_and_read(records):
     clips = clips_of(range(6))
     key = clips[2].digest()
-    lock = records.claim(key)
-    lock.acquire()
+    lock = RecordLock(records.path(key))
+    assert lock.acquire()
     record = np.float32([[7, 7], [7, 7]])
 
     def finish():
@@ -298,8 +337,8 @@ def test_what_others_compute_is_waited_for_last_and_read(records):
 
 def test_what_another_process_has_given_up_is_computed_here(records):
     clips = clips_of(range(4))
-    lock = records.claim(clips[1].digest())
-    lock.acquire()
+    lock = RecordLock(records.path(clips[1].digest()))
+    assert lock.acquire()
     threading.Timer(0.3, lock.release).start()
     extractor = Counting()
     assert len(extract(clips, extractor, records)) == 4

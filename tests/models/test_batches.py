@@ -16,7 +16,7 @@ from sklearn_ser._models._front_end import FrontEnd
 from sklearn_ser._models._pooling import pool_padded
 from sklearn_ser._models._running import exact_products
 from sklearn_ser._models._speech_model import SpeechModel
-from sklearn_ser._store import Records, Store
+from sklearn_ser._store import RecordLock, Store
 from sklearn_ser._utils._pooling import STATISTICS, pool
 from sklearn_ser.embedders import _ssl
 from sklearn_ser.embedders._speech_extractor import SpeechExtractor
@@ -228,7 +228,7 @@ def test_who_holds_clips_does_not_wait_for_others(tiny_model, speech, tmp_path, 
 
     def look(seconds):
         for lock in locks[2:]:  # its own are done, and given back
-            lock.acquire(timeout=5)
+            assert lock.acquire()
             free.append(lock)
             lock.release()
         for lock in locks[:2]:
@@ -254,12 +254,13 @@ def test_locks_taken_by_threads_are_given_back(tiny_model, speech, tmp_path):
     X = [(speech(i, 0.4), RATE) for i in range(6)]
     embedder = SSLEmbedder(tiny_model(), cache=tmp_path, batch_seconds=1.0, n_jobs=2)
     locks = []
-    claim = Records.claim
+    acquire = RecordLock.acquire
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Records, "claim", lambda *args: locks.append(claim(*args)) or locks[-1])
+        patch.setattr(RecordLock, "acquire", lambda self: locks.append(self) or acquire(self))
         embedder.fit_transform(X)
     assert len(locks) == 6
-    assert not any(lock.is_locked for lock in locks)
+    assert not list(tmp_path.rglob("*.lock"))
+    assert all(RecordLock(lock._path).acquire() for lock in locks)
 
 
 @pytest.fixture

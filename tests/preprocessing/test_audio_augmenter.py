@@ -35,6 +35,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_ser import MFCCEmbedder
 from sklearn_ser._audio import as_clip
 from sklearn_ser._store import Store
+from sklearn_ser.cli import main
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.exceptions import ClipError, StoreWarning
 from sklearn_ser.preprocessing import AudioAugmenter, SpeakerScaler, _changes
@@ -578,12 +579,14 @@ class TestCache:
         first, _ = AudioAugmenter(**parameters).fit_resample(files[:1], [0])
         own = tmp_path / "augmented" / "own.wav"
         own.write_text("of someone else")
-        Store(tmp_path).clear()
+        assert main(["cache", "--clear", "--cache", str(tmp_path)]) == 0
         assert list(own.parent.iterdir()) == [own]
         again, _ = AudioAugmenter(**parameters).fit_resample(files[:1], [0])
         assert again == first
         own.unlink()
-        Store(tmp_path).clear()
+        Store(tmp_path).clear()  # knows of records alone
+        assert list(own.parent.iterdir()) != []
+        AudioAugmenter(**parameters).clear_cache()
         assert not own.parent.exists()
 
     def test_a_search_makes_and_embeds_each_copy_once(self, corpus, cache_folder, counting_mfcc):

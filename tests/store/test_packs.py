@@ -44,7 +44,7 @@ def files(records, pattern):
 def anew(records):
     """Return the records as another process sees them."""
     _packs.packs_in.cache_clear()
-    _packs._recent = _packs._Recent(1 << 20)
+    _packs.recent.clear()
     return Store(records.folder.parent).records("test", {"n": 1})
 
 
@@ -215,7 +215,7 @@ def test_an_embedder_packs_what_it_computed(speech, cache_folder, counting_mfcc)
     assert counting_mfcc.n_extractions == 70
     [path] = cache_folder.rglob("packs/*.npy")
     flip(Path(path), -6)
-    _packs._recent = _packs._Recent(1 << 20)
+    _packs.recent.clear()
     with pytest.warns(StoreWarning, match="damaged"):
         again = counting_mfcc(pooling="median", deltas=2, n_mfcc=128).transform(X)
     np.testing.assert_array_equal(
@@ -231,10 +231,10 @@ def test_frames_are_not_packed(speech, cache_folder):
 
 
 def test_rows_in_memory_are_bounded():
-    recent = _packs._Recent(100)
+    recent = _packs.Recent(5000)
     for i in range(50):
-        recent.keep(i, np.zeros(5, np.float32))
-    assert sum(row.nbytes for row in recent._rows.values()) <= 100
+        recent.keep(i, np.zeros(250, np.float32))
+    assert 2000 <= sum(row.nbytes for row in recent._rows.values()) <= 4000
     assert recent.get(49) is not None
     assert recent.get(0) is None
 
@@ -255,7 +255,7 @@ def test_packs_that_cannot_be_read_do_not_cost_what_was_computed_again(records, 
 def test_packs_written_at_one_moment_are_all_seen(tmp_path, monkeypatch):
     """A folder's date may not tell of a second change within the same tick."""
     moment = time.time_ns()
-    monkeypatch.setattr(_packs.time, "time_ns", lambda: moment)
+    monkeypatch.setattr(time, "time_ns", lambda: moment)
     ours, theirs = (Store(tmp_path).records("test", {"n": 1}) for _ in range(2))
     theirs._packs = _packs.Packs(ours._packs.folder)  # of another process
     for start in (0, 100):

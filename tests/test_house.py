@@ -1,0 +1,203 @@
+"""How the package is built: rooms, private names of others, sizes. Its lists may only shrink."""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import skorch
+from sklearn import base, pipeline
+from sklearn.model_selection import GridSearchCV
+
+import sklearn_ser
+
+PACKAGE = Path(sklearn_ser.__file__).parent
+COMPAT = "_utils/_sklearn.py"
+
+# Imports of another room's private module that stay, and why: five at most.
+LASTING_IMPORTS: dict[tuple[str, str], str] = {}
+# Those that are left to cut. Nothing is added here.
+IMPORTS_TO_CUT = {
+    ("audit/_pipeline.py", "model_selection._folds"),
+    ("audit/_pipeline.py", "model_selection._protocol"),
+    ("audit/_split.py", "model_selection._folds"),
+    ("classifiers/_pretrained.py", "datasets._labels"),
+    ("cli/_audit.py", "evaluation._report"),
+    ("cli/_cache.py", "evaluation._report"),
+    ("cli/_compare.py", "evaluation._report"),
+    ("cli/_embed.py", "evaluation._features"),
+    ("cli/_options.py", "datasets._files"),
+    ("cli/_predict.py", "recognition._recordings"),
+    ("cli/_predict.py", "recognition._report"),
+    ("cli/_train.py", "evaluation._features"),
+    ("cli/_train.py", "recognition._file"),
+    ("cli/_train.py", "recognition._folds"),
+    ("cli/_train.py", "recognition._report"),
+    ("embedders/_text.py", "_models._text_model"),
+    ("evaluation/_compare.py", "model_selection._folds"),
+    ("evaluation/_cross.py", "model_selection._folds"),
+    ("model_selection/_emobox.py", "datasets._emobox"),
+    ("plotting/_comparison.py", "evaluation._comparison"),
+    ("recognition/_file.py", "evaluation._comparison"),
+    ("recognition/_file.py", "evaluation._features"),
+    ("recognition/_recognizer.py", "classifiers._training"),
+    ("recognition/_recognizer.py", "evaluation._classifiers"),
+    ("recognition/_recognizer.py", "evaluation._fits"),
+    ("recognition/_report.py", "evaluation._fits"),
+}
+
+# What classes say to scikit-learn under a private name, as its developer guide has them do.
+HOOKS = {"_parameter_constraints", "_doc_link_module", "_doc_link_template", "_estimator_type"}
+
+MAX_LINES = 400
+# Longer files that are left to cut, and how long they may be until then.
+LONG_FILES = {
+    "_audio/_streams.py": 438,
+    "classifiers/_fine_tuned.py": 417,
+    "classifiers/_pretrained.py": 456,
+    "datasets/_synthetic.py": 463,
+    "evaluation/_cross.py": 424,
+    "preprocessing/_audio_augmenter.py": 427,
+}
+# A room's `__init__` lists its names, and `__main__` starts it; why other files are short.
+MIN_LINES = 25
+SHORT_FILES = {
+    "_utils/_printable.py": "used by rooms that have nothing else in common",
+}
+# The aim is 110 modules and 16,500 lines.
+MAX_MODULES, MAX_TOTAL = 150, 21_500
+
+
+@cache
+def modules():
+    """Return the syntax tree of each module, by its path in the package."""
+    paths = sorted(PACKAGE.rglob("*.py"))
+    return {
+        path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+        for path in paths
+    }
+
+
+def is_private(name):
+    return name.startswith("_") and not name.startswith("__")
+
+
+def imported(path, tree):
+    """Yield (dotted name, name it is bound to) of all imports, relative ones too."""
+    package = ["sklearn_ser", *Path(path).parts[:-1]]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, alias.asname or alias.name.partition(".")[0]
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) + 1 - node.level] if node.level else []
+            module = ".".join([*above, *filter(None, [node.module])])
+            for alias in node.names:
+                yield f"{module}.{alias.name}", alias.asname or alias.name
+
+
+def chains(tree):
+    """Yield each dotted name, such as ``torch.nn.Linear``, as a list, with its node."""
+    for node in ast.walk(tree):
+        parts, value = [], node
+        while isinstance(value, ast.Attribute):
+            parts.append(value.attr)
+            value = value.value
+        if parts and isinstance(value, ast.Name):
+            yield [value.id, *parts[::-1]], node
+
+
+def private_room_imports():
+    """Return (path, private module of another room) of each such import."""
+    found = set()
+    for path, tree in modules().items():
+        here = Path(path).parts[0]
+        for name, _ in imported(path, tree):
+            package, room, *inside = (*name.split("."), "")
+            private = next((i for i, part in enumerate(inside) if is_private(part)), None)
+            if package == "sklearn_ser" and room != here and private is not None:
+                found.add((path, ".".join([room, *inside[: private + 1]])))
+    return found
+
+
+def private_names_of(libraries):
+    """Yield (path, dotted name) of each use of a private name of libraries, however imported."""
+    for path, tree in modules().items():
+        bound = {}
+        for name, alias in imported(path, tree):
+            if name.split(".")[0] in libraries:
+                bound[alias] = name if alias != name.split(".")[0] else alias
+                if any(map(is_private, name.split("."))):
+                    yield path, name
+        for (root, *parts), _ in chains(tree):
+            if root in bound and any(map(is_private, parts)):
+                yield path, ".".join([bound[root], *parts])
+
+
+def test_a_room_is_entered_by_its_door():
+    found = private_room_imports()
+    assert len(LASTING_IMPORTS) <= 5
+    assert all(LASTING_IMPORTS.values())
+    assert found - {*LASTING_IMPORTS, *IMPORTS_TO_CUT} == set()
+    assert {*LASTING_IMPORTS, *IMPORTS_TO_CUT} - found == set(), "take these off the lists"
+
+
+def test_only_one_file_knows_private_names_of_scikit_learn_and_skorch():
+    found = {(path, name) for path, name in private_names_of({"sklearn", "skorch"})}
+    assert {path for path, _ in found} == {COMPAT}, sorted(found)
+
+
+def test_no_class_uses_or_overrides_private_methods_of_scikit_learn_or_skorch():
+    parents = (
+        base.BaseEstimator,
+        base.TransformerMixin,
+        base.ClassifierMixin,
+        pipeline.Pipeline,
+        pipeline.FeatureUnion,
+        GridSearchCV,
+        skorch.NeuralNet,
+    )
+    theirs = {name for parent in parents for name in dir(parent) if is_private(name)} - HOOKS
+    found = set()
+    for path, tree in modules().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                own = [n.name for n in node.body if isinstance(n, ast.FunctionDef)]
+                own += [t.id for n in node.body if isinstance(n, ast.Assign) for t in n.targets]
+                found |= {(path, name) for name in own if name in theirs}
+            elif isinstance(node, ast.Attribute) and node.attr in theirs:
+                found.add((path, node.attr))
+    assert {path for path, _ in found} == {COMPAT}, sorted(found)
+
+
+def test_torch_is_used_as_it_is_documented():
+    """No private names, no operators by their registration, no patched functions."""
+    assert list(private_names_of({"torch", "torchaudio"})) == []
+    patched = []
+    for path, tree in modules().items():
+        names = dict(imported(path, tree))
+        assert not [n for n in names if n.startswith(("torch.ops", "torch.overrides"))], path
+        torch_names = {alias for name, alias in imported(path, tree) if name.startswith("torch")}
+        for parts, node in chains(tree):
+            if parts[0] in torch_names:
+                assert parts[:2] != ["torch", "ops"], path
+                if isinstance(node.ctx, ast.Store):
+                    patched.append((path, ".".join(parts)))
+    assert patched == []
+
+
+def test_files_are_neither_long_nor_tiny():
+    lines = {
+        path: len((PACKAGE / path).read_text(encoding="utf-8").splitlines()) for path in modules()
+    }
+    long = {path: n for path, n in lines.items() if n > MAX_LINES}
+    assert {path: n for path, n in long.items() if n > LONG_FILES.get(path, 0)} == {}
+    assert LONG_FILES.keys() - long.keys() == set(), "take these off the list"
+    short = {
+        path
+        for path, n in lines.items()
+        if n < MIN_LINES and "/" in path and not Path(path).name.startswith("__")
+    }
+    assert short == SHORT_FILES.keys()
+    print(f"{len(lines)} modules, {sum(lines.values())} lines")
+    assert len(lines) <= MAX_MODULES
+    assert sum(lines.values()) <= MAX_TOTAL

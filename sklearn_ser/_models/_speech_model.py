@@ -27,6 +27,7 @@ from sklearn_ser._models._pooling import frames_of, pool_states
 from sklearn_ser._models._running import exact_products, is_exact, running, to_device, valid_frames
 from sklearn_ser._models._wavlm import fuse_attention
 from sklearn_ser._models._windows import CONTEXT, FULL, LENGTH, Moments, Window, windows
+from sklearn_ser._utils import once
 
 __all__ = ["ModelInput", "SpeechModel", "load_model"]
 

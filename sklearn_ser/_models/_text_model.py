@@ -17,6 +17,7 @@ from sklearn_ser._models._loading import read_config, read_encoder, reading
 from sklearn_ser._models._pooling import frames_of, pool_states
 from sklearn_ser._models._running import is_exact, running, valid_frames
 from sklearn_ser._models._windows import Moments, Window, windows
+from sklearn_ser._utils import once
 
 __all__ = ["TextModel", "Tokens", "load_text_model"]
 

@@ -1,8 +1,11 @@
 """What every room may use."""
 
 from sklearn_ser._utils._corpora import check_corpus, corpus_frame, known_speakers
+from sklearn_ser._utils._device import find_device
+from sklearn_ser._utils._digests import digest_of, file_digest, file_state, has_settled
 from sklearn_ser._utils._emobox import emobox_folder, n_emobox_folds, read_emobox_fold
 from sklearn_ser._utils._figures import remove_figure, write_figure
+from sklearn_ser._utils._files import delete_files, write_atomically
 from sklearn_ser._utils._folds import (
     Folds,
     cv_name,
@@ -37,10 +40,27 @@ from sklearn_ser._utils._numbers import (
     check_number,
     is_number,
 )
+from sklearn_ser._utils._once import once
 from sklearn_ser._utils._parameters import refuse_without_effect, set_where_taken
 from sklearn_ser._utils._paths import existing_folder, printable
+from sklearn_ser._utils._pooling import STATISTICS, pool
 from sklearn_ser._utils._progress import Progress
-from sklearn_ser._utils._settings import default_settings
+from sklearn_ser._utils._sklearn import (
+    CachedParameterNames,
+    HasMethods,
+    Interval,
+    OwnJoin,
+    StrOptions,
+    check_feature_names_in,
+    check_parameters,
+    default_settings,
+    fit_context,
+    is_search,
+    num_samples,
+    safe_indexing,
+    set_output_only_if,
+    validate_params,
+)
 from sklearn_ser._utils._source_files import own_files, source_files
 from sklearn_ser._utils._speaker_column import find_speaker_column
 
@@ -52,42 +72,65 @@ __all__ = [
     "RATE",
     "SECONDS",
     "SLOWEST",
+    "STATISTICS",
     "WAVEFORM_RATE",
     "WHOLE_NUMBER",
+    "CachedParameterNames",
     "Folds",
+    "HasMethods",
+    "Interval",
     "Number",
+    "OwnJoin",
     "Progress",
+    "StrOptions",
     "as_classes",
     "as_labels",
     "as_list",
     "as_speakers",
     "check_corpus",
+    "check_feature_names_in",
     "check_lengths",
     "check_number",
+    "check_parameters",
     "composed",
     "corpus_frame",
     "cv_name",
     "default_settings",
+    "delete_files",
+    "digest_of",
     "emobox_folder",
     "existing_folder",
+    "file_digest",
+    "file_state",
+    "find_device",
     "find_speaker_column",
+    "fit_context",
+    "has_settled",
     "held_out_folds",
     "is_missing",
     "is_number",
+    "is_search",
     "known_speakers",
     "most_probable",
     "n_emobox_folds",
+    "num_samples",
+    "once",
     "own_files",
+    "pool",
     "printable",
     "read_emobox_fold",
     "refuse_missing",
     "refuse_without_effect",
     "remove_figure",
     "restrict_folds",
+    "safe_indexing",
+    "set_output_only_if",
     "set_where_taken",
     "source_files",
     "speaker_folds",
     "split_column",
     "split_labels",
+    "validate_params",
+    "write_atomically",
     "write_figure",
 ]

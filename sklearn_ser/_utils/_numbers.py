@@ -6,7 +6,8 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils._param_validation import Interval
+
+from sklearn_ser._utils._sklearn import Interval
 
 __all__ = [
     "COUNT",

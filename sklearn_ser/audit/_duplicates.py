@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 import joblib
 import numpy as np
 import pandas as pd
-from sklearn.utils._param_validation import StrOptions, validate_params
 
 from sklearn_ser._audio import SEGMENT_FIELDS, Clip, as_clips, content_digest, decode, items_of
-from sklearn_ser._utils import WAVEFORM_RATE, WHOLE_NUMBER, Progress
+from sklearn_ser._utils import WAVEFORM_RATE, WHOLE_NUMBER, Progress, StrOptions, validate_params
 from sklearn_ser.audit._fingerprints import (
     HOP,
     LARGEST_GROUP,

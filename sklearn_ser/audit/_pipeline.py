@@ -12,11 +12,18 @@ import numpy as np
 import pandas as pd
 from sklearn import get_config
 from sklearn.base import clone
-from sklearn.model_selection._search import BaseSearchCV
-from sklearn.utils import _safe_indexing, column_or_1d
+from sklearn.utils import column_or_1d
 from sklearn.utils.metadata_routing import get_routing_for_object
 
-from sklearn_ser._utils import COUNT, Folds, check_number, refuse_missing, split_labels
+from sklearn_ser._utils import (
+    COUNT,
+    Folds,
+    check_number,
+    is_search,
+    refuse_missing,
+    safe_indexing,
+    split_labels,
+)
 from sklearn_ser.audit._fitted_state import (
     find_differences,
     find_fitted,
@@ -310,7 +317,7 @@ def _is_transductive(fitted: Any, X: Any, test: Any, strict: bool) -> bool | Non
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of columns without names
             together, *separate = (
-                np.asarray(predict(_safe_indexing(X, test[batch])))
+                np.asarray(predict(safe_indexing(X, test[batch])))
                 for batch in (slice(None), *batches)
             )
     except Exception:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import validate_data
 
 from sklearn_ser._audio import Clip, as_clips, is_numeric_batch, items_of, waveforms_of
@@ -23,6 +22,8 @@ from sklearn_ser._utils import (
     WAVEFORM_RATE,
     Number,
     Progress,
+    StrOptions,
+    digest_of,
     find_speaker_column,
 )
 from sklearn_ser.classifiers._neural import Array, NeuralClassifier

@@ -9,9 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import softmax
-from sklearn.utils._param_validation import StrOptions
 
-from sklearn_ser._utils import COUNT, find_speaker_column
+from sklearn_ser._utils import COUNT, StrOptions, find_speaker_column
 from sklearn_ser.classifiers._neural import Array
 from sklearn_ser.classifiers._pooled import PooledClassifier
 

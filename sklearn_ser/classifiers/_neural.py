@@ -13,7 +13,6 @@ from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, compute_class_weight
-from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ser._utils import (
@@ -21,9 +20,12 @@ from sklearn_ser._utils import (
     POSITIVE,
     WHOLE_NUMBER,
     Number,
+    StrOptions,
     as_classes,
     as_speakers,
     check_lengths,
+    find_device,
+    fit_context,
     most_probable,
 )
 from sklearn_ser.classifiers._training import hold_out_speakers, temperature_of, train

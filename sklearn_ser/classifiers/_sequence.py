@@ -11,11 +11,16 @@ import numpy as np
 from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import _safe_indexing
-from sklearn.utils._param_validation import HasMethods, StrOptions
-from sklearn.utils.validation import _num_samples
 
-from sklearn_ser._utils import COUNT, Number, find_speaker_column
+from sklearn_ser._utils import (
+    COUNT,
+    HasMethods,
+    Number,
+    StrOptions,
+    find_speaker_column,
+    num_samples,
+    safe_indexing,
+)
 from sklearn_ser.classifiers._neural import Array, NeuralClassifier, only_centre_constants
 
 __all__ = ["SequenceClassifier"]

@@ -9,7 +9,13 @@ from typing import Any
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sklearn_ser._utils import existing_folder, is_missing, refuse_missing
+from sklearn_ser._utils import (
+    HasMethods,
+    existing_folder,
+    is_missing,
+    refuse_missing,
+    validate_params,
+)
 from sklearn_ser.datasets._corpus import as_corpus, rename_columns
 from sklearn_ser.datasets._labels import canonical
 

@@ -9,9 +9,8 @@ from typing import Any
 
 import pandas as pd
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import validate_params
 
-from sklearn_ser._utils import COUNT, composed, emobox_folder, read_emobox_fold
+from sklearn_ser._utils import COUNT, composed, emobox_folder, read_emobox_fold, validate_params
 from sklearn_ser.datasets._corpus import as_corpus
 from sklearn_ser.datasets._files import existing_path, match_speaker
 from sklearn_ser.datasets._labels import canonical

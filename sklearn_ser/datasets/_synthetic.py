@@ -14,9 +14,8 @@ from scipy.fft import irfft, rfft, rfftfreq
 from scipy.signal import resample_poly
 from scipy.signal.windows import hann
 from sklearn.utils import Bunch, check_random_state
-from sklearn.utils._param_validation import validate_params
 
-from sklearn_ser._utils import COUNT, HIGHEST_RATE, Number
+from sklearn_ser._utils import COUNT, HIGHEST_RATE, Number, validate_params
 
 __all__ = ["make_emotional_speech"]
 

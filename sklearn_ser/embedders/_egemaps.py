@@ -13,7 +13,7 @@ import numpy as np
 
 from sklearn_ser._audio import Clip
 from sklearn_ser._extraction import Extractor, Prepared, WaveformExtractor
-from sklearn_ser._utils import RATE
+from sklearn_ser._utils import RATE, StrOptions
 from sklearn_ser.embedders._base import POOLING, BaseEmbedder
 from sklearn_ser.embedders._layouts import FrameLayout, VectorLayout
 from sklearn_ser.embedders._records import Array, version_of
@@ -142,8 +142,8 @@ class EGeMAPSEmbedder(BaseEmbedder):
         self.on_error = on_error
         self.verbose = verbose
 
-    def _validate_params(self) -> None:
-        super()._validate_params()
+    def check_settings(self) -> None:
+        """Raise a ValueError if `pooling` is set for functionals."""
         pooling = self.pooling if isinstance(self.pooling, (list, tuple)) else [self.pooling]
         if self.level == "functionals" and list(pooling) != list(DEFAULT_POOLING):
             raise ValueError(

@@ -8,9 +8,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sklearn.utils._param_validation import StrOptions
-
-from sklearn_ser._utils import WHOLE_NUMBER, is_number
+from sklearn_ser._utils import WHOLE_NUMBER, StrOptions, is_number
 from sklearn_ser.embedders._base import POOLING
 from sklearn_ser.embedders._layouts import FrameLayout
 
@@ -55,22 +53,6 @@ class ModelLayers:
         from sklearn_ser._models import read_config
 
         return read_config(self.model_folder())
-
-    def _device(self) -> str:
-        import torch
-
-        n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if self.device == "auto":
-            return "cuda" if n_gpus else "cpu"
-        try:
-            device = torch.device(self.device)
-        except RuntimeError:
-            raise ValueError(
-                f"device={self.device!r} is not a device of torch: cpu, cuda, cuda:1, …"
-            ) from None
-        if device.type == "cuda" and (device.index or 0) >= n_gpus:
-            raise ValueError(f"device={self.device!r}, but torch finds {n_gpus} GPUs here.")
-        return self.device
 
     def layout(self) -> FrameLayout:
         """Return the selected layers as groups.

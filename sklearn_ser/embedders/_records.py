@@ -15,12 +15,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
-from sklearn.utils.validation import _check_feature_names_in
+from sklearn.base import BaseEstimator, TransformerMixin
 
 from sklearn_ser._audio import Clip
 from sklearn_ser._extraction import Extraction, Extractor
 from sklearn_ser._store import Records, Store
+from sklearn_ser._utils import (
+    CachedParameterNames,
+    check_feature_names_in,
+    check_parameters,
+    fit_context,
+    set_output_only_if,
+)
 from sklearn_ser.embedders._layouts import FrameLayout, VectorLayout
 from sklearn_ser.exceptions import ClipWarning
 
@@ -30,7 +36,7 @@ Array = npt.NDArray[np.float32]
 version_of = functools.cache(version)  # reading it takes as long as ten stored clips
 
 
-class RecordEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
+class RecordEmbedder(CachedParameterNames, TransformerMixin, BaseEstimator, metaclass=ABCMeta):
     """Base of the embedders: a collection in, one row of each clip's record out.
 
     Subclasses have the parameters `cache` and `verbose`, and `on_error` as parameter or property.
@@ -50,16 +56,7 @@ class RecordEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        # Which methods' output scikit-learn turns into frames. Sequences fit into none.
-        keys = cls._sklearn_auto_wrap_output_keys
-        cls._sklearn_auto_wrap_output_keys = property(
-            lambda self: set() if self.gives_sequences() else keys
-        )
-
-    @classmethod
-    @functools.cache  # a search asks twenty times a fold, and a signature is slow to read
-    def _get_param_names(cls) -> list[str]:
-        return super()._get_param_names()
+        set_output_only_if(cls, lambda self: not self.gives_sequences())
 
     @abstractmethod
     def compute_settings(self) -> dict[str, Any]:
@@ -92,6 +89,9 @@ class RecordEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         -------
         extractor : Extractor
         """
+
+    def check_settings(self) -> None:
+        """Raise a ValueError if parameters do not fit together; called by `fit` and `transform`."""
 
     @abstractmethod
     def _items(self, X: Any, reset: bool) -> list[Any]:
@@ -132,7 +132,7 @@ class RecordEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         settings = {**self.compute_settings(), **layout.key}
         return Store(self.cache).records(self.short_name, settings)
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> Any:
         """Check the parameters and the kind of input; nothing is learnt from `X`.
 
@@ -148,6 +148,7 @@ class RecordEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         self : object
             With ``n_features_out_``, the number of columns that `transform` gives.
         """
+        self.check_settings()
         self._items(X, reset=True)
         self.n_features_out_ = self.layout().n_features
         return self
@@ -172,7 +173,8 @@ class RecordEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         ClipError
             If a clip cannot be used and ``on_error="raise"``.
         """
-        self._validate_params()
+        check_parameters(self)
+        self.check_settings()
         items, layout = self._items(X, reset=True), self.layout()
         embedded = self._embed(items, layout)
         self.n_features_out_ = layout.n_features
@@ -199,7 +201,8 @@ class RecordEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         ClipError
             If a clip cannot be used and ``on_error="raise"``.
         """
-        self._validate_params()
+        check_parameters(self)
+        self.check_settings()
         return self._embed(self._items(X, reset=False), self.layout())
 
     def _embed(self, items: list[Any], layout: VectorLayout | FrameLayout) -> Any:
@@ -227,7 +230,7 @@ class RecordEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         -------
         names : ndarray of shape (n_features,), dtype object
         """
-        _check_feature_names_in(self, input_features, generate_names=False)
+        check_feature_names_in(self, input_features, generate_names=False)
         return np.asarray(self.layout().feature_names(), dtype=object)
 
     def __dir__(self) -> list[str]:

@@ -9,10 +9,9 @@ from typing import Any
 
 import joblib
 import numpy as np
-from sklearn.utils._param_validation import StrOptions
 
 from sklearn_ser._extraction import Extractor
-from sklearn_ser._utils import POSITIVE, SECONDS
+from sklearn_ser._utils import POSITIVE, SECONDS, StrOptions, find_device
 from sklearn_ser.embedders._base import BaseEmbedder
 from sklearn_ser.embedders._layers import ModelLayers
 from sklearn_ser.embedders._records import Array
@@ -195,7 +194,7 @@ class SSLEmbedder(ModelLayers, BaseEmbedder):
     def _loaded(self) -> Any:
         from sklearn_ser._models import load_model
 
-        return load_model(self.model_folder(), self._device(), self.dtype)
+        return load_model(self.model_folder(), find_device(self.device), self.dtype)
 
     def compute_settings(self) -> dict[str, Any]:
         """Return a digest of the model's files, and how long clips are run.
@@ -223,8 +222,8 @@ class SSLEmbedder(ModelLayers, BaseEmbedder):
             settings["dtype"] = self.dtype
         return settings
 
-    def _validate_params(self) -> None:
-        super()._validate_params()
+    def check_settings(self) -> None:
+        """Raise a ValueError if `window` is none for the model's family."""
         family = self._config().model_type
         if family == "whisper" and not isinstance(self.window, str):
             raise ValueError(

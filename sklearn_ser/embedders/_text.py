@@ -11,6 +11,7 @@ import numpy as np
 
 from sklearn_ser._audio import Clip
 from sklearn_ser._extraction import Extractor
+from sklearn_ser._utils import StrOptions, find_device, is_missing
 from sklearn_ser.embedders._layers import ModelLayers
 from sklearn_ser.embedders._records import RecordEmbedder
 from sklearn_ser.embedders._text_extractor import TextExtractor
@@ -158,7 +159,7 @@ class TextEmbedder(ModelLayers, RecordEmbedder):
     def _loaded(self) -> Any:
         from sklearn_ser._models._text_model import load_text_model
 
-        return load_text_model(self.model_folder(), self._device())
+        return load_text_model(self.model_folder(), find_device(self.device))
 
     def compute_settings(self) -> dict[str, Any]:
         """Return a digest of the files of the model and its tokenizer.

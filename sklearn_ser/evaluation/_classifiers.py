@@ -17,14 +17,12 @@ from sklearn.ensemble import StackingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import make_scorer
 from sklearn.model_selection import BaseCrossValidator, GridSearchCV
-from sklearn.model_selection._search import BaseSearchCV
-from sklearn.model_selection._split import GroupsConsumerMixin
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils.metadata_routing import get_routing_for_object
 
-from sklearn_ser._utils import speaker_folds
+from sklearn_ser._utils import is_search, speaker_folds
 from sklearn_ser.evaluation._metrics import uar_score
 from sklearn_ser.preprocessing import SpeakerScaler
 

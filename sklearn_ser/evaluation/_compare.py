@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from sklearn_ser._utils import check_corpus, cv_name, restrict_folds
+from sklearn_ser._utils import check_corpus, cv_name, restrict_folds, safe_indexing
 from sklearn_ser.audit import audit_split
 from sklearn_ser.datasets import pool_corpora
 from sklearn_ser.evaluation._alignment import ALIGNMENTS

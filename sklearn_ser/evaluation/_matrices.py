@@ -12,6 +12,7 @@ import numpy.typing as npt
 from sklearn.base import clone
 
 from sklearn_ser._audio import as_clips, items_of
+from sklearn_ser._utils import safe_indexing
 from sklearn_ser.embedders import FrameLayout, RecordEmbedder
 from sklearn_ser.evaluation._features import as_embedders, embed_rows, offline_feature_names
 from sklearn_ser.evaluation._recipes import recipe_of

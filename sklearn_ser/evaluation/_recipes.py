@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_ser._audio import as_clips, items_of
-from sklearn_ser._utils import source_files
+from sklearn_ser._utils import digest_of, source_files
 from sklearn_ser.embedders import RecordEmbedder
 from sklearn_ser.evaluation._classifiers import CLASSIFIERS, INNER_FOLDS
 

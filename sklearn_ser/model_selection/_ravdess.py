@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import BaseCrossValidator
 
-from sklearn_ser._utils import split_labels
+from sklearn_ser._utils import StrOptions, split_labels, validate_params
 from sklearn_ser.model_selection._protocol import Protocol
 
 __all__ = ["RAVDESSSplit"]

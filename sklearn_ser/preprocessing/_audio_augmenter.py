@@ -13,13 +13,11 @@ from typing import Any, ClassVar
 import joblib
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import BaseEstimator
 from sklearn.utils import (
-    _safe_indexing,
     check_consistent_length,
     check_random_state,
 )
-from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import validate_data
 
 from sklearn_ser._audio import (
@@ -30,7 +28,17 @@ from sklearn_ser._audio import (
     waveforms_of,
 )
 from sklearn_ser._store import Store
-from sklearn_ser._utils import WAVEFORM_RATE, WHOLE_NUMBER, Number, Progress, as_classes
+from sklearn_ser._utils import (
+    WAVEFORM_RATE,
+    WHOLE_NUMBER,
+    Number,
+    Progress,
+    StrOptions,
+    as_classes,
+    digest_of,
+    fit_context,
+    safe_indexing,
+)
 from sklearn_ser.exceptions import ClipError
 from sklearn_ser.preprocessing._changes import SETTINGS, Change, Copy, Made
 from sklearn_ser.preprocessing._clip_columns import (
@@ -233,7 +241,7 @@ class AudioAugmenter(BaseEstimator):
         sources, copies = self._copy_clips(clips, y, changes)
         self.sample_indices_ = np.array([*range(len(clips)), *sources], dtype=np.intp)
         X_resampled = append_copies(X, column, items, self.sample_indices_, copies)
-        return X_resampled, renumber(_safe_indexing(y, self.sample_indices_))
+        return X_resampled, renumber(safe_indexing(y, self.sample_indices_))
 
     def _parse_input(self, X: Any, y: Any, finite: bool = False) -> tuple[str | None, list[Any]]:
         """Return the name of the column of clips, if X is a frame, and the clips."""

@@ -109,14 +109,14 @@ class Copy:
         rate = round(own_rate or 0)
         if own_rate != rate:  # files have whole sampling rates
             samples = self.clip.waveform(content, rate)
-        seed = int(content_digest(f"{self.seed} {self.digest} {self.number}".encode())[:8], 16)
+        seed = int(digest_of(f"{self.seed} {self.digest} {self.number}")[:8], 16)
         changed = self._check_usable(_apply_change(self.change, samples, rate, seed), rate)
         if self.folder is None:
             return changed, rate
         file = io.BytesIO()
         wavfile.write(file, rate, changed)  # libsndfile would note the time of writing
         # A transform of one's own has no key: its class and parameters do not say what it does.
-        path = self._path() or self._path_of(content_digest(file.getvalue()))
+        path = self._path() or self._path_of(digest_of(file.getvalue()))
         return path if _is_complete(path) or _write(path, file.getvalue()) else (changed, rate)
 
     def _check_usable(self, changed: Any, rate: int) -> Waveform:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.utils import _safe_indexing
 
 from sklearn_ser._audio import SEGMENT_FIELDS, is_numeric_batch
+from sklearn_ser._utils import safe_indexing
 
 __all__ = ["append_copies", "find_clip_column", "renumber", "segment_columns"]
 
@@ -60,7 +60,7 @@ def append_copies(
     copies : list of n_copies clips
     """
     if column is not None:
-        frame = renumber(_safe_indexing(X, rows))
+        frame = renumber(safe_indexing(X, rows))
         if not copies:
             return frame
         clips = _series_like(X[column], [*X[column].to_list(), *copies])

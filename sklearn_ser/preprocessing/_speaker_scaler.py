@@ -8,16 +8,22 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
-from sklearn.utils._param_validation import StrOptions
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import (
-    _check_feature_names_in,
     check_array,
     check_is_fitted,
     validate_data,
 )
 
-from sklearn_ser._utils import WHOLE_NUMBER, Number, as_speakers, find_speaker_column
+from sklearn_ser._utils import (
+    WHOLE_NUMBER,
+    Number,
+    StrOptions,
+    as_speakers,
+    check_feature_names_in,
+    find_speaker_column,
+    fit_context,
+)
 
 __all__ = ["SpeakerScaler"]
 

@@ -16,6 +16,7 @@ from sklearn_ser._utils import (
     as_speakers,
     check_lengths,
     default_settings,
+    fit_context,
     held_out_folds,
 )
 from sklearn_ser.embedders import MFCCEmbedder, SSLEmbedder

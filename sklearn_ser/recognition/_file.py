@@ -23,6 +23,7 @@ from sklearn_ser._utils import (
     own_files,
     refuse_without_effect,
     set_where_taken,
+    write_atomically,
 )
 from sklearn_ser.embedders import RecordEmbedder, SSLEmbedder
 from sklearn_ser.evaluation._comparison import versions

@@ -15,7 +15,15 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from sklearn_ser._audio import as_clips, items_of
-from sklearn_ser._utils import WHOLE_NUMBER, default_settings, held_out_folds, most_probable
+from sklearn_ser._utils import (
+    WHOLE_NUMBER,
+    HasMethods,
+    default_settings,
+    fit_context,
+    held_out_folds,
+    is_search,
+    most_probable,
+)
 from sklearn_ser.classifiers._training import temperature_of
 from sklearn_ser.embedders import SSLEmbedder
 from sklearn_ser.evaluation._classifiers import check_classifier, check_fits, fit_classifier

@@ -16,6 +16,7 @@ from scipy.sparse import issparse
 from sklearn_ser._audio._clip import Clip
 from sklearn_ser._audio._files import HIGHEST_RATE
 from sklearn_ser._audio._segments import SEGMENT_FIELDS, WHOLE, as_segment
+from sklearn_ser._utils import as_list, refuse_masked
 from sklearn_ser.exceptions import ClipError
 
 __all__ = ["as_clip", "as_clips", "is_numeric_batch", "items_of"]
@@ -144,6 +145,9 @@ def _from_samples(values: Any, rate: Any, position: int, name: str = "waveform")
     if samples.ndim != 1:
         cause = f"a waveform must be 1-D, got shape {samples.shape}"
         cure = "Average its channels, or split a batch into a list of clips."
+    elif np.ma.is_masked(values):
+        cause = f"{np.ma.count_masked(values)} of its {len(samples)} samples are masked"
+        cure = "Fill these in, or leave the clip out."
     elif samples.dtype.kind not in "fiu":
         cause = f"samples must be floats or integers, got dtype {samples.dtype}"
         cure = "Convert the waveform to float32."
@@ -208,6 +212,7 @@ def is_numeric_batch(X: Any) -> bool:
     """
     if issparse(X):
         return True
+    refuse_masked(X)
     X = _frame_of(X)
     if hasattr(X, "columns") and hasattr(X, "shape"):
         if "path" in X.columns:
@@ -227,6 +232,8 @@ def is_numeric_batch(X: Any) -> bool:
             f"X holds the splits {list(X)} of a dataset. Pass the audio of one: "
             f"X[{split!r}]['audio']."
         )
+    if isinstance(X, Mapping) and "X" in X:
+        raise ValueError("X is a corpus. Pass its clips, corpus.X.")
     if isinstance(X, (str, bytes, os.PathLike, Mapping)) or hasattr(X, "read"):
         raise ValueError(f"X is one clip, {X!r:.60}. Wrap it in a list: a collection is expected.")
     if hasattr(X, "__array__"):
@@ -251,15 +258,9 @@ def items_of(X: Any) -> list[Any]:
     if hasattr(X, "columns") and len(X.columns) > 1:
         columns = {name: X[name].to_list() for name in X.columns}
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    if hasattr(X, "columns"):
-        X = X[X.columns[0]]
-    for method in ("to_list", "to_pylist"):  # pandas and polars; pyarrow
-        if hasattr(X, method):
-            found: list[Any] = getattr(X, method)()
-            return found
-    if hasattr(X, "__array__") and not is_numeric_batch(X):
-        X = np.ravel(np.asarray(X))
-    return list(X)
+    if hasattr(X, "__array__") and not hasattr(X, "columns") and not hasattr(X, "to_list"):
+        return list(X) if is_numeric_batch(X) else list(np.ravel(np.asarray(X)))
+    return as_list(X)
 
 
 def _frame_of(X: Any) -> Any:

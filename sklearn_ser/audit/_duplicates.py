@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import combinations, product
 from numbers import Integral, Real
 from typing import Any, NamedTuple
@@ -104,6 +104,8 @@ def find_duplicates(
         identical to those with the same content.
     ValueError
         If `X` is one clip, or a frame that does not tell which column holds the clips.
+    TypeError
+        If `X` is a corpus: its X holds the clips.
 
     Notes
     -----
@@ -159,6 +161,11 @@ def find_duplicates(
 
 def _items(X: Any) -> list[Any]:
     """Return the elements of the collection `X`; of a corpus's frame, what tells the clips."""
+    if isinstance(X, Mapping) and "X" in X:
+        raise TypeError(
+            f"find_duplicates takes clips, not a corpus (a {type(X).__name__} with X): pass its X, "
+            "corpus.X."
+        )
     if hasattr(X, "columns") and "path" in X.columns:
         X = X[[name for name in ("path", *SEGMENT_FIELDS) if name in X.columns]]
     elif hasattr(X, "columns") and len(X.columns) != 1:

@@ -18,7 +18,7 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import _safe_indexing, check_scalar, column_or_1d
 from sklearn.utils.metadata_routing import get_routing_for_object
 
-from sklearn_ser._utils import refuse_missing
+from sklearn_ser._utils import refuse_masked, refuse_missing
 from sklearn_ser.audit._fitted_state import changes, fitted_parts, learnt, named
 from sklearn_ser.audit._perturbations import poisoned, take
 from sklearn_ser.model_selection._folds import as_splitter
@@ -195,6 +195,7 @@ def audit_pipeline(
         raise TypeError(
             f"{pipeline!r} is neither an estimator nor a callable experiment(X, y, train, test)."
         )
+    refuse_masked(X)
     refuse_missing(y, "y", "label")
     codes = np.unique(column_or_1d(y), return_inverse=True)[1]
     if codes.max() == 0:

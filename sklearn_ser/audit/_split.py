@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.utils import Bunch
 
 from sklearn_ser._audio import SEGMENT_FIELDS
-from sklearn_ser._utils import as_labels, corpus_frame, is_missing, known_speakers
+from sklearn_ser._utils import as_speakers, check_corpus
 from sklearn_ser.audit._copies import PAIR, Copies
 from sklearn_ser.audit._duplicates import find_duplicates
 from sklearn_ser.model_selection._folds import Folds, folds_of
@@ -164,8 +165,11 @@ def audit_split(
     Raises
     ------
     ValueError
-        If emotions are missing, or what the splitter splits by is, or a parameter of reading
-        audio is given with ``audio=False``.
+        If emotions are missing, or what the splitter splits by is, a clip stands in several rows
+        with different emotions or speakers, or a parameter of reading audio is given with
+        ``audio=False``.
+    TypeError
+        If `corpus` is none.
     ClipError
         If a clip cannot be read, with ``on_error="raise"``.
 
@@ -231,27 +235,21 @@ def _frame_and_clips(corpus: Any, audio: bool) -> tuple[pd.DataFrame, Any]:
                 "the frame has no column path, so that audio cannot be compared. Pass the corpus "
                 "itself, or audio=False."
             )
-        fields = [name for name in ("path", *SEGMENT_FIELDS) if name in corpus]
-        frame = corpus.reset_index(drop=True)
-        frame = frame.assign(emotion=as_labels(frame["emotion"], "column emotion"))
-        if "speaker" in frame:
-            frame["speaker"] = known_speakers(frame["speaker"])
-        return frame, corpus[fields]
-    if not hasattr(corpus, "get") or corpus.get("y") is None or corpus.get("X") is None:
-        raise TypeError(
-            f"a corpus with X and y, or a frame, was expected; got {type(corpus).__name__}."
-        )
-    return corpus_frame(corpus), corpus.X
+        clips = corpus[[name for name in ("path", *SEGMENT_FIELDS) if name in corpus]]
+        labels = {"y": corpus["emotion"], "groups": corpus.get("speaker")}
+        corpus = Bunch(name="the frame", X=clips, frame=corpus, **labels)
+    corpus = check_corpus(corpus, unknown=True)
+    return corpus.frame, corpus.X
 
 
 def _n_shared(frame: pd.DataFrame, column: str, train: Any, test: Any) -> float:
     """Return how many values stand on both sides; NaN if none that is known does."""
     if column not in frame:
         return np.nan
-    missing = is_missing(frame[column])
-    known = [set(frame[column].iloc[side][~missing[side]]) for side in (train, test)]
-    n_shared = len(set.intersection(*known))
-    if n_shared == 0 and (missing[train].any() or missing[test].any()):
+    values = as_speakers(frame[column], f"column {column}", fractions=True, unknown=True)
+    trained, tested = set(values[train]), set(values[test])
+    n_shared = len(trained & tested - {None})
+    if n_shared == 0 and None in trained | tested:
         return np.nan
     return float(n_shared)
 

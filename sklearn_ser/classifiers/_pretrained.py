@@ -16,7 +16,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from sklearn_ser._extraction import Extractor, WaveformExtractor
-from sklearn_ser._utils import as_classes, is_missing, most_probable
+from sklearn_ser._utils import as_classes, is_missing, most_probable, refuse_masked
 from sklearn_ser.datasets._labels import canonical
 from sklearn_ser.embedders import BaseEmbedder
 
@@ -452,6 +452,7 @@ class PretrainedEmotionRegressor(RegressorMixin, _PretrainedModel):
         return np.asarray(self.transform(X))
 
     def _check_targets(self, y: Any) -> Any:
+        refuse_masked(y, "y")
         return check_array(y, dtype=np.float64, ensure_2d=False, input_name="y")
 
     def __sklearn_tags__(self) -> Any:

@@ -15,7 +15,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _num_samples
 
-from sklearn_ser._utils import find_speaker_column
+from sklearn_ser._utils import find_speaker_column, refuse_masked
 from sklearn_ser.classifiers._neural import Array, NeuralClassifier, only_centre_constants
 
 __all__ = ["SequenceClassifier"]
@@ -278,10 +278,12 @@ class _Embedded:
 
 def _as_sequences(X: Any) -> Array:
     """Return an object array of (n_frames, n_features) arrays."""
+    refuse_masked(X)
     if hasattr(X, "to_list"):
         X = X.to_list()
     sequences = np.empty(_num_samples(X), dtype=object)
     for i, values in enumerate(X):
+        refuse_masked(values, f"clip {i}")
         frames = np.asarray(values)
         if frames.ndim != 2 or not len(frames) or frames.dtype.kind not in "fiu":
             raise ValueError(

@@ -92,7 +92,13 @@ def load_emobox(
         If there is no such corpus or fold.
     ValueError
         If a line of its metadata is no object with a path and an emotion, an emotion is a number
-        that the label map does not name, or `speaker` finds nothing.
+        that the label map does not name, `speaker` finds nothing, or a clip stands in several lines
+        with different emotions (as 119 of PAVOQUE do).
+
+    Warns
+    -----
+    UserWarning
+        If a clip stands in several lines with the same emotion.
 
     References
     ----------

@@ -58,7 +58,12 @@ def load_huggingface(
     ValueError
         If several splits are given, a column is missing, there are no clips, or some have no
         audio, no label (as a ``ClassLabel`` of -1), several labels or a number as label, or, in
-        part, no speaker.
+        part, no speaker; or a clip stands in several rows with different emotions or speakers.
+
+    Warns
+    -----
+    UserWarning
+        If a clip stands in several rows with the same labels.
 
     Examples
     --------
@@ -100,11 +105,8 @@ def load_huggingface(
     refuse_missing(known, f"column {audio!r} of the dataset", "audio")
     frame["path"] = [clip["path"] or "" for clip in clips]
     info = dataset.info
-    corpus = as_corpus(
-        info.dataset_name or "dataset", frame, f"{info.description}\n\nLicence: {info.license}."
-    )
-    corpus.X = clips
-    return corpus
+    description = f"{info.description}\n\nLicence: {info.license}."
+    return as_corpus(info.dataset_name or "dataset", frame, description, clips=clips)
 
 
 def _named(dataset: Any, column: str) -> list[Any]:

@@ -13,7 +13,7 @@ from sklearn.base import clone
 from sklearn.utils import _safe_indexing
 
 from sklearn_ser._audio import as_clips, items_of
-from sklearn_ser._utils import default_settings
+from sklearn_ser._utils import default_settings, refuse_masked
 from sklearn_ser.embedders import BaseEmbedder
 from sklearn_ser.evaluation._features import as_embedders, offline_feature_names
 from sklearn_ser.evaluation._recipes import recipe_of
@@ -81,7 +81,9 @@ def embed(
     for name, embedder in embedders.items():
         started = time.perf_counter()
         with default_settings():
-            embedded = np.asarray(embedder.fit_transform(X), dtype=np.float64)
+            embedded = embedder.fit_transform(X)
+        refuse_masked(embedded, name)
+        embedded = np.asarray(embedded, dtype=np.float64)
         seconds = time.perf_counter() - started
         for description, values in _by_layer(embedder, embedded):
             found.append(Matrix({"features": name, **description}, values, seconds))

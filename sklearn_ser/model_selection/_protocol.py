@@ -15,10 +15,14 @@ __all__ = ["Protocol", "column_of", "labels_of"]
 
 
 def labels_of(groups: Any, column: str, splitter: object) -> npt.NDArray[Any]:
-    """Return what `splitter` splits by as an array of numbers or of text; see `column_of`."""
+    """Return what `splitter` splits by as an array of numbers or of text; see `column_of`.
+
+    Speakers that are numbers are whole ones.
+    """
     values = column_of(groups, column, splitter)
     array = np.array(values)
-    return array if array.dtype.kind in "iuf" else as_speakers(values, f"column {column}")
+    labels = as_speakers(values, f"column {column}", fractions=column != "speaker")
+    return array if array.dtype.kind in "iuf" else labels
 
 
 def column_of(groups: Any, column: str, splitter: object) -> list[Any]:

@@ -17,7 +17,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from sklearn_ser._utils import as_speakers, find_speaker_column
+from sklearn_ser._utils import as_speakers, find_speaker_column, refuse_masked
 
 __all__ = ["SpeakerScaler"]
 
@@ -227,6 +227,7 @@ class SpeakerScaler(TransformerMixin, BaseEstimator):
 
     def _split(self, X: Any, speakers: Any, reset: bool) -> tuple[Array, npt.NDArray[Any]]:
         """Return a copy of the features, and the speaker labels."""
+        refuse_masked(X)
         X = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
         if reset:
             self._column = self._find_column(X.shape[1], speakers)

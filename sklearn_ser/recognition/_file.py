@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ser._utils import as_classes, as_speakers
+from sklearn_ser._utils import as_classes, as_speakers, given_corpus
 from sklearn_ser.embedders import BaseEmbedder, SSLEmbedder
 from sklearn_ser.evaluation._comparison import versions
 from sklearn_ser.evaluation._features import feature_name
@@ -166,7 +166,8 @@ def pinned(recognizer: EmotionRecognizer) -> EmotionRecognizer:
 
 
 def _corpus(corpus: Any) -> dict[str, Any]:
-    name, groups = corpus.get("name", "corpus"), corpus.get("groups")
+    corpus = given_corpus(corpus)
+    name, groups = corpus.get("name", "corpus"), corpus.groups
     emotions, counts = np.unique(as_classes(corpus.y, f"y of {name}"), return_counts=True)
     speakers = None if groups is None else as_speakers(groups, f"groups of {name}")
     return {

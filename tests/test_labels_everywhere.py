@@ -372,7 +372,11 @@ def test_what_is_no_corpus_is_told_what_a_corpus_is(place, kind):
 
 
 @pytest.mark.parametrize("pool", [pool_corpora, lambda corpora: compare_across(corpora, [MFCC])])
-@pytest.mark.parametrize("corpora", [whole(), dict(whole()), [whole(), whole()], "emodb"], ids=repr)
+@pytest.mark.parametrize(
+    "corpora",
+    [whole(), dict(whole()), [whole(), whole()], "emodb"],
+    ids=["Bunch", "dict", "list", "str"],
+)
 def test_corpora_have_names(pool, corpora):
     with pytest.raises(TypeError, match="corpora must be a mapping of names to corpora"):
         pool(corpora)

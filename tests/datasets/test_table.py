@@ -154,7 +154,9 @@ def test_a_csv_file_is_known_by_its_content(tmp_path, suffix):
 
 
 @pytest.mark.parametrize(
-    "table", [None, 3, ["a.wav"], {"a.wav"}, pd.Series(["a.wav"]), iter([COLUMNS])], ids=repr
+    "table",
+    [None, 3, ["a.wav"], {"a.wav"}, pd.Series(["a.wav"]), iter([COLUMNS])],
+    ids=lambda t: type(t).__name__,
 )
 def test_what_is_no_table_is_told_what_a_table_is(table):
     with pytest.raises(TypeError, match=f"a table is the path .*; got a {type(table).__name__}"):

@@ -16,8 +16,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from sklearn_ser._extraction import Extractor, WaveformExtractor
-from sklearn_ser._utils import as_classes, is_missing, most_probable, refuse_masked
-from sklearn_ser.datasets._labels import canonical
+from sklearn_ser._utils import as_classes, canonical, is_missing, most_probable, refuse_masked
 from sklearn_ser.embedders import BaseEmbedder
 
 __all__ = ["PretrainedEmotionClassifier", "PretrainedEmotionRegressor"]

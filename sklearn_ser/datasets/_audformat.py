@@ -10,9 +10,8 @@ import pandas as pd
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import HasMethods, validate_params
 
-from sklearn_ser._utils import is_missing, refuse_missing
-from sklearn_ser.datasets._corpus import as_corpus, existing_folder, rename_columns
-from sklearn_ser.datasets._labels import canonical
+from sklearn_ser._utils import canonical, existing_folder, is_missing, refuse_missing
+from sklearn_ser.datasets._corpus import as_corpus, rename_columns
 
 __all__ = ["load_audformat"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from sklearn_ser._utils import (
     rows_named,
 )
 
-__all__ = ["as_corpus", "existing_folder", "one_row_each", "rename_columns"]
+__all__ = ["as_corpus", "one_row_each", "rename_columns"]
 
 # What columns of a frame are called, and their order; a corpus has those that it tells.
 COLUMNS = ["path", "emotion", "code", "speaker", "sex", "session", "sentence", "intensity"]
@@ -147,11 +146,3 @@ def one_row_each(frame: pd.DataFrame, key: Sequence[str], where: str) -> pd.Data
             "that is wrong elsewhere, or leave its row out."
         )
     return frame
-
-
-def existing_folder(folder: object) -> Path:
-    """Return `folder` as a path, or raise an error that says where it was looked for."""
-    path = Path(str(folder)).expanduser()
-    if not path.is_dir():
-        raise FileNotFoundError(f"no such folder: {path} (looked for in {Path.cwd()})")
-    return path

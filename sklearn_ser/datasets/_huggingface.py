@@ -9,9 +9,8 @@ import pandas as pd
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import HasMethods, validate_params
 
-from sklearn_ser._utils import as_labels, refuse_missing
+from sklearn_ser._utils import as_labels, canonical, refuse_missing
 from sklearn_ser.datasets._corpus import as_corpus, rename_columns
-from sklearn_ser.datasets._labels import canonical
 
 __all__ = ["load_huggingface"]
 

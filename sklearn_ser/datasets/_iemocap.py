@@ -9,8 +9,9 @@ import pandas as pd
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import StrOptions, validate_params
 
+from sklearn_ser._audio import Files
 from sklearn_ser.datasets._corpus import as_corpus, one_row_each
-from sklearn_ser.datasets._files import Files, find_clips
+from sklearn_ser.datasets._files import find_clips
 
 __all__ = ["load_iemocap"]
 

@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import BaseCrossValidator
 
-from sklearn_ser._utils import composed
-from sklearn_ser.datasets._emobox import emobox_folder, n_emobox_folds, read_emobox_fold
+from sklearn_ser._utils import composed, emobox_folder, n_emobox_folds, read_emobox_fold
 from sklearn_ser.model_selection._protocol import Protocol, column_of
 
 __all__ = ["EmoBoxFolds"]

@@ -14,12 +14,13 @@ from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut
 from sklearn.utils import Bunch
 
 from sklearn_ser import MFCCEmbedder
-from sklearn_ser.audit import audit_pipeline, audit_split
+from sklearn_ser.audit import audit_pipeline, audit_split, find_duplicates
 from sklearn_ser.classifiers import (
     FineTunedClassifier,
     LayerWeightedClassifier,
     MLPHead,
     PretrainedEmotionClassifier,
+    PretrainedEmotionRegressor,
     SequenceClassifier,
 )
 from sklearn_ser.datasets import (
@@ -27,11 +28,13 @@ from sklearn_ser.datasets import (
     load_emobox,
     load_folder,
     load_huggingface,
+    load_table,
     make_emotional_speech,
     pool_corpora,
 )
 from sklearn_ser.datasets._corpus import as_corpus
 from sklearn_ser.evaluation import compare, compare_across, speaker_interval, uar_score
+from sklearn_ser.exceptions import ClipError
 from sklearn_ser.model_selection import (
     BalancedSpeakerKFold,
     LeaveOneCorpusOut,
@@ -213,7 +216,200 @@ def test_codes_and_ratings_as_text_are_no_emotions_of_a_corpus(place, y, message
         OF_CORPORA[place](y, SPEAKERS)
 
 
-@pytest.mark.parametrize("y", [[0, 1] * 3, [0.0, 1.0] * 3, [True, False] * 3], ids=repr)
+@pytest.mark.parametrize(
+    "place", [p for p in [*OF_CLASSIFIERS, *LABELS_ONLY] if p != "audit_pipeline"]
+)
+def test_ratings_as_text_are_no_labels(place):
+    enter = LABELS_ONLY.get(place) or (lambda y: EVERYWHERE[place](y, SPEAKERS))
+    with pytest.raises(ValueError, match=r"all 6 clips have a number as label.*regression"):
+        enter(list(map(str, RATINGS)))
+
+
+# A column of features may be SpeakerScaler's, which warns of speakers with few clips instead.
+@pytest.mark.parametrize(
+    "place",
+    [
+        p
+        for p in [*EVERYWHERE, *SPEAKERS_ONLY]
+        if p not in ("SpeakerScaler", "SpeakerScaler.transform")
+    ],
+)
+@pytest.mark.parametrize("ratings", [RATINGS, list(map(str, RATINGS))], ids=["numbers", "text"])
+def test_ratings_are_no_speakers(place, ratings):
+    if place == "audit_pipeline":  # where groups may be anything that its splitter takes
+        return
+    enter = SPEAKERS_ONLY.get(place) or (lambda groups: EVERYWHERE[place](EMOTIONS, groups))
+    with pytest.raises(ValueError, match="5 of 6 clips have a number that is not whole as speaker"):
+        enter(ratings)
+
+
+AGAIN = ["1", "1.0", 1, 1.0, "2.0", 2]  # two speakers
+COUNTED = {
+    "as_corpus": lambda groups: as_corpus("mine", frame_of(groups=groups), "").groups,
+    "pool_corpora": lambda groups: pool_corpora({"mine": whole(groups=groups)}).groups,
+    "LeaveOneSpeakerOut": lambda groups: splits(LeaveOneSpeakerOut(), groups=groups),
+    "LeaveOneSessionOut": lambda groups: splits(LeaveOneSessionOut(), groups=groups),
+    "SpeakerScaler": lambda groups: SpeakerScaler(None, min_clips=2).fit(X, None, groups).speakers_,
+    "SpeakerScaler(column)": lambda groups: (
+        SpeakerScaler("speaker", min_clips=2).fit(framed(groups)).speakers_
+    ),
+    "load_table": lambda groups: load_table(frame_of(groups=groups)).groups,
+    "save_recognizer": lambda groups: range(of_card(whole(groups=groups))["n_speakers"]),
+    "audit_split": lambda groups: (
+        audit_split(whole(groups=groups), LeaveOneSpeakerOut(), audio=False).folds.index
+    ),
+}
+
+
+@pytest.mark.parametrize("place", COUNTED)
+def test_a_speaker_is_one_however_the_number_is_written(place):
+    found = COUNTED[place](AGAIN)
+    n_found = len({*found}) if isinstance(found, np.ndarray) else len(found)
+    assert n_found == 2
+
+
+@pytest.mark.parametrize("column", ["speaker", "session", "sentence"])
+@pytest.mark.parametrize(("one", "other"), [("1", "1.0"), (1, "1.0"), (1.0, "1"), (1, 1.0)])
+def test_what_folds_share_is_found_however_the_number_is_written(column, one, other):
+    frame = frame_of(groups=range(N)).assign(session=range(N), sentence=range(N))
+    values = [str(value) for value in range(10, 10 + N)]
+    frame[column] = pd.Series([one, *values[1:5], other], dtype=object)
+    found = audit_split(frame, [([0, 1, 2], [3, 4, 5])], audio=False).folds
+    assert found[f"shared_{column}s"].tolist() == [1]
+
+
+MASKED = np.ma.array(X, mask=np.arange(3 * N).reshape(N, 3) % 9 == 4)  # rows 1 and 4
+OF_FEATURES = {
+    "MLPHead": lambda X: MLPHead().fit(X, EMOTIONS, SPEAKERS),
+    "MLPHead.predict": lambda X: (
+        MLPHead(max_epochs=1, random_state=0).fit(X.data, EMOTIONS, SPEAKERS).predict(X)
+    ),
+    "LayerWeightedClassifier": lambda X: LayerWeightedClassifier(1).fit(X, EMOTIONS, SPEAKERS),
+    "SpeakerScaler": lambda X: SpeakerScaler(None).fit(X, None, SPEAKERS),
+    "SpeakerScaler(column)": lambda X: SpeakerScaler(0).fit(X),
+    "SequenceClassifier": lambda X: SequenceClassifier().fit(
+        np.ma.stack([X, X], axis=1), EMOTIONS, SPEAKERS
+    ),
+    "MFCCEmbedder": lambda X: MFCCEmbedder(waveform_rate=RATE, cache=None).fit_transform(X),
+    "MFCCEmbedder(paths)": lambda X: MFCC.fit_transform(
+        np.ma.array(SPEAKERS, mask=X.mask.any(axis=1), dtype=object)
+    ),
+    "FineTunedClassifier": lambda X: FineTunedClassifier(waveform_rate=RATE, cache=None).fit(
+        X, EMOTIONS, SPEAKERS
+    ),
+    "AudioAugmenter": lambda X: AudioAugmenter("gain", waveform_rate=RATE).fit_resample(
+        X, EMOTIONS
+    ),
+    "find_duplicates": lambda X: find_duplicates(X, waveform_rate=RATE),
+    "audit_pipeline": lambda X: audit_pipeline(LogisticRegression(), X, EMOTIONS, cv=KFold(2)),
+    "compare": lambda X: compare(whole(), [Bunch(fit_transform=lambda clips: X)]),
+}
+
+
+@pytest.mark.parametrize("place", OF_FEATURES)
+def test_masked_features_are_refused_with_their_rows(place):
+    with pytest.raises(ValueError, match=r"2 of 6 rows have masked values \(rows 1, 4, counted"):
+        OF_FEATURES[place](MASKED)
+
+
+def test_masked_frames_and_waveforms_are_refused():
+    frames = [*FRAMES[:2], np.ma.array(FRAMES[2], mask=FRAMES[2] > 0), *FRAMES[3:]]
+    with pytest.raises(ValueError, match=r"clip 2: . of 4 rows have masked values"):
+        SequenceClassifier().fit(frames, EMOTIONS, SPEAKERS)
+    waveform = np.ma.array(CLIPS[0][0], mask=np.arange(RATE // 4) < 3)
+    with pytest.raises(ClipError, match="3 of its 4000 samples are masked"):
+        MFCC.fit_transform([(waveform, RATE)])
+    with pytest.raises(ValueError, match="y: 2 of 6 rows have masked values"):
+        PretrainedEmotionRegressor()._check_targets(np.ma.array(range(N), mask=MASKED.mask.any(1)))
+
+
+@pytest.mark.parametrize("place", [*EVERYWHERE, *LABELS_ONLY, *SPEAKERS_ONLY])
+@pytest.mark.parametrize("what", ["label", "speaker"])
+def test_masked_labels_and_speakers_are_missing(place, what):
+    def masked(values):
+        return np.ma.array(values, mask=[False, True, False, False, True, False], dtype=object)
+
+    if what == "label" and place not in SPEAKERS_ONLY:
+        enter = LABELS_ONLY.get(place) or (lambda y: EVERYWHERE[place](y, SPEAKERS))
+        values = masked(EMOTIONS)
+    elif what == "speaker" and place not in LABELS_ONLY:
+        enter = SPEAKERS_ONLY.get(place) or (lambda groups: EVERYWHERE[place](EMOTIONS, groups))
+        values = masked(SPEAKERS)
+    else:
+        return
+    with pytest.raises(ValueError, match=rf"2 of 6 clips have no {what} \(rows 1, 4, counted from"):
+        enter(values)
+
+
+# What is given as a corpus and is none.
+NO_CORPORA = {
+    "tuple": (CLIPS, EMOTIONS, SPEAKERS),
+    "list": CLIPS,
+    "frame": pd.DataFrame({"path": ["a.wav"], "speaker": ["a"]}),
+    "path": "corpora/emodb",
+    "dict without y": {"X": CLIPS, "groups": SPEAKERS},
+    "number": 3,
+}
+TAKING_CORPORA = {
+    "compare": lambda corpus: compare(corpus, [MFCC]),
+    "compare(train)": lambda corpus: compare(None, [MFCC], train=corpus, test=whole()),
+    "compare(test)": lambda corpus: compare(None, [MFCC], train=whole(), test=corpus),
+    "compare_across": lambda corpus: compare_across({"one": whole(), "two": corpus}, [MFCC]),
+    "pool_corpora": lambda corpus: pool_corpora({"one": whole(), "two": corpus}),
+    "audit_split": lambda corpus: audit_split(corpus, audio=False),
+    "save_recognizer": of_card,
+}
+
+
+@pytest.mark.parametrize("place", TAKING_CORPORA)
+@pytest.mark.parametrize("kind", NO_CORPORA)
+def test_what_is_no_corpus_is_told_what_a_corpus_is(place, kind):
+    if (place, kind) == ("audit_split", "frame"):  # which may be one
+        return
+    got = type(NO_CORPORA[kind]).__name__
+    with pytest.raises(TypeError, match=rf"a corpus is a Bunch or a dict with X .*; got a {got}"):
+        TAKING_CORPORA[place](NO_CORPORA[kind])
+
+
+@pytest.mark.parametrize("pool", [pool_corpora, lambda corpora: compare_across(corpora, [MFCC])])
+@pytest.mark.parametrize(
+    "corpora",
+    [whole(), dict(whole()), [whole(), whole()], "emodb"],
+    ids=["Bunch", "dict", "list", "str"],
+)
+def test_corpora_have_names(pool, corpora):
+    with pytest.raises(TypeError, match="corpora must be a mapping of names to corpora"):
+        pool(corpora)
+
+
+@pytest.mark.parametrize("place", ["compare", "pool_corpora", "audit_split", "save_recognizer"])
+def test_a_dict_is_a_corpus(place, speech_corpus):
+    given = {name: speech_corpus[name] for name in ("name", "X", "y", "groups")}
+
+    def found(corpus):
+        if place == "compare":
+            result = compare(corpus, [MFCC], classifier="lda", audit=False)
+            return result.results["rows"][0]["uar"]
+        if place == "pool_corpora":
+            return pool_corpora({"one": corpus}).groups.tolist()
+        if place == "audit_split":
+            return audit_split(corpus, audio=False).folds.to_dict()
+        return of_card(corpus)
+
+    assert str(found(given)) == str(found(Bunch(**given)))
+
+
+@pytest.mark.parametrize("corpus", [whole(), dict(whole())], ids=["Bunch", "dict"])
+def test_a_corpus_is_no_collection_of_clips(corpus):
+    with pytest.raises(TypeError, match=r"takes clips, not a corpus .*corpus\.X"):
+        find_duplicates(corpus)
+    with pytest.raises(ValueError, match=r"X is a corpus. Pass its clips, corpus\.X"):
+        MFCC.fit_transform(corpus)
+
+
+@pytest.mark.parametrize(
+    "y", [[0, 1] * 3, [0.0, 1.0] * 3, [True, False] * 3, ["0", "1"] * 3], ids=repr
+)
 def test_codes_are_classes_of_a_classifier(y):
     head = MLPHead(max_epochs=1, random_state=0).fit(X, y, SPEAKERS)
     assert head.classes_.tolist() == sorted(set(y))

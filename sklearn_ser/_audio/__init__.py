@@ -8,6 +8,13 @@ A clip is a path, a 1-D waveform, a ``(waveform, rate)`` pair, an audio value of
 from sklearn_ser._audio._clip import Clip, content_digest
 from sklearn_ser._audio._decoding import decode, mono_of, read_blocks
 from sklearn_ser._audio._files import pointer_of
+from sklearn_ser._audio._folders import (
+    UNREADABLE,
+    WITHOUT_PYAV,
+    Files,
+    describe_left_out,
+    find_sounds,
+)
 from sklearn_ser._audio._inputs import as_clip, as_clips, is_numeric_batch, items_of, waveforms_of
 from sklearn_ser._audio._segments import SEGMENT_FIELDS, WHOLE
 from sklearn_ser._audio._suffixes import SOUND_SUFFIXES, readable_suffixes
@@ -15,12 +22,17 @@ from sklearn_ser._audio._suffixes import SOUND_SUFFIXES, readable_suffixes
 __all__ = [
     "SEGMENT_FIELDS",
     "SOUND_SUFFIXES",
+    "UNREADABLE",
     "WHOLE",
+    "WITHOUT_PYAV",
     "Clip",
+    "Files",
     "as_clip",
     "as_clips",
     "content_digest",
     "decode",
+    "describe_left_out",
+    "find_sounds",
     "is_numeric_batch",
     "items_of",
     "mono_of",

@@ -237,6 +237,8 @@ def is_numeric_batch(X: Any) -> bool:
             f"X holds the splits {list(X)} of a dataset. Pass the audio of one: "
             f"X[{split!r}]['audio']."
         )
+    if isinstance(X, Mapping) and "X" in X:
+        raise ValueError("X is a corpus. Pass its clips, corpus.X.")
     if isinstance(X, (str, bytes, os.PathLike, Mapping)) or hasattr(X, "read"):
         raise ValueError(f"X is one clip, {X!r:.60}. Wrap it in a list: a collection is expected.")
     if hasattr(X, "__array__"):

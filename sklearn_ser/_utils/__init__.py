@@ -1,9 +1,10 @@
 """What every room may use."""
 
-from sklearn_ser._utils._corpora import check_corpus, corpus_frame, known_speakers
+from sklearn_ser._utils._corpora import check_corpora, check_corpus, corpus_of, given_corpus
 from sklearn_ser._utils._device import find_device
 from sklearn_ser._utils._digests import digest_of, file_digest, file_state, has_settled
 from sklearn_ser._utils._emobox import emobox_folder, n_emobox_folds, read_emobox_fold
+from sklearn_ser._utils._emotions import CANONICAL, EMOTIONS, canonical
 from sklearn_ser._utils._figures import remove_figure, write_figure
 from sklearn_ser._utils._files import delete_files, write_atomically
 from sklearn_ser._utils._folds import (
@@ -24,7 +25,9 @@ from sklearn_ser._utils._labels import (
     composed,
     is_missing,
     most_probable,
+    refuse_masked,
     refuse_missing,
+    rows_named,
 )
 from sklearn_ser._utils._numbers import (
     COUNT,
@@ -45,6 +48,7 @@ from sklearn_ser._utils._parameters import refuse_without_effect, set_where_take
 from sklearn_ser._utils._paths import existing_folder, printable
 from sklearn_ser._utils._pooling import STATISTICS, pool
 from sklearn_ser._utils._progress import Progress
+from sklearn_ser._utils._repeats import refuse_contradictions, repeated_rows
 from sklearn_ser._utils._sklearn import (
     CachedParameterNames,
     HasMethods,
@@ -65,7 +69,9 @@ from sklearn_ser._utils._source_files import own_files, source_files
 from sklearn_ser._utils._speaker_column import find_speaker_column
 
 __all__ = [
+    "CANONICAL",
     "COUNT",
+    "EMOTIONS",
     "HIGHEST_RATE",
     "LOWEST_RATE",
     "POSITIVE",
@@ -87,13 +93,15 @@ __all__ = [
     "as_labels",
     "as_list",
     "as_speakers",
+    "canonical",
+    "check_corpora",
     "check_corpus",
     "check_feature_names_in",
     "check_lengths",
     "check_number",
     "check_parameters",
     "composed",
-    "corpus_frame",
+    "corpus_of",
     "cv_name",
     "default_settings",
     "delete_files",
@@ -105,12 +113,12 @@ __all__ = [
     "find_device",
     "find_speaker_column",
     "fit_context",
+    "given_corpus",
     "has_settled",
     "held_out_folds",
     "is_missing",
     "is_number",
     "is_search",
-    "known_speakers",
     "most_probable",
     "n_emobox_folds",
     "num_samples",
@@ -119,10 +127,14 @@ __all__ = [
     "pool",
     "printable",
     "read_emobox_fold",
+    "refuse_contradictions",
+    "refuse_masked",
     "refuse_missing",
     "refuse_without_effect",
     "remove_figure",
+    "repeated_rows",
     "restrict_folds",
+    "rows_named",
     "safe_indexing",
     "set_output_only_if",
     "set_where_taken",

@@ -108,10 +108,14 @@ def restrict_folds(folds: Folds, kept: Any, n_clips: int) -> Folds:
 
 
 def split_labels(groups: Any, column: str, splitter: object) -> npt.NDArray[Any]:
-    """Return what `splitter` splits by as an array of numbers or of text; see `split_column`."""
+    """Return what `splitter` splits by as an array of numbers or of text; see `split_column`.
+
+    Speakers that are numbers are whole ones.
+    """
     values = split_column(groups, column, splitter)
     array = np.array(values)
-    return array if array.dtype.kind in "iuf" else as_speakers(values, f"column {column}")
+    labels = as_speakers(values, f"column {column}", fractions=column != "speaker")
+    return array if array.dtype.kind in "iuf" else labels
 
 
 def split_column(groups: Any, column: str, splitter: object) -> list[Any]:

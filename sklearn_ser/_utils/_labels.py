@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
+from datetime import date
 from numbers import Integral, Number, Real
 from typing import Any
 
@@ -21,7 +22,9 @@ __all__ = [
     "composed",
     "is_missing",
     "most_probable",
+    "refuse_masked",
     "refuse_missing",
+    "rows_named",
 ]
 
 Labels = npt.NDArray[np.str_]
@@ -30,6 +33,8 @@ N_ROWS_NAMED = 5
 MISSING_AS_TEXT = frozenset(["nan", "NaN", "None", "<NA>", "NaT"])
 # Numbers of which some have a sign or a fraction are ratings; "01" and "3" may be codes.
 NUMBER = re.compile(r"[+-]?\d*[.,]?\d+(?:[eE][+-]?\d+)?")
+# What a whole number becomes where a column with gaps is read as floats, and made text.
+WHOLE_AS_TEXT = re.compile(r"(-?\d+)\.0+")
 REGRESSION = (
     "Numbers are targets of a regression (arousal, valence, …), and this is classification. If "
     "they are codes of emotions, replace them by the emotions' names."
@@ -39,8 +44,8 @@ REGRESSION = (
 def is_missing(values: Any) -> npt.NDArray[np.bool_]:
     """Tell which values are missing.
 
-    None, NaN, NaT and ``pandas.NA`` are, also where somebody made text of them ("nan", "None",
-    "<NA>", "NaT"), and text without a character.
+    None, NaN, NaT, ``pandas.NA`` and masked values of NumPy are, also where somebody made text of
+    them ("nan", "None", "<NA>", "NaT"), and text without a character.
 
     Parameters
     ----------
@@ -66,8 +71,29 @@ def refuse_missing(values: Any, name: str, what: str) -> None:
     missing = np.flatnonzero(is_missing(given)).tolist()
     if missing:
         raise ValueError(
-            f"{name}: {len(missing)} of {len(given)} clips have no {what} ({_rows(missing)}). "
+            f"{name}: {len(missing)} of {len(given)} clips have no {what} ({rows_named(missing)}). "
             "Fill these in, or leave the clips out."
+        )
+
+
+def refuse_masked(values: Any, name: str = "X") -> None:
+    """Raise an error if an array of NumPy has masked values, as scikit-learn heeds no mask.
+
+    Parameters
+    ----------
+    values : object
+        A masked array of shape (n_clips, ...); anything else is left alone.
+    name : str
+        What it is called.
+    """
+    if not isinstance(values, np.ma.MaskedArray) or not values.ndim:
+        return
+    mask = np.asarray(np.ma.getmaskarray(values)).reshape(len(values), -1)
+    rows = np.flatnonzero(mask.any(axis=1)).tolist()
+    if rows:
+        raise ValueError(
+            f"{name}: {len(rows)} of {len(mask)} rows have masked values ({rows_named(rows)}). "
+            "Fill these in, or leave the rows out."
         )
 
 
@@ -103,12 +129,9 @@ def as_labels(values: Any, name: str = "y") -> Labels:
         regression (arousal, valence), or codes that need names.
     """
     texts = _converted(values, name, "label", _label)
-    rated = any(not text.isdecimal() for text in texts)
-    if rated and all(NUMBER.fullmatch(text) for text in texts):
-        raise ValueError(
-            f"{name}: all {len(texts)} clips have a number as label, the first is {texts[0]!r}. "
-            f"{REGRESSION}"
-        )
+    if any(not text.isdecimal() for text in texts):
+        _refuse_numbers(texts, name)
+    _refuse_spellings(texts, name)
     return np.array(texts, dtype=str)
 
 
@@ -133,7 +156,8 @@ def as_classes(values: Any, name: str = "y") -> npt.NDArray[Any]:
     ------
     ValueError
         If targets are missing, hold several values, are numbers that are not whole (a
-        regression's), or are partly text and partly numbers.
+        regression's), as text too, are partly text and partly numbers, or are one number as text
+        in two spellings, such as "1" and "1.0".
     """
     from sklearn.utils import assert_all_finite, column_or_1d
     from sklearn.utils.multiclass import type_of_target
@@ -141,8 +165,12 @@ def as_classes(values: Any, name: str = "y") -> npt.NDArray[Any]:
     given = _converted(values, name, "label", _class)
     if len({isinstance(value, (str, bytes)) for value in given}) > 1:
         raise ValueError(f"{name}: some labels are text, others are numbers. Make them one kind.")
+    texts = [_text(value) for value in given if isinstance(value, (str, bytes))]
+    if any(not _is_whole(text) for text in texts):
+        _refuse_numbers(texts, name)
+    _refuse_spellings(texts, name)
     is_typed = isinstance(values, np.ndarray) and values.dtype.kind not in "OT"
-    classes = values if is_typed else np.array(given)
+    classes = np.asarray(values) if is_typed else np.array(given)
     if getattr(values, "ndim", 1) == 2:  # scikit-learn's warning of it
         classes = column_or_1d(classes.reshape(-1, 1), warn=True)
     if classes.dtype.kind == "f":
@@ -152,29 +180,46 @@ def as_classes(values: Any, name: str = "y") -> npt.NDArray[Any]:
     return classes
 
 
-def as_speakers(values: Any, name: str = "groups", *, fractions: bool = False) -> Labels:
+def as_speakers(
+    values: Any, name: str = "groups", *, fractions: bool = False, unknown: bool = False
+) -> npt.NDArray[Any]:
     """Return speaker labels as text, each as long as it is; whole numbers are taken too.
 
     Parameters
     ----------
     values : array-like of shape (n_clips,)
-        Text or whole numbers. 3 and 3.0 are the same speaker.
+        Text or whole numbers. 3, 3.0 and "3.0" are the same speaker as "3": a column of numbers
+        with gaps is read as floats.
     name : str
         What they are called, for errors: "groups", "the column speaker".
     fractions : bool
-        Whether numbers that are not whole are taken as well.
+        Whether numbers that are not whole, and dates, are taken as well: of sessions, of
+        sentences.
+    unknown : bool
+        Whether values may be missing.
 
     Returns
     -------
     speakers : ndarray of str of shape (n_clips,)
+        Of objects with ``unknown=True``, None where they are missing.
 
     Raises
     ------
     ValueError
-        If speakers are missing, or are neither text nor whole numbers.
+        If speakers are missing, are neither text nor whole numbers, or are text that is numbers
+        which are not all whole.
     """
     convert = _speaker_or_number if fractions else _speaker
-    return np.array(_converted(values, name, "speaker", convert), dtype=str)
+    speakers = _converted(values, name, "speaker", convert, unknown)
+    texts = [speaker for speaker in speakers if speaker is not None]
+    rows = [i for i, text in enumerate(speakers) if text is not None and not _is_whole(text)]
+    if not fractions and rows and all(NUMBER.fullmatch(text) for text in texts):
+        raise ValueError(
+            f"{name}: {len(rows)} of {len(speakers)} clips have a number that is not whole as "
+            f"speaker ({rows_named(rows)}; the first is {speakers[rows[0]]!r}). Is it another "
+            "column? If these are speakers' codes, put a letter before each."
+        )
+    return np.array(speakers, dtype=object if unknown else str)
 
 
 def composed(text: str) -> str:
@@ -200,7 +245,7 @@ def most_probable(classes: npt.NDArray[Any], probabilities: Any) -> npt.NDArray[
         rows = np.flatnonzero(unknown).tolist()
         raise ValueError(
             f"{len(rows)} of {len(unknown)} clips cannot be used, so that they have no label "
-            f"({_rows(rows)}). Leave them out; predict_proba gives them NaN."
+            f"({rows_named(rows)}). Leave them out; predict_proba gives them NaN."
         )
     return classes[np.argmax(probabilities, axis=1)]
 
@@ -212,21 +257,27 @@ class _Refused(Exception):
         super().__init__(what, remedy)
 
 
-def _converted(values: Any, name: str, what: str, convert: Callable[[Any], Any]) -> list[Any]:
-    """Return what `convert` makes of each value; raise an error if any is missing or refused."""
+def _converted(
+    values: Any, name: str, what: str, convert: Callable[[Any], Any], unknown: bool = False
+) -> list[Any]:
+    """Return what `convert` makes of each value; raise an error if any is missing or refused.
+
+    With `unknown`, None stands for what is missing.
+    """
     given = as_list(values)
-    refuse_missing(given, name, what)
+    if not unknown:
+        refuse_missing(given, name, what)
     found: list[Any] = []
     refused: dict[tuple[str, str], list[int]] = {}
     for i, value in enumerate(given):
         try:
-            found.append(convert(value))
+            found.append(None if unknown and _is_missing(value) else convert(value))
         except _Refused as refusal:
             refused.setdefault(refusal.args, []).append(i)
     for (instead, remedy), rows in refused.items():
         raise ValueError(
-            f"{name}: {len(rows)} of {len(given)} clips have {instead} as {what} ({_rows(rows)}; "
-            f"the first is {given[rows[0]]!r:.60}). {remedy}"
+            f"{name}: {len(rows)} of {len(given)} clips have {instead} as {what} "
+            f"({rows_named(rows)}; the first is {given[rows[0]]!r:.60}). {remedy}"
         )
     return found
 
@@ -245,7 +296,7 @@ def _speaker_or_number(value: Any) -> str:
     try:
         return _speaker(value)
     except _Refused:
-        if isinstance(value, Real):
+        if isinstance(value, (Real, date)):
             return str(value)
         raise
 
@@ -255,7 +306,38 @@ def _speaker(value: Any) -> str:
         if not float(value).is_integer():
             raise _Refused("a number that is not whole", "Is it another column?")
         return str(int(value) if isinstance(value, Integral) else int(float(value)))
-    return _text(value)
+    return _without_fraction(_text(value))
+
+
+def _without_fraction(text: str) -> str:
+    """Return "1" of "1.0", and other text as it is."""
+    whole = WHOLE_AS_TEXT.fullmatch(text)
+    return whole[1] if whole else text
+
+
+def _is_whole(text: str) -> bool:
+    """Tell whether text is a whole number, as "-1" and "2.0" are."""
+    return bool(NUMBER.fullmatch(text)) and float(text.replace(",", ".")).is_integer()
+
+
+def _refuse_numbers(texts: Sequence[str], name: str) -> None:
+    """Raise an error if all texts are numbers."""
+    if texts and all(NUMBER.fullmatch(text) for text in texts):
+        raise ValueError(
+            f"{name}: all {len(texts)} clips have a number as label, the first is {texts[0]!r}. "
+            f"{REGRESSION}"
+        )
+
+
+def _refuse_spellings(texts: Iterable[str], name: str) -> None:
+    """Raise an error if two texts are the same number, one of them with a fraction of 0."""
+    spelt: dict[str, str] = {}
+    for text in dict.fromkeys(texts):
+        other = spelt.setdefault(_without_fraction(text), text)
+        if other != text:
+            raise ValueError(
+                f"{name}: the labels {other!r} and {text!r} are the same number. Write it one way."
+            )
 
 
 def _text(value: Any) -> str:
@@ -298,7 +380,7 @@ def _flat(given: Any, values: Any) -> list[Any]:
 
 
 def _is_missing(value: Any) -> bool:
-    if value is None or value is pd.NA or value is pd.NaT:
+    if value is None or value is pd.NA or value is pd.NaT or value is np.ma.masked:
         return True
     if isinstance(value, (str, bytes)):
         text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
@@ -313,7 +395,7 @@ def _n_rows(values: Any) -> int:
     return int(shape[0]) if shape else len(values)
 
 
-def _rows(rows: Sequence[int]) -> str:
+def rows_named(rows: Sequence[int]) -> str:
     """Return which rows, counted from 0, the first few by number."""
     named = ", ".join(str(row) for row in rows[:N_ROWS_NAMED])
     more = f" and {len(rows) - N_ROWS_NAMED} more" if len(rows) > N_ROWS_NAMED else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import combinations, product
 from typing import Any, NamedTuple
 
@@ -106,6 +106,8 @@ def find_duplicates(
         identical to those with the same content.
     ValueError
         If `X` is one clip, or a frame of which it is not clear which column holds the clips.
+    TypeError
+        If `X` is a corpus: its X holds the clips.
 
     Notes
     -----
@@ -161,6 +163,11 @@ def find_duplicates(
 
 def _clips_of(X: Any) -> list[Any]:
     """Return the elements of a collection; of a corpus's frame, its clips."""
+    if isinstance(X, Mapping) and "X" in X:
+        raise TypeError(
+            f"find_duplicates takes clips, not a corpus (a {type(X).__name__} with X): pass its X, "
+            "corpus.X."
+        )
     if hasattr(X, "columns") and "path" in X.columns:
         X = X[[name for name in ("path", *SEGMENT_FIELDS) if name in X.columns]]
     elif hasattr(X, "columns") and len(X.columns) != 1:

@@ -20,6 +20,7 @@ from sklearn_ser._utils import (
     Folds,
     check_number,
     is_search,
+    refuse_masked,
     refuse_missing,
     safe_indexing,
     split_labels,
@@ -204,6 +205,7 @@ def audit_pipeline(
         raise TypeError(
             f"{pipeline!r} is neither an estimator nor a callable experiment(X, y, train, test)."
         )
+    refuse_masked(X)
     refuse_missing(y, "y", "label")
     codes = np.unique(column_or_1d(y), return_inverse=True)[1]
     if codes.max() == 0:

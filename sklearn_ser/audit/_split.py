@@ -11,7 +11,12 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from sklearn_ser._utils import Folds, corpus_frame, cv_name, is_missing
+from sklearn_ser._utils import (
+    Folds,
+    as_speakers,
+    corpus_of,
+    cv_name,
+)
 from sklearn_ser.audit._duplicates import find_duplicates
 from sklearn_ser.audit._fingerprints import LARGEST_GROUP
 from sklearn_ser.model_selection import corpus_folds
@@ -169,8 +174,11 @@ def audit_split(
     Raises
     ------
     ValueError
-        If emotions are missing, or what the splitter splits by is, or a parameter of reading
-        audio is given with ``audio=False``.
+        If emotions are missing, or what the splitter splits by is, a clip stands in several rows
+        with different emotions or speakers, or a parameter of reading audio is given with
+        ``audio=False``.
+    TypeError
+        If `corpus` is none.
     ClipError
         If a clip cannot be read, with ``on_error="raise"``.
 
@@ -284,25 +292,23 @@ def _number_groups(pairs: pd.DataFrame, n_clips: int) -> npt.NDArray[np.int32]:
 
 def _frame_and_clips(corpus: Any, audio: bool) -> tuple[pd.DataFrame, Any]:
     """Return the frame of a corpus, and its clips if they are to be read."""
-    frame = corpus_frame(corpus)
-    if not audio or not hasattr(corpus, "columns"):
-        return frame, corpus.X if hasattr(corpus, "X") else None
-    if "path" not in frame:
+    if audio and hasattr(corpus, "columns") and "path" not in corpus.columns:
         raise ValueError(
             "the frame has no column path, so that audio cannot be compared. Pass the corpus "
             "itself, or audio=False."
         )
-    return frame, frame
+    corpus = corpus_of(corpus)
+    return corpus.frame, corpus.X
 
 
 def _n_shared(frame: pd.DataFrame, column: str, train: Any, test: Any) -> float:
     """Return how many values training and test set share; NaN if that is not known."""
     if column not in frame:
         return np.nan
-    missing = is_missing(frame[column])
-    trained, tested = (set(frame[column].iloc[clips][~missing[clips]]) for clips in (train, test))
-    n_shared = len(trained & tested)
-    if n_shared == 0 and (missing[train].any() or missing[test].any()):
+    values = as_speakers(frame[column], f"column {column}", fractions=True, unknown=True)
+    trained, tested = set(values[train]), set(values[test])
+    n_shared = len(trained & tested - {None})
+    if n_shared == 0 and None in trained | tested:
         return np.nan
     return float(n_shared)
 

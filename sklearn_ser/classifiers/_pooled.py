@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_array, validate_data
 
-from sklearn_ser._utils import find_speaker_column
+from sklearn_ser._utils import find_speaker_column, refuse_masked
 from sklearn_ser.classifiers._neural import Array, NeuralClassifier, only_centre_constants
 
 __all__ = ["PooledClassifier"]
@@ -27,6 +27,7 @@ class PooledClassifier(NeuralClassifier):
     _predicts_in = "float64"
 
     def _split(self, X: Any, groups: Any, reset: bool) -> tuple[Any, Any]:
+        refuse_masked(X)
         if self.speaker is None:
             return validate_data(self, X, reset=reset, dtype=np.float32), groups
         X = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)

@@ -15,8 +15,15 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from sklearn_ser._extraction import Extractor, WaveformExtractor
-from sklearn_ser._utils import StrOptions, as_classes, find_device, is_missing, most_probable
-from sklearn_ser.datasets._labels import canonical
+from sklearn_ser._utils import (
+    StrOptions,
+    as_classes,
+    canonical,
+    find_device,
+    is_missing,
+    most_probable,
+    refuse_masked,
+)
 from sklearn_ser.embedders import BaseEmbedder, VectorLayout
 
 __all__ = ["PretrainedEmotionClassifier", "PretrainedEmotionRegressor"]
@@ -473,6 +480,7 @@ class PretrainedEmotionRegressor(RegressorMixin, _PretrainedModel):
         return np.asarray(self.transform(X))
 
     def _check_targets(self, y: Any) -> Any:
+        refuse_masked(y, "y")
         return check_array(y, dtype=np.float64, ensure_2d=False, input_name="y")
 
     def __sklearn_tags__(self) -> Any:

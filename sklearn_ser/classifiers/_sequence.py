@@ -19,6 +19,7 @@ from sklearn_ser._utils import (
     StrOptions,
     find_speaker_column,
     num_samples,
+    refuse_masked,
     safe_indexing,
 )
 from sklearn_ser.classifiers._neural import Array, NeuralClassifier, only_centre_constants
@@ -283,10 +284,12 @@ class _Embedded:
 
 def _as_sequences(X: Any) -> Array:
     """Return an object array of (n_frames, n_features) arrays."""
+    refuse_masked(X)
     if hasattr(X, "to_list"):
         X = X.to_list()
     sequences = np.empty(num_samples(X), dtype=object)
     for i, values in enumerate(X):
+        refuse_masked(values, f"clip {i}")
         frames = np.asarray(values)
         if frames.ndim != 2 or not len(frames) or frames.dtype.kind not in "fiu":
             raise ValueError(

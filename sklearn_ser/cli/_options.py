@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from sklearn_ser.datasets._files import describe_left_out, find_sounds
+from sklearn_ser._audio import describe_left_out, find_sounds
 
 __all__ = [
     "NAMED",

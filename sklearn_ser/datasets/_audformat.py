@@ -11,13 +11,13 @@ from sklearn.utils import Bunch
 
 from sklearn_ser._utils import (
     HasMethods,
+    canonical,
     existing_folder,
     is_missing,
     refuse_missing,
     validate_params,
 )
 from sklearn_ser.datasets._corpus import as_corpus, rename_columns
-from sklearn_ser.datasets._labels import canonical
 
 __all__ = ["load_audformat"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,16 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from sklearn_ser._audio import SEGMENT_FIELDS
-from sklearn_ser._utils import as_labels, as_speakers, is_missing
+from sklearn_ser._utils import (
+    as_labels,
+    as_speakers,
+    is_missing,
+    refuse_contradictions,
+    repeated_rows,
+    rows_named,
+)
 
-__all__ = ["as_corpus", "rename_columns"]
+__all__ = ["as_corpus", "one_row_each", "rename_columns"]
 
 # What columns of a frame are called, and their order; a corpus has those that it tells.
 COLUMNS = ["path", "emotion", "code", "speaker", "sex", "session", "sentence", "intensity"]
@@ -21,17 +28,28 @@ COLUMNS += ["split", "duration"]
 
 
 def as_corpus(
-    name: str, frame: pd.DataFrame, description: str, published: int | None = None
+    name: str,
+    frame: pd.DataFrame,
+    description: str,
+    published: int | None = None,
+    clips: Sequence[Any] | None = None,
 ) -> Bunch:
     """Return a corpus from a frame with the columns path, emotion and, if known, speaker.
 
     Where the number of clips is published and another one was found, a warning says so. A frame
-    without any speaker makes a corpus whose speakers are unknown.
+    without any speaker makes a corpus whose speakers are unknown. `clips` are by default the
+    frame's paths and segments.
 
     Raises
     ------
     ValueError
-        If an emotion is missing or is none (several, a number), or speakers are missing in part.
+        If an emotion is missing or is none (several, a number), speakers are missing in part, or a
+        clip stands in several rows with different emotions or speakers.
+
+    Warns
+    -----
+    UserWarning
+        If a clip stands in several rows that agree, which are kept.
     """
     frame = frame.reset_index(drop=True)
     y, groups = as_labels(frame["emotion"], f"column emotion of {name}"), None
@@ -43,12 +61,23 @@ def as_corpus(
     if published is not None and len(frame) != published:
         message = f"{len(frame)} clips of {name} were found; complete, it has {published}."
         warnings.warn(message, stacklevel=3)
+    clips = _clips(frame) if clips is None else list(clips)
+    repeated = repeated_rows(clips)
+    refuse_contradictions(clips, repeated, name, emotion=y, speaker=groups)
+    if repeated:
+        again = sorted(row for rows in repeated for row in rows[1:])
+        warnings.warn(
+            f"{len(again)} of {len(frame)} rows of {name} repeat a clip of another row, with the "
+            f"same labels ({rows_named(again)}). They are kept: such clips count more than once, "
+            "and may be in training and test set. Leave the rows out if that is not meant.",
+            stacklevel=3,
+        )
     emotions = frame["emotion"].value_counts().sort_index()
     counts = ", ".join(f"{emotion} {count}" for emotion, count in emotions.items())
     speakers = "unknown speakers" if groups is None else f"{len(np.unique(groups))} speakers"
     return Bunch(
         name=name,
-        X=_clips(frame),
+        X=clips,
         y=y,
         groups=groups,
         frame=frame[[*(c for c in COLUMNS if c in frame), *(c for c in frame if c not in COLUMNS)]],
@@ -94,3 +123,26 @@ def rename_columns(frame: pd.DataFrame, columns: Mapping[str, str | None]) -> pd
             while names[column] in frame:
                 names[column] += "_original"
     return frame.rename(columns=names)
+
+
+def one_row_each(frame: pd.DataFrame, key: Sequence[str], where: str) -> pd.DataFrame:
+    """Return a frame of labels without rows that are repeated whole, as copies of files do.
+
+    Raises
+    ------
+    ValueError
+        If rows of one clip, which the columns of `key` name, are different.
+    """
+    frame = frame.drop_duplicates(ignore_index=True)
+    several = frame[frame.duplicated(list(key), keep=False)].sort_values(list(key), kind="stable")
+    if len(several):
+        first = several.iloc[:2].dropna(axis=1)
+        differing = first.columns[first.nunique() > 1].tolist()
+        clips = ", ".join(f"{column} {first[column].iloc[0]}" for column in key)
+        values = " and ".join(str(first[column].tolist()) for column in differing)
+        raise ValueError(
+            f"{where}: {len(several.drop_duplicates(list(key)))} clips have different labels in "
+            f"several rows; the first is that of {clips}, with {differing}: {values}. Put the file "
+            "that is wrong elsewhere, or leave its row out."
+        )
+    return frame

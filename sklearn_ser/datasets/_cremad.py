@@ -7,8 +7,9 @@ import os
 import pandas as pd
 from sklearn.utils import Bunch
 
+from sklearn_ser._audio import Files
 from sklearn_ser.datasets._corpus import as_corpus
-from sklearn_ser.datasets._files import Files, find_clips
+from sklearn_ser.datasets._files import find_clips
 
 __all__ = ["load_cremad"]
 

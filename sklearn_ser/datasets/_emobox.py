@@ -10,10 +10,16 @@ from typing import Any
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sklearn_ser._utils import COUNT, composed, emobox_folder, read_emobox_fold, validate_params
+from sklearn_ser._utils import (
+    COUNT,
+    canonical,
+    composed,
+    emobox_folder,
+    read_emobox_fold,
+    validate_params,
+)
 from sklearn_ser.datasets._corpus import as_corpus
 from sklearn_ser.datasets._files import existing_path, match_speaker
-from sklearn_ser.datasets._labels import canonical
 
 __all__ = ["load_emobox"]
 
@@ -88,7 +94,13 @@ def load_emobox(
         If there is no such corpus or fold.
     ValueError
         If a line of its metadata is no object with a path and an emotion, an emotion is a number
-        that the label map does not name, or `speaker` finds nothing.
+        that the label map does not name, `speaker` finds nothing, or a clip stands in several lines
+        with different emotions (as 119 of PAVOQUE do).
+
+    Warns
+    -----
+    UserWarning
+        If a clip stands in several lines with the same emotion.
 
     References
     ----------

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from sklearn.utils import Bunch
 
+from sklearn_ser._audio import Files
 from sklearn_ser._utils import StrOptions, validate_params
 from sklearn_ser.datasets._corpus import as_corpus
-from sklearn_ser.datasets._files import Files, find_clips
+from sklearn_ser.datasets._files import find_clips
 
 __all__ = ["load_esd"]
 

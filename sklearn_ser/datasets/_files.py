@@ -1,4 +1,4 @@
-"""Finding clips below a folder, and those of a corpus by their names, in whatever layout."""
+"""Finding the clips of a corpus by their names, in whatever layout; used by the loaders."""
 
 from __future__ import annotations
 
@@ -6,46 +6,25 @@ import os
 import re
 import unicodedata
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from sklearn_ser._audio import SOUND_SUFFIXES, as_clip, pointer_of, readable_suffixes
-from sklearn_ser._utils import composed, existing_folder
+from sklearn_ser._audio import (
+    Files,
+    as_clip,
+    describe_left_out,
+    pointer_of,
+    readable_suffixes,
+)
+from sklearn_ser._utils import composed
 
-__all__ = [
-    "Files",
-    "describe_left_out",
-    "existing_path",
-    "find_clips",
-    "find_sounds",
-    "match_speaker",
-    "refuse_pointers",
-]
+__all__ = ["existing_path", "find_clips", "match_speaker", "refuse_pointers"]
 
 POINTER_SIZE = 1024  # bytes, more than a pointer has
-# What archives and file servers leave behind, beside names that start with a dot.
-DEBRIS = frozenset(
-    [
-        "__MACOSX",
-        "@eaDir",
-        "$RECYCLE.BIN",
-        "System Volume Information",
-        "lost+found",
-        "#recycle",
-        "@Recycle",
-    ]
-)
-# Why a file with a suffix of sound is not taken.
-UNREADABLE = "nothing here decodes them; convert them to wav or flac, for example with ffmpeg"
-WITHOUT_PYAV = 'reading them needs PyAV: pip install "sklearn-ser[video]"'
-HIDDEN = "they are hidden, or in a hidden folder, or were left by an archive"
-LOST = "they are links to nothing, perhaps to folders of clips"
-AGAIN = "they are links to files that are taken by another path"
 
 
 def find_clips(
@@ -110,7 +89,7 @@ def find_clips(
             others.append(path)
         else:
             clips.setdefault(key_of(groups), {"path": str(path), **groups})
-    left_out = {**_unreadable(files), **dict.fromkeys(files.hidden, HIDDEN)}
+    left_out = files.left_out
     missed = {path: groups for path in left_out if (groups := groups_of(path)) is not None}
     report = describe_left_out(
         {
@@ -134,137 +113,6 @@ def find_clips(
         seconds = threads.map(lambda path: as_clip(path, 0).seconds(), frame["path"])
         frame["duration"] = [second or np.nan for second in seconds]
     return frame
-
-
-class Sounds(NamedTuple):
-    """The files below a folder that have a suffix of sound; paths begin as the folder's does."""
-
-    #: Those that can be decoded here, sorted.
-    taken: list[Path]
-    #: The others, and why they are not taken.
-    left_out: dict[Path, str]
-    #: Links that are left out, and by which path the same file is taken.
-    again: dict[Path, Path]
-
-
-def find_sounds(folder: str | os.PathLike[str]) -> Sounds:
-    """Return which files below a folder hold sound, and which of them are not taken."""
-    files, readable = Files(folder), set(readable_suffixes())
-    given = Path(folder).expanduser()
-    by_file: dict[str, list[Path]] = {}
-    for path in files:
-        if path.suffix.lower() in readable:
-            real = os.path.realpath(path) if files.links else str(path)
-            by_file.setdefault(real, []).append(path)
-    again: dict[Path, Path] = {}
-    for real, paths in by_file.items():
-        paths.sort(key=lambda path: (str(path) != real, path))  # what is no link comes first
-        again |= dict.fromkeys(paths[1:], paths[0])
-    left_out = {**_unreadable(files), **dict.fromkeys(files.hidden, HIDDEN)}
-    left_out |= dict.fromkeys(again, AGAIN) | dict.fromkeys(files.lost, LOST)
-
-    def as_given(path: Path) -> Path:
-        return given / path.relative_to(files.root)
-
-    return Sounds(
-        sorted(as_given(paths[0]) for paths in by_file.values()),
-        {as_given(path): why for path, why in left_out.items()},
-        {as_given(link): as_given(path) for link, path in again.items()},
-    )
-
-
-def describe_left_out(left_out: Mapping[Path, str], root: Path) -> str:
-    """Return how many files are not taken, why, and an example each; "" if there are none."""
-    parts = []
-    for why in dict.fromkeys(left_out.values()):
-        paths = sorted(path for path, reason in left_out.items() if reason == why)
-        kinds = ", ".join(sorted({path.suffix.lower() for path in paths}))
-        parts.append(f"{len(paths)} ({kinds}; such as {paths[0].relative_to(root)}): {why}")
-    if not parts:
-        return ""
-    return f"{len(left_out)} sound files in {root} are not taken. {'. '.join(parts)}."
-
-
-def _unreadable(files: Files) -> dict[Path, str]:
-    """Return files that have a suffix of sound, but cannot be decoded here, and why."""
-    decoders = {path: SOUND_SUFFIXES.get(path.suffix.lower()) for path in files}
-    unreadable = {path: UNREADABLE for path, decoder in decoders.items() if decoder == "nothing"}
-    if ".mp4" not in readable_suffixes():
-        unreadable |= {path: WITHOUT_PYAV for path, name in decoders.items() if name == "PyAV"}
-    return unreadable
-
-
-class Files(list[Path]):
-    """All files below a folder, those with the shortest paths first.
-
-    Links to folders are followed, unless they lead up. Names that start with a dot and what
-    archives leave behind are left out.
-
-    Parameters
-    ----------
-    folder : str or path-like
-
-    Attributes
-    ----------
-    root : Path
-        The folder, without links in its path.
-    hidden : list of Path
-        Files with a suffix of sound that are left out.
-    links : bool
-        Whether a file or a folder is a link.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such folder.
-    OSError
-        If a folder cannot be listed.
-    """
-
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.root = existing_folder(folder).resolve()
-        self.links = False
-        self.lost: list[Path] = []
-        super().__init__()
-        hidden = self._walk(self.root, ())
-        self.sort(key=lambda path: (len(path.parts), path))
-        self.hidden = sorted(
-            path for path in _files_without_links(hidden) if path.suffix.lower() in SOUND_SUFFIXES
-        )
-        if self.links and self.hidden:  # git-annex keeps there what its links lead to
-            taken = set(map(os.path.realpath, self))
-            self.hidden = [path for path in self.hidden if str(path) not in taken]
-
-    def _walk(self, folder: Path, parents: tuple[Path, ...]) -> list[Path]:
-        """Add the files below a folder, whose parents' real paths are given; return the hidden."""
-        hidden: list[Path] = []
-        parents = (*parents, folder.resolve())
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                path = folder / entry.name
-                self.links |= entry.is_symlink()
-                if entry.name.startswith(".") or entry.name in DEBRIS:
-                    hidden.append(path)
-                elif entry.is_dir():
-                    target = path.resolve() if entry.is_symlink() else path
-                    if not any(parent.is_relative_to(target) for parent in parents):
-                        hidden += self._walk(path, parents)
-                # A link to nothing counts: who reads it is told so.
-                elif entry.is_file() or not os.path.exists(path):
-                    self.append(path)
-                if entry.is_symlink() and not os.path.exists(path) and not path.suffix:
-                    self.lost.append(path)  # of a folder, it may have held clips
-        return hidden
-
-
-def _files_without_links(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield files, and those below folders, following no link."""
-    for path in paths:
-        if path.is_dir() and not path.is_symlink():
-            for place, _, names in os.walk(path):
-                yield from (Path(place, name) for name in names)
-        else:
-            yield path
 
 
 def match_speaker(pattern: str, path: str) -> list[str]:

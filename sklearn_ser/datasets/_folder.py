@@ -9,17 +9,16 @@ from pathlib import Path
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sklearn_ser._audio import readable_suffixes
-from sklearn_ser._utils import existing_folder
-from sklearn_ser.datasets._corpus import as_corpus
-from sklearn_ser.datasets._files import (
+from sklearn_ser._audio import (
     UNREADABLE,
     WITHOUT_PYAV,
     describe_left_out,
     find_sounds,
-    match_speaker,
-    refuse_pointers,
+    readable_suffixes,
 )
+from sklearn_ser._utils import existing_folder
+from sklearn_ser.datasets._corpus import as_corpus
+from sklearn_ser.datasets._files import match_speaker, refuse_pointers
 
 __all__ = ["load_folder"]
 

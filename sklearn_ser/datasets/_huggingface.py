@@ -8,9 +8,8 @@ from typing import Any
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sklearn_ser._utils import HasMethods, as_labels, refuse_missing, validate_params
+from sklearn_ser._utils import HasMethods, as_labels, canonical, refuse_missing, validate_params
 from sklearn_ser.datasets._corpus import as_corpus, rename_columns
-from sklearn_ser.datasets._labels import canonical
 
 __all__ = ["load_huggingface"]
 
@@ -57,7 +56,12 @@ def load_huggingface(
     ValueError
         If several splits are given, a column is missing, there are no clips, or some have no
         audio, no label (as a ``ClassLabel`` of -1), several labels or a number as label, or, in
-        part, no speaker.
+        part, no speaker; or a clip stands in several rows with different emotions or speakers.
+
+    Warns
+    -----
+    UserWarning
+        If a clip stands in several rows with the same labels.
 
     Examples
     --------
@@ -99,11 +103,8 @@ def load_huggingface(
     refuse_missing(known, f"column {audio!r} of the dataset", "audio")
     frame["path"] = [clip["path"] or "" for clip in clips]
     info = dataset.info
-    corpus = as_corpus(
-        info.dataset_name or "dataset", frame, f"{info.description}\n\nLicence: {info.license}."
-    )
-    corpus.X = clips
-    return corpus
+    description = f"{info.description}\n\nLicence: {info.license}."
+    return as_corpus(info.dataset_name or "dataset", frame, description, clips=clips)
 
 
 def _named(dataset: Any, column: str) -> list[Any]:

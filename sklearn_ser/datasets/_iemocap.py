@@ -8,9 +8,10 @@ import re
 import pandas as pd
 from sklearn.utils import Bunch
 
+from sklearn_ser._audio import Files
 from sklearn_ser._utils import StrOptions, validate_params
-from sklearn_ser.datasets._corpus import as_corpus
-from sklearn_ser.datasets._files import Files, find_clips
+from sklearn_ser.datasets._corpus import as_corpus, one_row_each
+from sklearn_ser.datasets._files import find_clips
 
 __all__ = ["load_iemocap"]
 
@@ -72,7 +73,7 @@ def load_iemocap(folder: str | os.PathLike[str], *, labels: str = "four") -> Bun
     FileNotFoundError
         If the folder holds no turns of IEMOCAP, or no labels of theirs.
     ValueError
-        If its clips are Git LFS pointers.
+        If its clips are Git LFS pointers, or files of labels contradict each other.
 
     Warns
     -----
@@ -116,7 +117,7 @@ def load_iemocap(folder: str | os.PathLike[str], *, labels: str = "four") -> Bun
         )
     numbers = ["dialog_start", "dialog_end", "valence", "arousal", "dominance"]
     found[numbers] = found[numbers].astype(float)
-    frame = frame.merge(found.drop_duplicates("utterance"), on="utterance")
+    frame = frame.merge(one_row_each(found, ["utterance"], "IEMOCAP"), on="utterance")
     wanted = FOUR if labels == "four" else EMOTIONS
     frame = frame[~frame["code"].isin(EMOTIONS.keys() - wanted.keys())]
     frame["emotion"] = frame["code"].map(wanted)

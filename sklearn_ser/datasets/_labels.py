@@ -2,54 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
-from sklearn_ser._utils import StrOptions, as_labels, composed, validate_params
+from sklearn_ser._utils import CANONICAL, EMOTIONS, StrOptions, as_labels, validate_params
 
-__all__ = ["DROPPED", "SCHEMES", "canonical", "harmonize_labels"]
+__all__ = ["DROPPED", "SCHEMES", "harmonize_labels"]
 
 DROPPED = ""
 SCHEMES = ("four", "ekman", "arousal", "valence", "quadrants")
-
-# Each emotion's label in the schemes "four" and "ekman" (None: dropped), and its arousal and
-# valence, as high or low and positive or negative.
-_TABLE: dict[str, tuple[str | None, str | None, str | None, str | None]] = {
-    "anger": ("anger", "anger", "high", "negative"),
-    "happiness": ("happiness", "happiness", "high", "positive"),
-    "sadness": ("sadness", "sadness", "low", "negative"),
-    "neutral": ("neutral", "neutral", "low", "positive"),
-    "fear": (None, "fear", "high", "negative"),
-    "disgust": (None, "disgust", "low", "negative"),
-    "surprise": (None, "surprise", "high", "positive"),
-    "boredom": (None, None, "low", "negative"),
-    "calm": ("neutral", "neutral", "low", "positive"),
-    "excitement": ("happiness", "happiness", "high", "positive"),
-    "frustration": (None, None, "high", "negative"),
-    "contempt": (None, None, None, "negative"),
-    "other": (None, None, None, None),
-    "no agreement": (None, None, None, None),
-}
-# What corpora and toolkits call them.
-_ALIASES = {
-    "anger": ("angry", "ang", "rage", "wut", "ärger"),
-    "happiness": ("happy", "hap", "joy", "joyful", "freude"),
-    "sadness": ("sad", "trauer"),
-    "neutral": ("neu",),
-    "fear": ("fearful", "fea", "anxiety", "anxious", "angst"),
-    "disgust": ("disgusted", "dis", "ekel"),
-    "surprise": ("surprised", "sur", "ps", "pleasant_surprise", "pleasant_surprised"),
-    "boredom": ("bored", "boredem", "langeweile"),
-    "calm": ("calmness",),
-    "excitement": ("excited", "exc"),
-    "frustration": ("frustrated", "fru"),
-    "contempt": ("contemptuous",),
-    "other": ("oth",),
-    "no agreement": ("xxx",),
-}
-_CANONICAL = {alias: name for name, aliases in _ALIASES.items() for alias in (name, *aliases)}
 
 
 @validate_params(
@@ -94,29 +55,18 @@ def harmonize_labels(y: npt.ArrayLike, scheme: str = "four") -> npt.NDArray[np.s
     ['high negative', 'low positive', 'low negative']
     """
     wanted = [label.lower() for label in as_labels(y).tolist()]
-    unknown = sorted(set(wanted) - set(_CANONICAL))
+    unknown = sorted(set(wanted) - set(CANONICAL))
     if unknown:
         raise ValueError(
-            f"unknown emotions {unknown}; known are {sorted(_TABLE)} and their usual other names. "
-            "Rename them, or leave these clips out."
+            f"unknown emotions {unknown}; known are {sorted(EMOTIONS)} and their usual other "
+            "names. Rename them, or leave these clips out."
         )
-    found = {label: _in_scheme(_CANONICAL[label], scheme) for label in set(wanted)}
+    found = {label: _in_scheme(CANONICAL[label], scheme) for label in set(wanted)}
     return np.array([found[label] for label in wanted], dtype=str)
 
 
-def canonical(label: Any) -> Any:
-    """Return this package's name of an emotion; the label in lower case if it is another.
-
-    What is no text is returned as it is: `as_corpus` refuses it, with its rows.
-    """
-    if not isinstance(label, str):
-        return label
-    label = composed(label.strip()).lower()
-    return _CANONICAL.get(label, label)
-
-
 def _in_scheme(emotion: str, scheme: str) -> str:
-    four, ekman, arousal, valence = _TABLE[emotion]
+    four, ekman, arousal, valence = EMOTIONS[emotion]
     quadrant = f"{arousal} {valence}" if arousal and valence else None
     labels = dict(zip(SCHEMES, (four, ekman, arousal, valence, quadrant), strict=True))
     return labels[scheme] or DROPPED

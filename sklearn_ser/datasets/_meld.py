@@ -8,8 +8,9 @@ import re
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sklearn_ser.datasets._corpus import as_corpus
-from sklearn_ser.datasets._files import Files, find_clips
+from sklearn_ser._audio import Files
+from sklearn_ser.datasets._corpus import as_corpus, one_row_each
+from sklearn_ser.datasets._files import find_clips
 
 __all__ = ["load_meld"]
 
@@ -61,7 +62,7 @@ def load_meld(folder: str | os.PathLike[str]) -> Bunch:
     FileNotFoundError
         If the folder holds no clip of MELD, or no labels of theirs.
     ValueError
-        If its clips are Git LFS pointers.
+        If its clips are Git LFS pointers, or its tables give a clip different emotions or speakers.
 
     Warns
     -----
@@ -87,23 +88,24 @@ def load_meld(folder: str | os.PathLike[str]) -> Bunch:
         example="train_splits/dia0_utt0.mp4",
         suffixes=[".mp4"],
     )
-    tables: dict[str, pd.DataFrame] = {}
+    tables: list[pd.DataFrame] = []
     for path in files:
         if match := LABELS.fullmatch(path.name):
             # A speaker, or what one says, may be "None" or "NA".
             table = pd.read_csv(path, encoding="utf-8", keep_default_na=False, na_values=[""])
-            tables.setdefault(match[1].lower(), table)
+            tables.append(table.assign(split=match[1].lower()))
     if not tables:
         raise FileNotFoundError(
             f"no labels of MELD in {files.root}: looked for train_sent_emo.csv, "
             "dev_sent_emo.csv and test_sent_emo.csv."
         )
-    labels = pd.concat(tables, names=["split"]).reset_index("split")
+    labels = pd.concat(tables)
     key = ["split", "dialog", "utterance"]
     labels = labels.rename(columns={"Dialogue_ID": "dialog", "Utterance_ID": "utterance"})
     frame["split"] = frame["split"].str.lower()
     frame[key[1:]] = frame[key[1:]].astype(int)
-    frame = frame.merge(labels.drop_duplicates(key), on=key)
+    labels = labels.drop_duplicates([*key, "Emotion", "Speaker"])  # copies may differ in text
+    frame = frame.merge(one_row_each(labels, key, "MELD"), on=key)
     frame = frame[[row != DAMAGED for row in frame[key].itertuples(index=False, name=None)]]
     spoken = frame["Emotion"].str.strip().str.lower()
     found = pd.DataFrame(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,15 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from sklearn_ser._audio import items_of
-from sklearn_ser._utils import check_corpus, is_missing, safe_indexing
+from sklearn_ser._utils import (
+    as_speakers,
+    check_corpora,
+    check_corpus,
+    refuse_contradictions,
+    repeated_rows,
+    rows_named,
+    safe_indexing,
+)
 from sklearn_ser.datasets._corpus import rename_columns
 from sklearn_ser.datasets._labels import DROPPED, harmonize_labels
 
@@ -39,7 +48,14 @@ def pool_corpora(corpora: Mapping[str, Any], scheme: str | None = "four") -> Bun
     ------
     ValueError
         If speakers or labels of a corpus are missing, labels are numbers, X, y and groups are not
-        as long, or nothing is left of it.
+        as long, nothing is left of it, or a clip has different emotions in two places.
+    TypeError
+        If `corpora` is no mapping of names to corpora.
+
+    Warns
+    -----
+    UserWarning
+        If a file is in several of the corpora.
 
     Examples
     --------
@@ -54,10 +70,10 @@ def pool_corpora(corpora: Mapping[str, Any], scheme: str | None = "four") -> Bun
     """
     X: list[Any] = []
     frames, told = [], []
-    for name, corpus in corpora.items():
+    for name, corpus in check_corpora(corpora).items():
+        corpus = check_corpus(corpus, name)
         if corpus.groups is None:
             raise ValueError(f"{name} has no speaker labels (groups is None).")
-        corpus = check_corpus(corpus, name)
         y = corpus.y
         labels = y if scheme is None else harmonize_labels(y, scheme)
         kept = np.flatnonzero(labels != DROPPED)
@@ -68,11 +84,26 @@ def pool_corpora(corpora: Mapping[str, Any], scheme: str | None = "four") -> Bun
         frame = frame.assign(corpus=name, emotion=labels, position=range(len(y)))
         for column in ("speaker", "session", "sentence"):
             if column in frame:
-                known = ~is_missing(frame[column])
-                frame[column] = (f"{name}/" + frame[column].astype(str)).where(known)
+                where = f"column {column} of {name}"
+                values = as_speakers(frame[column], where, fractions=True, unknown=True)
+                frame[column] = [None if v is None else f"{name}/{v}" for v in values]
         frames.append(frame.iloc[kept])
         told.append(f"{name}: {len(kept)} of {len(y)} clips")
     frame = pd.concat(frames, ignore_index=True)
+    repeated = repeated_rows(X)
+    refuse_contradictions(
+        X, repeated, f"{', '.join(corpora)} put together", emotion=frame["emotion"]
+    )
+    of_corpora = [
+        row for rows in repeated if frame["corpus"].iloc[rows].nunique() > 1 for row in rows
+    ]
+    if of_corpora:
+        warnings.warn(
+            f"{len(of_corpora)} of {len(frame)} clips stand in several of the corpora, each with "
+            f"speakers of its own ({rows_named(sorted(of_corpora))}): no split keeps them apart. "
+            "Leave them out of one corpus.",
+            stacklevel=2,
+        )
     return Bunch(
         name=", ".join(corpora),
         X=X,

@@ -11,7 +11,7 @@ import lzma
 import os
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ OTHERS = {
     b"PK\x03\x04": ("an Excel workbook or another archive", "read_excel"),
     b"\xd0\xcf\x11\xe0": ("an Excel workbook", "read_excel"),
     b"PAR1": ("a Parquet file", "read_parquet"),
+    b"ARROW1": ("a Feather file", "read_feather"),
 }
 
 
@@ -60,8 +61,9 @@ def load_table(
 
     Parameters
     ----------
-    table : str, path-like, or DataFrame of pandas or polars
-        A CSV file, or the table itself, one row a clip. With columns start and end (seconds) or
+    table : str, path-like, file, DataFrame of pandas or polars, dict or list of dicts
+        A CSV file, its path or open, or the table itself, one row a clip: a frame, a table of
+        Arrow, a dict of columns or a list of rows. With columns start and end (seconds) or
         channel (from 0) a clip is that segment of its file. A CSV file is in UTF-8, or in UTF-16
         with a byte order mark; commas, semicolons, tabs or bars separate its values.
     path, emotion : str
@@ -70,7 +72,8 @@ def load_table(
         Name of its column with the speakers. None, or a table without a column "speaker":
         ``groups`` is None.
     root : str or path-like, default=None
-        Folder that relative paths start at: by default the CSV file's own, or the current one.
+        Folder that relative paths start at: by default that of the CSV file whose path is given,
+        or the current one.
 
     Returns
     -------
@@ -83,7 +86,15 @@ def load_table(
     ------
     ValueError
         If a column is missing, a row has no value in one of them, emotions are numbers, start, end
-        or channel are none, or the file is no CSV file in UTF-8.
+        or channel are none, a clip stands in several rows with different emotions or speakers, or
+        the file is no CSV file in UTF-8.
+    TypeError
+        If `table` is none.
+
+    Warns
+    -----
+    UserWarning
+        If a clip stands in several rows with the same labels.
 
     Notes
     -----
@@ -99,16 +110,20 @@ def load_table(
     >>> load_table(table, path="file", emotion="label", speaker="who").y.tolist()
     ['anger']
     """
-    if isinstance(table, (str, os.PathLike)):
-        source = Path(table).expanduser()
-        root = source.parent if root is None else root
-        name, described = source.stem, str(source)
+    name, described = "table", "the table"
+    if isinstance(table, (str, os.PathLike)) or hasattr(table, "read"):
+        if hasattr(table, "read"):
+            content = table.read()
+        else:
+            source = Path(table).expanduser()
+            root = source.parent if root is None else root
+            name, described, content = source.stem, str(source), source.read_bytes()
         path, emotion = composed(path.strip()), composed(emotion.strip())
         speaker = None if speaker is None else composed(speaker.strip())
-        frame = _read_csv(source, [path, emotion], [] if speaker is None else [speaker])
+        wanted = [] if speaker is None else [speaker]
+        frame = _read_csv(described, content, [path, emotion], wanted)
     else:
-        name, described = "table", "the table"
-        frame = table.to_pandas() if hasattr(table, "to_pandas") else pd.DataFrame(table)
+        frame = _as_frame(table)
     if speaker == "speaker" and speaker not in frame:
         speaker = None
     columns = {"path": path, "emotion": emotion, "speaker": speaker}
@@ -127,6 +142,25 @@ def load_table(
         if field in frame:
             frame[field] = _numbers(frame[field], f"{described}, column {field!r}")
     return as_corpus(name, frame, f"Clips of the table {name}.")
+
+
+def _as_frame(table: Any) -> pd.DataFrame:
+    """Return a table of rows and columns as a frame of pandas."""
+    if callable(getattr(table, "collect", None)):  # what polars computes when it is asked for
+        table = table.collect()
+    if callable(getattr(table, "to_pandas", None)):
+        return table.to_pandas()
+    rows = isinstance(table, Sequence) and all(isinstance(row, Mapping) for row in table)
+    if rows or isinstance(table, (pd.DataFrame, Mapping, np.ndarray)):
+        try:
+            return pd.DataFrame(table)
+        except ValueError as error:
+            raise ValueError(f"the table cannot be read: {error}") from None
+    raise TypeError(
+        "a table is the path of a CSV file, such a file when it is open, a DataFrame of pandas or "
+        "polars, a table of Arrow, a dict of columns or a list of dicts, one a row; got a "
+        f"{type(table).__name__}."
+    )
 
 
 def _paths(values: pd.Series[Any], root: Any, where: str) -> list[str]:
@@ -170,9 +204,15 @@ def _refuse(values: pd.Series[Any], bad: Iterable[Any], where: str, what: str, c
         )
 
 
-def _read_csv(source: Path, needed: list[str], optional: list[str]) -> pd.DataFrame:
+def _read_csv(
+    source: str, content: str | bytes, needed: list[str], optional: list[str]
+) -> pd.DataFrame:
     """Read a CSV file, of which the columns that are needed tell the delimiter."""
-    text = _decode(source)
+    text = content if isinstance(content, str) else _decode(source, content)
+    if text.lstrip().startswith(("{", "[")):
+        raise ValueError(
+            f"{source} is JSON, not a CSV file. Pass the frame that pandas.read_json gives."
+        )
     first = text.partition("\n")[0].strip().strip('"')
     delimiters: Sequence[str] = DELIMITERS
     if first.lower().startswith("sep=") and len(first) == 5:  # which Excel writes
@@ -238,9 +278,8 @@ def _header(text: str, delimiter: str) -> list[str]:
     return [composed(name.strip()) for name in next(rows, [])]
 
 
-def _decode(source: Path) -> str:
+def _decode(source: str, content: bytes) -> str:
     """Return the text of a file."""
-    content = source.read_bytes()
     for mark, unpack in PACKED.items():
         if content.startswith(mark):
             content = unpack(content)

@@ -6,8 +6,9 @@ import os
 
 from sklearn.utils import Bunch
 
+from sklearn_ser._audio import Files
 from sklearn_ser.datasets._corpus import as_corpus
-from sklearn_ser.datasets._files import Files, find_clips
+from sklearn_ser.datasets._files import find_clips
 
 __all__ = ["load_tess"]
 

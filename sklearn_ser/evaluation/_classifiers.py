@@ -121,7 +121,10 @@ def fit_classifier(
         search whose folds share no speaker: by the mean over folds of the UAR, or, where folds
         lack emotions, by the UAR of recalls pooled over folds. An estimator is cloned and fitted
         as it is. Whatever part of it takes ``groups`` (a splitter of a search, a network that
-        holds speakers out of training) is given the speakers, however deep it is nested.
+        holds speakers out of training) is given the speakers, however deep it is nested in
+        pipelines and searches. Parts of a StackingClassifier are not: it gives its last estimator
+        whatever its others are given. Nor are those of estimators that scikit-learn routes no
+        metadata through.
     X : ndarray of shape (n_clips, n_features)
     y, groups : ndarray of shape (n_clips,)
         Emotions and speakers.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from sklearn_ser._utils import check_corpus, cv_name, restrict_folds, safe_indexing
+from sklearn_ser._utils import check_corpus, cv_name, given_corpus, restrict_folds, safe_indexing
 from sklearn_ser.audit import audit_split
 from sklearn_ser.datasets import pool_corpora
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
@@ -57,7 +57,7 @@ def compare(
 
     Parameters
     ----------
-    corpus : Bunch
+    corpus : Bunch or dict
         With X (clips), y (emotions) and groups (speakers), as the loaders return.
         None where `train` and `test` are given.
     features : mapping, or sequence of str and embedders, default=None
@@ -80,7 +80,7 @@ def compare(
         A name stands for StandardScaler and the classifier, its C chosen inside the training
         folds. "lda" is linear discriminant analysis with Ledoit-Wolf shrinkage. Whatever part of an
         estimator takes ``groups`` (a search's splitter, a network that holds speakers out) is given
-        the speakers, also inside of pipelines and searches.
+        the speakers, also inside of pipelines and searches, but not of a StackingClassifier.
     speaker_scaling : {"own", "global"}, default=None
         Standardise each speaker's features, by
         :class:`~sklearn_ser.preprocessing.SpeakerScaler`, with test speakers scaled by their own
@@ -122,8 +122,8 @@ def compare(
         and `test` or just `corpus` are given; or `cv`, `alignment` or a classifier's ``speaker``
         would have no effect.
     TypeError
-        If a parameter would have no effect, as none of the feature sets takes it; or something in
-        `features` is no embedder.
+        If `corpus`, `train` or `test` is no corpus, something in `features` is no embedder, or a
+        parameter would have no effect, as none of the feature sets takes it.
 
     Warns
     -----
@@ -264,16 +264,18 @@ def compare(
 
 def _with_speakers(corpus: Any) -> Bunch:
     """Return a corpus, checked, whose speakers are known."""
+    corpus = check_corpus(corpus)
     if corpus.groups is None:
         raise ValueError(
             "the corpus has no speaker labels (groups is None), so that no split can keep "
             "speakers apart. Load it with its speakers."
         )
-    return check_corpus(corpus)
+    return corpus
 
 
 def _as_one(train: Any, test: Any) -> tuple[Bunch, list[tuple[Any, Any]]]:
     """Return two corpora as one, and the fold that trains on the first."""
+    train, test = given_corpus(train, "train"), given_corpus(test, "test")
     names = [corpus.get("name", "corpus") for corpus in (train, test)]
     if names[0] == names[1]:
         names = [f"{name} ({side})" for name, side in zip(names, ("train", "test"), strict=True)]

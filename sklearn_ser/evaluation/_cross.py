@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sklearn_ser._utils import Folds, restrict_folds
+from sklearn_ser._utils import Folds, check_corpora, restrict_folds
 from sklearn_ser.audit import SplitAudit, audit_split
 from sklearn_ser.datasets import pool_corpora
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
@@ -206,7 +206,8 @@ def compare_across(
     ValueError
         If there is but one corpus, or they have fewer than two emotions in common.
     TypeError
-        If a parameter would have no effect, as in :func:`compare`.
+        If `corpora` is no mapping of names to corpora, or a parameter would have no effect, as in
+        :func:`compare`.
     ClipError
         If a clip cannot be used; it is named by corpus and its position there.
 
@@ -245,6 +246,7 @@ def compare_across(
             f"alignment={alignment!r}; it must be None, one of {list(ALIGNMENTS)}, or a list of "
             "these, each once."
         )
+    corpora = check_corpora(corpora)
     if len(corpora) < 2:
         raise ValueError("compare_across needs two corpora or more; compare is for one.")
     check_classifier(classifier)

@@ -13,7 +13,12 @@ import numpy.typing as npt
 
 from sklearn_ser import embedders
 from sklearn_ser._models import BUNDLED
-from sklearn_ser._utils import default_settings, refuse_without_effect, set_where_taken
+from sklearn_ser._utils import (
+    default_settings,
+    refuse_masked,
+    refuse_without_effect,
+    set_where_taken,
+)
 from sklearn_ser.embedders import EGeMAPSEmbedder, RecordEmbedder, SSLEmbedder, TextEmbedder
 
 __all__ = [
@@ -216,7 +221,9 @@ def effective_parameters(embedder: Any, fixed: Sequence[str] = ()) -> list[str]:
 def embed_rows(name: str, embedder: Any, X: Any, n_clips: int) -> npt.NDArray[Any]:
     """Return what an embedder makes of clips, checked to be a row of features of each."""
     with default_settings():
-        rows = np.asarray(embedder.fit_transform(X))
+        rows = embedder.fit_transform(X)
+    refuse_masked(rows, name)
+    rows = np.asarray(rows)
     if rows.ndim != 2 or len(rows) != n_clips:
         raise ValueError(
             f"{name} gives an array of shape {rows.shape} for {n_clips} clips: a row of features "

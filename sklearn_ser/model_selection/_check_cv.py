@@ -13,7 +13,7 @@ import numpy.typing as npt
 import sklearn.model_selection
 from sklearn.model_selection import GroupKFold
 
-from sklearn_ser._utils import Folds, corpus_frame, is_missing, refuse_missing
+from sklearn_ser._utils import Folds, corpus_of, is_missing, refuse_missing
 from sklearn_ser.model_selection._balanced import BalancedSpeakerKFold
 from sklearn_ser.model_selection._leave_one_out import (
     LeaveOneCorpusOut,
@@ -109,7 +109,7 @@ def corpus_folds(corpus: Any, cv: Any = "loso") -> Folds:
     >>> [test.tolist() for _, test in corpus_folds(corpus, "loso")]
     [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
     """
-    frame = corpus_frame(corpus)
+    frame = corpus_of(corpus).frame
     if not isinstance(cv, str) and not hasattr(cv, "split"):
         return _given_folds(cv, len(frame))
     splitter = check_cv(cv)

@@ -123,7 +123,8 @@ class EmoBoxFolds(Protocol, BaseCrossValidator):
         Raises
         ------
         ValueError
-            If a fold names none of the clips, or a clip is in none of the folds.
+            If a fold names none of the clips, or a clip in several splits, or a clip is in none of
+            the folds.
         """
         place = emobox_folder(self.folder, self.corpus)
         folds = range(1, n_emobox_folds(place) + 1)
@@ -144,6 +145,12 @@ class EmoBoxFolds(Protocol, BaseCrossValidator):
             )
         for fold, fold_rows in zip(folds, rows, strict=True):
             split = {name(row[field]): row["split"] for row in fold_rows}
+            several = {row[field] for row in fold_rows if split[name(row[field])] != row["split"]}
+            if several:
+                raise ValueError(
+                    f"fold {fold} of EmoBox has {len(several)} clips in several splits, such as "
+                    f"{min(several)}. Leave them out of all but one."
+                )
             parts = np.array([split.get(its, "") for its in names])
             wanted = ["train", "valid"] if self.train_on_validation else ["train"]
             train, test = np.flatnonzero(np.isin(parts, wanted)), np.flatnonzero(parts == "test")

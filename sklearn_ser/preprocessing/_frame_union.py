@@ -75,7 +75,7 @@ class FrameUnion(OwnJoin, FeatureUnion, auto_wrap_output_keys=None):  # type: ig
         tags.transformer_tags.preserves_dtype = []
         return tags
 
-    def _hstack(self, Xs: Sequence[Any]) -> Array:  # FeatureUnion joins its results by it
+    def _join(self, Xs: Sequence[Any]) -> Array:
         used = [name for name, transformer in self.transformer_list if transformer != "drop"]
         for name, X in zip(used, Xs, strict=True):
             if not (isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1):

@@ -23,6 +23,7 @@ from sklearn_ser._utils import (
     check_feature_names_in,
     find_speaker_column,
     fit_context,
+    refuse_masked,
 )
 
 __all__ = ["SpeakerScaler"]
@@ -233,6 +234,7 @@ class SpeakerScaler(TransformerMixin, BaseEstimator):
 
     def _split_speakers(self, X: Any, speakers: Any, reset: bool) -> tuple[Array, npt.NDArray[Any]]:
         """Return a copy of the features, and the speaker labels."""
+        refuse_masked(X)
         X = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
         if reset:
             self._column = self._find_column(X.shape[1], speakers)

@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_ser._utils import (
     as_classes,
     as_speakers,
+    given_corpus,
     own_files,
     refuse_without_effect,
     set_where_taken,
@@ -177,7 +178,8 @@ def pinned(recognizer: EmotionRecognizer) -> EmotionRecognizer:
 
 
 def _corpus(corpus: Any) -> dict[str, Any]:
-    name, groups = corpus.get("name", "corpus"), corpus.get("groups")
+    corpus = given_corpus(corpus)
+    name, groups = corpus.get("name", "corpus"), corpus.groups
     emotions, counts = np.unique(as_classes(corpus.y, f"y of {name}"), return_counts=True)
     speakers = None if groups is None else as_speakers(groups, f"groups of {name}")
     return {

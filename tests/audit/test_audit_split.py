@@ -1,5 +1,7 @@
 """What is in training and test set of a fold is found, and said."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -127,7 +129,7 @@ def test_partly_unknown_speakers_are_not_independent(corpus):
     [
         (pd.DataFrame({"path": ["a"]}), "loso", ValueError, "no column emotion, only"),
         (pd.DataFrame({"emotion": ["a"]}), "loso", ValueError, "no column path"),
-        (["a.wav"], "loso", TypeError, "a corpus with X and y, or a frame, was expected; got list"),
+        (["a.wav"], "loso", TypeError, "a corpus is a Bunch or a dict .*; got a list"),
         (Bunch(X=["a.wav"], y=["a"]), "loso", ValueError, "needs speaker labels"),
         (
             Bunch(X=["a.wav"] * 3, y=["a"] * 3, groups=[None, "anna", 1.5]),
@@ -178,7 +180,8 @@ def test_a_frame_will_do(corpus, tmp_path):
     for path, (waveform, rate) in zip(paths, corpus.X, strict=True):
         soundfile.write(path, waveform, rate)
     frame = corpus.frame.assign(path=[str(path) for path in paths])
-    frame = pd.concat([frame, frame.iloc[[0]].assign(speaker="s09")])
+    copy = shutil.copy(paths[0], tmp_path / "copy.wav")
+    frame = pd.concat([frame, frame.iloc[[0]].assign(speaker="s09", path=copy)])
     audit = audit_split(frame)
     assert audit.shares_audio is True
     assert audit.pairs[["test", "train", "kind"]].to_numpy().tolist() == [

@@ -8,9 +8,10 @@ import pytest
 import soundfile
 from scipy.signal import resample_poly
 
-from sklearn_ser.audit import find_duplicates
+from sklearn_ser.audit import _fingerprints, find_duplicates
 from sklearn_ser.audit._fingerprints import (
     HOP,
+    KEY_GAP,
     MIN_FRAMES,
     RATE,
     Fingerprint,
@@ -286,3 +287,57 @@ def test_quiet_frames_do_not_count_as_errors():
     loud = np.arange(200) < 100
     clips = [Fingerprint(words, loud), Fingerprint(np.where(loud, words, others), loud)]
     assert match_fingerprints(clips)["error_rate"].tolist() == [0]
+
+
+def brute_force(one, two):
+    """Return the shift with the lowest error rate, of all, and that rate, frame by frame."""
+    found = {}
+    for shift in range(MIN_FRAMES - len(two.words), len(one.words) - MIN_FRAMES + 1):
+        both = [
+            (int(one.words[i]), int(two.words[i - shift]))
+            for i in range(max(0, shift), min(len(one.words), shift + len(two.words)))
+            if one.loud[i] and two.loud[i - shift]
+        ]
+        if len(both) >= MIN_FRAMES:
+            found[shift] = sum((a ^ b).bit_count() for a, b in both) / (32 * len(both))
+    return min(found.items(), key=lambda item: item[1])
+
+
+def with_one_key(at, shift, cut=0, n_frames=200):
+    """Return two fingerprints that share a key at `shift` alone, which is not their best shift.
+
+    Words stay for four frames, as those of speech change little from frame to frame, and every
+    word of the copy has one to three wrong bits among those that keys are made of.
+    """
+    rng = np.random.default_rng(0)
+    words = np.repeat(rng.integers(0, 2**32, n_frames // 4, dtype=np.uint32), 4)
+    wrong = [
+        sum(1 << int(bit) for bit in rng.choice(np.arange(16, 32), n, replace=False))
+        for n in rng.integers(1, 4, n_frames)
+    ]
+    copy = (words ^ np.array(wrong, dtype=np.uint32))[cut:]
+    for place in (at, at + KEY_GAP):
+        copy[place - shift] = words[place]
+    return [Fingerprint(w, np.ones(len(w), bool)) for w in (words, copy)]
+
+
+@pytest.mark.parametrize("at_once", [1 << 20, 100])
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize(("at", "shift"), [(80, 0), (80, 1), (80, -1), (0, 0), (0, -1)])
+def test_the_best_shift_is_found_from_a_key_beside_it(at, shift, swapped, at_once, monkeypatch):
+    monkeypatch.setattr(_fingerprints, "FRAMES_AT_ONCE", at_once)
+    cut = 20 if at > 50 else 0
+    clips = with_one_key(at, shift + cut, cut)[:: -1 if swapped else 1]
+    pairs = match_fingerprints(clips)
+    best, rate = brute_force(*clips)
+    assert best == (-cut if swapped else cut)
+    assert linked(pairs) == [(0, 1)]
+    assert pairs["shift"].tolist() == [best]
+    np.testing.assert_allclose(pairs["error_rate"], [rate], rtol=1e-12)
+
+
+@pytest.mark.parametrize(("n_copies", "n_pairs"), [(64, 64 * 63 // 2), (65, 64)])
+def test_every_pair_of_up_to_64_copies_is_compared(n_copies, n_pairs):
+    words = np.random.default_rng(0).integers(0, 2**32, 100, dtype=np.uint32)
+    pairs = match_fingerprints([Fingerprint(words, np.ones(100, bool))] * n_copies)
+    assert len(pairs) == n_pairs

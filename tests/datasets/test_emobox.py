@@ -62,7 +62,9 @@ def test_fold(emobox, folder):
 
 def test_other_names_of_fields_and_a_validation_split(emobox):
     value = {"key": "a", "audio": "downloads/x/a.wav", "label": "sad", "channel": 2}
-    root = emobox("x", {split: [value] for split in ("train", "valid", "test")})
+    root = emobox(
+        "x", {s: [{**value, "audio": f"downloads/x/{s}.wav"}] for s in ("train", "valid", "test")}
+    )
     corpus = load_emobox(root, "x")
     assert corpus.frame["split"].tolist() == ["train", "valid", "test"]
     assert set(corpus.y) == {"sadness"}
@@ -79,7 +81,8 @@ EMOVO_MAP = """{
 
 def test_label_map_that_is_no_json(emobox):
     rows = [row(f"downloads/emovo/f1/{code}-f1-b1.wav", code) for code in ("rab", "gio", "neu")]
-    corpus = load_emobox(emobox("emovo", {"train": rows, "test": rows[:1]}, EMOVO_MAP), "emovo")
+    test = [row("downloads/emovo/f1/rab-f1-b2.wav", "rab")]
+    corpus = load_emobox(emobox("emovo", {"train": rows, "test": test}, EMOVO_MAP), "emovo")
     assert corpus.y.tolist() == ["anger", "happiness", "neutral", "anger"]
     assert set(corpus.groups) == {"f1"}
 
@@ -101,7 +104,7 @@ def test_label_map_that_is_no_json(emobox):
     ],
 )
 def test_speakers(emobox, corpus, path, speaker):
-    root = emobox(corpus, {"train": [row(path, "anger")], "test": [row(path, "anger")]})
+    root = emobox(corpus, {"train": [row(path, "anger")], "test": [row(f"more/{path}", "anger")]})
     assert set(load_emobox(root, corpus).groups) == {speaker}
     assert set(load_emobox(root, corpus, speaker=r"(\w)\.wav").groups) == {path[-5]}
 

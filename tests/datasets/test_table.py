@@ -1,6 +1,7 @@
 """Tables of clips, as spreadsheets, Windows and toolkits write them."""
 
 import gzip
+import io
 import unicodedata
 
 import audformat
@@ -8,6 +9,7 @@ import datasets
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 import soundfile
 from sklearn.utils import Bunch
@@ -75,6 +77,9 @@ def test_columns_are_found_in_a_macs_letters(csv, form):
         (b"PK\x03\x04\x14\0", "an Excel workbook or another archive, not a CSV file.*read_excel"),
         (b"\xd0\xcf\x11\xe0", "an Excel workbook, not a CSV file.*pandas.read_excel"),
         (b"PAR1\x15\x04", "a Parquet file, not a CSV file.*pandas.read_parquet"),
+        (b"ARROW1\0\0", "a Feather file, not a CSV file.*pandas.read_feather"),
+        ('[{"path": "a.wav", "emotion": "joy"}]', "is JSON, not a CSV file.*pandas.read_json"),
+        (' {"path": ["a.wav"], "emotion": ["joy"]}', "is JSON, not a CSV file"),
         ("", "is empty"),
         (" \n\n", "is empty"),
         ("path,emotion\n", "has no rows"),
@@ -112,6 +117,56 @@ def test_segments_in_a_csv_file_with_decimal_commas(csv):
     np.testing.assert_array_equal(fields, [[0.5, 1.25, 0, np.nan], [np.nan, 2, np.nan, 3]])
     assert str(as_clip(corpus.X[0], 0).segment) == "0.5 s to 1.25 s, channel 0"
     assert str(as_clip(corpus.X[1], 0).segment) == "0 s to 2 s"
+
+
+COLUMNS = {"path": ["a.wav", "b.wav"], "emotion": ["joy", "fear"], "speaker": ["1.0", "2"]}
+AS_CSV = pd.DataFrame(COLUMNS).to_csv(index=False)
+TABLES = {
+    "pandas": pd.DataFrame(COLUMNS),
+    "polars": pl.DataFrame(COLUMNS),
+    "polars, not computed yet": pl.LazyFrame(COLUMNS),
+    "Arrow": pa.table(COLUMNS),
+    "columns": COLUMNS,
+    "rows": pd.DataFrame(COLUMNS).to_dict("records"),
+    "a tuple of rows": tuple(pd.DataFrame(COLUMNS).to_dict("records")),
+    "NumPy": pd.DataFrame(COLUMNS).to_records(index=False),
+    "text": io.StringIO(AS_CSV),
+    "bytes": io.BytesIO(AS_CSV.encode("utf-8-sig")),
+}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_a_table_whatever_holds_it(kind):
+    corpus = load_table(TABLES[kind])
+    assert corpus.X == ["a.wav", "b.wav"]
+    assert corpus.y.tolist() == ["joy", "fear"]
+    assert corpus.groups.tolist() == ["1", "2"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".txt", ""])
+def test_a_csv_file_is_known_by_its_content(tmp_path, suffix):
+    path = tmp_path / f"clips{suffix}"
+    path.write_text(AS_CSV.replace(",", "\t" if suffix == ".tsv" else ","))
+    for given in (path, str(path)):
+        assert load_table(given).y.tolist() == ["joy", "fear"]
+    with path.open() as file:
+        assert load_table(file).X == ["a.wav", "b.wav"]  # below the current folder
+
+
+@pytest.mark.parametrize(
+    "table",
+    [None, 3, ["a.wav"], {"a.wav"}, pd.Series(["a.wav"]), iter([COLUMNS])],
+    ids=lambda t: type(t).__name__,
+)
+def test_what_is_no_table_is_told_what_a_table_is(table):
+    with pytest.raises(TypeError, match=f"a table is the path .*; got a {type(table).__name__}"):
+        load_table(table)
+
+
+@pytest.mark.parametrize("table", [{"path": "a", "emotion": "b"}, {"path": ["a"], "emotion": []}])
+def test_columns_of_other_lengths_are_no_table(table):
+    with pytest.raises(ValueError, match="the table cannot be read: "):
+        load_table(table)
 
 
 HOLES = {

@@ -26,7 +26,7 @@ CONTAINERS = {
     "bytes": lambda names: np.array([name.encode() for name in names]),
 }
 MISSING = [None, float("nan"), np.float32("nan"), pd.NA, pd.NaT, np.datetime64("NaT")]
-MISSING += ["", "  ", "nan", "None", "<NA>", "NaT", " nan", b"nan", b" "]
+MISSING += [np.ma.masked, "", "  ", "nan", "None", "<NA>", "NaT", " nan", b"nan", b" "]
 
 
 @pytest.mark.parametrize("convert", [as_labels, as_speakers])
@@ -78,10 +78,37 @@ def test_speakers_may_be_whole_numbers():
     assert as_speakers(values).tolist() == ["3"] * 5 + [str(2**60 + 1)]
 
 
-@pytest.mark.parametrize("value", [1.5, float("inf")])
+@pytest.mark.parametrize("value", [1.5, float("inf"), "1.5", "0,25", "1e-3"])
 def test_speakers_are_no_fractions(value):
-    with pytest.raises(ValueError, match=r"not whole as speaker .row 0"):
+    with pytest.raises(ValueError, match=r"1 of 2 .* not whole as speaker .row 0"):
         as_speakers([value, 1])
+    with pytest.raises(ValueError, match=r"1 of 3 .* not whole as speaker .row 2"):
+        as_speakers([None, "1", value], unknown=True)
+
+
+def test_a_speaker_is_the_same_however_a_column_with_gaps_was_read():
+    values = [3, 3.0, "3", "3.0", " 3.00 ", np.float32(3), b"3.0"]
+    assert as_speakers(values).tolist() == ["3"] * len(values)
+    assert as_speakers(["3.0", None, 3], unknown=True).tolist() == ["3", None, "3"]
+    names = ["s3.0", "3.0.1", "3.", "1e0", "03", "v1.5"]
+    assert as_speakers(names).tolist() == names
+
+
+def test_sessions_may_be_fractions_and_dates():
+    values = [1.5, "1.5", pd.Timestamp("2020-01-02"), 2.0, "2.0"]
+    expected = ["1.5", "1.5", "2020-01-02 00:00:00", "2", "2"]
+    assert as_speakers(values, fractions=True).tolist() == expected
+
+
+@pytest.mark.parametrize("convert", [as_labels, as_speakers, as_classes])
+def test_what_is_masked_is_missing(convert):
+    values = np.ma.array(["a", "b", "a", "b"], mask=[False, True, False, True])
+    for given in (values, values[:, None], values.astype(object), [*values]):
+        with pytest.raises(ValueError, match=r"2 of 4 clips have no .*rows 1, 3, counted"):
+            convert(given)
+    whole = convert(np.ma.array(["a", "b"], mask=False))
+    assert whole.tolist() == ["a", "b"]
+    assert type(whole) is np.ndarray
 
 
 def test_unicode_is_composed_and_white_space_stripped():
@@ -105,6 +132,27 @@ def test_classes_are_what_was_given(container):
 def test_codes_are_classes(y):
     assert as_classes(y).tolist() == list(y)
     assert as_classes(y).dtype == np.array(y).dtype
+
+
+@pytest.mark.parametrize(
+    "y", [["0", "1", "2"], ["-1", "1"], ["01", "1"], ["1.0", "2.0"], ["0.5", "sad"], ["1.5.2"]]
+)
+def test_codes_are_classes_as_text_too(y):
+    assert as_classes(y).tolist() == y
+
+
+@pytest.mark.parametrize(
+    "y", [["0.1", "1.5"], ["0,5", "1"], [" 1", "2.5 "], [b"0.5", b"1"], ["1e-3", "2"], ["-.5", "1"]]
+)
+def test_ratings_are_no_classes_as_text_either(y):
+    with pytest.raises(ValueError, match=r"all 2 clips have a number as label.*regression"):
+        as_classes(y)
+
+
+@pytest.mark.parametrize("convert", [as_labels, as_classes])
+def test_one_number_in_two_spellings_is_refused(convert):
+    with pytest.raises(ValueError, match=r"the labels '1' and '1\.0' are the same number"):
+        convert(["sad", "1", "2", "1.0"])
 
 
 @pytest.mark.parametrize(

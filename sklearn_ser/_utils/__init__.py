@@ -5,7 +5,7 @@ from sklearn_ser._utils._device import find_device
 from sklearn_ser._utils._digests import digest_of, file_digest, file_state, has_settled
 from sklearn_ser._utils._emobox import emobox_folder, n_emobox_folds, read_emobox_fold
 from sklearn_ser._utils._emotions import CANONICAL, EMOTIONS, canonical
-from sklearn_ser._utils._figures import remove_figure, write_figure
+from sklearn_ser._utils._figures import FIGURES, remove_figure, write_figure
 from sklearn_ser._utils._files import delete_files, write_atomically
 from sklearn_ser._utils._folds import (
     Folds,
@@ -72,6 +72,7 @@ __all__ = [
     "CANONICAL",
     "COUNT",
     "EMOTIONS",
+    "FIGURES",
     "HIGHEST_RATE",
     "LOWEST_RATE",
     "POSITIVE",

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-__all__ = ["remove_figure", "write_figure"]
+__all__ = ["FIGURES", "remove_figure", "write_figure"]
+
+FIGURES = ("uar.png", "confusion_matrix.png")  # that stand beside the results of a comparison
 
 SOURCE = {"Source": "sklearn-ser"}  # in a PNG's text, "Source", a null byte, "sklearn-ser"
 MARK = b"Source\0sklearn-ser"

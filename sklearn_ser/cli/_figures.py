@@ -6,9 +6,8 @@ import importlib.util
 import os
 from pathlib import Path
 
-from sklearn_ser._utils import write_figure
+from sklearn_ser._utils import FIGURES, write_figure
 from sklearn_ser.evaluation import Comparison
-from sklearn_ser.evaluation._comparison import FIGURES, row_name
 
 __all__ = ["save_figures"]
 
@@ -39,9 +38,9 @@ def save_figures(comparison: Comparison, folder: str | os.PathLike[str]) -> list
         colorbar=False,
         ax=ax,
     )
-    row = comparison.results["rows"][comparison.best]
-    layer = "" if row["layer"] is None else f", layer {row['layer']}"
-    title = f"{comparison.title}\n{row_name(row)}{layer}: UAR {row['uar']:.3f}, {row['averaging']}"
+    row = comparison.rows[comparison.best]
+    layer = "" if row.layer is None else f", layer {row.layer}"
+    title = f"{comparison.title}\n{row.name}{layer}: UAR {row.uar:.3f}, {row.averaging}"
     title += "; below, all folds together"
     ax.set_title(title, fontsize="small", wrap=True)
     write_figure(figure, path_of_matrix)

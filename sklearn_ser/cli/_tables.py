@@ -11,9 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sklearn_ser.audit import SplitAudit
-from sklearn_ser.evaluation import Comparison, CrossComparison
-from sklearn_ser.evaluation._comparison import row_name
-from sklearn_ser.evaluation._fits import MEAN, POOLED
+from sklearn_ser.evaluation import Comparison, CrossComparison, Row
 
 __all__ = ["print_audit", "print_card", "print_cross", "print_rows", "print_store", "print_table"]
 
@@ -30,45 +28,43 @@ def _print(renderable: Any) -> None:
 
 def print_table(comparison: Comparison) -> None:
     """Print the rows of a comparison, the best in bold."""
-    results = comparison.results
     table = Table(
         title=comparison.title,
-        caption=f"UAR: unweighted average recall, {_averaging(results['rows'])}; interval: 95 %, "
-        f"resampling speakers. Chance is {results['chance']:.3f}. Seconds to extract (all layers "
+        caption=f"UAR: unweighted average recall, {_averaging(comparison.rows)}; interval: 95 %, "
+        f"resampling speakers. Chance is {comparison.chance:.3f}. Seconds to extract (all layers "
         "at once) and to fit.",
     )
     table.add_column("features", overflow="fold")
     for name in ("layer", "UAR", "95 % interval", "accuracy", "macro F1", "seconds"):
         table.add_column(name, justify="right", no_wrap=True)
-    for position, row in enumerate(results["rows"]):
-        interval = row["uar_ci"]
+    for position, row in enumerate(comparison.rows):
+        interval = row.uar_ci
         table.add_row(
-            row_name(row),
-            "" if row["layer"] is None else str(row["layer"]),
-            f"{row['uar']:.3f}",
+            row.name,
+            "" if row.layer is None else str(row.layer),
+            f"{row.uar:.3f}",
             "" if interval is None else f"{interval[0]:.3f}–{interval[1]:.3f}",
-            f"{row['accuracy']:.3f}",
-            f"{row['macro_f1']:.3f}",
-            f"{row['seconds_extract']:.1f}+{row['seconds_fit']:.1f}",
+            f"{row.accuracy:.3f}",
+            f"{row.macro_f1:.3f}",
+            f"{row.seconds_extract:.1f}+{row.seconds_fit:.1f}",
             style="bold" if position == comparison.best else None,
         )
     _print(table)
-    if results["emotions_not_tested"]:
-        _print(f"Never tested: {', '.join(results['emotions_not_tested'])}.")
-    _print_left_out(results)
-    _print(f"Audit: {results['audit']['verdict']}")
-    _print_published(results)
+    if comparison.emotions_not_tested:
+        _print(f"Never tested: {', '.join(comparison.emotions_not_tested)}.")
+    _print_left_out(comparison)
+    _print(f"Audit: {comparison.audit['verdict']}")
+    _print_published(comparison)
 
 
-def _averaging(rows: list[dict[str, Any]]) -> str:
+def _averaging(rows: list[Row]) -> str:
     """Return how scores come out of several folds, in words."""
-    if rows[0]["averaging"] == MEAN:
-        return MEAN
-    return f"{POOLED}, as folds lack emotions: one recall an emotion"
+    why = ", as folds lack emotions: one recall an emotion" if rows[0].is_pooled else ""
+    return rows[0].averaging + why
 
 
-def _print_left_out(results: dict[str, Any]) -> None:
-    left_out = results["clips_left_out"]
+def _print_left_out(comparison: Any) -> None:
+    left_out = comparison.clips_left_out
     if not left_out:
         return
     _print(f"{len(left_out)} clips could not be used and were left out of every row:")
@@ -79,42 +75,41 @@ def _print_left_out(results: dict[str, Any]) -> None:
         _print(f"  and {len(left_out) - N_NAMED} more, which results.json names.")
 
 
-def _print_published(results: dict[str, Any]) -> None:
-    if results["published"]:
-        table = Table(title=f"Published for {results['cv']}, the same clips and emotions")
+def _print_published(comparison: Any) -> None:
+    if comparison.published:
+        table = Table(title=f"Published for {comparison.cv}, the same clips and emotions")
         for name in ("features", "system", "scaled by", "metric", "value", "source"):
             table.add_column(name, justify="right" if name == "value" else "left")
-        for row in results["published"]:
+        for row in comparison.published:
             spread = "" if row["spread"] is None else f" ± {row['spread']:.3f}"
             metric = {"uar": "UAR"}.get(row["metric"], row["metric"])
             value = f"{row['value']:.3f}{spread}"
             cells = row["features"], row["system"], row["scaling"], metric, value, row["source"]
             table.add_row(*cells)
         _print(table)
-    if results["published_note"]:
-        _print(f"Not shown: {results['published_note']}")
+    if comparison.published_note:
+        _print(f"Not shown: {comparison.published_note}")
 
 
 def print_cross(comparison: CrossComparison) -> None:
     """Print a square of UARs for each feature set and alignment, at its best layer."""
-    results = comparison.results
     leaky = {
-        (row["train"], row["test"])
-        for row in results["rows"]
-        if not row["speaker_independent"] or row["shares_audio"]
+        (row.train, row.test)
+        for row in comparison.rows
+        if not row.speaker_independent or row.shares_audio
     }
-    counts = ", ".join(f"{name} {count}" for name, count in results["corpora"].items())
-    shown = {(row["features"], row["alignment"]) for row in results["rows"] if _crosses(row)}
+    counts = ", ".join(f"{name} {count}" for name, count in comparison.corpora.items())
+    shown = {(row.features, row.alignment) for row in comparison.rows if row.crosses}
     for features, how in sorted(shown, key=lambda pair: (pair[0], pair[1] or "")):
         uar = comparison.matrix(features, alignment=how)
-        row = results["rows"][comparison._selected(features, None, how).index[0]]
-        layer = "" if row["layer"] is None else f", layer {row['layer']}"
+        row = comparison.select(features, None, how)[0]
+        layer = "" if row.layer is None else f", layer {row.layer}"
         table = Table(
-            title=f"{row_name(row)}{layer}: {counts} clips, {len(results['emotions'])} emotions, "
-            f"{results['classifier']}" + (f", {how} (transductive)" if how else ""),
+            title=f"{row.name}{layer}: {counts} clips, {len(comparison.emotions)} emotions, "
+            f"{comparison.classifier}" + (f", {how} (transductive)" if how else ""),
             caption="UAR; a row for what was trained on. Within a corpus "
-            f"{_averaging_within(results['rows'])}, {results['cv']}, not aligned; elsewhere "
-            f"over all clips. Chance is {results['chance']:.3f}. * training and test "
+            f"{_averaging_within(comparison.rows)}, {comparison.cv}, not aligned; elsewhere "
+            f"over all clips. Chance is {comparison.chance:.3f}. * training and test "
             "clips share speakers or audio.",
         )
         table.add_column("trained on")
@@ -127,18 +122,16 @@ def print_cross(comparison: CrossComparison) -> None:
             ]
             table.add_row(str(trained), *cells)
         _print(table)
-    _print(f"Audit: {results['audit']}")
-    _print_left_out(results)
+    _print(f"Audit: {comparison.audit}")
+    _print_left_out(comparison)
 
 
-def _averaging_within(rows: list[dict[str, Any]]) -> str:
-    within = {row["train"]: row["averaging"] for row in rows if not _crosses(row)}
-    pooled = [name for name, averaging in within.items() if averaging == POOLED]
-    return MEAN + (f" ({', '.join(pooled)}: {POOLED}, as folds lack emotions)" if pooled else "")
-
-
-def _crosses(row: dict[str, Any]) -> bool:
-    return bool(row["train"] != row["test"])
+def _averaging_within(rows: list[Row]) -> str:
+    within = {row.train: row for row in rows if not row.crosses}
+    pooled = [name for name, row in within.items() if row.is_pooled]
+    if not pooled:
+        return "mean over folds"
+    return f"mean over folds ({', '.join(pooled)}: pooled over folds, as folds lack emotions)"
 
 
 def print_audit(audit: SplitAudit) -> None:
@@ -206,7 +199,8 @@ def print_card(card: dict[str, Any]) -> None:
     scores = card["new_speakers"]
     interval = scores["uar_ci"]
     within = "" if interval is None else f" (95 %: {interval[0]:.3f}–{interval[1]:.3f})"
-    averaging = f" {POOLED}" if scores.get("averaging") == POOLED else ""
+    averaging = scores.get("averaging", "")
+    averaging = f" {averaging}" if averaging.startswith("pooled") else ""
     table = Table(title="A recognizer's card", show_header=False)
     for corpus in card["training"]:
         counts = ", ".join(f"{emotion} {count}" for emotion, count in corpus["emotions"].items())

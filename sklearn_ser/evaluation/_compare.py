@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from sklearn.utils import Bunch
 
-from sklearn_ser._utils import check_corpus, cv_name, given_corpus, restrict_folds, safe_indexing
-from sklearn_ser.audit import audit_split
+from sklearn_ser._utils import Folds, check_corpus, cv_name, given_corpus
 from sklearn_ser.datasets import pool_corpora
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
-from sklearn_ser.evaluation._classifiers import check_classifier, check_fits
-from sklearn_ser.evaluation._comparison import Comparison, versions
-from sklearn_ser.evaluation._fits import Clips, Task, fit_all, scores
-from sklearn_ser.evaluation._matrices import embed
+from sklearn_ser.evaluation._classifiers import check_classifier
 from sklearn_ser.evaluation._published import published_beside
-from sklearn_ser.evaluation._recipes import (
-    corpus_digests,
-    recipe_of,
-    recipe_of_classifier,
-    recipe_of_folds,
-    recipe_of_splitter,
-)
+from sklearn_ser.evaluation._recipes import corpus_digests, recipe_of_folds
+from sklearn_ser.evaluation._results import Comparison
+from sklearn_ser.evaluation._runner import Cell, Setup, run
 from sklearn_ser.exceptions import LeakageWarning
 from sklearn_ser.model_selection import check_cv, corpus_folds
 
@@ -163,103 +155,70 @@ def compare(
             'alignment="standardize" has no effect with speaker_scaling="own", which standardises '
             "the features again, speaker by speaker: choose one of them."
         )
-    transductive = speaker_scaling == "own" or alignment is not None
-    if corpus is None:
-        if cv is not None:
-            raise ValueError(
-                f"cv={cv!r} has no effect: cv is for folds within a corpus, and train and test are "
-                "the one fold. Leave it out."
-            )
-        corpus, cv = _as_one(train, test)
-    cv = "loso" if cv is None else cv
+    if corpus is not None:
+        cv = "loso" if cv is None else cv
+        corpus = _with_speakers(corpus)
+        names = (corpus.name, corpus.name)
+    elif cv is not None:
+        raise ValueError(
+            f"cv={cv!r} has no effect: cv is for folds within a corpus, and train and test are "
+            "the one fold. Leave it out."
+        )
+    else:
+        corpus, cv, names = _as_one(train, test)
+        corpus = _with_speakers(corpus)
     check_classifier(classifier)
-    corpus = _with_speakers(corpus)
     folds = corpus_folds(corpus.frame, cv)
-    name = cv_name(cv, len(folds))
-    cv_folds = recipe_of_folds(cv, folds, len(corpus.y))
-    check_fits(classifier, folds, corpus.y, corpus.groups)
-    matrices, usable, left_out, waveform_rate = embed(
-        corpus.X,
+    setup = Setup(
+        compare,
         features,
-        n_clips=len(corpus.y),
-        layer=layer,
-        n_jobs=n_jobs,
-        verbose=verbose,
-        caller_parameters=[*inspect.signature(compare).parameters],
-        **parameters,
-    )
-    if left_out:
-        folds = restrict_folds(folds, usable, len(corpus.y))
-        corpus = _subset(corpus, usable)
-        check_fits(classifier, folds, corpus.y, corpus.groups)
-    found = audit_split(
-        corpus,
-        folds,
-        audio=audit,
-        waveform_rate=waveform_rate if audit else None,
-        n_jobs=n_jobs,
-    )
-    if found.leaks:
-        warnings.warn(f"{name}: {found.verdict}", LeakageWarning, stacklevel=2)
-
-    clips = Clips(corpus.y, corpus.groups)
-    tasks = [
-        Task(row, fold, matrix.values, *sides, alignment)
-        for row, matrix in enumerate(matrices)
-        for fold, sides in enumerate(folds)
-    ]
-    predictions = fit_all(
-        tasks,
+        layer,
+        cv,
         classifier,
-        clips,
+        audit,
+        n_jobs,
+        verbose,
+        random_state,
+        parameters,
         speaker_scaling=speaker_scaling,
-        n_jobs=n_jobs,
-        verbose=verbose,
+        alignments=[alignment],
     )
-    emotions = set(corpus.y.tolist())
-    rows = [
-        {
-            **matrix.description,
-            "speaker_scaling": speaker_scaling,
-            "alignment": alignment,
-            "transductive": transductive,
-            **scores(predictions[predictions["row"] == row], random_state),
-            "seconds_extract": round(matrix.seconds, 3),
-        }
-        for row, matrix in enumerate(matrices)
-    ]
-    results = {
-        "corpus": corpus.name,
-        "n_clips": len(usable),
-        "n_clips_left_out": len(left_out),
-        "clips_left_out": left_out,
-        "n_speakers": len(np.unique(corpus.groups)),
-        "emotions": sorted(emotions),
-        "emotions_not_tested": sorted(emotions - set(predictions["emotion"])),
-        "digests": corpus_digests(corpus.X, corpus.y, corpus.groups, waveform_rate),
-        "chance": 1 / len(emotions),
-        "cv": name,
-        "cv_parameters": recipe_of_splitter(cv),
-        "cv_folds": cv_folds,
-        "n_folds": len(folds),
-        "classifier": classifier if isinstance(classifier, str) else repr(classifier),
-        "classifier_parameters": recipe_of_classifier(classifier),
-        "random_state": recipe_of(random_state),
-        "speaker_scaling": speaker_scaling,
-        "alignment": alignment,
-        "transductive": transductive,
-        "audit": {
-            "speaker_independent": found.speaker_independent,
-            "shares_audio": found.shares_audio,
-            "verdict": found.verdict,
+    found = run(corpus, [Cell(*names, folds)], setup)
+    (audited,), (n_folds,) = found.audits, found.n_folds
+    name = cv_name(cv, len(folds))
+    if audited.leaks:
+        warnings.warn(f"{name}: {audited.verdict}", LeakageWarning, stacklevel=2)
+    used = found.corpus
+    emotions = sorted(set(used.y.tolist()))
+    comparison = Comparison(
+        corpus=corpus.name,
+        n_clips=len(used.y),
+        n_speakers=len(np.unique(used.groups)),
+        n_clips_left_out=len(found.left_out),
+        clips_left_out=found.left_out,
+        digests=corpus_digests(used.X, used.y, used.groups, found.waveform_rate),
+        emotions=emotions,
+        emotions_not_tested=sorted(set(emotions) - set(found.predictions["emotion"])),
+        chance=1 / len(emotions),
+        cv=name,
+        cv_folds=recipe_of_folds(cv, folds, len(corpus.y)),
+        n_folds=n_folds,
+        speaker_scaling=speaker_scaling,
+        alignment=alignment,
+        transductive=speaker_scaling == "own" or alignment is not None,
+        audit={
+            "speaker_independent": audited.speaker_independent,
+            "shares_audio": audited.shares_audio,
+            "verdict": audited.verdict,
         },
-        "versions": versions(),
-        "rows": rows,
-    }
-    splitter = check_cv(cv) if isinstance(cv, str) else cv
-    results["published"], results["published_note"] = published_beside(results, splitter)
-    predictions["clip"] = usable[predictions["clip"]]
-    return Comparison(results, predictions.drop(columns="seconds"))
+        published=[],
+        published_note="",
+        rows=found.rows,
+        predictions=found.predictions,
+        **setup.describe(),
+    )
+    published, note = published_beside(comparison, check_cv(cv) if isinstance(cv, str) else cv)
+    return replace(comparison, published=published, published_note=note)
 
 
 def _with_speakers(corpus: Any) -> Bunch:
@@ -273,8 +232,8 @@ def _with_speakers(corpus: Any) -> Bunch:
     return corpus
 
 
-def _as_one(train: Any, test: Any) -> tuple[Bunch, list[tuple[Any, Any]]]:
-    """Return two corpora as one, and the fold that trains on the first."""
+def _as_one(train: Any, test: Any) -> tuple[Bunch, Folds, tuple[str, str]]:
+    """Return two corpora as one, the fold that trains on the first, and their names."""
     train, test = given_corpus(train, "train"), given_corpus(test, "test")
     names = [corpus.get("name", "corpus") for corpus in (train, test)]
     if names[0] == names[1]:
@@ -289,15 +248,5 @@ def _as_one(train: Any, test: Any) -> tuple[Bunch, list[tuple[Any, Any]]]:
             "Give both the same labels with pool_corpora or harmonize_labels, or leave these "
             "clips out; compare_across does so."
         )
-    return both, [(np.arange(n_train), np.arange(n_train, len(both.y)))]
-
-
-def _subset(corpus: Bunch, usable: Any) -> Bunch:
-    """Return the usable clips of a corpus."""
-    return Bunch(
-        name=corpus.name,
-        X=safe_indexing(corpus.X, usable),
-        y=corpus.y[usable],
-        groups=corpus.groups[usable],
-        frame=corpus.frame.iloc[usable].reset_index(drop=True),
-    )
+    fold = np.arange(n_train), np.arange(n_train, len(both.y))
+    return both, [fold], (names[0], names[1])

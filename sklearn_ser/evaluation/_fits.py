@@ -18,14 +18,12 @@ from sklearn_ser.evaluation._alignment import ALIGNMENTS
 from sklearn_ser.evaluation._classifiers import fit_classifier
 from sklearn_ser.evaluation._intervals import speaker_interval
 from sklearn_ser.evaluation._metrics import fold_average, uar_score
+from sklearn_ser.evaluation._results import MEAN, POOLED
 
-__all__ = ["MEAN", "POOLED", "Clips", "Task", "fit_all", "fit_fold", "scores"]
-
-# How a score comes out of several folds, in the results' words.
-MEAN, POOLED = "mean over folds", "pooled over folds"
+__all__ = ["Targets", "Task", "fit_all", "fit_fold", "scores"]
 
 
-class Clips(NamedTuple):
+class Targets(NamedTuple):
     """What is known of the clips, each of shape (n_clips,)."""
 
     emotions: npt.NDArray[Any]
@@ -47,7 +45,7 @@ class Task(NamedTuple):
 def fit_all(
     tasks: Sequence[Task],
     classifier: Any,
-    clips: Clips,
+    targets: Targets,
     *,
     speaker_scaling: str | None = None,
     n_jobs: int | None,
@@ -60,19 +58,19 @@ def fit_all(
     from tqdm.auto import tqdm
 
     found = joblib.Parallel(n_jobs, return_as="generator")(
-        joblib.delayed(_fit_one)(task, classifier, clips, speaker_scaling) for task in tasks
+        joblib.delayed(_fit_one)(task, classifier, targets, speaker_scaling) for task in tasks
     )
     progress = tqdm(found, total=len(tasks), desc="fit", unit="fold", disable=not verbose)
     return pd.concat(progress, ignore_index=True)
 
 
 def _fit_one(
-    task: Task, classifier: Any, clips: Clips, speaker_scaling: str | None
+    task: Task, classifier: Any, targets: Targets, speaker_scaling: str | None
 ) -> pd.DataFrame:
     started = time.perf_counter()
     # Problems this small are many times slower when BLAS splits them; folds are what runs at once.
     with default_settings(), threadpool_limits(1):
-        fitted, X_test = fit_fold(task, classifier, clips, speaker_scaling)
+        fitted, X_test = fit_fold(task, classifier, targets, speaker_scaling)
         predicted = fitted.predict(X_test)
     test = task.test
     return pd.DataFrame(
@@ -80,8 +78,8 @@ def _fit_one(
             "row": task.row,
             "fold": task.fold,
             "clip": test,
-            "speaker": clips.speakers[test],
-            "emotion": clips.emotions[test],
+            "speaker": targets.speakers[test],
+            "emotion": targets.emotions[test],
             "predicted": predicted,
             "seconds": time.perf_counter() - started,
         }
@@ -89,23 +87,23 @@ def _fit_one(
 
 
 def fit_fold(
-    task: Task, classifier: Any, clips: Clips, speaker_scaling: str | None
+    task: Task, classifier: Any, targets: Targets, speaker_scaling: str | None
 ) -> tuple[Any, npt.NDArray[np.float64]]:
     """Return what was fitted on a training fold, and the test fold as it takes it."""
     train, test = task.train, task.test
     X_train, X_test = task.values[train], task.values[test]
     if task.alignment is not None:
-        corpora = np.zeros(len(train)) if clips.corpora is None else clips.corpora[train]
+        corpora = np.zeros(len(train)) if targets.corpora is None else targets.corpora[train]
         X_train, X_test = ALIGNMENTS[task.alignment](X_train, X_test, corpora)
     if speaker_scaling is not None:
-        codes = np.unique(clips.speakers, return_inverse=True)[1].astype(float)
+        codes = np.unique(targets.speakers, return_inverse=True)[1].astype(float)
         X_train = np.column_stack([X_train, codes[train]])
         X_test = np.column_stack([X_test, codes[test]])
     fitted = fit_classifier(
         classifier,
         X_train,
-        clips.emotions[train],
-        clips.speakers[train],
+        targets.emotions[train],
+        targets.speakers[train],
         speaker_scaling=speaker_scaling,
     )
     return fitted, X_test

@@ -7,13 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from sklearn_ser.evaluation._fits import MEAN
+from sklearn_ser.evaluation._results import Comparison
 from sklearn_ser.model_selection import Protocol
 
 __all__ = ["published_beside"]
 
 
-def published_beside(results: dict[str, Any], splitter: Any) -> tuple[list[dict[str, Any]], str]:
+def published_beside(comparison: Comparison, splitter: Any) -> tuple[list[dict[str, Any]], str]:
     """Return the published figures that were run as these results were, and why others were not.
 
     The same corpus, clips, emotions and protocol are asked for, and scores that are means over
@@ -30,18 +30,18 @@ def published_beside(results: dict[str, Any], splitter: Any) -> tuple[list[dict[
     if not isinstance(splitter, Protocol):
         return [], ""
     known = splitter.published_results()
-    known = known[[_plain(name) == _plain(results["corpus"]) for name in known["corpus"]]]
+    known = known[[_plain(name) == _plain(comparison.corpus) for name in known["corpus"]]]
     if not len(known):
         return [], ""
-    here = " ".join(results["emotions"])
-    same_clips = (known["n_clips"] == results["n_clips"]) & (known["emotions"] == here)
-    by_speaker = results["speaker_scaling"] == "own"
+    here = " ".join(comparison.emotions)
+    same_clips = (known["n_clips"] == comparison.n_clips) & (known["emotions"] == here)
+    by_speaker = comparison.speaker_scaling == "own"
     same_scaling = (known["scaling"] == "speaker") == by_speaker
     notes = []
     for (n_clips, emotions), others in known[~same_clips].groupby(["n_clips", "emotions"]):
         notes.append(
             f"{len(others)} published figures hold for {n_clips} clips of {emotions}; here are "
-            f"{results['n_clips']} of {here}."
+            f"{comparison.n_clips} of {here}."
         )
     if (same_clips & ~same_scaling).any():
         notes.append(
@@ -49,7 +49,7 @@ def published_beside(results: dict[str, Any], splitter: Any) -> tuple[list[dict[
             + ("were not scaled" if by_speaker else "were scaled")
             + " by the test speakers' own clips, unlike these."
         )
-    averaged = all(row["averaging"] == MEAN for row in results["rows"])
+    averaged = not any(row.is_pooled for row in comparison.rows)
     if not averaged and (same_clips & same_scaling).any():
         notes.append(
             f"{(same_clips & same_scaling).sum()} published figures are means over folds; these "
@@ -58,7 +58,9 @@ def published_beside(results: dict[str, Any], splitter: Any) -> tuple[list[dict[
     rows = known[same_clips & same_scaling & averaged].drop(
         columns=["corpus", "n_clips", "emotions"]
     )
-    return rows.astype(object).where(pd.notna(rows), None).to_dict("records"), " ".join(notes)
+    rows = rows.astype(object).where(pd.notna(rows), None)
+    found = [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
+    return found, " ".join(notes)
 
 
 def _plain(corpus: str) -> str:

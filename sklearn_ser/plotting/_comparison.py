@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from sklearn_ser.evaluation import Row
 
 __all__ = ["ComparisonDisplay"]
 
@@ -15,8 +19,8 @@ class ComparisonDisplay:
 
     Parameters
     ----------
-    rows : list of dict
-        Rows of a comparison, with features, model, layer, uar, uar_ci and averaging.
+    rows : list of Row
+        Rows of a comparison.
     title : str
         What is written above.
     chance : float
@@ -39,7 +43,7 @@ class ComparisonDisplay:
     'UAR'
     """
 
-    def __init__(self, rows: list[dict[str, Any]], title: str, chance: float) -> None:
+    def __init__(self, rows: Sequence[Row], title: str, chance: float) -> None:
         self.rows = rows
         self.title = title
         self.chance = chance
@@ -59,8 +63,7 @@ class ComparisonDisplay:
         -------
         display : ComparisonDisplay
         """
-        results = comparison.results
-        return cls(results["rows"], comparison.title, results["chance"]).plot(ax=ax)
+        return cls(comparison.rows, comparison.title, comparison.chance).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> ComparisonDisplay:
         """Draw the scores.
@@ -79,33 +82,33 @@ class ComparisonDisplay:
             from matplotlib.figure import Figure
 
             ax = Figure(figsize=(7.5, 4.5), layout="constrained").add_subplot()
-        curves: dict[str, list[dict[str, Any]]] = {}
+        curves: dict[str, list[Row]] = {}
         levels = []
         for row in self.rows:
-            if isinstance(row["layer"], int):
+            if isinstance(row.layer, int):
                 curves.setdefault(_label(row), []).append(row)
             else:
                 levels.append(row)
         for color, (label, rows) in enumerate(curves.items()):
-            rows = sorted(rows, key=lambda row: row["layer"])
-            layers = [row["layer"] for row in rows]
-            uars = [row["uar"] for row in rows]
+            rows = sorted(rows, key=lambda row: int(row.layer or 0))
+            layers = [row.layer for row in rows]
+            uars = [row.uar for row in rows]
             ax.plot(layers, uars, marker="o", color=f"C{color}", label=f"{label}, by layer")
             ax.fill_between(layers, *_intervals(rows), color=f"C{color}", alpha=0.15, linewidth=0)
         for color, row in enumerate(levels, start=len(curves)):
             style = {"color": f"C{color}", "label": _label(row)}
             if curves:
-                ax.axhline(row["uar"], linestyle="--", **style)
+                ax.axhline(row.uar, linestyle="--", **style)
             else:
-                ends = np.abs(_intervals([row]) - row["uar"])
-                ax.errorbar([_label(row)], [row["uar"]], yerr=ends, fmt="o", capsize=4, **style)
+                ends = np.abs(_intervals([row]) - row.uar)
+                ax.errorbar([_label(row)], [row.uar], yerr=ends, fmt="o", capsize=4, **style)
         ax.axhline(self.chance, color="grey", linestyle=":", label="chance")
         if curves:
             ax.set_xlabel("layer")
             ax.xaxis.get_major_locator().set_params(integer=True)
         else:
             ax.margins(x=0.5)
-        pooled = any(row.get("averaging") == "pooled over folds" for row in self.rows)
+        pooled = any(row.is_pooled for row in self.rows)
         ax.set_ylabel("UAR, pooled over folds" if pooled else "UAR")
         ax.set_ylim(0, 1)
         ax.set_title(self.title, fontsize="medium", wrap=True)
@@ -114,13 +117,11 @@ class ComparisonDisplay:
         return self
 
 
-def _label(row: dict[str, Any]) -> str:
-    from sklearn_ser.evaluation._comparison import row_name
-
-    layer = f", layer {row['layer']}" if isinstance(row["layer"], str) else ""
-    return f"{row_name(row)}{layer}"
+def _label(row: Row) -> str:
+    layer = f", layer {row.layer}" if isinstance(row.layer, str) else ""
+    return f"{row.name}{layer}"
 
 
-def _intervals(rows: list[dict[str, Any]]) -> npt.NDArray[np.float64]:
+def _intervals(rows: Sequence[Row]) -> npt.NDArray[np.float64]:
     """Return the lower and upper ends, (2, n_rows); where there is no interval it has no width."""
-    return np.array([row["uar_ci"] or [row["uar"]] * 2 for row in rows], dtype=float).T
+    return np.array([row.uar_ci or [row.uar] * 2 for row in rows], dtype=float).T

@@ -27,8 +27,8 @@ from sklearn_ser._utils import (
     write_atomically,
 )
 from sklearn_ser.embedders import RecordEmbedder, SSLEmbedder
-from sklearn_ser.evaluation._comparison import versions
 from sklearn_ser.evaluation._features import effective_parameters, feature_name
+from sklearn_ser.evaluation._results import installed_versions
 from sklearn_ser.recognition._recognizer import EmotionRecognizer
 
 __all__ = ["card_of", "load_recognizer", "save_recognizer"]
@@ -153,7 +153,7 @@ def card_of(recognizer: EmotionRecognizer, training: Sequence[Any]) -> dict[str,
     return {
         "format": FORMAT,
         "created": datetime.date.today().isoformat(),
-        "versions": versions(),
+        "versions": installed_versions(),
         "emotions": recognizer.classes_.tolist(),
         "features": [_features(each) for each in embedders_of(recognizer.embedder_)],
         "domain": [_features(each) for each in domain_embedders(recognizer)],

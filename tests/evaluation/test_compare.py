@@ -1,4 +1,5 @@
 import json
+from dataclasses import fields
 
 import numpy as np
 import pandas as pd
@@ -23,10 +24,10 @@ from sklearn_ser._models import BUNDLED
 from sklearn_ser.audit import audit_pipeline
 from sklearn_ser.classifiers import MLPHead
 from sklearn_ser.datasets import make_emotional_speech
-from sklearn_ser.evaluation import Comparison, compare, uar_score
+from sklearn_ser.evaluation import Comparison, Row, compare, uar_score
 from sklearn_ser.evaluation._classifiers import CLASSIFIERS, fit_classifier
 from sklearn_ser.evaluation._features import feature_names, offline_feature_names
-from sklearn_ser.evaluation._fits import Clips, Task, fit_fold, scores
+from sklearn_ser.evaluation._fits import Targets, Task, fit_fold, scores
 from sklearn_ser.evaluation._published import published_beside
 from sklearn_ser.exceptions import LeakageWarning
 from sklearn_ser.model_selection import LeaveOneSessionOut, LeaveOneSpeakerOut, RAVDESSSplit
@@ -212,15 +213,24 @@ def test_unusable_arguments(corpus, change, arguments, message):
 
 def test_display_shows_every_row():
     def row(features, layer, uar):
-        return {"features": features, "model": None, "layer": layer, "uar": uar,
-                "uar_ci": [uar - 0.1, uar + 0.1]}  # fmt: skip
+        known = {"features": features, "layer": layer, "uar": uar, "uar_ci": [uar - 0.1, uar + 0.1]}
+        return Row(**{**dict.fromkeys(field.name for field in fields(Row)), **known})
 
-    rows = [row("ssl", 1, 0.5), row("ssl", 0, 0.4), row("mfcc", None, 0.3)]
-    results = {"corpus": "c", "n_clips": 9, "n_speakers": 3, "cv": "loso", "rows": rows,
-               "classifier": "lda", "emotions": ["a", "b"], "chance": 0.5,
-               "speaker_scaling": "own", "alignment": "coral", "transductive": True,
-               "audit": {"speaker_independent": False, "shares_audio": True}}  # fmt: skip
-    ax = ComparisonDisplay.from_comparison(Comparison(results, None)).ax_
+    known = {
+        "corpus": "c",
+        "n_clips": 9,
+        "n_speakers": 3,
+        "cv": "loso",
+        "classifier": "lda",
+        "emotions": ["a", "b"],
+        "chance": 0.5,
+        "speaker_scaling": "own",
+        "alignment": "coral",
+        "rows": [row("ssl", 1, 0.5), row("ssl", 0, 0.4), row("mfcc", None, 0.3)],
+        "audit": {"speaker_independent": False, "shares_audio": True},
+    }
+    found = Comparison(**{**dict.fromkeys(field.name for field in fields(Comparison)), **known})
+    ax = ComparisonDisplay.from_comparison(found).ax_
     assert ax.get_title() == (
         "c: 9 clips of 3 speakers, 2 emotions, loso, lda, scaled per speaker (transductive), "
         "aligned by coral (transductive), "
@@ -349,7 +359,7 @@ def test_what_compare_fits_learns_nothing_from_the_test_fold(corpus, scaling):
 
     def experiment(X, y, train, test):
         task = Task(0, 0, X, train, test)
-        return fit_fold(task, "logistic", Clips(y, corpus.groups), scaling)[0]
+        return fit_fold(task, "logistic", Targets(y, corpus.groups), scaling)[0]
 
     audit = audit_pipeline(experiment, X, corpus.y, cv="loso", groups=corpus.groups, max_folds=1)
     assert not audit.leaks, audit.verdict

@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import json
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +26,8 @@ from sklearn_ser._models import find_model, model_digest
 from sklearn_ser.classifiers import MLPHead
 from sklearn_ser.cli._tables import print_cross, print_table
 from sklearn_ser.datasets import make_emotional_speech
-from sklearn_ser.evaluation import compare, compare_across, uar_score
+from sklearn_ser.evaluation import Row, compare, compare_across, uar_score
 from sklearn_ser.evaluation._classifiers import fit_classifier
-from sklearn_ser.evaluation._comparison import row_name
 from sklearn_ser.evaluation._features import as_embedders, feature_name
 from sklearn_ser.evaluation._recipes import recipe_of
 from sklearn_ser.plotting import ComparisonDisplay
@@ -439,6 +439,9 @@ def test_results_say_what_made_them(corpus, tmp_path):
     assert results["corpus"] == "synthetic"
 
 
+ROW = [field.name for field in fields(Row)]
+
+
 @pytest.mark.parametrize(
     ("model", "name"),
     [
@@ -453,7 +456,7 @@ def test_results_say_what_made_them(corpus, tmp_path):
     ],
 )
 def test_models_are_named_by_their_id_or_folder(model, name):
-    assert row_name({"features": "ssl", "model": model}) == name
+    assert Row(**{**dict.fromkeys(ROW), "features": "ssl", "model": model}).name == name
 
 
 def test_table_and_figures_name_the_model(corpus, capsys, monkeypatch):

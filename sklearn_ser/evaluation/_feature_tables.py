@@ -1,4 +1,4 @@
-"""From a corpus to a matrix for each row of a comparison."""
+"""From clips to a table of features for each row of a comparison."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from sklearn_ser.evaluation._features import as_embedders, embed_rows, offline_f
 from sklearn_ser.evaluation._recipes import recipe_of
 from sklearn_ser.exceptions import ClipError
 
-__all__ = ["Embedded", "Matrix", "embed"]
+__all__ = ["Embedded", "FeatureTable", "embed"]
 
 Array = npt.NDArray[np.float64]
 
 
-class Matrix(NamedTuple):
+class FeatureTable(NamedTuple):
     """What one feature set, or one layer of it, makes of a corpus."""
 
     #: features, model, layer, pooling and embedder: what a row of the results begins with.
@@ -37,8 +37,8 @@ class Embedded(NamedTuple):
     """What all feature sets make of a corpus."""
 
     #: One a feature set and layer.
-    matrices: list[Matrix]
-    #: Positions of the clips that all feature sets could embed: the matrices' rows.
+    tables: list[FeatureTable]
+    #: Positions of the clips that all feature sets could embed: the tables' rows.
     usable: npt.NDArray[np.intp]
     #: Of each other clip: clip (its position), name, and reasons by feature set.
     left_out: list[dict[str, Any]]
@@ -76,15 +76,15 @@ def embed(
         embedded = np.asarray(embed_rows(name, embedder, X, n_clips), dtype=np.float64)
         seconds = time.perf_counter() - started
         for description, values in _by_layer(embedder, embedded):
-            found.append(Matrix({"features": name, **description}, values, seconds))
-    finite = [np.isfinite(matrix.values).all(axis=1) for matrix in found]
+            found.append(FeatureTable({"features": name, **description}, values, seconds))
+    finite = [np.isfinite(table.values).all(axis=1) for table in found]
     usable = np.flatnonzero(np.all(finite, axis=0))
     if not len(usable):
         raise ValueError("no clip could be embedded by all feature sets.")
     unusable: dict[int, dict[str, str]] = {}
-    for matrix, of_matrix in zip(found, finite, strict=True):
-        for i in np.flatnonzero(~of_matrix).tolist():
-            name = matrix.description["features"]
+    for table, of_table in zip(found, finite, strict=True):
+        for i in np.flatnonzero(~of_table).tolist():
+            name = table.description["features"]
             if name not in (reasons := unusable.setdefault(i, {})):
                 reasons[name] = _reason(embedders[name], safe_indexing(X, [i]))
     left_out = [
@@ -92,7 +92,7 @@ def embed(
         for i in sorted(unusable)
     ]
     if left_out:
-        found = [matrix._replace(values=matrix.values[usable]) for matrix in found]
+        found = [table._replace(values=table.values[usable]) for table in found]
     rates = [
         rate
         for embedder in embedders.values()
@@ -123,7 +123,7 @@ def _name(clip: Any) -> str:
 
 
 def _by_layer(embedder: Any, embedded: Array) -> list[tuple[dict[str, Any], Array]]:
-    """Split the columns of an embedder that gives several layers, a matrix each."""
+    """Split the columns of an embedder that gives several layers, a table each."""
     layout = embedder.layout() if isinstance(embedder, RecordEmbedder) else None
     pooling = "+".join(layout.statistics) or None if isinstance(layout, FrameLayout) else None
     recipe = recipe_of(embedder)

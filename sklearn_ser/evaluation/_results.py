@@ -1,0 +1,477 @@
+"""What a comparison found, as a schema: tables, pictures and files read these fields.
+
+`compare` gives a `Comparison`, `compare_across` a `CrossComparison`; each holds one `Row` a feature
+set, layer and pair of corpora. ``results.json`` is `to_dict`, and `from_dict` reads it again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from dataclasses import asdict, dataclass, field, fields
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from sklearn_ser._utils import FIGURES, remove_figure
+
+__all__ = [
+    "ALL_OTHERS",
+    "MEAN",
+    "POOLED",
+    "Comparison",
+    "CrossComparison",
+    "Row",
+    "installed_versions",
+]
+
+SCHEMA = 1  # of results.json; raise it when a field goes, or changes its meaning
+ALL_OTHERS = "all others"
+# How a score comes out of several folds.
+MEAN, POOLED = "mean over folds", "pooled over folds"
+PACKAGES = ("sklearn-ser", "scikit-learn", "torch", "transformers", "librosa", "opensmile", "numpy")
+
+
+@dataclass(frozen=True)
+class Row:
+    """Scores of one feature set, and layer, trained on one corpus and tested on one.
+
+    Parameters
+    ----------
+    features : str
+        Name of the feature set.
+    model, layer, pooling : str, int or None
+        Of features that have them.
+    train, test : str
+        Names of the corpora; within one corpus, folds keep training and test clips apart.
+    speaker_scaling, alignment : str or None
+        How features were scaled by speaker, and aligned to the test corpus.
+    transductive : bool
+        Whether features of test clips were used, though not their labels.
+    n_train, n_test : int
+        Training clips of the smallest fold, and test clips of all folds.
+    chance : float
+        UAR of a guess: 1 / number of emotions.
+    speaker_independent : bool
+        Whether no speaker is in training and test set of a fold.
+    shares_audio : bool or None
+        Whether the same audio is; None if audio was not compared.
+    uar, accuracy, macro_f1 : float
+        Unweighted average recall and others, averaged as `averaging` says.
+    uar_ci : list of float, or None
+        Interval of the UAR, 95 %.
+    averaging : str
+        "mean over folds", or "pooled over folds" where folds lack emotions.
+    fold_uar : list of float
+        UAR of each fold over the emotions that it has.
+    embedder : dict
+        What to make the embedder from, and everything that its values depend on.
+    seconds_extract, seconds_fit : float
+        Time that extraction (of all layers) and all fits took.
+    """
+
+    features: str
+    model: str | None
+    layer: int | str | None
+    pooling: str | None
+    train: str
+    test: str
+    speaker_scaling: str | None
+    alignment: str | None
+    transductive: bool
+    n_train: int
+    n_test: int
+    chance: float
+    speaker_independent: bool
+    shares_audio: bool | None
+    uar: float
+    uar_ci: list[float] | None
+    averaging: str
+    accuracy: float
+    macro_f1: float
+    fold_uar: list[float]
+    embedder: dict[str, Any]
+    seconds_extract: float
+    seconds_fit: float
+
+    @property
+    def crosses(self) -> bool:
+        """Whether training and test corpus are two."""
+        return self.train != self.test
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether recalls are pooled over folds, as some folds lack emotions."""
+        return self.averaging == POOLED
+
+    @property
+    def name(self) -> str:
+        """What the features are called, with the model, if there is one.
+
+        A model is called by its id on the hub, or by the last part of its folder.
+        """
+        model = self.model
+        if not model or model == self.features:
+            return self.features
+        path = Path(model)
+        if (
+            path.is_absolute()
+            or len(path.parts) > 2
+            or path.exists()
+            or model.startswith((".", "~"))
+        ):
+            model = path.name
+        return f"{self.features} ({model})"
+
+
+@dataclass(frozen=True)
+class _Results:
+    """What both kinds of comparison hold."""
+
+    kind: ClassVar[str]
+    n_speakers: Any
+    n_clips_left_out: int
+    clips_left_out: list[dict[str, Any]]
+    digests: dict[str, Any]
+    emotions: list[str]
+    chance: float
+    cv: str
+    cv_parameters: Any
+    cv_folds: Any
+    classifier: str
+    classifier_parameters: dict[str, Any]
+    random_state: int
+    audit: Any
+    versions: dict[str, str]
+    rows: list[Row]
+    predictions: pd.DataFrame = field(compare=False, repr=False)
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """What ``results.json`` holds, as `to_dict`."""
+        return self.to_dict()
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The rows as a DataFrame."""
+        return pd.DataFrame([asdict(row) for row in self.rows])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values: every field but the predictions.
+
+        Returns
+        -------
+        results : dict
+        """
+        of_fields = {f.name: getattr(self, f.name) for f in fields(self)}
+        del of_fields["predictions"]
+        rows = [asdict(row) for row in self.rows]
+        return {"schema": SCHEMA, "kind": self.kind, **of_fields, "rows": rows}
+
+    @classmethod
+    def from_dict(cls, results: dict[str, Any], predictions: pd.DataFrame) -> Any:
+        """Return the comparison that `to_dict` described.
+
+        Parameters
+        ----------
+        results : dict
+            What `to_dict` returned, or ``results.json`` holds.
+        predictions : DataFrame
+            What ``predictions.csv`` holds.
+
+        Returns
+        -------
+        comparison : Comparison or CrossComparison
+
+        Raises
+        ------
+        ValueError
+            If these are results of another kind or schema, or fields are missing or unknown.
+        """
+        schema, kind = results.get("schema"), results.get("kind")
+        if (schema, kind) != (SCHEMA, cls.kind):
+            raise ValueError(
+                f"these are results of kind {kind!r} by schema {schema!r}; {cls.__name__} reads "
+                f"kind {cls.kind!r} by schema {SCHEMA}. Run the comparison again."
+            )
+        values = {k: v for k, v in results.items() if k not in ("schema", "kind")}
+        rows = [_make(Row, row, "a row") for row in values.pop("rows", [])]
+        return _make(cls, {**values, "rows": rows, "predictions": predictions}, "results")
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Any:
+        """Read what `save` wrote.
+
+        Parameters
+        ----------
+        folder : str or path-like
+            Holds ``results.json`` and ``predictions.csv``.
+
+        Returns
+        -------
+        comparison : Comparison or CrossComparison
+        """
+        results = json.loads(Path(folder, "results.json").read_text(encoding="utf-8"))
+        labels = dict.fromkeys(("speaker", "emotion", "predicted"), str)
+        predictions = pd.read_csv(
+            Path(folder, "predictions.csv"), dtype=labels, keep_default_na=False
+        )
+        return cls.from_dict(results, predictions)
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write ``results.json`` and ``predictions.csv``.
+
+        Parameters
+        ----------
+        folder : str or path-like
+            Made if it is not there. Both files of an earlier comparison in it are replaced, and
+            the figures that the command line drew of that one are removed.
+        """
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        text = json.dumps(self.to_dict(), indent=1, allow_nan=False)
+        # No file of an earlier comparison stays beside those of this one, even if killed here.
+        for name in ("results.json", "predictions.csv"):
+            Path(folder, name).unlink(missing_ok=True)
+        for name in FIGURES:
+            remove_figure(Path(folder, name))
+        self.predictions.to_csv(Path(folder, "predictions.csv"), index=False)
+        Path(folder, "results.json").write_text(text + "\n", encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Comparison(_Results):
+    """What :func:`compare` found.
+
+    Its fields are what ``results.json`` holds: corpus, n_clips, n_speakers, emotions, cv,
+    classifier, audit, published, versions, and ``rows``, one a feature set and layer.
+
+    Parameters
+    ----------
+    corpus : str
+        Name of the corpus, or "train → test" of two.
+    n_clips, n_speakers : int
+        How many were compared.
+    n_clips_left_out, clips_left_out : int, list of dict
+        Clips that some feature set could not embed: position, name, reasons.
+    digests : dict
+        Hashes of the labels and of the audio.
+    emotions, emotions_not_tested : list of str
+        All, and those that no fold tests.
+    chance : float
+        UAR of a guess: 1 / number of emotions.
+    cv, cv_parameters, cv_folds, n_folds : str, dict or None, list or None, int
+        The folds: their name, what to make the splitter from, or the positions of their clips.
+    classifier, classifier_parameters : str, dict
+        Its name, and what to make it from.
+    random_state : int
+        Seed.
+    speaker_scaling, alignment, transductive : str or None, str or None, bool
+        As in the rows.
+    audit : dict
+        speaker_independent, shares_audio and verdict.
+    published, published_note : list of dict, str
+        Figures published for the same protocol on the same clips; why others are not shown.
+    versions : dict of str to str
+        Of Python and the libraries that scores depend on.
+    rows : list of Row
+        One a feature set and layer.
+    predictions : DataFrame
+        One line a row and a tested clip: row, fold, clip (its position), speaker, emotion,
+        predicted.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sklearn_ser.datasets import make_emotional_speech
+    >>> from sklearn_ser.evaluation import Comparison, compare
+    >>> corpus = make_emotional_speech(n_speakers=4, n_sentences=1, random_state=0)
+    >>> comparison = compare(corpus, ["mfcc"], classifier="lda", cache=None)
+    >>> comparison.rows[comparison.best].features
+    'mfcc'
+    >>> folder = tempfile.mkdtemp()
+    >>> comparison.save(folder)
+    >>> Comparison.load(folder) == comparison
+    True
+    """
+
+    kind = "compare"
+    corpus: str
+    n_clips: int
+    emotions_not_tested: list[str]
+    n_folds: int
+    speaker_scaling: str | None
+    alignment: str | None
+    transductive: bool
+    published: list[dict[str, Any]]
+    published_note: str
+
+    @property
+    def best(self) -> int:
+        """Index of the row with the highest UAR."""
+        return int(np.argmax([row.uar for row in self.rows]))
+
+    @property
+    def title(self) -> str:
+        """What was compared and how; marked if the scores do not hold for new speakers."""
+        parts = [
+            f"{self.corpus}: {self.n_clips} clips of {self.n_speakers} speakers",
+            f"{len(self.emotions)} emotions",
+            self.cv,
+            self.classifier,
+        ]
+        if self.speaker_scaling is not None:
+            kind = "transductive" if self.speaker_scaling == "own" else "inductive"
+            parts.append(f"scaled per speaker ({kind})")
+        if self.alignment is not None:
+            parts.append(f"aligned by {self.alignment} (transductive)")
+        if not self.audit["speaker_independent"]:
+            parts.append("NOT speaker-independent")
+        if self.audit["shares_audio"]:
+            parts.append("SAME AUDIO trained on and tested")
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True)
+class CrossComparison(_Results):
+    """What :func:`compare_across` found.
+
+    Its fields are what ``results.json`` holds, as those of :class:`Comparison`, by corpus.
+
+    Parameters
+    ----------
+    corpora : dict of str to int
+        Clips of each corpus that were compared.
+    n_speakers : dict of str to int
+        Speakers of each.
+    scheme : str or None
+        The labels that all corpora were given.
+    n_clips_left_out, clips_left_out, digests, emotions, chance, cv, cv_parameters, cv_folds, \
+classifier, classifier_parameters, random_state, versions
+        As in :class:`Comparison`; digests and folds by corpus.
+    audit : str
+        Where training and test sets overlap, in words.
+    rows : list of Row
+        One a feature set, layer, alignment, training and test corpus.
+    predictions : DataFrame
+        One line a row and a tested clip: row, fold, clip (its position among the clips put
+        together), speaker, emotion, predicted.
+
+    Examples
+    --------
+    >>> from sklearn_ser.datasets import make_emotional_speech
+    >>> from sklearn_ser.evaluation import compare_across
+    >>> corpora = {
+    ...     name: make_emotional_speech(n_speakers=3, n_sentences=1, random_state=seed)
+    ...     for seed, name in enumerate(["one", "two"])
+    ... }
+    >>> found = compare_across(corpora, ["mfcc"], classifier="lda", cache=None)
+    >>> found.matrix().shape
+    (2, 2)
+    """
+
+    kind = "compare_across"
+    corpora: dict[str, int]
+    scheme: str | None
+
+    def matrix(
+        self, features: str | None = None, layer: Any = None, alignment: str | None = None
+    ) -> pd.DataFrame:
+        """Return the UAR of each pair of corpora: a row for what was trained on.
+
+        Parameters
+        ----------
+        features : str, default=None
+            Which feature set; by default that of the best row between corpora.
+        layer : int or str, default=None
+            Which layer; by default its best.
+        alignment : str, default=None
+            Which alignment; by default none, or the first if all rows are aligned.
+
+        Returns
+        -------
+        uar : DataFrame
+            On its diagonal that of the folds within a corpus, which are never aligned: their mean,
+            or pooled over them where they lack emotions (``averaging`` in the rows);
+            elsewhere one UAR over all clips of the tested corpus. The last row, "all others",
+            trains on all corpora but the one that is tested.
+
+        Raises
+        ------
+        ValueError
+            If there is no such row.
+        """
+        selected = self.select(features, layer, alignment)
+        names = [
+            name for name in [*self.corpora, ALL_OTHERS] if any(r.train == name for r in selected)
+        ]
+        uar = pd.DataFrame(np.nan, index=names, columns=list(self.corpora))
+        for row in selected:
+            uar.loc[row.train, row.test] = row.uar
+        return uar.rename_axis(index="train", columns="test")
+
+    def select(
+        self, features: str | None = None, layer: Any = None, alignment: str | None = None
+    ) -> list[Row]:
+        """Return the rows of one feature set, layer and alignment: those that `matrix` shows.
+
+        Parameters
+        ----------
+        features, layer, alignment
+            See `matrix`.
+
+        Returns
+        -------
+        rows : list of Row
+
+        Raises
+        ------
+        ValueError
+            If there is no such row.
+        """
+        between = [row for row in self.rows if row.crosses]
+        alignments = list(dict.fromkeys(row.alignment for row in between))
+        if alignment is None and None not in alignments:
+            alignment = alignments[0]
+        uars: dict[tuple[str, Any], list[float]] = {}
+        for row in between:
+            if (
+                row.alignment == alignment
+                and features in (None, row.features)
+                and layer in (None, row.layer)
+            ):
+                uars.setdefault((row.features, row.layer), []).append(row.uar)
+        if not uars:
+            raise ValueError(
+                f"no rows of features={features!r}, layer={layer!r}, alignment={alignment!r}; "
+                f"there are features {sorted({row.features for row in self.rows})} and alignments "
+                f"{alignments}."
+            )
+        best = max(uars, key=lambda key: float(np.mean(uars[key])))
+        return [
+            row
+            for row in self.rows
+            if (row.features, row.layer) == best and (not row.crosses or row.alignment == alignment)
+        ]
+
+
+def _make(cls: Any, values: dict[str, Any], what: str) -> Any:
+    """Return a dataclass of these values, or an error that names what is missing or unknown."""
+    names = {f.name for f in fields(cls)}
+    if wrong := sorted(names ^ set(values)):
+        raise ValueError(f"{what}: fields that are missing or unknown: {', '.join(wrong)}.")
+    return cls(**values)
+
+
+def installed_versions() -> dict[str, str]:
+    """Return the versions of what a score depends on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -18,7 +18,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import FunctionTransformer
 from tqdm.auto import tqdm
 
-from sklearn_ser._utils import corpus_frame
+from sklearn_ser._utils import check_corpus
 from sklearn_ser.cli._options import _layer, add_corpus, load_corpus
 from sklearn_ser.evaluation._fits import scores
 from sklearn_ser.model_selection import RAVDESSSplit
@@ -88,7 +88,7 @@ def compared(systems, corpus, options):
     X = pd.DataFrame({"clip": corpus.X, "speaker": corpus.groups})
     y = np.asarray(corpus.y)
     cv = RAVDESSSplit(train_on_validation=True) if options.cv == "ravdess" else options.cv
-    speakers, _ = folds_of(cv, corpus_frame(corpus))
+    speakers, _ = folds_of(cv, check_corpus(corpus, unknown=True).frame)
     random = list(StratifiedKFold(5, shuffle=True, random_state=0).split(X, y))
     runs = []
     for system in systems:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -21,15 +21,15 @@ A_CORPUS = (
 )
 
 
-def given_corpus(corpus: Any, name: str = "corpus") -> Bunch:
-    """Return a corpus as a Bunch with X, y and groups, which may be None.
+def given_corpus(corpus: Any, name: str = "corpus", needed: Sequence[str] = ("X", "y")) -> Bunch:
+    """Return a corpus as a Bunch with what is needed of it, and groups, which may be None.
 
     Raises
     ------
     TypeError
         If it is none.
     """
-    if isinstance(corpus, Mapping) and all(corpus.get(key) is not None for key in ("X", "y")):
+    if isinstance(corpus, Mapping) and all(corpus.get(key) is not None for key in needed):
         return Bunch(**{"groups": None, **corpus})
     got = f"a {type(corpus).__name__}"
     if isinstance(corpus, Mapping):

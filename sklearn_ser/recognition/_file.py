@@ -178,7 +178,7 @@ def pinned(recognizer: EmotionRecognizer) -> EmotionRecognizer:
 
 
 def _corpus(corpus: Any) -> dict[str, Any]:
-    corpus = given_corpus(corpus)
+    corpus = given_corpus(corpus, needed=["y"])
     name, groups = corpus.get("name", "corpus"), corpus.groups
     emotions, counts = np.unique(as_classes(corpus.y, f"y of {name}"), return_counts=True)
     speakers = None if groups is None else as_speakers(groups, f"groups of {name}")

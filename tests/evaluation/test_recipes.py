@@ -14,7 +14,7 @@ from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, LeaveOneGroupOut
+from sklearn.model_selection import GridSearchCV, GroupKFold, LeaveOneGroupOut, StratifiedKFold
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
@@ -121,7 +121,8 @@ def test_named_classifiers_can_be_made_again(corpus, tmp_path, classifier):
 
 
 @pytest.mark.parametrize(
-    "cv", ["group5", KFold(3, shuffle=True), GroupKFold(2), [([*range(20, 32)], [*range(9)])]]
+    "cv",
+    ["group5", StratifiedKFold(3, shuffle=True), GroupKFold(2), [([*range(20, 32)], [*range(9)])]],
 )
 @pytest.mark.filterwarnings("ignore::sklearn_ser.evaluation.LeakageWarning")
 def test_folds_can_be_made_again(tmp_path, cv):

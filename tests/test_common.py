@@ -10,6 +10,7 @@ import pytest
 import transformers
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import estimator_checks as checks
+from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import validate_data
 
@@ -251,6 +252,16 @@ TRANSFORMERS = [e for e in OF_ROWS if hasattr(e, "transform") and hasattr(e, "se
 @pytest.mark.parametrize("estimator", TRANSFORMERS, ids=lambda estimator: type(estimator).__name__)
 def test_further_scikit_learn_checks(estimator, check):
     check(type(estimator).__name__, clone(estimator))
+
+
+@pytest.mark.parametrize(
+    "estimator", [SequenceClassifier(), EmotionRecognizer(), OutOfDomainDetector()], ids=repr
+)
+def test_what_takes_no_two_d_array_does_not_say_so(estimator):
+    """It takes frames, or clips whose sampling rate a row of samples does not tell."""
+    assert not get_tags(estimator).input_tags.two_d_array
+    with pytest.raises((ValueError, TypeError)):
+        estimator.fit(np.random.default_rng(0).normal(size=(8, 600)), ["a", "b"] * 4, [*"aabbccdd"])
 
 
 @pytest.mark.parametrize("estimator", EMBEDDERS, ids=lambda estimator: type(estimator).__name__)

@@ -9,6 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import soundfile
+from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut
 from sklearn.utils import Bunch
@@ -278,6 +279,16 @@ def test_what_folds_share_is_found_however_the_number_is_written(column, one, ot
     assert found[f"shared_{column}s"].tolist() == [1]
 
 
+class Given(BaseEstimator):
+    """Gives features that were made before."""
+
+    def __init__(self, features):
+        self.features = features
+
+    def fit_transform(self, X, y=None):
+        return self.features
+
+
 MASKED = np.ma.array(X, mask=np.arange(3 * N).reshape(N, 3) % 9 == 4)  # rows 1 and 4
 OF_FEATURES = {
     "MLPHead": lambda X: MLPHead().fit(X, EMOTIONS, SPEAKERS),
@@ -290,10 +301,14 @@ OF_FEATURES = {
     "SequenceClassifier": lambda X: SequenceClassifier().fit(
         np.ma.stack([X, X], axis=1), EMOTIONS, SPEAKERS
     ),
+    "audit_pipeline": lambda X: audit_pipeline(LogisticRegression(), X, EMOTIONS, cv=KFold(2)),
+    "compare": lambda X: compare(whole(), [Given(X)]),
+}
+
+
+# Each clip by itself, so that `on_error` says what becomes of it.
+OF_CLIPS = {
     "MFCCEmbedder": lambda X: MFCCEmbedder(waveform_rate=RATE, cache=None).fit_transform(X),
-    "MFCCEmbedder(paths)": lambda X: MFCC.fit_transform(
-        np.ma.array(SPEAKERS, mask=X.mask.any(axis=1), dtype=object)
-    ),
     "FineTunedClassifier": lambda X: FineTunedClassifier(waveform_rate=RATE, cache=None).fit(
         X, EMOTIONS, SPEAKERS
     ),
@@ -301,8 +316,6 @@ OF_FEATURES = {
         X, EMOTIONS
     ),
     "find_duplicates": lambda X: find_duplicates(X, waveform_rate=RATE),
-    "audit_pipeline": lambda X: audit_pipeline(LogisticRegression(), X, EMOTIONS, cv=KFold(2)),
-    "compare": lambda X: compare(whole(), [Bunch(fit_transform=lambda clips: X)]),
 }
 
 
@@ -310,6 +323,23 @@ OF_FEATURES = {
 def test_masked_features_are_refused_with_their_rows(place):
     with pytest.raises(ValueError, match=r"2 of 6 rows have masked values \(rows 1, 4, counted"):
         OF_FEATURES[place](MASKED)
+
+
+@pytest.mark.parametrize("place", OF_CLIPS)
+def test_masked_waveforms_of_a_batch_are_refused_clip_by_clip(place):
+    waveforms = np.stack([np.asarray(clip[0]) for clip in CLIPS])
+    masked = np.ma.array(waveforms, mask=np.zeros(waveforms.shape, bool))
+    masked[1, :7] = np.ma.masked
+    with pytest.raises(
+        ClipError, match=rf"clip 1 .*7 of its {waveforms.shape[1]} samples are mask"
+    ):
+        OF_CLIPS[place](masked)
+
+
+def test_a_masked_path_is_no_clip():
+    paths = np.ma.array(SPEAKERS, mask=np.arange(N) == 0, dtype=object)
+    with pytest.raises(ClipError, match=r"clip 0 .*None"):
+        MFCC.fit_transform(paths)
 
 
 def test_masked_frames_and_waveforms_are_refused():
@@ -560,7 +590,7 @@ def test_a_network_that_diverged_has_no_emotions():
 
 @pytest.mark.parametrize("value", MISSING, ids=repr)
 def test_a_pretrained_model_refuses_missing_labels_and_names(monkeypatch, value):
-    monkeypatch.setattr(PretrainedEmotionClassifier, "_dims", lambda self: ["anger", "sadness"])
+    monkeypatch.setattr(PretrainedEmotionClassifier, "_outputs", lambda self: ["anger", "sadness"])
     with pytest.raises(ValueError, match=r"2 of 6 clips have no label \(rows 1, 4"):
         PretrainedEmotionClassifier().fit(CLIPS, spoilt(EMOTIONS, value))
     with pytest.raises(ValueError, match=r"label_map gives no name to \['anger'\]"):

@@ -148,7 +148,7 @@ POOLS = [MFCCEmbedder(5), EGeMAPSEmbedder(level="lld"), SSLEmbedder("nano"), Tex
 @pytest.mark.parametrize("pooling", [["mean", "mean"], ("std", "mean", "std")])
 @pytest.mark.parametrize("embedder", POOLS, ids=lambda embedder: type(embedder).__name__)
 def test_a_statistic_named_twice_is_refused(embedder, pooling, speech, monkeypatch):
-    monkeypatch.setattr(TextEmbedder, "_groups", lambda self: [(0, "layer0")])
+    monkeypatch.setattr(TextEmbedder, "_layers", lambda self: [(0, "layer0")])
     embedder = clone(embedder).set_params(pooling=pooling, cache=None)
     for method in (embedder.fit, embedder.transform, embedder.fit_transform):
         with pytest.raises(ValueError, match=f"names '{pooling[0]}' more than once"):

@@ -54,7 +54,9 @@ def check_corpora(corpora: Any) -> dict[str, Bunch]:
             "corpora must be a mapping of names to corpora, such as {'emodb': load_emodb(…), …}; "
             f"got a {type(corpora).__name__}. And {A_CORPUS}."
         )
-    return {name: given_corpus(corpus, str(name)) for name, corpus in corpora.items()}
+    if unnamed := [name for name in corpora if not isinstance(name, str)]:
+        raise TypeError(f"corpora: {unnamed[0]!r} is no name of a corpus; names are texts.")
+    return {name: given_corpus(corpus, name) for name, corpus in corpora.items()}
 
 
 def check_corpus(corpus: Any, name: str | None = None, *, unknown: bool = False) -> Bunch:

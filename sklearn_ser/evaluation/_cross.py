@@ -111,8 +111,6 @@ def compare_across(
     >>> found.frame[["train", "test", "chance"]].to_numpy().tolist()
     [['one', 'one', 0.25], ['one', 'two', 0.25], ['two', 'one', 0.25], ['two', 'two', 0.25]]
     """
-    if not isinstance(corpora, Mapping) or not all(isinstance(name, str) for name in corpora):
-        raise TypeError("corpora must be a mapping of names, which are texts, to corpora.")
     alignments: list[Any] = list(alignment) if isinstance(alignment, (list, tuple)) else [alignment]
     unknown = [name for name in alignments if name not in (None, *ALIGNMENTS)]
     if unknown or not alignments or len(set(alignments)) < len(alignments):

@@ -89,10 +89,10 @@ class Row:
     speaker_independent: bool
     shares_audio: bool | None
     uar: float
-    uar_ci: list[float] | None
-    averaging: str
     accuracy: float
     macro_f1: float
+    uar_ci: list[float] | None
+    averaging: str
     fold_uar: list[float]
     embedder: dict[str, Any]
     seconds_extract: float
@@ -251,30 +251,24 @@ class Comparison(_Results):
 
     Parameters
     ----------
-    corpus : str
-        Name of the corpus, or "train → test" of two.
-    n_clips, n_speakers : int
+    n_speakers : int
         How many were compared.
     n_clips_left_out, clips_left_out : int, list of dict
         Clips that some feature set could not embed: position, name, reasons.
     digests : dict
         Hashes of the labels and of the audio.
-    emotions, emotions_not_tested : list of str
-        All, and those that no fold tests.
+    emotions : list of str
+        All of the clips compared.
     chance : float
         UAR of a guess: 1 / number of emotions.
-    cv, cv_parameters, cv_folds, n_folds : str, dict or None, list or None, int
+    cv, cv_parameters, cv_folds : str, dict or None, list or None
         The folds: their name, what to make the splitter from, or the positions of their clips.
     classifier, classifier_parameters : str, dict
         Its name, and what to make it from.
     random_state : int
         Seed.
-    speaker_scaling, alignment, transductive : str or None, str or None, bool
-        As in the rows.
     audit : dict
         speaker_independent, shares_audio and verdict.
-    published, published_note : list of dict, str
-        Figures published for the same protocol on the same clips; why others are not shown.
     versions : dict of str to str
         Of Python and the libraries that scores depend on.
     rows : list of Row
@@ -282,6 +276,18 @@ class Comparison(_Results):
     predictions : DataFrame
         One line a row and a tested clip: row, fold, clip (its position), speaker, emotion,
         predicted.
+    corpus : str
+        Name of the corpus, or "train → test" of two.
+    n_clips : int
+        How many were compared.
+    emotions_not_tested : list of str
+        Those that no fold tests.
+    n_folds : int
+        How many there are.
+    speaker_scaling, alignment, transductive : str or None, str or None, bool
+        As in the rows.
+    published, published_note : list of dict, str
+        Figures published for the same protocol on the same clips; why others are not shown.
 
     Examples
     --------
@@ -343,22 +349,35 @@ class CrossComparison(_Results):
 
     Parameters
     ----------
-    corpora : dict of str to int
-        Clips of each corpus that were compared.
     n_speakers : dict of str to int
-        Speakers of each.
-    scheme : str or None
-        The labels that all corpora were given.
-    n_clips_left_out, clips_left_out, digests, emotions, chance, cv, cv_parameters, cv_folds, \
-classifier, classifier_parameters, random_state, versions
-        As in :class:`Comparison`; digests and folds by corpus.
+        Speakers of each corpus.
+    n_clips_left_out, clips_left_out : int, list of dict
+        As in :class:`Comparison`, with the corpus.
+    digests : dict
+        By corpus.
+    emotions : list of str
+        Those that all corpora have.
+    chance : float
+        UAR of a guess: 1 / number of emotions.
+    cv, cv_parameters, cv_folds : str, dict or None, dict or None
+        The folds within a corpus; positions are by corpus.
+    classifier, classifier_parameters : str, dict
+        Its name, and what to make it from.
+    random_state : int
+        Seed.
     audit : str
         Where training and test sets overlap, in words.
+    versions : dict of str to str
+        Of Python and the libraries that scores depend on.
     rows : list of Row
         One a feature set, layer, alignment, training and test corpus.
     predictions : DataFrame
         One line a row and a tested clip: row, fold, clip (its position among the clips put
         together), speaker, emotion, predicted.
+    corpora : dict of str to int
+        Clips of each corpus that were compared.
+    scheme : str or None
+        The labels that all corpora were given.
 
     Examples
     --------
@@ -420,7 +439,11 @@ classifier, classifier_parameters, random_state, versions
 
         Parameters
         ----------
-        features, layer, alignment
+        features : str, default=None
+            See `matrix`.
+        layer : int or str, default=None
+            See `matrix`.
+        alignment : str, default=None
             See `matrix`.
 
         Returns

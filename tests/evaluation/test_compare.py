@@ -1,5 +1,6 @@
 import json
 from dataclasses import fields
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -289,9 +290,13 @@ EMOTIONS = {
 
 
 def results_of(corpus, n_clips, n_emotions, speaker_scaling=None):
-    return {"corpus": corpus, "n_clips": n_clips, "emotions": EMOTIONS[n_emotions].split(),
-            "speaker_scaling": speaker_scaling,
-            "rows": [{"averaging": "mean over folds"}]}  # fmt: skip
+    return SimpleNamespace(
+        corpus=corpus,
+        n_clips=n_clips,
+        emotions=EMOTIONS[n_emotions].split(),
+        speaker_scaling=speaker_scaling,
+        rows=[SimpleNamespace(is_pooled=False)],
+    )
 
 
 @pytest.mark.parametrize("name", ["IEMOCAP", "EmoBox iemocap"])
@@ -334,7 +339,7 @@ def test_published_figures_of_anything_else_are_refused(results, splitter, note)
 def test_as_many_emotions_are_not_the_same_emotions():
     results = results_of("RAVDESS", 1440, 7)
     assert len(published_beside(results, RAVDESSSplit())[0]) == 4
-    results["emotions"][-1] = "calm"
+    results.emotions[-1] = "calm"
     rows, note = published_beside(results, RAVDESSSplit())
     assert rows == []
     assert "here are 1440 of anger disgust fear happiness neutral sadness calm" in note
@@ -440,5 +445,6 @@ def test_results_count_speakers_and_depend_on_the_seed(corpus):
 
 def test_the_best_row_has_the_highest_uar():
     for uars in ([0.2, 0.9, 0.5], [0.9, 0.2], [0.2, 0.9]):
-        results = {"rows": [{"uar": uar} for uar in uars]}
-        assert uars[Comparison(results, None).best] == 0.9
+        known = {"rows": [SimpleNamespace(uar=uar) for uar in uars]}
+        names = [field.name for field in fields(Comparison)]
+        assert uars[Comparison(**{**dict.fromkeys(names), **known}).best] == 0.9

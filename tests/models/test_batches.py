@@ -221,7 +221,7 @@ def test_who_holds_clips_does_not_wait_for_others(tiny_model, speech, tmp_path, 
     X = [(speech(i, 0.4), RATE) for i in range(4)]
     embedder = SSLEmbedder(tiny_model(), cache=tmp_path, batch_seconds=2.0)
     records = embedder.records()
-    locks = [records.claim(as_clip(x, 0).digest()) for x in X]
+    locks = [RecordLock(records.path(as_clip(x, 0).digest())) for x in X]
     for lock in locks[:2]:
         lock.acquire()
     free = []
@@ -244,7 +244,7 @@ def test_what_another_process_holds_is_waited_for_last(tiny_model, speech, tmp_p
     expected = SSLEmbedder(tiny_model(), cache=None).fit_transform(X)
     embedder = SSLEmbedder(tiny_model(), cache=tmp_path, batch_seconds=2.0)
     records = embedder.records()
-    lock = records.claim(as_clip(X[1], 1).digest())
+    lock = RecordLock(records.path(as_clip(X[1], 1).digest()))
     lock.acquire()
     threading.Timer(0.5, lock.release).start()
     assert_close(embedder.fit_transform(X), expected)

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -149,6 +150,7 @@ POOLS = [MFCCEmbedder(5), EGeMAPSEmbedder(level="lld"), SSLEmbedder("nano"), Tex
 @pytest.mark.parametrize("embedder", POOLS, ids=lambda embedder: type(embedder).__name__)
 def test_a_statistic_named_twice_is_refused(embedder, pooling, speech, monkeypatch):
     monkeypatch.setattr(TextEmbedder, "_layers", lambda self: [(0, "layer0")])
+    monkeypatch.setattr(TextEmbedder, "_config", lambda self: SimpleNamespace(hidden_size=2))
     embedder = clone(embedder).set_params(pooling=pooling, cache=None)
     for method in (embedder.fit, embedder.transform, embedder.fit_transform):
         with pytest.raises(ValueError, match=f"names '{pooling[0]}' more than once"):

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from sklearn_ser._models._running import to_device, valid_frames
-from sklearn_ser._utils._pooling import pool
+from sklearn_ser._utils import pool
 
 __all__ = ["frames_of", "pool_padded", "pool_states"]
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sklearn_ser._utils._pooling import pool
+from sklearn_ser._utils import pool
 
 __all__ = ["CONTEXT", "FULL", "LENGTH", "Moments", "Window", "windows"]
 

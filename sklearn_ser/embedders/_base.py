@@ -10,8 +10,7 @@ from sklearn.utils.validation import validate_data
 
 from sklearn_ser._audio import Clip, as_clips, is_numeric_batch, items_of, waveforms_of
 from sklearn_ser._extraction import BatchExtractor, Extractor, WaveformExtractor
-from sklearn_ser._utils import WAVEFORM_RATE, WHOLE_NUMBER, StrOptions
-from sklearn_ser._utils._pooling import STATISTICS
+from sklearn_ser._utils import STATISTICS, WAVEFORM_RATE, WHOLE_NUMBER, StrOptions
 from sklearn_ser.embedders._records import Array, RecordEmbedder
 
 __all__ = ["POOLING", "BaseEmbedder"]

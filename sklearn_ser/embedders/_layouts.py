@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sklearn_ser._utils._pooling import STATISTICS, pool
+from sklearn_ser._utils import STATISTICS, pool
 
 __all__ = ["FrameLayout", "VectorLayout", "check_pooling"]
 

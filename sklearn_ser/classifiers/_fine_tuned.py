@@ -359,15 +359,15 @@ class FineTunedClassifier(NeuralClassifier):
             path = Path(self.checkpoint).expanduser() / f"{name}.pt"
 
         def callbacks() -> list[Any]:
-            from sklearn_ser.classifiers import _steps
-            from sklearn_ser.classifiers._checkpoints import Checkpoint
+            from sklearn_ser.classifiers import _callbacks
+            from sklearn_ser.classifiers._callbacks import Checkpoint
 
             n_steps = math.ceil(len(rows) / (self.batch_size * self.accumulate))
             found = [
-                ("warmup", _steps.WarmUp(self.warmup, n_steps, self.max_epochs)),
+                ("warmup", _callbacks.WarmUp(self.warmup, n_steps, self.max_epochs)),
                 ("checkpoint", Checkpoint(path, seed, self.max_epochs)),
             ]
-            return [*found, ("progress", _steps.Progress())] if self.verbose else found
+            return [*found, ("progress", _callbacks.Progress())] if self.verbose else found
 
         return {
             "optimizer": "AdamW",

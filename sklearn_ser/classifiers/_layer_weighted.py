@@ -11,8 +11,7 @@ import numpy as np
 from scipy.special import softmax
 
 from sklearn_ser._utils import COUNT, StrOptions, find_speaker_column
-from sklearn_ser.classifiers._neural import Array
-from sklearn_ser.classifiers._pooled import PooledClassifier
+from sklearn_ser.classifiers._neural import Array, PooledClassifier
 
 __all__ = ["LayerWeightedClassifier"]
 

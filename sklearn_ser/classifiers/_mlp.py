@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from sklearn_ser._utils import COUNT
-from sklearn_ser.classifiers._pooled import PooledClassifier
+from sklearn_ser.classifiers._neural import PooledClassifier
 
 __all__ = ["MLPHead"]
 

@@ -1,4 +1,7 @@
-"""What the classifiers that are trained with torch have in common."""
+"""Base classes of the classifiers that are trained with torch.
+
+`NeuralClassifier` for any input, `PooledClassifier` for pooled embeddings, a row a clip.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, compute_class_weight
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from sklearn_ser._utils import (
     COUNT,
@@ -25,12 +28,14 @@ from sklearn_ser._utils import (
     as_speakers,
     check_lengths,
     find_device,
+    find_speaker_column,
     fit_context,
     most_probable,
+    refuse_masked,
 )
 from sklearn_ser.classifiers._training import hold_out_speakers, temperature_of, train
 
-__all__ = ["NeuralClassifier", "only_centre_constants"]
+__all__ = ["NeuralClassifier", "PooledClassifier", "only_centre_constants"]
 
 Array = npt.NDArray[Any]
 
@@ -255,3 +260,43 @@ def only_centre_constants(scaler: StandardScaler) -> None:
     """
     rounding = 10 * np.finfo(np.float32).eps * np.abs(scaler.mean_)
     scaler.scale_[scaler.scale_ <= rounding] = 1.0
+
+
+class PooledClassifier(NeuralClassifier):
+    """A network on a matrix of features, one row a clip, one column of which may be the speaker."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "standardize": ["boolean"],
+        **NeuralClassifier._parameter_constraints,
+    }
+
+    standardize: bool
+    # So that a clip's scores do not depend on the clips beside it, by rounding.
+    _predicts_in = "float64"
+
+    def _split(self, X: Any, groups: Any, reset: bool) -> tuple[Any, Any]:
+        refuse_masked(X)
+        if self.speaker is None:
+            return validate_data(self, X, reset=reset, dtype=np.float32), groups
+        X = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
+        names = list(getattr(self, "feature_names_in_", []))
+        column = find_speaker_column(self.speaker, X.shape[1], names)
+        features = check_array(np.delete(X, column, axis=1), dtype=np.float32, estimator=self)
+        return features, X[:, column] if groups is None else groups
+
+    def _prepare(self, clips: Any, train: Array) -> None:
+        self.n_features_ = clips.shape[1]
+        self.scaler_ = None
+        if self.standardize:  # with arrays as output, whatever scikit-learn's settings say
+            self.scaler_ = StandardScaler().set_output(transform="default").fit(clips[train])
+            only_centre_constants(self.scaler_)
+
+    def _dataset(self, clips: Any, rows: Array, codes: Array | None) -> Any:
+        import torch
+
+        inputs = torch.from_numpy(self._inputs(clips[rows]))
+        targets = np.zeros(len(rows), np.int64) if codes is None else codes[rows]
+        return torch.utils.data.TensorDataset(inputs, torch.from_numpy(targets))
+
+    def _inputs(self, X: Array) -> Array:
+        return X if self.scaler_ is None else self.scaler_.transform(X)

@@ -116,7 +116,7 @@ def train(
         ) from None
 
     from sklearn_ser.classifiers._batches import ByLength, ReadAhead
-    from sklearn_ser.classifiers._steps import in_parts
+    from sklearn_ser.classifiers._callbacks import in_parts
     from sklearn_ser.evaluation import uar_score
 
     def uar(net: Any, dataset: Any, _: Any) -> float:

@@ -19,7 +19,7 @@ from sklearn_ser._utils import (
     read_emobox_fold,
     split_column,
 )
-from sklearn_ser.model_selection._protocol import Protocol
+from sklearn_ser.model_selection._protocols import Protocol
 
 __all__ = ["EmoBoxFolds"]
 

@@ -27,8 +27,7 @@ from sklearn_ser._utils import (
     write_atomically,
 )
 from sklearn_ser.embedders import RecordEmbedder, SSLEmbedder
-from sklearn_ser.evaluation._features import effective_parameters, feature_name
-from sklearn_ser.evaluation._results import installed_versions
+from sklearn_ser.evaluation import effective_parameters, feature_name, installed_versions
 from sklearn_ser.recognition._recognizer import EmotionRecognizer
 
 __all__ = ["card_of", "load_recognizer", "save_recognizer"]

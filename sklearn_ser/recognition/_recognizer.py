@@ -24,10 +24,9 @@ from sklearn_ser._utils import (
     is_search,
     most_probable,
 )
-from sklearn_ser.classifiers._training import temperature_of
+from sklearn_ser.classifiers import temperature_of
 from sklearn_ser.embedders import SSLEmbedder
-from sklearn_ser.evaluation._classifiers import check_classifier, check_fits, fit_classifier
-from sklearn_ser.evaluation._fits import scores
+from sklearn_ser.evaluation import check_classifier, check_fits, fit_classifier, scores
 from sklearn_ser.recognition._domain import OutOfDomainDetector, check_targets
 
 __all__ = ["EmotionRecognizer"]

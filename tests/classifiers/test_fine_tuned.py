@@ -24,7 +24,7 @@ from sklearn_ser import SSLEmbedder
 from sklearn_ser._models import _trainable
 from sklearn_ser._models._trainable import FineTunedNetwork, LastLayers, last_layers
 from sklearn_ser.classifiers import FineTunedClassifier, _steps
-from sklearn_ser.classifiers._checkpoints import Checkpoint
+from sklearn_ser.classifiers._callbacks import Checkpoint
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.embedders._speech_extractor import SpeechExtractor
 from sklearn_ser.exceptions import ClipError

@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Hashable, Mapping, Sequence
 from numbers import Real
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -141,8 +142,8 @@ def repeated_rows(clips: Sequence[Any]) -> list[list[int]]:
     Parameters
     ----------
     clips : sequence of n_clips clips
-        Paths, or dicts that tell a path or bytes and, for segments, start, end and channel. Two
-        paths of one file are one. Waveforms are told apart, whatever they hold.
+        Paths, or dicts with a path or bytes and, for segments, start, end and channel. Two
+        paths of one file are one clip. Two waveforms are two clips, whatever they hold.
 
     Returns
     -------
@@ -174,13 +175,16 @@ def refuse_contradictions(
         if values is None:
             continue
         values = list(values)
-        told = [{str(values[i]): i for i in reversed(rows)} for rows in repeated]
-        told = [{value: i for value, i in its.items() if values[i] is not None} for its in told]
-        found = [k for k, its in enumerate(told) if len(its) > 1]
+        first_rows = [
+            {str(values[row]): row for row in reversed(rows) if values[row] is not None}
+            for rows in repeated
+        ]
+        found = [k for k, labelled in enumerate(first_rows) if len(labelled) > 1]
         if found:
             rows = sorted(row for k in found for row in repeated[k])
-            first = told[found[0]]
-            each = ", ".join(f"{v!r} in row {i}" for v, i in sorted(first.items(), key=_by_row))
+            first = first_rows[found[0]]
+            in_order = sorted(first.items(), key=itemgetter(1))
+            each = ", ".join(f"{value!r} in row {i}" for value, i in in_order)
             clip = clips[next(iter(first.values()))]
             raise ValueError(
                 f"{name}: {len(found)} clips stand in several rows with different {what}s "
@@ -188,10 +192,6 @@ def refuse_contradictions(
                 f"{_shown(clip)}, has {each}. A clip has one {what}: choose one, or leave these "
                 "rows out."
             )
-
-
-def _by_row(item: tuple[str, int]) -> int:
-    return item[1]
 
 
 def _shown(clip: Any) -> str:
@@ -203,7 +203,7 @@ def _shown(clip: Any) -> str:
 
 
 def _key(clip: Any) -> Hashable | None:
-    """Return what tells a clip from others; None if it is no file."""
+    """Return the identity of a clip; None if it is no file."""
     if isinstance(clip, (str, os.PathLike)) and os.fspath(clip):
         return _file(os.fspath(clip)), 0.0, None, None
     if isinstance(clip, bytes):
@@ -219,14 +219,14 @@ def _key(clip: Any) -> Hashable | None:
     if whole is None:
         return None
     part = [_number(clip.get(field)) for field in ("start", "end", "channel")]
-    # None is what a segment does not tell: of a segment's segment, the inner one counts.
+    # None where a segment has no such field: of a segment's segment, the inner one counts.
     return whole if part == [None] * 3 else (whole[0], part[0] or 0.0, part[1], part[2])
 
 
 def _file(path: str | bytes) -> str | bytes:
     try:
         return os.path.realpath(os.path.expanduser(path))
-    except ValueError:  # no path, which reading it will tell
+    except ValueError:  # no path: an error when it is read
         return path
 
 

@@ -27,7 +27,7 @@ def write_atomically(
 ) -> None:
     """Write a temporary file beside `path`, ``{path}.*.tmp``, and rename it.
 
-    Whoever may read new files may read it, unlike those of the module `tempfile`.
+    It has the permissions of new files, unlike those of the module `tempfile`.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def file_digest(path: str | os.PathLike[str]) -> str:
     return digest
 
 
-FIGURES = ("uar.png", "confusion_matrix.png")  # that stand beside the results of a comparison
+FIGURES = ("uar.png", "confusion_matrix.png")  # next to the results of a comparison
 
 SOURCE = {"Source": "sklearn-ser"}  # in a PNG's text, "Source", a null byte, "sklearn-ser"
 MARK = b"Source\0sklearn-ser"

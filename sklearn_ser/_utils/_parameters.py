@@ -37,7 +37,7 @@ class Number(Interval):
         return is_number(val, self.type) and val in self
 
 
-# Of a stretch of speech that a model sees by itself: ten frames of most models.
+# Of a stretch of speech that is the input of a model: ten frames of most models.
 SECONDS = Number(Real, 0.2, None, closed="left")
 POSITIVE = Number(Real, 0, None, closed="neither")
 COUNT = Number(Integral, 1, None, closed="left")
@@ -75,15 +75,15 @@ def refuse_without_effect(
     without = [name for name in parameters if name not in allowed]
     if not without:
         return
-    told = []
+    described = []
     for name in without:
-        near = difflib.get_close_matches(name, {*allowed, *others} - {name}, n=1)
-        told.append(f"{name!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
+        similar = difflib.get_close_matches(name, {*allowed, *others} - {name}, n=1)
+        described.append(f"{name!r}" + (f" (did you mean {similar[0]!r}?)" if similar else ""))
     there = "; ".join(
         f"{name} takes {', '.join(dict.fromkeys(its)) or 'none'}" for name, its in taken.items()
     )
     raise TypeError(
-        f"{', '.join(told)} would have no effect: none of the feature sets takes it. "
+        f"{', '.join(described)} would have no effect: none of the feature sets takes it. "
         + (there or "Embedders that are given ready-made are used as they are")
         + "."
     )

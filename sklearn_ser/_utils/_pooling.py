@@ -1,4 +1,4 @@
-"""Statistics over the frames of a clip."""
+"""Statistics over the frames of a clip, for embedders and speech models."""
 
 from __future__ import annotations
 

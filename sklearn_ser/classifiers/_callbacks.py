@@ -20,7 +20,7 @@ from skorch.callbacks import Callback, ProgressBar
 
 from sklearn_ser._utils import write_atomically
 
-__all__ = ["Checkpoint", "Progress", "WarmUp", "in_parts"]
+__all__ = ["Checkpoint", "EpochProgress", "WarmUp", "in_parts"]
 
 
 def in_parts(size: int) -> type[NeuralNet]:
@@ -36,9 +36,9 @@ def in_parts(size: int) -> type[NeuralNet]:
             self.optimizer_.zero_grad()
             for start in range(0, len(codes), size):
                 part = slice(start, start + size)
-                given = {name: values[part] for name, values in inputs.items()}
-                step = self._backward(given, codes[part], float(counts[part].sum() / counts.sum()))
-                found.append(step)
+                part_inputs = {name: values[part] for name, values in inputs.items()}
+                share = float(counts[part].sum() / counts.sum())
+                found.append(self._backward(part_inputs, codes[part], share))
             self.optimizer_.step()
             losses, scores = zip(*found, strict=True)
             return {"loss": torch.stack(losses).sum(), "y_pred": torch.cat(scores)}
@@ -72,7 +72,7 @@ class WarmUp(Callback):
         self.rates_ = [group["lr"] for group in net.optimizer_.param_groups]
 
     def on_batch_begin(self, net: Any, training: bool = False, **_: Any) -> None:
-        """Set the rates of a step, which its number alone tells."""
+        """Set the rates of a step, which depends on its number alone."""
         if not training:
             return
         last = math.ceil(self.share * self.n_steps * self.max_epochs)
@@ -82,7 +82,7 @@ class WarmUp(Callback):
             group["lr"] = factor * rate
 
 
-class Progress(ProgressBar):
+class EpochProgress(ProgressBar):
     """A bar for each epoch, put away when training stops within one."""
 
     def on_train_end(self, net: Any, **_: Any) -> None:
@@ -95,10 +95,10 @@ DIGEST = 32  # bytes at the start of a file
 
 
 class Checkpoint(Callback):
-    """Keeps what training needs to go on after each epoch.
+    """Keeps what training needs to resume after each epoch.
 
     What is drawn at random in an epoch depends on the seed and the number of the epoch alone, so
-    that a run which went on is the same as one that was never interrupted.
+    that a resumed run is the same as one that was never interrupted.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ class Checkpoint(Callback):
         self.path, self.seed, self.max_epochs = path, seed, max_epochs
 
     def on_train_begin(self, net: Any, **_: Any) -> None:
-        """Go on from what is kept, if anything."""
+        """Resume from what is kept, if anything."""
         state = self._read()
         if state is None:
             return

@@ -1,4 +1,4 @@
-"""EmoBoxFolds: the folds of EmoBox."""
+"""EmoBoxFolds: the folds of EmoBox, of which `load_emobox` loads the clips."""
 
 from __future__ import annotations
 

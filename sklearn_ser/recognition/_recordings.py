@@ -55,13 +55,13 @@ def rows_of(
     if abstain is not None and not SHARE.is_satisfied_by(abstain):
         raise ValueError(f"abstain={abstain!r}; it must be a share from 0 to 1, or None.")
     clips = as_clips(items_of(recordings))
-    hearing = _Hearing(recognizer, abstain)
+    recognize = _PieceRecognizer(recognizer, abstain)
     pieces = ((clip, piece) for clip in clips for piece in pieces_of(clip, length, hop, longest))
     total = sum(clip.seconds() for clip in clips) if verbose else 0.0
     shown = {"desc": "recognize", "bar_format": BAR, "disable": not verbose}
     with tqdm(total=total, **shown) as progress:
         while part := list(itertools.islice(pieces, AT_ONCE)):
-            yield hearing(part)
+            yield recognize(part)
             covered = sum((p.end or 0) - (p.start or 0) for _, p in part)
             progress.update(min(covered, total - progress.n))
 
@@ -81,8 +81,8 @@ def _parse_window(
     return window, window
 
 
-class _Hearing:
-    """A recognizer whose embedders say of a piece that cannot be used that it cannot be."""
+class _PieceRecognizer:
+    """A recognizer that makes rows of pieces, also of those that cannot be used."""
 
     def __init__(self, recognizer: Any, abstain: float | None) -> None:
         self.recognizer, self.abstain = clone_fitted(recognizer), abstain
@@ -91,16 +91,16 @@ class _Hearing:
     def __call__(self, part: Sequence[tuple[Clip, Piece]]) -> list[Row]:
         usable = [i for i, (_, piece) in enumerate(part) if piece.error is None]
         sounds = [part[i][1].sound for i in usable]
-        rows = [self._blank(clip, piece) for clip, piece in part]
+        rows = [self._blank_row(clip, piece) for clip, piece in part]
         if not sounds:
             return rows
-        chances = self.recognizer.predict_proba(sounds)
-        far = self.recognizer.detector_.quantiles(sounds)
-        for i, sound, chance, quantile in zip(usable, sounds, chances, far, strict=True):
-            self._fill(rows[i], part[i][0], sound, chance, quantile)
+        probabilities = self.recognizer.predict_proba(sounds)
+        quantiles = self.recognizer.detector_.quantiles(sounds)
+        for i, sound, *found in zip(usable, sounds, probabilities, quantiles, strict=True):
+            self._fill_row(rows[i], part[i][0], sound, *found)
         return rows
 
-    def _blank(self, clip: Clip, piece: Piece) -> Row:
+    def _blank_row(self, clip: Clip, piece: Piece) -> Row:
         return {
             "recording": printable(
                 clip.name if not hasattr(clip.source, "suffix") else str(clip.source)
@@ -113,17 +113,19 @@ class _Hearing:
             "note": "" if piece.error is None else printable(str(piece.error)),
         }
 
-    def _fill(self, row: Row, clip: Clip, sound: Any, chance: Any, quantile: float) -> None:
+    def _fill_row(
+        self, row: Row, clip: Clip, sound: Any, probabilities: Any, quantile: float
+    ) -> None:
         row["out_of_domain"] = float(quantile)
-        if np.isnan(chance).any() or np.isnan(quantile):
-            row["note"] = printable(str(self._why(clip, sound)))
+        if np.isnan(probabilities).any() or np.isnan(quantile):
+            row["note"] = printable(str(self._find_error(clip, sound)))
         elif self.abstain is not None and quantile > self.abstain:
             row["note"] = "abstained: unlike the speech of training"
         else:
-            row["emotion"] = self.classes[chance.argmax()]
-            row |= dict(zip(self.classes.tolist(), chance.tolist(), strict=True))
+            row["emotion"] = self.classes[probabilities.argmax()]
+            row |= dict(zip(self.classes.tolist(), probabilities.tolist(), strict=True))
 
-    def _why(self, clip: Clip, sound: Any) -> ClipError:
+    def _find_error(self, clip: Clip, sound: Any) -> ClipError:
         for embedder in (self.recognizer.embedder_, *self.recognizer.detector_.views_):
             strict = clone(embedder)
             strict.set_params(**dict.fromkeys(error_parameters(strict), "raise"))
@@ -135,11 +137,11 @@ class _Hearing:
 
 
 def clone_fitted(recognizer: Any) -> Any:
-    """Return a recognizer with embedders of its own, which give NaN for what they cannot use."""
-    own = copy.deepcopy(recognizer)
-    for embedder in (own.embedder_, *own.detector_.views_):
+    """Return a copy of a recognizer whose embedders give NaN for what they cannot use."""
+    copied = copy.deepcopy(recognizer)
+    for embedder in (copied.embedder_, *copied.detector_.views_):
         embedder.set_params(**dict.fromkeys(error_parameters(embedder), "nan"))
-    return own
+    return copied
 
 
 def error_parameters(embedder: Any) -> list[str]:
@@ -154,7 +156,7 @@ REST = 0.1
 class Piece(NamedTuple):
     """A recording, or a window of one, or what is wrong with it."""
 
-    #: Seconds from the recording's start; None where that could not be told.
+    #: Seconds from the recording's start; None where it is not known.
     start: float | None
     end: float | None
     #: A (waveform, rate) pair.

@@ -560,7 +560,7 @@ def test_a_network_that_diverged_has_no_emotions():
 
 @pytest.mark.parametrize("value", MISSING, ids=repr)
 def test_a_pretrained_model_refuses_missing_labels_and_names(monkeypatch, value):
-    monkeypatch.setattr(PretrainedEmotionClassifier, "_dims", lambda self: ["anger", "sadness"])
+    monkeypatch.setattr(PretrainedEmotionClassifier, "_outputs", lambda self: ["anger", "sadness"])
     with pytest.raises(ValueError, match=r"2 of 6 clips have no label \(rows 1, 4"):
         PretrainedEmotionClassifier().fit(CLIPS, spoilt(EMOTIONS, value))
     with pytest.raises(ValueError, match=r"label_map gives no name to \['anger'\]"):

@@ -56,7 +56,7 @@ class WatchedSequenceClassifier(SequenceClassifier):
 
     watched = None
 
-    def _further(self, clips, codes, rows, seed):
+    def _extra_fit_arguments(self, clips, codes, rows, seed):
         X, y = self.watched
         found = np.searchsorted(self.classes_, y)
         self.seen_ = TestCurve(self._dataset(X, np.arange(len(X)), found), found)

@@ -43,9 +43,9 @@ class OfRows(SequenceClassifier):
 
     _predicts_in = "float64"  # the checks want sums to the last digit
 
-    def _split(self, X, groups, reset):
+    def _parse_input(self, X, groups, reset):
         rows = validate_data(self, X, reset=reset, dtype=np.float32)
-        return super()._split([row[None] for row in rows], groups, reset)
+        return super()._parse_input([row[None] for row in rows], groups, reset)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

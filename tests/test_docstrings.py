@@ -21,6 +21,10 @@ EXCEPTIONS = {
         {"PR03", "PR04"},
         "it lists parameters that are those of compare together",
     ),
+    "sklearn_ser.classifiers.PretrainedEmotionRegressor": (
+        {"PR04"},
+        "it lists parameters that are those of PretrainedEmotionClassifier together",
+    ),
 }
 
 

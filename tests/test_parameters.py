@@ -86,7 +86,7 @@ CALLS = {
     "waveform_rate": lambda value, _: find_duplicates([], waveform_rate=value),
     "n_jobs": lambda value, _: find_duplicates([], n_jobs=value if value != -1 else 1.0),
     "max_folds": lambda value, _: audit_pipeline(SVC(), *TWO, cv=2, max_folds=value),
-    "n_poisons": lambda value, _: audit_pipeline(SVC(), *TWO, cv=2, n_poisons=value),
+    "n_perturbations": lambda value, _: audit_pipeline(SVC(), *TWO, cv=2, n_perturbations=value),
     "confidence_level": lambda value, _: speaker_interval(*FOUR, confidence_level=value),
     "n_resamples": lambda value, _: speaker_interval(*FOUR, n_resamples=value),
     "window": lambda value, recognizer: recognizer.recognize([], window=value),

@@ -16,6 +16,7 @@ __all__ = [
     "last_layers",
     "load_fine_tuned",
     "load_model",
+    "load_text_model",
     "model_digest",
     "read_config",
     "read_speech_config",
@@ -29,6 +30,7 @@ _MODULES = {
     "last_layers": "_trainable",
     "load_fine_tuned": "_heads",
     "load_model": "_speech_model",
+    "load_text_model": "_text_model",
 }
 
 

@@ -1,12 +1,34 @@
-"""What every room may use."""
+"""What every room may use; only the names listed here leave this room.
 
-from sklearn_ser._utils._corpora import check_corpora, check_corpus, corpus_of, given_corpus
-from sklearn_ser._utils._device import find_device
-from sklearn_ser._utils._digests import digest_of, file_digest, file_state, has_settled
-from sklearn_ser._utils._emobox import emobox_folder, n_emobox_folds, read_emobox_fold
-from sklearn_ser._utils._emotions import CANONICAL, EMOTIONS, canonical
-from sklearn_ser._utils._figures import FIGURES, remove_figure, write_figure
-from sklearn_ser._utils._files import delete_files, write_atomically
+Rows, labels, corpora, folds, parameters, files, running models, scikit-learn's private names.
+"""
+
+from sklearn_ser._utils._corpora import (
+    check_corpora,
+    check_corpus,
+    corpus_of,
+    emobox_folder,
+    given_corpus,
+    n_emobox_folds,
+    read_emobox_fold,
+    refuse_contradictions,
+    repeated_rows,
+)
+from sklearn_ser._utils._files import (
+    FIGURES,
+    delete_files,
+    digest_of,
+    existing_folder,
+    file_digest,
+    file_state,
+    has_settled,
+    own_files,
+    printable,
+    remove_figure,
+    source_files,
+    write_atomically,
+    write_figure,
+)
 from sklearn_ser._utils._folds import (
     Folds,
     cv_name,
@@ -17,19 +39,17 @@ from sklearn_ser._utils._folds import (
     split_labels,
 )
 from sklearn_ser._utils._labels import (
+    CANONICAL,
+    EMOTIONS,
     as_classes,
     as_labels,
-    as_list,
     as_speakers,
-    check_lengths,
+    canonical,
     composed,
-    is_missing,
+    find_speaker_column,
     most_probable,
-    refuse_masked,
-    refuse_missing,
-    rows_named,
 )
-from sklearn_ser._utils._numbers import (
+from sklearn_ser._utils._parameters import (
     COUNT,
     HIGHEST_RATE,
     LOWEST_RATE,
@@ -42,13 +62,19 @@ from sklearn_ser._utils._numbers import (
     Number,
     check_number,
     is_number,
+    refuse_without_effect,
+    set_where_taken,
 )
-from sklearn_ser._utils._once import once
-from sklearn_ser._utils._parameters import refuse_without_effect, set_where_taken
-from sklearn_ser._utils._paths import existing_folder, printable
 from sklearn_ser._utils._pooling import STATISTICS, pool
-from sklearn_ser._utils._progress import Progress
-from sklearn_ser._utils._repeats import refuse_contradictions, repeated_rows
+from sklearn_ser._utils._rows import (
+    as_list,
+    check_lengths,
+    is_missing,
+    refuse_masked,
+    refuse_missing,
+    rows_named,
+)
+from sklearn_ser._utils._running import Progress, find_device, once
 from sklearn_ser._utils._sklearn import (
     CachedParameterNames,
     HasMethods,
@@ -65,8 +91,6 @@ from sklearn_ser._utils._sklearn import (
     set_output_only_if,
     validate_params,
 )
-from sklearn_ser._utils._source_files import own_files, source_files
-from sklearn_ser._utils._speaker_column import find_speaker_column
 
 __all__ = [
     "CANONICAL",

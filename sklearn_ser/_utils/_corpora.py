@@ -1,17 +1,24 @@
-"""Corpora as they are given: X, y, groups and, if there is one, a frame."""
+"""Corpora (X, y, groups, a frame): checked, clips that repeat in them, and EmoBox's metadata.
+
+Used by loaders, splitters, audits, the evaluation and recognizers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import os
+from collections.abc import Hashable, Mapping, Sequence
+from numbers import Real
+from operator import itemgetter
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sklearn_ser._utils._labels import as_labels, as_speakers, check_lengths
-from sklearn_ser._utils._repeats import refuse_contradictions, repeated_rows
-
-__all__ = ["check_corpora", "check_corpus", "corpus_of", "given_corpus"]
+from sklearn_ser._utils._files import existing_folder
+from sklearn_ser._utils._labels import as_labels, as_speakers
+from sklearn_ser._utils._rows import check_lengths, is_missing, rows_named
 
 CLIP_COLUMNS = ("path", "start", "end", "channel")  # of a frame, which say what its clips are
 
@@ -129,3 +136,166 @@ def _clips(X: Any) -> list[Any]:
     if hasattr(X, "to_pandas"):
         X = X.to_pandas()
     return X.to_dict("records") if hasattr(X, "columns") else list(X)
+
+
+def repeated_rows(clips: Sequence[Any]) -> list[list[int]]:
+    """Return the rows of each clip that stands in several.
+
+    Parameters
+    ----------
+    clips : sequence of n_clips clips
+        Paths, or dicts with a path or bytes and, for segments, start, end and channel. Two
+        paths of one file are one clip. Two waveforms are two clips, whatever they hold.
+
+    Returns
+    -------
+    rows : list of list of int
+    """
+    rows_of: dict[Hashable, list[int]] = {}
+    for row, clip in enumerate(clips):
+        if (key := _key(clip)) is not None:
+            rows_of.setdefault(key, []).append(row)
+    return [rows for rows in rows_of.values() if len(rows) > 1]
+
+
+def refuse_contradictions(
+    clips: Sequence[Any], repeated: Sequence[Sequence[int]], name: str, **labels: Any
+) -> None:
+    """Raise an error if a clip has different labels in different rows.
+
+    Parameters
+    ----------
+    clips : sequence of n_clips clips
+    repeated : sequence of sequence of int
+        The rows of each clip that stands in several: see `repeated_rows`.
+    name : str
+        Where the clips are from.
+    **labels : array-like of shape (n_clips,) or None
+        What each clip has one of, by its name: emotion, speaker. None in it is unknown.
+    """
+    for what, values in labels.items():
+        if values is None:
+            continue
+        values = list(values)
+        first_rows = [
+            {str(values[row]): row for row in reversed(rows) if values[row] is not None}
+            for rows in repeated
+        ]
+        found = [k for k, labelled in enumerate(first_rows) if len(labelled) > 1]
+        if found:
+            rows = sorted(row for k in found for row in repeated[k])
+            first = first_rows[found[0]]
+            in_order = sorted(first.items(), key=itemgetter(1))
+            each = ", ".join(f"{value!r} in row {i}" for value, i in in_order)
+            clip = clips[next(iter(first.values()))]
+            raise ValueError(
+                f"{name}: {len(found)} clips stand in several rows with different {what}s "
+                f"({len(rows)} of {len(clips)} rows: {rows_named(rows)}); the first, "
+                f"{_shown(clip)}, has {each}. A clip has one {what}: choose one, or leave these "
+                "rows out."
+            )
+
+
+def _shown(clip: Any) -> str:
+    """Return what a clip is called in an error, without its bytes."""
+    if isinstance(clip, Mapping):
+        clip = {k: v for k, v in clip.items() if k != "bytes" and not _is_hole(v)}
+        clip = clip["path"] if list(clip) == ["path"] else clip
+    return f"{clip!s:.300}"
+
+
+def _key(clip: Any) -> Hashable | None:
+    """Return the identity of a clip; None if it is no file."""
+    if isinstance(clip, (str, os.PathLike)) and os.fspath(clip):
+        return _file(os.fspath(clip)), 0.0, None, None
+    if isinstance(clip, bytes):
+        return clip, 0.0, None, None
+    if not isinstance(clip, Mapping) or clip.get("array") is not None:
+        return None
+    path, content = clip.get("path"), clip.get("bytes")
+    whole: Any = None
+    if isinstance(content, bytes):
+        whole = (str(path or ""), content), 0.0, None, None
+    elif content is None:
+        whole = _key(path if path is not None else clip.get("audio"))
+    if whole is None:
+        return None
+    part = [_number(clip.get(field)) for field in ("start", "end", "channel")]
+    # None where a segment has no such field: of a segment's segment, the inner one counts.
+    return whole if part == [None] * 3 else (whole[0], part[0] or 0.0, part[1], part[2])
+
+
+def _file(path: str | bytes) -> str | bytes:
+    try:
+        return os.path.realpath(os.path.expanduser(path))
+    except ValueError:  # no path: an error when it is read
+        return path
+
+
+def _number(value: Any) -> Hashable:
+    if _is_hole(value):
+        return None
+    return float(value) if isinstance(value, Real) else str(value)
+
+
+def _is_hole(value: Any) -> bool:
+    return value is None or bool(is_missing([value])[0])
+
+
+SPLITS = ("train", "valid", "test")
+
+
+def emobox_folder(folder: str | os.PathLike[str], corpus: str) -> Path:
+    """Return the folder that holds EmoBox's metadata of a corpus."""
+    root = existing_folder(folder)
+    data = root / "data" if (root / "data").is_dir() else root
+    if not (data / corpus).is_dir():
+        known = sorted(path.name for path in data.iterdir() if path.is_dir())
+        raise FileNotFoundError(f"no {corpus!r} in {data}, which holds {known or 'no folders'}.")
+    return data / corpus
+
+
+def n_emobox_folds(place: Path) -> int:
+    """Return the number of folds that EmoBox has of a corpus."""
+    return sum(1 for path in place.glob("fold_*") if path.is_dir())
+
+
+def read_emobox_fold(place: Path, corpus: str, fold: int) -> list[dict[str, Any]]:
+    """Return the clips of a fold, each with path, code, split and, where they are known, more."""
+    files = {
+        split: place / f"fold_{fold}" / f"{corpus}_{split}_fold_{fold}.jsonl" for split in SPLITS
+    }
+    rows: list[dict[str, Any]] = []
+    for split, file in files.items():
+        if not file.is_file():
+            if split != "valid":  # which not every corpus has
+                folds = sorted(path.name for path in place.glob("fold_*"))
+                raise FileNotFoundError(f"no {file}; {place} holds {folds or 'no folds'}.")
+            continue
+        for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), 1):
+            if line.strip():
+                rows.append({**_row(line, f"{file}, line {number}"), "split": split})
+    if not rows:
+        raise ValueError(f"the files of {place / f'fold_{fold}'} hold no clips.")
+    return rows
+
+
+def _row(line: str, where: str) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+        path = value.get("wav", value.get("audio"))
+        code = value.get("emo", value.get("label"))
+    except (json.JSONDecodeError, AttributeError):
+        path = code = None
+    if path is None or code is None:
+        raise ValueError(f"{where}: not an object with wav (or audio) and emo (or label).")
+    channel = value.get("channel")
+    return {
+        "path": path,
+        "code": code,
+        "key": value.get("key", Path(path).stem),
+        "start": value.get("start_time"),
+        "end": value.get("end_time"),
+        "channel": None if channel is None else int(channel) - 1,  # counted from 1 there
+        "duration": value.get("length"),
+    }

@@ -1,16 +1,25 @@
-"""Files that are complete or absent: records, packs, augmented clips, checkpoints, recognizers.
+"""Files: written whole or not at all, their digests, figures, and the user's own source files.
 
-Other processes may read and write the same file, and any of them may be killed at any time.
+Used by the store, checkpoints, results and recognizers. Other processes may read and write the same
+file, and any of them may be killed at any time.
 """
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import inspect
 import os
+import site
+import stat
+import sys
+import sysconfig
+import time
 import uuid
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-
-__all__ = ["delete_files", "write_atomically"]
+from typing import Any
 
 
 def write_atomically(
@@ -18,7 +27,7 @@ def write_atomically(
 ) -> None:
     """Write a temporary file beside `path`, ``{path}.*.tmp``, and rename it.
 
-    Whoever may read new files may read it, unlike those of the module `tempfile`.
+    It has the permissions of new files, unlike those of the module `tempfile`.
 
     Parameters
     ----------
@@ -56,3 +65,141 @@ def delete_files(folder: Path, *patterns: str) -> None:
     for emptied in [*folder.glob("*"), folder]:
         with suppress(OSError):
             emptied.rmdir()
+
+
+def existing_folder(folder: object) -> Path:
+    """Return `folder` as a path, or raise an error that says where it was looked for."""
+    path = Path(str(folder)).expanduser()
+    if not path.is_dir():
+        raise FileNotFoundError(f"no such folder: {path} (looked for in {Path.cwd()})")
+    return path
+
+
+def printable(text: str) -> str:
+    r"""Return text that can be written: paths may hold any bytes, of which Python makes surrogates.
+
+    >>> printable("\udce4.wav")
+    '\\udce4.wav'
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+# A file younger than this may change again without its dates showing it.
+SETTLED_NS = 2_000_000_000
+
+State = tuple[int, ...]
+_known: dict[str, tuple[State, str]] = {}  # of each path
+
+
+def digest_of(*parts: Any) -> str:
+    """Return a 128-bit hash (SHA-256, cut) of text and bytes-like parts, joined, as 32 digits."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.encode() if isinstance(part, str) else part)
+    return digest.hexdigest()[:32]
+
+
+def file_state(found: os.stat_result) -> State:
+    """Return what changes when a file does."""
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def has_settled(state: State) -> bool:
+    """Tell whether a file is so old that any change to come will change its state."""
+    return time.time_ns() - max(state[2:]) > SETTLED_NS
+
+
+def file_digest(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of a file, which is read once for as long as its state stays the same.
+
+    Returns
+    -------
+    digest : str
+        Of 64 digits, of which the first 32 are those that `digest_of` gives.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, or is no file: reading from a pipe could wait for ever.
+    """
+    path = os.fspath(path)
+    seen = os.stat(path)
+    state = file_state(seen)
+    known = _known.get(path)
+    if known is not None and known[0] == state:
+        return known[1]
+    if not stat.S_ISREG(seen.st_mode):
+        raise OSError(f"{path} is no file")
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if has_settled(state):
+        _known[path] = state, digest
+    return digest
+
+
+FIGURES = ("uar.png", "confusion_matrix.png")  # next to the results of a comparison
+
+SOURCE = {"Source": "sklearn-ser"}  # in a PNG's text, "Source", a null byte, "sklearn-ser"
+MARK = b"Source\0sklearn-ser"
+N_BYTES = 4096  # in which it stands
+
+
+def write_figure(figure: Any, path: Path) -> None:
+    """Write a figure as PNG."""
+    figure.savefig(path, dpi=150, metadata=SOURCE)
+
+
+def remove_figure(path: Path) -> None:
+    """Remove a figure that :func:`write_figure` wrote; what anyone else wrote there stays."""
+    if path.is_file():
+        with open(path, "rb") as file:
+            is_ours = MARK in file.read(N_BYTES)
+        if is_ours:
+            path.unlink()
+
+
+def source_files(thing: Any) -> dict[str, dict[str, str]]:
+    """Return the user's own modules that a class (with its bases) or a function is written in.
+
+    Returns
+    -------
+    files : dict of str to dict
+        Of each module's name, ``path``, the file that it was imported from, and ``sha256``, that of
+        the file. Modules of this package, of the standard library and of what is installed beside
+        it are left out, as are those of a notebook, which have no file.
+    """
+    found = {}
+    for each in inspect.getmro(thing) if isinstance(thing, type) else [thing]:
+        name = str(getattr(each, "__module__", None))
+        path = Path(getattr(sys.modules.get(name), "__file__", None) or "")
+        if name.partition(".")[0] == "sklearn_ser" or not path.is_file() or _is_installed(path):
+            continue
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        found[name] = {"path": str(path.resolve()), "sha256": digest}
+    return found
+
+
+def own_files(value: Any) -> dict[str, dict[str, str]]:
+    """Return the user's own modules that an estimator, or its parameters, are written in."""
+    if isinstance(value, type) or inspect.isroutine(value):
+        return source_files(value)
+    parts: list[Any] = []
+    if isinstance(value, Mapping):
+        parts = list(value.values())
+    elif isinstance(value, (list, tuple)):
+        parts = list(value)
+    elif hasattr(value, "get_params"):
+        parts = [type(value), *value.get_params(deep=False).values()]
+    return {name: file for part in parts for name, file in own_files(part).items()}
+
+
+def _is_installed(path: Path) -> bool:
+    return any(path.resolve().is_relative_to(folder) for folder in _folders_of_packages())
+
+
+@functools.cache
+def _folders_of_packages() -> list[Path]:
+    paths = sysconfig.get_paths()
+    folders = [paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    folders += [*site.getsitepackages(), site.getusersitepackages()]
+    return [Path(folder).resolve() for folder in folders]

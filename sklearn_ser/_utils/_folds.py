@@ -12,17 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sklearn_ser._utils._labels import as_list, as_speakers, refuse_missing
-
-__all__ = [
-    "Folds",
-    "cv_name",
-    "held_out_folds",
-    "restrict_folds",
-    "speaker_folds",
-    "split_column",
-    "split_labels",
-]
+from sklearn_ser._utils._labels import as_speakers
+from sklearn_ser._utils._rows import as_list, refuse_missing
 
 Folds = list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]
 

@@ -1,36 +1,23 @@
-"""Emotion labels and speaker labels: taken whole, or refused with the rows that are at fault."""
+"""Emotion labels and speaker labels: taken whole, or refused with the rows that are at fault.
+
+Used by loaders, estimators, audits and the evaluation.
+"""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import date
 from numbers import Integral, Number, Real
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-__all__ = [
-    "as_classes",
-    "as_labels",
-    "as_list",
-    "as_speakers",
-    "check_lengths",
-    "composed",
-    "is_missing",
-    "most_probable",
-    "refuse_masked",
-    "refuse_missing",
-    "rows_named",
-]
+from sklearn_ser._utils._rows import as_list, missing_value, refuse_missing, rows_named
 
 Labels = npt.NDArray[np.str_]
-N_ROWS_NAMED = 5
-# What missing values become where somebody made text of them.
-MISSING_AS_TEXT = frozenset(["nan", "NaN", "None", "<NA>", "NaT"])
 # Numbers of which some have a sign or a fraction are ratings; "01" and "3" may be codes.
 NUMBER = re.compile(r"[+-]?\d*[.,]?\d+(?:[eE][+-]?\d+)?")
 # What a whole number becomes where a column with gaps is read as floats, and made text.
@@ -39,70 +26,6 @@ REGRESSION = (
     "Numbers are targets of a regression (arousal, valence, …), and this is classification. If "
     "they are codes of emotions, replace them by the emotions' names."
 )
-
-
-def is_missing(values: Any) -> npt.NDArray[np.bool_]:
-    """Tell which values are missing.
-
-    None, NaN, NaT, ``pandas.NA`` and masked values of NumPy are, also where somebody made text of
-    them ("nan", "None", "<NA>", "NaT"), and text without a character.
-
-    Parameters
-    ----------
-    values : array-like of shape (n_clips,)
-
-    Returns
-    -------
-    missing : ndarray of bool of shape (n_clips,)
-    """
-    return np.array([_is_missing(value) for value in as_list(values)], dtype=bool)
-
-
-def refuse_missing(values: Any, name: str, what: str) -> None:
-    """Raise an error that says how many values are missing, and in which rows.
-
-    Parameters
-    ----------
-    values : array-like of shape (n_clips,)
-    name, what : str
-        What they are called, and what each of them is: "y" and "label".
-    """
-    given = as_list(values)
-    missing = np.flatnonzero(is_missing(given)).tolist()
-    if missing:
-        raise ValueError(
-            f"{name}: {len(missing)} of {len(given)} clips have no {what} ({rows_named(missing)}). "
-            "Fill these in, or leave the clips out."
-        )
-
-
-def refuse_masked(values: Any, name: str = "X") -> None:
-    """Raise an error if an array of NumPy has masked values, as scikit-learn heeds no mask.
-
-    Parameters
-    ----------
-    values : object
-        A masked array of shape (n_clips, ...); anything else is left alone.
-    name : str
-        What it is called.
-    """
-    if not isinstance(values, np.ma.MaskedArray) or not values.ndim:
-        return
-    mask = np.asarray(np.ma.getmaskarray(values)).reshape(len(values), -1)
-    rows = np.flatnonzero(mask.any(axis=1)).tolist()
-    if rows:
-        raise ValueError(
-            f"{name}: {len(rows)} of {len(mask)} rows have masked values ({rows_named(rows)}). "
-            "Fill these in, or leave the rows out."
-        )
-
-
-def check_lengths(**given: Any) -> None:
-    """Raise an error that gives all numbers if these are not as many; None is left out."""
-    counts = {name: _n_rows(values) for name, values in given.items() if values is not None}
-    if len(set(counts.values())) > 1:
-        counted = ", ".join(f"{name} has {count}" for name, count in counts.items())
-        raise ValueError(f"one row a clip is expected in each; {counted} rows.")
 
 
 def as_labels(values: Any, name: str = "y") -> Labels:
@@ -271,7 +194,7 @@ def _converted(
     refused: dict[tuple[str, str], list[int]] = {}
     for i, value in enumerate(given):
         try:
-            found.append(None if unknown and _is_missing(value) else convert(value))
+            found.append(None if unknown and missing_value(value) else convert(value))
         except _Refused as refusal:
             refused.setdefault(refusal.args, []).append(i)
     for (instead, remedy), rows in refused.items():
@@ -353,50 +276,79 @@ def _text(value: Any) -> str:
     raise _Refused(f"a value of type {type(value).__name__}", "Text is expected.")
 
 
-def as_list(values: Any) -> list[Any]:
-    """Return the values of a one-dimensional array-like."""
-    single = np.isscalar(values) or getattr(values, "ndim", 1) == 0
-    if isinstance(values, (str, bytes)) or single or values is None:
-        raise ValueError(f"{values!r:.60} is not one value a clip, but a single one.")
-    if isinstance(values, (Mapping, Set)):  # which have no order, or keys that would be taken
-        raise ValueError(f"one value a clip is expected, in order; got a {type(values).__name__}.")
-    for method in ("to_list", "to_pylist", "tolist"):  # pandas and polars; pyarrow; NumPy
-        if hasattr(values, method):
-            return _flat(getattr(values, method)(), values)
-    if hasattr(values, "columns"):
-        if len(values.columns) != 1:
+# Each emotion's label in the schemes "four" and "ekman" (None: dropped), and its arousal and
+# valence, as high or low and positive or negative.
+EMOTIONS: dict[str, tuple[str | None, str | None, str | None, str | None]] = {
+    "anger": ("anger", "anger", "high", "negative"),
+    "happiness": ("happiness", "happiness", "high", "positive"),
+    "sadness": ("sadness", "sadness", "low", "negative"),
+    "neutral": ("neutral", "neutral", "low", "positive"),
+    "fear": (None, "fear", "high", "negative"),
+    "disgust": (None, "disgust", "low", "negative"),
+    "surprise": (None, "surprise", "high", "positive"),
+    "boredom": (None, None, "low", "negative"),
+    "calm": ("neutral", "neutral", "low", "positive"),
+    "excitement": ("happiness", "happiness", "high", "positive"),
+    "frustration": (None, None, "high", "negative"),
+    "contempt": (None, None, None, "negative"),
+    "other": (None, None, None, None),
+    "no agreement": (None, None, None, None),
+}
+# What corpora and toolkits call them.
+_ALIASES = {
+    "anger": ("angry", "ang", "rage", "wut", "ärger"),
+    "happiness": ("happy", "hap", "joy", "joyful", "freude"),
+    "sadness": ("sad", "trauer"),
+    "neutral": ("neu",),
+    "fear": ("fearful", "fea", "anxiety", "anxious", "angst"),
+    "disgust": ("disgusted", "dis", "ekel"),
+    "surprise": ("surprised", "sur", "ps", "pleasant_surprise", "pleasant_surprised"),
+    "boredom": ("bored", "boredem", "langeweile"),
+    "calm": ("calmness",),
+    "excitement": ("excited", "exc"),
+    "frustration": ("frustrated", "fru"),
+    "contempt": ("contemptuous",),
+    "other": ("oth",),
+    "no agreement": ("xxx",),
+}
+CANONICAL = {alias: name for name, aliases in _ALIASES.items() for alias in (name, *aliases)}
+
+
+def canonical(label: Any) -> Any:
+    """Return this package's name of an emotion; the label in lower case if it is another.
+
+    What is no text is returned as it is: `as_corpus` refuses it, with its rows.
+    """
+    if not isinstance(label, str):
+        return label
+    label = composed(label.strip()).lower()
+    return CANONICAL.get(label, label)
+
+
+def find_speaker_column(speaker: int | str, n_columns: int, names: Sequence[str]) -> int:
+    """Return the position of the column, from 0.
+
+    Parameters
+    ----------
+    speaker : int or str
+        Its position; or its name, or what its name ends in after the ``__`` that ColumnTransformer
+        puts there.
+    n_columns : int
+        Number of columns of X.
+    names : sequence of str
+        Their names, if they have any.
+    """
+    if isinstance(speaker, str):
+        found = [i for i, name in enumerate(names) if name.rpartition("__")[2] == speaker]
+        found = found or [i for i, name in enumerate(names) if name == speaker]
+        if len(found) != 1:
             raise ValueError(
-                f"one column is expected, one value a clip; got the columns {list(values.columns)}."
+                f"X has {len(found) or 'no'} columns called {speaker!r}, only one would do: it "
+                f"has {list(names)[:5] or 'no names'}."
             )
-        return as_list(values[values.columns[0]])
-    return as_list(np.asarray(values)) if hasattr(values, "__array__") else list(values)
-
-
-def _flat(given: Any, values: Any) -> list[Any]:
-    """Return a list; an array of one column is flattened, as scikit-learn does with targets."""
-    if getattr(values, "ndim", 1) == 2 and values.shape[1] == 1:
-        return [row[0] for row in given]
-    return list(given)
-
-
-def _is_missing(value: Any) -> bool:
-    if value is None or value is pd.NA or value is pd.NaT or value is np.ma.masked:
-        return True
-    if isinstance(value, (str, bytes)):
-        text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-        return not text.strip() or text.strip() in MISSING_AS_TEXT
-    if isinstance(value, np.datetime64):
-        return bool(np.isnat(value))
-    return isinstance(value, Number) and bool(value != value)
-
-
-def _n_rows(values: Any) -> int:
-    shape = getattr(values, "shape", None)  # of frames and arrays
-    return int(shape[0]) if shape else len(values)
-
-
-def rows_named(rows: Sequence[int]) -> str:
-    """Return which rows, counted from 0, the first few by number."""
-    named = ", ".join(str(row) for row in rows[:N_ROWS_NAMED])
-    more = f" and {len(rows) - N_ROWS_NAMED} more" if len(rows) > N_ROWS_NAMED else ""
-    return f"row{'s' if len(rows) > 1 else ''} {named}{more}, counted from 0"
+        speaker = found[0]
+    if not -n_columns <= speaker < n_columns or n_columns < 2:
+        raise ValueError(
+            f"speaker={speaker!r} is no column of X beside features: X has {n_columns} feature(s)."
+        )
+    return speaker % n_columns

@@ -1,13 +1,55 @@
-"""Parameters that are asked for of estimators by name: each is set, or is an error."""
+"""Parameters of estimators and functions: numbers in their intervals, names that have an effect.
+
+True and False are no numbers here, though Python counts them as 1 and 0. Used by every estimator.
+"""
 
 from __future__ import annotations
 
 import difflib
 import itertools
 from collections.abc import Collection, Iterable, Mapping
+from numbers import Integral, Real
 from typing import Any
 
-__all__ = ["refuse_without_effect", "set_where_taken"]
+import numpy as np
+
+from sklearn_ser._utils._sklearn import Interval
+
+# Hz, of a file or a model: below it there is no speech, and at 1 Hz a short file would last hours.
+LOWEST_RATE, HIGHEST_RATE = 1000, 1_000_000
+# Hz, of a waveform: resampled from less, a few samples would fill memory.
+SLOWEST = 20
+
+
+def is_number(value: Any, kind: type = Real) -> bool:
+    """Tell whether a value is a number of a kind (`Real`, `Integral`), and not True or False."""
+    return isinstance(value, kind) and not isinstance(value, (bool, np.bool_))
+
+
+class Number(Interval):
+    """scikit-learn's constraint of a number to an interval, without True and False.
+
+    scikit-learn takes these for 1 and 0: ``LogisticRegression(C=True)`` is valid to it.
+    """
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        """Tell whether a value is such a number."""
+        return is_number(val, self.type) and val in self
+
+
+# Of a stretch of speech that is the input of a model: ten frames of most models.
+SECONDS = Number(Real, 0.2, None, closed="left")
+POSITIVE = Number(Real, 0, None, closed="neither")
+COUNT = Number(Integral, 1, None, closed="left")
+WHOLE_NUMBER = Number(Integral, None, None, closed="neither")
+RATE = Number(Real, LOWEST_RATE, HIGHEST_RATE, closed="both")
+WAVEFORM_RATE = Number(Real, SLOWEST, HIGHEST_RATE, closed="both")
+
+
+def check_number(value: Any, name: str, allowed: Number) -> None:
+    """Raise a ValueError if the parameter of a function is not such a number."""
+    if not allowed.is_satisfied_by(value):
+        raise ValueError(f"{name}={value!r}; it must be {allowed}.")
 
 
 def refuse_without_effect(
@@ -33,15 +75,15 @@ def refuse_without_effect(
     without = [name for name in parameters if name not in allowed]
     if not without:
         return
-    told = []
+    described = []
     for name in without:
-        near = difflib.get_close_matches(name, {*allowed, *others} - {name}, n=1)
-        told.append(f"{name!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
+        similar = difflib.get_close_matches(name, {*allowed, *others} - {name}, n=1)
+        described.append(f"{name!r}" + (f" (did you mean {similar[0]!r}?)" if similar else ""))
     there = "; ".join(
         f"{name} takes {', '.join(dict.fromkeys(its)) or 'none'}" for name, its in taken.items()
     )
     raise TypeError(
-        f"{', '.join(told)} would have no effect: none of the feature sets takes it. "
+        f"{', '.join(described)} would have no effect: none of the feature sets takes it. "
         + (there or "Embedders that are given ready-made are used as they are")
         + "."
     )

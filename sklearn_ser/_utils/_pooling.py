@@ -1,11 +1,9 @@
-"""Statistics over the frames of a clip."""
+"""Statistics over the frames of a clip, for embedders and speech models."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-
-__all__ = ["STATISTICS", "pool"]
 
 STATISTICS = ("mean", "std", "min", "max", "median")
 

@@ -1,9 +1,12 @@
-"""audit_pipeline: whether anything in an experiment is fitted on the fold that it is tested on."""
+"""audit_pipeline: whether anything in an experiment is fitted on the fold that it is tested on.
+
+It runs the experiment again with a perturbed test fold, and compares what was fitted.
+"""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -20,6 +23,7 @@ from sklearn_ser._utils import (
     Folds,
     check_number,
     is_search,
+    num_samples,
     refuse_masked,
     refuse_missing,
     safe_indexing,
@@ -31,7 +35,6 @@ from sklearn_ser.audit._fitted_state import (
     fitted_state,
     name_objects,
 )
-from sklearn_ser.audit._perturbations import perturb_test_fold, take_rows
 from sklearn_ser.model_selection import Protocol, check_cv
 
 __all__ = ["PipelineAudit", "audit_pipeline"]
@@ -118,7 +121,7 @@ def audit_pipeline(
     cv: Any,
     groups: Any = None,
     max_folds: int = 2,
-    n_poisons: int = 3,
+    n_perturbations: int = 3,
     random_state: int | None = 0,
 ) -> PipelineAudit:
     """Find out whether anything in a pipeline or experiment was fitted on the test fold.
@@ -144,8 +147,8 @@ def audit_pipeline(
     groups : DataFrame, or array-like of shape (n_clips,), default=None
         The corpus's frame, or its speakers: for `cv` and for searches.
     max_folds : int, default=2
-        Number of folds run; each takes ``2 + n_poisons`` fits.
-    n_poisons : int, default=3
+        Number of folds run; each takes ``2 + n_perturbations`` fits.
+    n_perturbations : int, default=3
         Number of perturbed runs a fold. In turn: one clip with one label in place of all test
         clips; clips drawn from anywhere, with their own labels; the same clips, all mislabelled,
         and multiplied by 1000 where `X` is an array or frame of floats.
@@ -170,7 +173,7 @@ def audit_pipeline(
     or what a callable was given from outside, looks the same in every run: hand over the clips
     themselves, and do everything within the callable. An experiment that chooses between
     candidates by their test scores, and chooses the same one whatever the test fold, passes;
-    more `n_poisons` and `max_folds` make that less likely.
+    more `n_perturbations` and `max_folds` make that less likely.
 
     Estimators that are fitted already and remain so when cloned, such as
     :class:`~sklearn.frozen.FrozenEstimator`, count as leaks, as the clips that they were fitted
@@ -199,7 +202,7 @@ def audit_pipeline(
     ['standardscaler.mean_', 'standardscaler.var_']
     """
     check_number(max_folds, "max_folds", COUNT)
-    check_number(n_poisons, "n_poisons", COUNT)
+    check_number(n_perturbations, "n_perturbations", COUNT)
     is_estimator = hasattr(pipeline, "fit")
     if not (is_estimator or callable(pipeline)):
         raise TypeError(
@@ -225,7 +228,7 @@ def audit_pipeline(
         repeated = experiment(take_rows(X), take_rows(y), train, test)
         _check_repeated(state, fitted_state(repeated), fold)
         changed: dict[str, float] = {}
-        for perturbed in perturb_test_fold(X, y, codes, test, n_poisons, rng):
+        for perturbed in perturb_test_fold(X, y, codes, test, n_perturbations, rng):
             found = find_differences(
                 state, _run_perturbed(experiment, *perturbed, train, test, fold)
             )
@@ -338,3 +341,56 @@ def _are_equal(together: Any, separate: Any) -> bool:
     return together.shape == separate.shape and np.allclose(
         together, separate, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True
     )
+
+
+KINDS = ("constant", "right", "wrong")  # test clips all the same; with right, with wrong labels
+FACTOR = 1000.0
+
+
+def take_rows(values: Any, rows: Any = None) -> Any:
+    """Return a copy with these rows in place of its own; a frame keeps its index."""
+    taken = safe_indexing(values, np.arange(num_samples(values)) if rows is None else rows)
+    if hasattr(values, "iloc"):
+        taken.index = values.index
+    return taken
+
+
+def perturb_test_fold(
+    X: Any, y: Any, codes: Any, test: Any, n_perturbations: int, rng: np.random.Generator
+) -> Iterator[tuple[Any, Any]]:
+    """Yield clips and labels of which those of the test fold are perturbed.
+
+    If epochs or candidates are scored on clips with right labels, those fitted longest win; on
+    the same clips with wrong labels, those fitted least. One of the two changes what is chosen.
+
+    Parameters
+    ----------
+    X, y : sequence of n_clips clips, and array-like of shape (n_clips,)
+    codes : ndarray of int of shape (n_clips,)
+        Codes of the labels, 0 to n_classes - 1.
+    test : ndarray of int
+        Positions of the test clips.
+    n_perturbations : int
+    rng : Generator
+    """
+    n_clips, n_classes = len(codes), codes.max() + 1
+    for i in range(n_perturbations):
+        kind = KINDS[i % len(KINDS)]
+        if kind == "constant":  # each group of perturbations draws clips of its own
+            drawn = rng.integers(n_clips, size=len(test))
+            wrong = (codes[drawn] + rng.integers(1, n_classes, size=len(test))) % n_classes
+            mislabelled = [rng.choice(np.flatnonzero(codes == code)) for code in wrong]
+        clips, labels = np.arange(n_clips), np.arange(n_clips)
+        clips[test] = drawn[0] if kind == "constant" else drawn
+        labels[test] = {"constant": mislabelled[0], "right": drawn, "wrong": mislabelled}[kind]
+        perturbed = take_rows(X, clips)
+        if kind == "wrong" and _is_float(X):
+            rows = perturbed.iloc if hasattr(perturbed, "iloc") else perturbed
+            rows[test] = rows[test] * FACTOR
+        yield perturbed, take_rows(y, labels)
+
+
+def _is_float(X: Any) -> bool:
+    if isinstance(X, pd.DataFrame):
+        return all(dtype.kind == "f" for dtype in X.dtypes)
+    return isinstance(X, np.ndarray) and X.dtype.kind == "f"

@@ -11,12 +11,7 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from sklearn_ser._utils import (
-    Folds,
-    as_speakers,
-    corpus_of,
-    cv_name,
-)
+from sklearn_ser._utils import Folds, as_speakers, corpus_of, cv_name
 from sklearn_ser.audit._duplicates import find_duplicates
 from sklearn_ser.audit._fingerprints import LARGEST_GROUP
 from sklearn_ser.model_selection import corpus_folds

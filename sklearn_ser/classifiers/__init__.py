@@ -1,4 +1,4 @@
-"""Classifiers and regressors for emotion in speech."""
+"""Classifiers and regressors for emotion in speech: networks, fine-tuning, published models."""
 
 from sklearn_ser.classifiers._fine_tuned import FineTunedClassifier
 from sklearn_ser.classifiers._layer_weighted import LayerWeightedClassifier
@@ -8,6 +8,7 @@ from sklearn_ser.classifiers._pretrained import (
     PretrainedEmotionRegressor,
 )
 from sklearn_ser.classifiers._sequence import SequenceClassifier
+from sklearn_ser.classifiers._training import temperature_of as temperature_of  # for recognizers
 
 __all__ = [
     "FineTunedClassifier",

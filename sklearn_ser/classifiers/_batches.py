@@ -1,4 +1,7 @@
-"""Batches of sequences, padded to the longest."""
+"""Batches of sequences, padded to the longest, for networks that read frames.
+
+Used by `SequenceClassifier`, `FineTunedClassifier` and the training loop.
+"""
 
 from __future__ import annotations
 
@@ -27,17 +30,22 @@ class Sequences(Dataset[Any]):
         Gives arrays of shape (n_frames, n_features).
     rows : ndarray of int
         Which of them.
-    targets : ndarray of shape (n_rows,), int
-        Codes of their emotions.
-    check : callable
+    codes : ndarray of shape (n_clips,), int, or None
+        Codes of the emotions of all clips; None in prediction.
+    check : callable, default=None
         Raises an error if a clip's frames are not what they should be; takes them, and the clip's
         row.
     """
 
     def __init__(
-        self, clips: Any, rows: Array, targets: Array, check: Callable[[Array, int], None]
+        self,
+        clips: Any,
+        rows: Array,
+        codes: Array | None,
+        check: Callable[[Array, int], None] | None = None,
     ) -> None:
-        self.clips, self.rows, self.targets, self.check = clips, rows, targets, check
+        self.clips, self.rows, self.check = clips, rows, check
+        self.targets = np.zeros(len(rows), np.int64) if codes is None else codes[rows]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -49,8 +57,9 @@ class Sequences(Dataset[Any]):
         """Return the pairs of a batch, all read at once."""
         rows = self.rows[np.asarray(batch)]
         found = self.clips[rows]
-        for frames, row in zip(found, rows.tolist(), strict=True):
-            self.check(frames, row)
+        if self.check is not None:
+            for frames, row in zip(found, rows.tolist(), strict=True):
+                self.check(frames, row)
         return [(frames, int(self.targets[i])) for frames, i in zip(found, batch, strict=True)]
 
 
@@ -70,13 +79,13 @@ def padded(pairs: list[tuple[Array, int]], scaler: Any = None) -> tuple[dict[str
     if scaler is not None:
         mean, scale = (x.astype(np.float32) for x in (scaler.mean_, scaler.scale_))
     for clip, (values, _) in zip(frames, pairs, strict=True):
-        own = clip[: len(values)]
+        valid = clip[: len(values)]
         clip[len(values) :] = 0
         if scaler is None:
-            own[...] = values
+            valid[...] = values
         else:
-            np.subtract(values, mean, out=own)
-            own /= scale
+            np.subtract(values, mean, out=valid)
+            valid /= scale
     codes = torch.tensor([code for _, code in pairs])
     return {"frames": torch.from_numpy(frames), "mask": mask}, codes
 
@@ -115,7 +124,7 @@ class ByLength(Sampler[int]):
 
 
 class ReadAhead(DataLoader[Any]):
-    """Reads the next batch in a thread while the last one is learnt from."""
+    """Reads the next batch in a thread while the network trains on the last one."""
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         batches = super().__iter__()

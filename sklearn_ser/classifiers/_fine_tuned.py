@@ -1,4 +1,4 @@
-"""A speech model whose last layers are trained to tell emotions."""
+"""FineTunedClassifier: a speech model whose last layers are trained, with a head, on emotions."""
 
 from __future__ import annotations
 
@@ -24,16 +24,15 @@ from sklearn_ser._utils import (
     Progress,
     StrOptions,
     digest_of,
-    find_speaker_column,
 )
-from sklearn_ser.classifiers._neural import Array, NeuralClassifier
+from sklearn_ser.classifiers._neural import Array, NeuralClassifier, take_speaker_column
 from sklearn_ser.embedders import SSLEmbedder
 
 __all__ = ["FineTunedClassifier"]
 
-RATE = 16000  # Hz, of what these models take
+RATE = 16000  # sampling rate of these models, in Hz
 AT_ONCE = 64  # clips whose states are read at once, so that memory stays bounded
-# What a run that goes on from its checkpoint may have set otherwise.
+# What a run that resumes from its checkpoint may have set otherwise.
 FREE = {"model", "revision", "speaker", "calibrate"}  # the first two have a digest
 FREE |= {"checkpoint", "cache", "device", "random_state", "verbose"}
 
@@ -41,10 +40,9 @@ FREE |= {"checkpoint", "cache", "device", "random_state", "verbose"}
 class FineTunedClassifier(NeuralClassifier):
     """A pretrained speech model, its last layers trained further, with a head on their mean.
 
-    Its input is clips, as embedders take them. Layers that are not trained never change, so what
-    they make of a clip is computed once and kept, as :class:`~sklearn_ser.SSLEmbedder` keeps
-    frames; only the layers that are trained run at every step. The convolutional front end, and
-    all that comes before the first transformer layer, always stays as it is.
+    Its input is clips, as embedders take them. The hidden states of layers that are not trained are
+    computed once and stored, as :class:`~sklearn_ser.SSLEmbedder` stores frames; only the layers
+    that are trained run at every step. What precedes the first transformer layer is never trained.
 
     Parameters
     ----------
@@ -52,11 +50,10 @@ class FineTunedClassifier(NeuralClassifier):
         "nano", which comes with this package; a folder that `save_pretrained` wrote; or the id of
         a model on the Hugging Face hub.
     unfreeze : int, "head" or "all", default=2
-        How many of the last transformer layers are trained, with the head. "head" trains that
-        alone.
+        Number of last transformer layers that are trained with the head; "head" trains that alone.
     lora : int, default=None
-        Rank of low-rank matrices [1]_ that are trained, in the attention of the layers that
-        `unfreeze` tells, instead of the layers' own weights. Needs peft.
+        Rank of low-rank matrices [1]_ that are trained in the attention of these layers, instead
+        of the layers' weights. Needs peft.
     revision : str, default=None
         Branch, tag or commit of a model on the hub.
     dropout : float, default=0.1
@@ -69,15 +66,14 @@ class FineTunedClassifier(NeuralClassifier):
     weight_decay : float, default=1e-2
         Of AdamW.
     warmup : float, default=0.1
-        Share of all steps of `max_epochs` over which learning rates rise to their values; they
-        stay there.
+        Share of all steps of `max_epochs` over which learning rates rise to their values.
     batch_size : int, default=8
         Clips whose gradients are computed at once.
     accumulate : int, default=1
         Batches whose gradients are added up to one step: the same as a batch of
         ``batch_size * accumulate`` clips, in less memory.
     max_epochs : int, default=30
-        Most epochs.
+        Maximum number of epochs.
     patience : int, default=5
         Epochs without a lower validation loss after which training stops. The weights of the
         epoch with the lowest are kept.
@@ -89,8 +85,8 @@ class FineTunedClassifier(NeuralClassifier):
     calibrate : bool, default=False
         Whether probabilities are calibrated on the held-out speakers, by one temperature.
     max_seconds : float or None, default=10
-        Training runs the layers on a stretch of so much of a longer clip, 0.2 at least, another one
-        each time. Validation and prediction take all of it.
+        Training takes a random stretch of so much of a longer clip, 0.2 at least. Validation and
+        prediction take all of it.
     dtype : {"float32", "bfloat16"}, default="float32"
         Precision of products of matrices in what is trained. "bfloat16" takes less memory, and less
         time on GPUs and on processors with AMX or AVX-512 BF16; many times more on others.
@@ -100,8 +96,8 @@ class FineTunedClassifier(NeuralClassifier):
         Column of X, beside the clips, with speaker labels; None if `fit` is given ``groups``.
     checkpoint : str, path-like or None, default=None
         Folder where the state of training is kept after each epoch. A fit of the same clips,
-        labels, parameters and seed goes on from there, whatever killed it; any other fit has a
-        file of its own, so that the fits of a search may share a folder. Needs `random_state`.
+        labels, parameters and seed resumes from there; any other has a file of its own, so that
+        the fits of a search may share a folder. Needs `random_state`.
     cache : str, path-like or None, default="auto"
         Where states that enter the first trained layer are kept. "auto" is the environment
         variable ``SKLEARN_SER_CACHE`` or the platform's cache folder; None keeps nothing, and
@@ -109,8 +105,7 @@ class FineTunedClassifier(NeuralClassifier):
     device : str, default="auto"
         "cpu", "cuda", … "auto" takes a GPU if there is one.
     random_state : int, RandomState instance or None, default=None
-        Determines the held-out speakers, the head's first weights, dropout, stretches and the
-        order of clips.
+        Determines the held-out speakers, first weights, dropout, stretches and the order of clips.
     verbose : bool, default=False
         Whether to show progress bars and a line an epoch.
 
@@ -122,11 +117,11 @@ class FineTunedClassifier(NeuralClassifier):
     n_epochs_ : int
         Epoch whose weights are kept.
     weights_ : dict of str to ndarray
-        They are: only what was trained.
+        Only of what was trained.
     temperature_ : float
         What scores are divided by.
     model_digest_ : str
-        Of the model's files. Those that `predict` finds must be the same.
+        Of the model's files, which must be the same in `predict`.
 
     See Also
     --------
@@ -134,15 +129,14 @@ class FineTunedClassifier(NeuralClassifier):
 
     Notes
     -----
-    What is pickled is only what was trained: some hundred kilobytes with ``unfreeze="head"``, as
-    much as the model's layers with "all". The model itself is read again wherever it is used.
-
-    The states that are kept take 4 bytes for each dimension of a frame, of which most models make
-    50 a second. A checkpoint takes four times the trained weights, and once that is done, once.
+    Only what was trained is pickled: some hundred kilobytes with ``unfreeze="head"``, as much as
+    the model's layers with "all". The model itself is read again wherever it is used. Stored states
+    take 4 bytes for each dimension of a frame, of which most models make 50 a second. A checkpoint
+    takes four times the trained weights, and once training is done, once.
 
     A clip's scores do not depend on its batch: nothing is padded. Where clips can be run end to
     end, they are; Wav2Vec2-Conformer and Wav2Vec2-BERT run one by one; SEW-D cannot be trained.
-    Whisper hears only the clip's own frames (``window="clip"`` of `SSLEmbedder`). Layers are never
+    Whisper's windows are as long as the clip (``window="clip"`` of `SSLEmbedder`). Layers are never
     skipped, and no frames are masked, in training either. Of clips with more than 2000 frames,
     pieces of at most 1500 attend to themselves. WavLM's attention weights are not dropped.
 
@@ -263,13 +257,13 @@ class FineTunedClassifier(NeuralClassifier):
             )
         return n_trained
 
-    def _split(self, X: Any, groups: Any, reset: bool) -> tuple[Any, Any]:
+    def _parse_input(self, X: Any, groups: Any, reset: bool) -> tuple[Any, Any]:
         from sklearn_ser._models import model_digest
 
-        X, speakers = self._apart(X, reset)
+        X, speakers = self._separate_speakers(X, reset)
         if is_numeric_batch(X):
-            fewest = 2 if reset else 1  # samples of a waveform; later as many as then
-            batch = validate_data(self, X, reset=reset, ensure_min_features=fewest)
+            min_samples = 2 if reset else 1  # of a waveform; later as many as then
+            batch = validate_data(self, X, reset=reset, ensure_min_features=min_samples)
             items = waveforms_of(batch, X)
         else:
             if reset:
@@ -285,24 +279,20 @@ class FineTunedClassifier(NeuralClassifier):
                 "does not fit to them. Restore them, or fit again."
             )
         clips = as_clips(items, self.waveform_rate)
-        return _States(clips, self._frozen()), speakers if groups is None else groups
+        return _HiddenStates(clips, self._frozen_layers()), speakers if groups is None else groups
 
-    def _apart(self, X: Any, reset: bool) -> tuple[Any, Any]:
+    def _separate_speakers(self, X: Any, reset: bool) -> tuple[Any, Any]:
         """Return X without the column of speaker labels, and that column."""
         names = list(map(str, getattr(X, "columns", [])))
-        told = names and (
+        is_there = names and (
             not isinstance(self.speaker, str)
             or any(self.speaker in (name, name.rpartition("__")[2]) for name in names)
         )
-        if self.speaker is None or not (reset or told):
+        if self.speaker is None or not (reset or is_there):
             return X, None  # speakers need not be known to predict
-        if not names:
-            raise TypeError(f"speaker={self.speaker!r} needs X to be a frame of clips.")
-        column = find_speaker_column(self.speaker, len(names), names)
-        clips = X[[name for i, name in enumerate(X.columns) if i != column]]
-        return clips, X[X.columns[column]]
+        return take_speaker_column(X, self.speaker)
 
-    def _frozen(self) -> SSLEmbedder:
+    def _frozen_layers(self) -> SSLEmbedder:
         """Return what makes the states that enter the first layer that is trained."""
         config = self._config()
         return SSLEmbedder(
@@ -315,59 +305,52 @@ class FineTunedClassifier(NeuralClassifier):
             cache=self.cache,
         )
 
-    def _prepare(self, clips: Any, train: Array) -> None:
+    def _fit_inputs(self, clips: Any, train: Array) -> None:
         clips.check(bool(self.verbose))
 
     def _dataset(self, clips: Any, rows: Array, codes: Array | None) -> Any:
         from sklearn_ser.classifiers._batches import Sequences
 
-        targets = np.zeros(len(rows), np.int64) if codes is None else codes[rows]
-        return Sequences(clips, rows, targets, lambda states, row: None)
+        return Sequences(clips, rows, codes)
 
     def _module(self) -> Any:
         from sklearn_ser._models import FineTunedNetwork, add_lora, last_layers
 
-        n_trained = self._n_trained()
-        encoder = last_layers(self._folder(), n_trained) if n_trained else None
-        if encoder is not None and self.lora is not None:
-            add_lora(encoder, self.lora)
+        encoder = None
+        if n_trained := self._n_trained():
+            encoder = last_layers(self._folder(), n_trained)
+            if self.lora is not None:
+                add_lora(encoder, self.lora)
+        config = self._config()
+        hop = getattr(config, "inputs_to_logits_ratio", 320) * getattr(config, "squeeze_factor", 1)
         return FineTunedNetwork(
             encoder,
-            self._config().hidden_size,
+            config.hidden_size,
             len(self.classes_),
             dropout=self.dropout,
-            longest=self._longest(),
+            longest=self.max_seconds and max(1, round(self.max_seconds * RATE / hop)),
             dtype=self.dtype,
         )
 
-    def _longest(self) -> int | None:
-        """Return how many frames training sees of a clip."""
-        if self.max_seconds is None:
-            return None
-        config = self._config()
-        hop = getattr(config, "inputs_to_logits_ratio", 320) * getattr(config, "squeeze_factor", 1)
-        return max(1, round(self.max_seconds * RATE / hop))
-
-    def _further(self, clips: Any, codes: Array, rows: Array, seed: int) -> dict[str, Any]:
+    def _extra_fit_arguments(
+        self, clips: Any, codes: Array, rows: Array, seed: int
+    ) -> dict[str, Any]:
         path = None
         if self.checkpoint is not None:
             if self.random_state is None:
-                raise ValueError(
-                    "checkpoint needs random_state, as a run can only go on from one like it."
-                )
+                raise ValueError("checkpoint needs random_state: only an equal run can resume it.")
             name = self._fingerprint(clips, codes, rows, seed)
             path = Path(self.checkpoint).expanduser() / f"{name}.pt"
 
         def callbacks() -> list[Any]:
-            from sklearn_ser.classifiers import _steps
-            from sklearn_ser.classifiers._checkpoints import Checkpoint
+            from sklearn_ser.classifiers._callbacks import Checkpoint, EpochProgress, WarmUp
 
             n_steps = math.ceil(len(rows) / (self.batch_size * self.accumulate))
             found = [
-                ("warmup", _steps.WarmUp(self.warmup, n_steps, self.max_epochs)),
+                ("warmup", WarmUp(self.warmup, n_steps, self.max_epochs)),
                 ("checkpoint", Checkpoint(path, seed, self.max_epochs)),
             ]
-            return [*found, ("progress", _steps.Progress())] if self.verbose else found
+            return [*found, ("progress", EpochProgress())] if self.verbose else found
 
         return {
             "optimizer": "AdamW",
@@ -379,16 +362,12 @@ class FineTunedClassifier(NeuralClassifier):
     def _fingerprint(self, clips: Any, codes: Array, rows: Array, seed: int) -> str:
         """Return a hash of all that a fit's result depends on."""
         settings = {k: v for k, v in self.get_params(deep=False).items() if k not in FREE}
-        told = json.dumps([self.model_digest_, seed, settings, clips.digests()], default=str)
-        return digest_of(told, codes.astype("<i8").tobytes(), rows.astype("<i8").tobytes())
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = True
-        return tags
+        digests = [clip.digest() for clip in clips.clips]
+        described = json.dumps([self.model_digest_, seed, settings, digests], default=str)
+        return digest_of(described, codes.astype("<i8").tobytes(), rows.astype("<i8").tobytes())
 
 
-class _States:
+class _HiddenStates:
     """Clips that become the states which enter the first trained layer when they are asked for."""
 
     def __init__(self, clips: Sequence[Clip], embedder: SSLEmbedder) -> None:
@@ -408,18 +387,13 @@ class _States:
                 extraction.compute(self.embedder.make_extractor())
             return extraction.result()
 
-    def digests(self) -> list[str]:
-        """Return what tells the content of each clip."""
-        return [clip.digest() for clip in self.clips]
-
     def check(self, verbose: bool) -> None:
         """Make sure that each clip can be used; where states are kept, by computing them."""
         with Progress(len(self), "frozen layers", verbose) as progress:
             for start in range(0, len(self), AT_ONCE):
-                rows = np.arange(start, min(start + AT_ONCE, len(self)))
                 if self.records is not None:
-                    self[rows]
-                for clip in (self.clips[int(i)] for i in rows):
+                    self[np.arange(start, min(start + AT_ONCE, len(self)))]
+                for clip in self.clips[start : start + AT_ONCE]:
                     if self.records is None:
                         model = self.embedder.make_extractor().model
                         clip.waveform(clip.read(), model.rate, model.shortest)

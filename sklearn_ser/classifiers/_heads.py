@@ -1,7 +1,7 @@
 """Networks that turn pooled embeddings, or sequences of frames, into scores of emotions.
 
 Frames are given as a padded batch of shape (n_clips, n_frames, n_features) with a mask of shape
-(n_clips, n_frames) that is True where a frame belongs to the clip; what stands elsewhere changes
+(n_clips, n_frames) that is True where a frame belongs to the clip; values elsewhere change
 nothing. A frame's features are layers side by side, and then those that are of no layer, if any.
 """
 
@@ -24,13 +24,13 @@ __all__ = [
 
 
 def masked_mean(frames: Tensor, mask: Tensor) -> Tensor:
-    """Return the mean over a clip's own frames: (n_clips, n_frames, n) to (n_clips, n)."""
+    """Return the mean over a clip's valid frames: (n_clips, n_frames, n) to (n_clips, n)."""
     weights = mask.unsqueeze(-1).to(frames.dtype)
     return (frames * weights).sum(dim=1) / weights.sum(dim=1)
 
 
 class WeightedLayers(nn.Module):
-    """A weighted average of layers, with softmax weights that are learnt; what is no layer stays.
+    """A weighted average of layers, with learnt softmax weights; other features stay as they are.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ class AttentionHead(nn.Module):
         return self.output(self.dropout(pooled))
 
 
-def turned(frames: Tensor, mask: Tensor) -> Tensor:
+def reverse_frames(frames: Tensor, mask: Tensor) -> Tensor:
     """Return each clip's frames in reverse order, padding where it was."""
     places = torch.arange(mask.shape[1], device=mask.device).expand(mask.shape)
     reverse = mask.sum(dim=1, keepdim=True) - 1 - places
@@ -194,21 +194,21 @@ class LSTMHead(nn.Module):
     def __init__(self, layers: WeightedLayers, n_classes: int, dropout: float) -> None:
         super().__init__()
         self.layers = layers
-        # Few units and much dropout: what else could learn a small corpus by heart.
+        # Few units and much dropout: they could overfit a small corpus otherwise.
         self.projection = nn.Linear(layers.n_out, 64)
-        self.onward = nn.LSTM(64, 64, batch_first=True)
-        self.back = nn.LSTM(64, 64, batch_first=True)
+        self.forward_lstm = nn.LSTM(64, 64, batch_first=True)
+        self.backward_lstm = nn.LSTM(64, 64, batch_first=True)
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(128, n_classes)
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
         """Return scores of shape (n_clips, n_classes)."""
         projected = self.dropout(self.projection(self.dropout(self.layers(frames))))
-        # Padding comes last for both, so neither hears it. Packed sequences do the same, but their
-        # gradients take time that grows with the square of the number of frames.
-        onward, _ = self.onward(projected)
-        back, _ = self.back(turned(projected, mask))
-        hidden = torch.cat([onward, turned(back, mask)], dim=2)
+        # Padding comes last for both, so neither output depends on it. Packed sequences do the
+        # same, but the time of their gradients grows with the square of the number of frames.
+        forward, _ = self.forward_lstm(projected)
+        backward, _ = self.backward_lstm(reverse_frames(projected, mask))
+        hidden = torch.cat([forward, reverse_frames(backward, mask)], dim=2)
         return self.output(self.dropout(masked_mean(hidden, mask)))
 
 

@@ -1,4 +1,4 @@
-"""A head that learns how much each layer of a speech model counts."""
+"""LayerWeightedClassifier: a head that learns how much each layer of a speech model counts."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import numpy as np
 from scipy.special import softmax
 
 from sklearn_ser._utils import COUNT, StrOptions, find_speaker_column
-from sklearn_ser.classifiers._neural import Array
-from sklearn_ser.classifiers._pooled import PooledClassifier
+from sklearn_ser.classifiers._neural import Array, PooledClassifier
 
 __all__ = ["LayerWeightedClassifier"]
 
@@ -22,7 +21,7 @@ LAYER = re.compile(r"(?:^|_)layer(\d+)_")
 class LayerWeightedClassifier(PooledClassifier):
     """Softmax weights over layers, projection, dropout and a linear layer.
 
-    It stands on ``SSLEmbedder(layer="all")``.
+    Its input is that of ``SSLEmbedder(layer="all")``.
 
     Parameters
     ----------
@@ -33,7 +32,7 @@ class LayerWeightedClassifier(PooledClassifier):
         Dimensions that the weighted layer is projected to.
     standardize : bool, default=True
         Whether to give each column mean 0 and variance 1 over the clips that are trained on, so
-        that layers are weighed by what they tell and not by how large their numbers are.
+        that layers are weighed by their information and not by the size of their numbers.
     dropout : float, default=0.5
         Share of the projection that is dropped in training.
     learning_rate : float, default=1e-3
@@ -43,7 +42,7 @@ class LayerWeightedClassifier(PooledClassifier):
     batch_size : int, default=32
         Clips a step.
     max_epochs : int, default=100
-        Most epochs.
+        Maximum number of epochs.
     patience : int, default=10
         Epochs without a lower validation loss after which training stops. The weights of the
         epoch with the lowest are kept.
@@ -73,7 +72,7 @@ class LayerWeightedClassifier(PooledClassifier):
     n_epochs_ : int
         Epoch whose weights are kept.
     weights_ : dict of str to ndarray
-        They are.
+        Weights of the network, by name.
     temperature_ : float
         What scores are divided by.
 
@@ -170,8 +169,8 @@ class LayerWeightedClassifier(PooledClassifier):
         """How much each layer counts, of shape (n_layers,)."""
         return softmax(self.weights_["layers.logits"].astype(np.float64))
 
-    def _prepare(self, clips: Any, train: Array) -> None:
-        super()._prepare(clips, train)
+    def _fit_inputs(self, clips: Any, train: Array) -> None:
+        super()._fit_inputs(clips, train)
         self.n_layers_ = self._count_layers()
         if self.n_features_ % self.n_layers_:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""A feed-forward network with dropout on pooled embeddings."""
+"""MLPHead: a feed-forward network with dropout on pooled embeddings."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from sklearn_ser._utils import COUNT
-from sklearn_ser.classifiers._pooled import PooledClassifier
+from sklearn_ser.classifiers._neural import PooledClassifier
 
 __all__ = ["MLPHead"]
 
 
 class MLPHead(PooledClassifier):
-    """Feed-forward network with dropout, stopped by speakers who were held out.
+    """Feed-forward network with dropout and early stopping on held-out speakers.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class MLPHead(PooledClassifier):
     batch_size : int, default=32
         Clips a step.
     max_epochs : int, default=100
-        Most epochs.
+        Maximum number of epochs.
     patience : int, default=10
         Epochs without a lower validation loss after which training stops. The weights of the
         epoch with the lowest are kept.
@@ -58,7 +58,7 @@ class MLPHead(PooledClassifier):
     n_epochs_ : int
         Epoch whose weights are kept.
     weights_ : dict of str to ndarray
-        They are.
+        Weights of the network, by name.
     temperature_ : float
         What scores are divided by.
 

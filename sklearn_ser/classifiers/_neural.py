@@ -1,4 +1,7 @@
-"""What the classifiers that are trained with torch have in common."""
+"""Base classes of the classifiers that are trained with torch.
+
+`NeuralClassifier` for any input, `PooledClassifier` for pooled embeddings, a row a clip.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, compute_class_weight
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from sklearn_ser._utils import (
     COUNT,
@@ -25,18 +28,25 @@ from sklearn_ser._utils import (
     as_speakers,
     check_lengths,
     find_device,
+    find_speaker_column,
     fit_context,
     most_probable,
+    refuse_masked,
 )
 from sklearn_ser.classifiers._training import hold_out_speakers, temperature_of, train
 
-__all__ = ["NeuralClassifier", "only_centre_constants"]
+__all__ = [
+    "NeuralClassifier",
+    "PooledClassifier",
+    "only_centre_constants",
+    "take_speaker_column",
+]
 
 Array = npt.NDArray[Any]
 
 
 class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
-    """A network that stops training when held-out speakers are recognised no better.
+    """A network with early stopping on held-out speakers.
 
     Subclasses say what the network is and how clips are read.
     """
@@ -59,12 +69,12 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     __metadata_request__fit = {"groups": True}  # speakers, with scikit-learn's metadata routing
 
     @abstractmethod
-    def _split(self, X: Any, groups: Any, reset: bool) -> tuple[Any, Any]:
+    def _parse_input(self, X: Any, groups: Any, reset: bool) -> tuple[Any, Any]:
         """Return the clips, checked, and their speaker labels as they are, or None."""
 
     @abstractmethod
-    def _prepare(self, clips: Any, train: Array) -> Array | None:
-        """Learn from the clips that are trained on what inputs are scaled by.
+    def _fit_inputs(self, clips: Any, train: Array) -> Array | None:
+        """Fit the scaling of inputs on the clips that are trained on, and check them.
 
         Return their numbers of frames, if clips of a batch should be about equally long.
         """
@@ -81,13 +91,15 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     _read_ahead: Any = False
     _predicts_in: ClassVar[str] = "float32"
 
-    def _further(self, clips: Any, codes: Array, rows: Array, seed: int) -> dict[str, Any]:
-        """Return what else `train` is told; `rows` are the clips that are trained on."""
+    def _extra_fit_arguments(
+        self, clips: Any, codes: Array, rows: Array, seed: int
+    ) -> dict[str, Any]:
+        """Return further arguments of `train`; `rows` are the clips that are trained on."""
         return {}
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, groups: Any = None) -> NeuralClassifier:
-        """Train on most speakers, and stop when the others are recognised no better.
+        """Train on most speakers, with early stopping on the others.
 
         Parameters
         ----------
@@ -108,16 +120,15 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             If emotions or speakers are missing, or emotions are numbers that are not whole; or if
             training diverges.
         """
-        clips, speakers = self._split(X, groups, reset=True)
+        clips, speakers = self._parse_input(X, groups, reset=True)
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
         y = as_classes(y)
         if speakers is not None:
-            speakers = as_speakers(
-                speakers, f"column {self.speaker!r} of X" if groups is None else "groups"
-            )
+            name = f"column {self.speaker!r} of X" if groups is None else "groups"
+            speakers = as_speakers(speakers, name)
         check_lengths(X=clips, y=y, groups=speakers)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
@@ -126,14 +137,13 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             )
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         rows, held_out = hold_out_speakers(codes, speakers, self.validation_fraction, seed)
-        lengths = self._prepare(clips, rows)
-        weight = self._class_weights(y, codes, rows)
+        lengths = self._fit_inputs(clips, rows)
         trained = train(
             self._module,
             self._dataset(clips, rows, codes),
             self._dataset(clips, held_out, codes),
             codes[held_out],
-            class_weight=weight,
+            class_weight=self._class_weights(y, codes, rows),
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
             batch_size=self.batch_size,
@@ -145,7 +155,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             collate=self._collate,
             read_ahead=self._read_ahead,
             lengths=lengths,
-            **self._further(clips, codes, rows, seed),
+            **self._extra_fit_arguments(clips, codes, rows, seed),
         )
         if not np.isfinite(trained.valid_scores).all():
             raise ValueError(
@@ -218,14 +228,13 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         ValueError
             If a clip cannot be used, though an embedder's ``on_error`` is "nan".
         """
-        scores = self._scores(X)
-        return most_probable(self.classes_, scores)
+        return most_probable(self.classes_, self._scores(X))
 
     def _scores(self, X: Any) -> npt.NDArray[np.float64]:
         import torch
 
         check_is_fitted(self)
-        clips, _ = self._split(X, None, reset=False)
+        clips, _ = self._parse_input(X, None, reset=False)
         found, device = [], find_device(self.device)
         with torch.random.fork_rng(devices=[]), torch.inference_mode():
             module = self._module()
@@ -247,6 +256,15 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         return np.concatenate(found).astype(np.float64)
 
 
+def take_speaker_column(X: Any, speaker: int | str) -> tuple[Any, Any]:
+    """Return a frame of clips without its column of speaker labels, and that column."""
+    if not hasattr(X, "columns"):
+        raise TypeError(f"speaker={speaker!r} needs X to be a frame of clips.")
+    column = find_speaker_column(speaker, X.shape[1], list(map(str, X.columns)))
+    clips = X[[name for i, name in enumerate(X.columns) if i != column]]
+    return clips, X[X.columns[column]]
+
+
 def only_centre_constants(scaler: StandardScaler) -> None:
     """Give columns that are constant, but for rounding to single precision, the scale 1.
 
@@ -255,3 +273,40 @@ def only_centre_constants(scaler: StandardScaler) -> None:
     """
     rounding = 10 * np.finfo(np.float32).eps * np.abs(scaler.mean_)
     scaler.scale_[scaler.scale_ <= rounding] = 1.0
+
+
+class PooledClassifier(NeuralClassifier):
+    """A network on a matrix of features, one row a clip, one column of which may be the speaker."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "standardize": ["boolean"],
+        **NeuralClassifier._parameter_constraints,
+    }
+
+    standardize: bool
+    # So that a clip's scores do not depend on the clips beside it, by rounding.
+    _predicts_in = "float64"
+
+    def _parse_input(self, X: Any, groups: Any, reset: bool) -> tuple[Any, Any]:
+        refuse_masked(X)
+        if self.speaker is None:
+            return validate_data(self, X, reset=reset, dtype=np.float32), groups
+        X = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
+        names = list(getattr(self, "feature_names_in_", []))
+        column = find_speaker_column(self.speaker, X.shape[1], names)
+        features = check_array(np.delete(X, column, axis=1), dtype=np.float32, estimator=self)
+        return features, X[:, column] if groups is None else groups
+
+    def _fit_inputs(self, clips: Any, train: Array) -> None:
+        self.n_features_ = clips.shape[1]
+        self.scaler_ = None
+        if self.standardize:  # with arrays as output, whatever scikit-learn's settings say
+            self.scaler_ = StandardScaler().set_output(transform="default").fit(clips[train])
+            only_centre_constants(self.scaler_)
+
+    def _dataset(self, clips: Any, rows: Array, codes: Array | None) -> Any:
+        import torch
+
+        X = clips[rows] if self.scaler_ is None else self.scaler_.transform(clips[rows])
+        targets = np.zeros(len(rows), np.int64) if codes is None else codes[rows]
+        return torch.utils.data.TensorDataset(torch.from_numpy(X), torch.from_numpy(targets))

@@ -1,4 +1,4 @@
-"""Heads that read the frames of a clip, one after another."""
+"""SequenceClassifier: networks on the frames of a clip, given or read from an embedder's store."""
 
 from __future__ import annotations
 
@@ -17,12 +17,16 @@ from sklearn_ser._utils import (
     HasMethods,
     Number,
     StrOptions,
-    find_speaker_column,
     num_samples,
     refuse_masked,
     safe_indexing,
 )
-from sklearn_ser.classifiers._neural import Array, NeuralClassifier, only_centre_constants
+from sklearn_ser.classifiers._neural import (
+    Array,
+    NeuralClassifier,
+    only_centre_constants,
+    take_speaker_column,
+)
 
 __all__ = ["SequenceClassifier"]
 
@@ -65,7 +69,7 @@ class SequenceClassifier(NeuralClassifier):
     batch_size : int, default=32
         Clips a step.
     max_epochs : int, default=100
-        Most epochs.
+        Maximum number of epochs.
     patience : int, default=10
         Epochs without a lower validation loss after which training stops. The weights of the
         epoch with the lowest are kept.
@@ -96,7 +100,7 @@ class SequenceClassifier(NeuralClassifier):
     n_epochs_ : int
         Epoch whose weights are kept.
     weights_ : dict of str to ndarray
-        They are.
+        Weights of the network, by name.
     temperature_ : float
         What scores are divided by.
 
@@ -188,25 +192,21 @@ class SequenceClassifier(NeuralClassifier):
     @property
     def _read_ahead(self) -> bool:
         # Models may draw numbers, so a thread beside training may read frames, but not make them.
-        return self.embedder is None or _keeps(self.embedder)
+        return self.embedder is None or _is_stored(self.embedder)
 
-    def _split(self, X: Any, groups: Any, reset: bool) -> tuple[Any, Any]:
+    def _parse_input(self, X: Any, groups: Any, reset: bool) -> tuple[Any, Any]:
         if self.embedder is None:
             return _as_sequences(X), groups
         if reset:
             self.embedder_ = clone(self.embedder)
         if self.speaker is None:
             return _Embedded(X, self.embedder_), groups
-        if not hasattr(X, "columns"):
-            raise TypeError(f"speaker={self.speaker!r} needs X to be a frame of clips.")
-        column = find_speaker_column(self.speaker, X.shape[1], list(map(str, X.columns)))
-        clips = X[[name for i, name in enumerate(X.columns) if i != column]]
-        speakers = X[X.columns[column]] if groups is None else groups
-        return _Embedded(clips, self.embedder_), speakers
+        clips, speakers = take_speaker_column(X, self.speaker)
+        return _Embedded(clips, self.embedder_), speakers if groups is None else groups
 
-    def _prepare(self, clips: Any, train: Array) -> Array:
+    def _fit_inputs(self, clips: Any, train: Array) -> Array:
         self.scaler_, lengths = StandardScaler(), []
-        for frames, row in zip(_each(clips, train), train.tolist(), strict=True):
+        for frames, row in zip(_iterate_frames(clips, train), train.tolist(), strict=True):
             _refuse_nan(frames, row)
             self.scaler_.partial_fit(frames)
             lengths.append(len(frames))
@@ -220,27 +220,22 @@ class SequenceClassifier(NeuralClassifier):
                 f"{self.n_layers} layers of as many dimensions each{others}."
             )
         if self.embedder is not None and self._read_ahead:
-            for _ in _each(clips, np.setdiff1d(np.arange(len(clips)), train)):
+            for _ in _iterate_frames(clips, np.setdiff1d(np.arange(len(clips)), train)):
                 pass  # they are in the store now
         return np.array(lengths)
 
     def _dataset(self, clips: Any, rows: Array, codes: Array | None) -> Any:
         from sklearn_ser.classifiers._batches import Sequences
 
-        targets = np.zeros(len(rows), np.int64) if codes is None else codes[rows]
-
         def check(frames: Array, row: int) -> None:
-            self._check_shape(frames)
+            if frames.ndim != 2 or frames.shape[1] != self.n_features_:
+                raise ValueError(
+                    f"frames of shape {frames.shape}: (n_frames, {self.n_features_}) was expected."
+                )
             if codes is not None:  # in prediction, what cannot be used gets NaN
                 _refuse_nan(frames, row)
 
-        return Sequences(clips, rows, targets, check)
-
-    def _check_shape(self, frames: Array) -> None:
-        if frames.ndim != 2 or frames.shape[1] != self.n_features_:
-            raise ValueError(
-                f"frames of shape {frames.shape}: (n_frames, {self.n_features_}) was expected."
-            )
+        return Sequences(clips, rows, codes, check)
 
     def _module(self) -> Any:
         from sklearn_ser.classifiers._heads import HEADS, WeightedLayers
@@ -256,14 +251,14 @@ class SequenceClassifier(NeuralClassifier):
         return tags
 
 
-def _keeps(embedder: Any) -> bool:
+def _is_stored(embedder: Any) -> bool:
     """Tell whether frames are stored; of a union, those of all its embedders."""
     if hasattr(embedder, "transformer_list"):
-        return all(_keeps(part) for _, part in embedder.transformer_list if part != "drop")
+        return all(_is_stored(part) for _, part in embedder.transformer_list if part != "drop")
     return getattr(embedder, "cache", None) is not None
 
 
-def _each(clips: Any, rows: Array) -> Iterator[Array]:
+def _iterate_frames(clips: Any, rows: Array) -> Iterator[Array]:
     """Yield the frames of some clips."""
     for start in range(0, len(rows), AT_ONCE):
         yield from clips[rows[start : start + AT_ONCE]]

@@ -1,4 +1,7 @@
-"""Train a network until speakers who were held out are recognised no better."""
+"""Training of a network by skorch, with early stopping on held-out speakers.
+
+Used by every network of this room; recognizers use `temperature_of`.
+"""
 
 from __future__ import annotations
 
@@ -44,8 +47,8 @@ def hold_out_speakers(
     if n_speakers < 2:
         why = "there is one speaker" if n_speakers else "there are no speaker labels"
         warnings.warn(
-            f"{why}, so that training is stopped by clips of speakers who are trained on: it will "
-            "go on too long. Pass groups of several speakers to fit, or a column of X as speaker.",
+            f"{why}, so that early stopping uses clips of speakers who are trained on, and comes "
+            "too late. Pass groups of several speakers to fit, or a column of X as speaker.",
             stacklevel=4,
         )
         n_held_out = max(math.ceil(fraction * len(y)), len(np.unique(y)))  # one of each at least
@@ -116,7 +119,7 @@ def train(
         ) from None
 
     from sklearn_ser.classifiers._batches import ByLength, ReadAhead
-    from sklearn_ser.classifiers._steps import in_parts
+    from sklearn_ser.classifiers._callbacks import in_parts
     from sklearn_ser.evaluation import uar_score
 
     def uar(net: Any, dataset: Any, _: Any) -> float:
@@ -183,7 +186,7 @@ def temperature_of(scores: npt.NDArray[np.float64], y: npt.NDArray[np.int64]) ->
     from scipy.special import log_softmax
 
     def loss(log_temperature: float) -> float:
-        chances = log_softmax(scores / np.exp(log_temperature), axis=1)
-        return -float(chances[np.arange(len(y)), y].mean())
+        log_probabilities = log_softmax(scores / np.exp(log_temperature), axis=1)
+        return -float(log_probabilities[np.arange(len(y)), y].mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=(-4, 4), method="bounded").x))

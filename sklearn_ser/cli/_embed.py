@@ -26,7 +26,7 @@ def add_embed(commands: Any) -> None:
 
 
 def _embed(options: argparse.Namespace) -> int:
-    from sklearn_ser.evaluation._features import as_embedders, embed_rows
+    from sklearn_ser.evaluation import as_embedders, embed_rows
 
     needs = "pyarrow:'sklearn-ser[parquet]'" if options.out.endswith(".parquet") else None
     out = check_out(options.out, ".parquet", ".csv", ".npz", needs=needs)

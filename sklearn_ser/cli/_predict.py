@@ -85,9 +85,12 @@ def _predict(options: argparse.Namespace) -> int:
     import pandas as pd
 
     from sklearn_ser.cli._tables import print_rows
-    from sklearn_ser.recognition import load_recognizer
-    from sklearn_ser.recognition._file import domain_embedders, embedders_of
-    from sklearn_ser.recognition._recordings import rows_of
+    from sklearn_ser.recognition import (
+        domain_embedders,
+        embedders_of,
+        load_recognizer,
+        rows_of,
+    )
 
     out = None if options.out is None else check_out(options.out, *WRITERS)
     if options.timeline is not None:

@@ -68,9 +68,8 @@ def _train(options: argparse.Namespace) -> int:
 
     from sklearn_ser.cli._tables import print_card
     from sklearn_ser.datasets import pool_corpora
-    from sklearn_ser.evaluation._features import as_embedders
-    from sklearn_ser.recognition import EmotionRecognizer, save_recognizer
-    from sklearn_ser.recognition._file import card_of
+    from sklearn_ser.evaluation import as_embedders
+    from sklearn_ser.recognition import EmotionRecognizer, card_of, save_recognizer
 
     out = check_out(options.out, ".skops", needs="skops:'sklearn-ser[skops]'")
     corpora = load_corpora(options)

@@ -157,7 +157,7 @@ class TextEmbedder(ModelLayers, RecordEmbedder):
         return find_model(self.model, self.revision, TOKENIZERS)
 
     def _loaded(self) -> Any:
-        from sklearn_ser._models._text_model import load_text_model
+        from sklearn_ser._models import load_text_model
 
         return load_text_model(self.model_folder(), find_device(self.device))
 

@@ -1,10 +1,22 @@
-"""Which features recognise emotion best, for speakers never heard before."""
+"""Which features recognise emotion best, for speakers who are not in the training set.
 
+What is imported as itself is for recognizers and the command line, and not public.
+"""
+
+from sklearn_ser.evaluation._classifiers import check_classifier as check_classifier
+from sklearn_ser.evaluation._classifiers import check_fits as check_fits
+from sklearn_ser.evaluation._classifiers import fit_classifier as fit_classifier
 from sklearn_ser.evaluation._compare import compare
 from sklearn_ser.evaluation._cross import compare_across
+from sklearn_ser.evaluation._features import as_embedders as as_embedders
+from sklearn_ser.evaluation._features import effective_parameters as effective_parameters
+from sklearn_ser.evaluation._features import embed_rows as embed_rows
+from sklearn_ser.evaluation._features import feature_name as feature_name
+from sklearn_ser.evaluation._fits import scores as scores
 from sklearn_ser.evaluation._intervals import speaker_interval
 from sklearn_ser.evaluation._metrics import fold_average, uar_score
 from sklearn_ser.evaluation._results import Comparison, CrossComparison, Row
+from sklearn_ser.evaluation._results import installed_versions as installed_versions
 from sklearn_ser.exceptions import LeakageWarning
 
 __all__ = [

@@ -3,17 +3,17 @@
 import warnings
 from typing import Any
 
-from sklearn_ser.model_selection._balanced import BalancedSpeakerKFold
 from sklearn_ser.model_selection._check_cv import check_cv, corpus_folds
 from sklearn_ser.model_selection._emobox import EmoBoxFolds
-from sklearn_ser.model_selection._leave_one_out import (
+from sklearn_ser.model_selection._protocols import (
+    BalancedSpeakerKFold,
     LeaveOneCorpusOut,
     LeaveOneSentenceOut,
     LeaveOneSessionOut,
     LeaveOneSpeakerOut,
+    Protocol,
+    RAVDESSSplit,
 )
-from sklearn_ser.model_selection._protocol import Protocol
-from sklearn_ser.model_selection._ravdess import RAVDESSSplit
 
 __all__ = [
     "BalancedSpeakerKFold",

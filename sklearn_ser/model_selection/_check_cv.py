@@ -14,15 +14,15 @@ import sklearn.model_selection
 from sklearn.model_selection import GroupKFold
 
 from sklearn_ser._utils import Folds, corpus_of, is_missing, refuse_missing
-from sklearn_ser.model_selection._balanced import BalancedSpeakerKFold
-from sklearn_ser.model_selection._leave_one_out import (
+from sklearn_ser.model_selection._protocols import (
+    BalancedSpeakerKFold,
     LeaveOneCorpusOut,
     LeaveOneSentenceOut,
     LeaveOneSessionOut,
     LeaveOneSpeakerOut,
+    Protocol,
+    RAVDESSSplit,
 )
-from sklearn_ser.model_selection._protocol import Protocol
-from sklearn_ser.model_selection._ravdess import RAVDESSSplit
 
 __all__ = ["check_cv", "corpus_folds"]
 

@@ -1,4 +1,4 @@
-"""EmoBoxFolds: the folds of EmoBox."""
+"""EmoBoxFolds: the folds of EmoBox, of which `load_emobox` loads the clips."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sklearn_ser._utils import (
     read_emobox_fold,
     split_column,
 )
-from sklearn_ser.model_selection._protocol import Protocol
+from sklearn_ser.model_selection._protocols import Protocol
 
 __all__ = ["EmoBoxFolds"]
 

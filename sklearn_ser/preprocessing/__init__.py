@@ -1,4 +1,4 @@
-"""Scaling by speaker, frames side by side, and changed copies of clips."""
+"""Scaling by speaker, frames of several embedders side by side, and augmentation of clips."""
 
 from sklearn_ser.preprocessing._audio_augmenter import AudioAugmenter
 from sklearn_ser.preprocessing._frame_union import FrameUnion

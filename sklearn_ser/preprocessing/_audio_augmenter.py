@@ -1,4 +1,7 @@
-"""AudioAugmenter: changed copies of clips, in training folds only."""
+"""AudioAugmenter: changed copies of clips, in training folds only.
+
+`_changes` makes a copy, `_clip_columns` finds clips in frames and appends copies.
+"""
 
 from __future__ import annotations
 
@@ -15,19 +18,10 @@ import joblib
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
-from sklearn.utils import (
-    check_consistent_length,
-    check_random_state,
-)
+from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import validate_data
 
-from sklearn_ser._audio import (
-    Clip,
-    as_clips,
-    is_numeric_batch,
-    items_of,
-    waveforms_of,
-)
+from sklearn_ser._audio import Clip, as_clips, is_numeric_batch, items_of, waveforms_of
 from sklearn_ser._store import Store
 from sklearn_ser._utils import (
     WAVEFORM_RATE,
@@ -42,7 +36,7 @@ from sklearn_ser._utils import (
     safe_indexing,
 )
 from sklearn_ser.exceptions import ClipError
-from sklearn_ser.preprocessing._changes import FILES, SETTINGS, Change, Copy, Made
+from sklearn_ser.preprocessing._changes import FILES, SETTINGS, Change, CopiedClip, Copy
 from sklearn_ser.preprocessing._clip_columns import (
     append_copies,
     find_clip_column,
@@ -281,11 +275,11 @@ class AudioAugmenter(BaseEstimator):
 
     def _copy_clips(
         self, clips: Sequence[Clip], y: Any, changes: tuple[Change, ...]
-    ) -> tuple[list[int], list[Made]]:
+    ) -> tuple[list[int], list[CopiedClip]]:
         """Return the rows that the copies are of, and the copies."""
         folder = self._folder()
         digests = [self._digest_of(clip) for clip in clips]
-        known: dict[Key, Made] = {}
+        known: dict[Key, CopiedClip] = {}
         while True:
             plan = self._plan_copies(digests, y)
             new = {
@@ -339,7 +333,7 @@ class AudioAugmenter(BaseEstimator):
             plan += [(i // len(rows), int(rows[i % len(rows)])) for i in range(n_copies)]
         return [(row, (str(digests[row]), number)) for number, row in sorted(plan)]
 
-    def _make_copies(self, copies: dict[Key, Copy]) -> Iterator[tuple[Key, Made | ClipError]]:
+    def _make_copies(self, copies: dict[Key, Copy]) -> Iterator[tuple[Key, CopiedClip | ClipError]]:
         """Yield the key of each copy, and the copy; first those that are stored."""
         missing = {}
         for key, copy_of_clip in copies.items():

@@ -28,11 +28,11 @@ from sklearn_ser._audio import Clip, as_clip, decode
 from sklearn_ser._utils import digest_of, write_atomically
 from sklearn_ser.exceptions import ClipError, StoreWarning
 
-__all__ = ["FILES", "SETTINGS", "Change", "Copy", "Made"]
+__all__ = ["FILES", "SETTINGS", "Change", "CopiedClip", "Copy"]
 
 Waveform = npt.NDArray[np.float32]
 Change = str | Callable[[Waveform, int], Any]
-Made = str | tuple[Waveform, int]
+CopiedClip = str | tuple[Waveform, int]
 
 # The parameters of each change. All of them are part of a copy's key.
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -95,19 +95,19 @@ class Copy:
         path = self._path()
         return path if path is not None and _is_complete(path) else None
 
-    def make(self) -> Made | ClipError:
+    def make(self) -> CopiedClip | ClipError:
         """Return its file, or its samples and rate; or why the clip cannot be used."""
         try:
             content = self.clip.read()
             # The digest of what is read now: the file may have changed since it was looked up.
-            return replace(self, digest=self.clip.digest_of(content))._make_of(content)
+            return replace(self, digest=self.clip.digest_of(content))._make_from(content)
         except ClipError as error:
             return error
 
-    def _make_of(self, content: bytes | npt.NDArray[Any]) -> Made:
-        samples, own_rate = decode(self.clip, content)
-        rate = round(own_rate or 0)
-        if own_rate != rate:  # files have whole sampling rates
+    def _make_from(self, content: bytes | npt.NDArray[Any]) -> CopiedClip:
+        samples, clip_rate = decode(self.clip, content)
+        rate = round(clip_rate or 0)
+        if clip_rate != rate:  # files have whole sampling rates
             samples = self.clip.waveform(content, rate)
         seed = int(digest_of(f"{self.seed} {self.digest} {self.number}")[:8], 16)
         changed = self._check_usable(_apply_change(self.change, samples, rate, seed), rate)

@@ -1,4 +1,4 @@
-"""FrameUnion: the frames of several embedders, side by side."""
+"""FrameUnion: the frames of several embedders side by side, for networks on sequences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""How far speech is from what a recognizer was trained on."""
+"""OutOfDomainDetector: out-of-distribution scores, calibrated on held-out speakers.
+
+Used by `EmotionRecognizer`.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,7 @@ class ClassDistance(BaseEstimator):
     """
 
     def fit(self, X: Any, y: Any) -> ClassDistance:
-        """Learn the mean of each emotion, and what all of them vary by."""
+        """Learn the mean of each emotion, and the covariance within emotions."""
         self.scaler_ = StandardScaler().set_output(transform="default").fit(X)
         scaled, y = self.scaler_.transform(X), np.asarray(y)
         emotions, codes = np.unique(y, return_inverse=True)
@@ -76,18 +79,17 @@ class ClassDistance(BaseEstimator):
 
 
 class OutOfDomainDetector(BaseEstimator):
-    """Tell speech that is unlike the speech of training, as measured on speakers held out of it.
+    """Score how much speech differs from the speech of training: out-of-distribution scores.
 
-    A clip is compared with the training clips twice: by its MFCCs, which hear the room, the line
-    and the microphone, and by a speech model, which hears how it is spoken. The farther of the two
-    counts. What is far for a known kind of speech is learnt from training speakers who were
-    held out, each compared with the others.
+    A clip is compared with the training clips in several feature views: its MFCCs, which depend on
+    the room, the line and the microphone, and a speech model, which depends on how it is spoken.
+    Its score is the larger of the distances. Which scores are usual is learnt from training
+    speakers who were held out, each compared with the others.
 
     Parameters
     ----------
     views : list of embedders, default=None
-        What clips are compared by. None: the MFCCs' mean and deviation, and the middle layer
-        of "nano".
+        The feature views. None: the MFCCs' mean and deviation, and the middle layer of "nano".
 
     Attributes
     ----------
@@ -96,9 +98,9 @@ class OutOfDomainDetector(BaseEstimator):
         One a view, fitted on all clips.
     medians_, spreads_ : ndarray of shape (n_views,)
         Median distance of held-out speakers' clips in each view, and from there to their 95 %
-        quantile: what distances are measured in.
+        quantile: the unit of the scores.
     held_out_ : ndarray of shape (n_clips,)
-        How far the clips of held-out speakers are, sorted.
+        Out-of-distribution scores of held-out speakers' clips, sorted.
 
     Examples
     --------
@@ -123,7 +125,7 @@ class OutOfDomainDetector(BaseEstimator):
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: Any, groups: Any = None) -> OutOfDomainDetector:
-        """Learn what is near, and how far new speakers are.
+        """Learn the distribution of the training clips, and the scores of held-out speakers.
 
         Parameters
         ----------
@@ -156,14 +158,14 @@ class OutOfDomainDetector(BaseEstimator):
         self.distances_ = [ClassDistance().fit(of_view, y) for of_view in values]
         self.medians_ = np.median(held_out, axis=0)
         self.spreads_ = np.quantile(held_out, 0.95, axis=0) - self.medians_
-        self.held_out_ = np.sort(self._farthest(held_out))
+        self.held_out_ = np.sort(self._score(held_out))
         return self
 
-    def _farthest(self, distances: Array) -> Array:
+    def _score(self, distances: Array) -> Array:
         return ((distances - self.medians_) / self.spreads_).max(axis=1)
 
     def quantiles(self, X: Any) -> Array:
-        """Return the share of held-out speakers' clips that are nearer than each clip.
+        """Return the quantile of the held-out scores that each clip's score is at.
 
         Parameters
         ----------
@@ -172,7 +174,8 @@ class OutOfDomainDetector(BaseEstimator):
         Returns
         -------
         quantiles : ndarray of shape (n_clips,)
-            From 0 to 1; NaN for a clip that a view cannot embed, if its ``on_error`` is "nan".
+            From 0 to 1, the share of held-out speakers' clips with a lower score; NaN for a clip
+            that a view cannot embed, if its ``on_error`` is "nan".
         """
         check_is_fitted(self)
         distances = np.full((len(X), len(self.views_)), np.nan)
@@ -182,9 +185,9 @@ class OutOfDomainDetector(BaseEstimator):
             usable = np.isfinite(values).all(axis=1)
             if usable.any():
                 distances[usable, column] = fitted.distances(values[usable])
-        far = self._farthest(distances)
-        shares = np.searchsorted(self.held_out_, far) / len(self.held_out_)
-        return np.where(np.isnan(far), np.nan, shares)
+        scores = self._score(distances)
+        quantiles = np.searchsorted(self.held_out_, scores) / len(self.held_out_)
+        return np.where(np.isnan(scores), np.nan, quantiles)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

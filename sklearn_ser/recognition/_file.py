@@ -1,4 +1,7 @@
-"""A recognizer in a file that holds no code and no weights of a speech model."""
+"""Recognizers in files that hold no code and no weights of a speech model, with their cards.
+
+Used by `sklearn-ser train`, `predict` and `card`.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +30,7 @@ from sklearn_ser._utils import (
     write_atomically,
 )
 from sklearn_ser.embedders import RecordEmbedder, SSLEmbedder
-from sklearn_ser.evaluation._features import effective_parameters, feature_name
-from sklearn_ser.evaluation._results import installed_versions
+from sklearn_ser.evaluation import effective_parameters, feature_name, installed_versions
 from sklearn_ser.recognition._recognizer import EmotionRecognizer
 
 __all__ = ["card_of", "load_recognizer", "save_recognizer"]
@@ -56,7 +58,7 @@ def save_recognizer(
     speech model, and the digest and the revision of its weights, but does not hold them.
     """
     check_is_fitted(recognizer)
-    recognizer = pinned(recognizer)
+    recognizer = pin_revisions(recognizer)
     card = json.dumps(card_of(recognizer, training))
     write_atomically(path, skops_io().dumps({"card": card, "recognizer": recognizer}))
 
@@ -103,7 +105,7 @@ def load_recognizer(
     skops, path = skops_io(), os.fspath(path)
     try:
         found = skops.get_untrusted_types(file=path)
-        refused = sorted(name for name in found if name not in trusted and not is_own(name))
+        refused = sorted(name for name in found if name not in trusted and not is_ours(name))
         if refused:
             raise ValueError(
                 f"{path} holds {', '.join(refused)}, which could run code. If you trust who wrote "
@@ -127,15 +129,15 @@ def load_recognizer(
     _warn_of_changed_files(path, card.get("files", {}), own_files(recognizer))
     of_features = embedders_of(recognizer.embedder_)
     embedders = [*of_features, *domain_embedders(recognizer)]
-    moved = {} if model is None else {"model": model}
-    for chosen, given in ((of_features, moved), (embedders, parameters)):
+    new_model = {} if model is None else {"model": model}
+    for chosen, changes in ((of_features, new_model), (embedders, parameters)):
         taken: dict[str, list[str]] = {}
         for embedder in chosen:  # of which several may be of one kind
             taken.setdefault(feature_name(embedder), []).extend(effective_parameters(embedder))
-        refuse_without_effect(given, taken, ["model", "trusted"])
+        refuse_without_effect(changes, taken, ["model", "trusted"])
     for embedder, trained in zip(embedders, [*card["features"], *card["domain"]], strict=True):
         if embedder in of_features:
-            set_where_taken(embedder, moved)
+            set_where_taken(embedder, new_model)
         names = embedder.get_feature_names_out().tolist()
         set_where_taken(embedder, parameters)
         if embedder.get_feature_names_out().tolist() != names:
@@ -167,8 +169,8 @@ def card_of(recognizer: EmotionRecognizer, training: Sequence[Any]) -> dict[str,
     }
 
 
-def pinned(recognizer: EmotionRecognizer) -> EmotionRecognizer:
-    """Return a recognizer that names the commits of its models on the hub."""
+def pin_revisions(recognizer: EmotionRecognizer) -> EmotionRecognizer:
+    """Return a copy of a recognizer with the commits of its models on the hub as revisions."""
     recognizer = copy.deepcopy(recognizer)
     for embedder in embedders_of(recognizer.embedder_):
         folder = embedder.model_folder() if isinstance(embedder, SSLEmbedder) else Path()
@@ -204,11 +206,13 @@ def _check_features(embedder: RecordEmbedder, trained: dict[str, Any], path: str
     then, now = trained["computed"], _features(embedder)["computed"]
     other = sorted(key for key in {*now, *then} if now.get(key) != then.get(key))
     if other:
-        told = ", ".join(f"{key} {then.get(key)!r} then, {now.get(key)!r} now" for key in other)
+        differences = ", ".join(
+            f"{key} {then.get(key)!r} then, {now.get(key)!r} now" for key in other
+        )
         raise ValueError(
             f"{path} was trained on {trained['features']} features that are computed otherwise "
-            f"here ({told}). Give it the model, in the revision, that it was trained with, or "
-            "train it again."
+            f"here ({differences}). Give it the model, in the revision, that it was trained with, "
+            "or train it again."
         )
 
 
@@ -241,7 +245,7 @@ def embedders_of(estimator: Any) -> list[RecordEmbedder]:
     return [found for _, part in parts for found in embedders_of(part)]
 
 
-def is_own(name: str) -> bool:
+def is_ours(name: str) -> bool:
     """Tell whether a name is that of one of this package's estimators."""
     module, _, attribute = name.rpartition(".")
     if module.split(".")[0] != "sklearn_ser":

@@ -1,4 +1,7 @@
-"""A classifier of clips that knows how well it does for new speakers, and where it does not."""
+"""EmotionRecognizer: an embedder and a calibrated classifier, with scores for new speakers.
+
+`_file` saves and loads it, `_recordings` runs it on recordings of any length.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +27,11 @@ from sklearn_ser._utils import (
     is_search,
     most_probable,
 )
-from sklearn_ser.classifiers._training import temperature_of
+from sklearn_ser.classifiers import temperature_of
 from sklearn_ser.embedders import SSLEmbedder
-from sklearn_ser.evaluation._classifiers import check_classifier, check_fits, fit_classifier
-from sklearn_ser.evaluation._fits import scores
+from sklearn_ser.evaluation import check_classifier, check_fits, fit_classifier, scores
 from sklearn_ser.recognition._domain import OutOfDomainDetector, check_targets
+from sklearn_ser.recognition._recordings import rows_of
 
 __all__ = ["EmotionRecognizer"]
 
@@ -36,11 +39,11 @@ Array = npt.NDArray[np.float64]
 
 
 class EmotionRecognizer(ClassifierMixin, BaseEstimator):
-    """An embedder and a classifier, with what they are worth for speakers never heard before.
+    """An embedder and a classifier, with their scores for speakers who are not in the training set.
 
-    `fit` measures on speakers who are held out: how well their emotions are recognised
-    (`scores_`), how sure the classifier may be (its probabilities are calibrated on them), and how
-    far new speech may be from that of training (`detector_`). Then it fits on all clips.
+    `fit` holds speakers out to compute the scores (`scores_`), to calibrate the probabilities, and
+    to learn which out-of-distribution scores new speakers have (`detector_`). Then it fits on all
+    clips.
 
     Parameters
     ----------
@@ -50,7 +53,7 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         A name stands for StandardScaler and that classifier, its C (if it has one) chosen by a
         search whose folds share no speaker.
     detector : OutOfDomainDetector, default=None
-        What tells speech unlike that of training. None is ``OutOfDomainDetector()``.
+        Gives out-of-distribution scores. None is ``OutOfDomainDetector()``.
     n_jobs : int, default=None
         Number of folds that are fitted at once.
 
@@ -67,7 +70,7 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         log_loss, of speakers held out of training, as :func:`~sklearn_ser.evaluation.compare`
         computes them.
     seconds_ : tuple of float
-        Median and greatest length of the clips.
+        Median and maximum duration of the clips.
 
     See Also
     --------
@@ -135,8 +138,8 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         folds = held_out_folds(y, groups)
         check_fits(self.classifier, folds, y, groups)
         self.classes_, codes = np.unique(y, return_inverse=True)
-        lengths = [clip.seconds() for clip in as_clips(items_of(X))]
-        self.seconds_ = (float(np.median(lengths)), float(np.max(lengths)))
+        durations = [clip.seconds() for clip in as_clips(items_of(X))]
+        self.seconds_ = (float(np.median(durations)), float(np.max(durations)))
         self.embedder_ = SSLEmbedder("nano") if self.embedder is None else clone(self.embedder)
         with default_settings():
             values = np.asarray(self.embedder_.fit_transform(X), dtype=np.float64)
@@ -169,11 +172,11 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         )
         found = scores(predictions, random_state=0)
         del found["seconds_fit"]
-        chances = softmax(held_out / self.temperature_, axis=1)
-        return {**found, "log_loss": float(log_loss(y, chances, labels=self.classes_))}
+        probabilities = softmax(held_out / self.temperature_, axis=1)
+        return {**found, "log_loss": float(log_loss(y, probabilities, labels=self.classes_))}
 
     def predict_proba(self, X: Any) -> Array:
-        """Return the probability of each emotion, for speech like that of training.
+        """Return the probability of each emotion, calibrated for speech like that of training.
 
         Parameters
         ----------
@@ -188,14 +191,14 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         with default_settings():
             values = np.asarray(self.embedder_.transform(X), dtype=np.float64)
             usable = np.isfinite(values).all(axis=1)
-            chances = np.full((len(values), len(self.classes_)), np.nan)
+            probabilities = np.full((len(values), len(self.classes_)), np.nan)
             if usable.any():
                 found = scores_of(self.classifier_, values[usable])
-                chances[usable] = softmax(found / self.temperature_, axis=1)
-        return chances
+                probabilities[usable] = softmax(found / self.temperature_, axis=1)
+        return probabilities
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Return the most probable emotion of each clip, however far from the training clips.
+        """Return the most probable emotion of each clip, whatever its out-of-distribution score.
 
         Parameters
         ----------
@@ -236,8 +239,8 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
             Seconds from one window's start to the next one's; None is the window's length. Not for
             whole recordings.
         abstain : float or None, default=0.95
-            Speech that is farther from the training clips than this share of clips of held-out
-            speakers gets neither emotion nor probabilities. None never abstains.
+            Clips whose out-of-distribution score is above this quantile of the held-out scores get
+            neither emotion nor probabilities. None never abstains.
         verbose : bool, default=False
             Whether to show a progress bar.
 
@@ -245,11 +248,9 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         -------
         rows : DataFrame
             recording, start and end (seconds), emotion (missing if abstained), a column of
-            probabilities for each emotion, out_of_domain (the share of held-out speakers' clips
-            that are nearer to the training clips) and note (why there is no emotion).
+            probabilities for each emotion, out_of_domain (the quantile of the held-out scores that
+            its out-of-distribution score is at) and note (why there is no emotion).
         """
-        from sklearn_ser.recognition._recordings import rows_of
-
         parts = rows_of(self, recordings, window=window, hop=hop, abstain=abstain, verbose=verbose)
         return pd.DataFrame([row for part in parts for row in part])
 

@@ -809,7 +809,7 @@ def test_a_clip_is_named_by_its_place_in_each_collection(speech, tmp_path):
 
 
 def test_a_collection_of_paths_follows_its_files(speech, tmp_path, monkeypatch):
-    monkeypatch.setattr("sklearn_ser._utils._digests.SETTLED_NS", -(10**18))
+    monkeypatch.setattr("sklearn_ser._utils._files.SETTLED_NS", -(10**18))
     X = [str(stored(tmp_path, encode(speech(i)), f"{i}.wav")) for i in range(3)]
     before = MFCCEmbedder(cache=None).transform(X)
     stored(tmp_path, encode(speech(7)), "1.wav")

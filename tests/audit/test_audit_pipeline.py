@@ -164,7 +164,7 @@ def test_what_is_fitted_on_training_folds_passes(pipeline):
 
 def test_classifier_of_compare_passes():
     X, y, groups = draw()
-    audit = audit_pipeline(compare_logistic(groups), X, y, cv=CV, max_folds=1, n_poisons=2)
+    audit = audit_pipeline(compare_logistic(groups), X, y, cv=CV, max_folds=1, n_perturbations=2)
     assert not audit.leaks, audit.findings
     assert str(audit) == "No fitted state changed with the test fold, in 1 fold."
 
@@ -210,7 +210,9 @@ def test_clips_shared_by_both_folds_are_found():
 )
 def test_what_stays_fitted_when_cloned_is_found(step, name):
     X, y, _ = draw()
-    audit = audit_pipeline(make_pipeline(step(X), LogisticRegression()), X, y, cv=CV, n_poisons=1)
+    audit = audit_pipeline(
+        make_pipeline(step(X), LogisticRegression()), X, y, cv=CV, n_perturbations=1
+    )
     assert audit.leaks
     assert set(audit.findings["kind"]) == {FITTED}
     assert audit.findings["fold"].tolist() == [0, 1]
@@ -298,7 +300,7 @@ def test_perturbations_change_test_clips_only(kind):
         return len(train)
 
     types = type(X), type(y)
-    assert not audit_pipeline(experiment, X, y, cv=CV, max_folds=1, n_poisons=4).leaks
+    assert not audit_pipeline(experiment, X, y, cv=CV, max_folds=1, n_perturbations=4).leaks
     (train, test, labels), repeated, *perturbed = seen
     assert len(perturbed) == 4
     np.testing.assert_array_equal(test, repeated[1])

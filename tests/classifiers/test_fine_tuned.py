@@ -23,8 +23,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn_ser import SSLEmbedder
 from sklearn_ser._models import _trainable
 from sklearn_ser._models._trainable import FineTunedNetwork, LastLayers, last_layers
-from sklearn_ser.classifiers import FineTunedClassifier, _steps
-from sklearn_ser.classifiers._checkpoints import Checkpoint
+from sklearn_ser.classifiers import FineTunedClassifier, _callbacks
+from sklearn_ser.classifiers._callbacks import Checkpoint
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.embedders._speech_extractor import SpeechExtractor
 from sklearn_ser.exceptions import ClipError
@@ -251,14 +251,14 @@ def test_accumulated_batches_are_one_batch(fitted):
 
 
 def test_learning_rates_warm_up(fitted, monkeypatch):
-    rates, before = [], _steps.WarmUp.on_batch_begin
+    rates, before = [], _callbacks.WarmUp.on_batch_begin
 
     def spy(self, net, training=False, **kwargs):
         before(self, net, training=training, **kwargs)
         if training:
             rates.append(sorted(group["lr"] for group in net.optimizer_.param_groups))
 
-    monkeypatch.setattr(_steps.WarmUp, "on_batch_begin", spy)
+    monkeypatch.setattr(_callbacks.WarmUp, "on_batch_begin", spy)
     fitted(warmup=0.5, max_epochs=4, learning_rate=1e-4, head_learning_rate=1e-2, patience=4)
     n_steps = len(rates)
     assert n_steps % 4 == 0

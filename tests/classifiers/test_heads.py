@@ -75,8 +75,8 @@ def attention(module, clip):
 def lstm(module, clip):
     both = torch.nn.LSTM(64, 64, batch_first=True, bidirectional=True).double()
     both.load_state_dict(
-        module.onward.state_dict()
-        | {f"{name}_reverse": values for name, values in module.back.state_dict().items()}
+        module.forward_lstm.state_dict()
+        | {f"{name}_reverse": values for name, values in module.backward_lstm.state_dict().items()}
     )
     hidden, _ = both(module.projection(weighted(module, clip))[None])
     return module.output(hidden[0].mean(dim=0))

@@ -24,7 +24,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from sklearn_ser import MFCCEmbedder, TextEmbedder
 from sklearn_ser._models._text_model import TextModel
 from sklearn_ser._store import Store
-from sklearn_ser._utils._pooling import STATISTICS, pool
+from sklearn_ser._utils import STATISTICS, pool
 from sklearn_ser.evaluation._features import feature_names, offline_feature_names
 from sklearn_ser.exceptions import ClipError, ClipWarning
 

@@ -17,7 +17,7 @@ from sklearn_ser._models._pooling import pool_padded
 from sklearn_ser._models._running import exact_products
 from sklearn_ser._models._speech_model import SpeechModel
 from sklearn_ser._store import RecordLock, Store
-from sklearn_ser._utils._pooling import STATISTICS, pool
+from sklearn_ser._utils import STATISTICS, pool
 from sklearn_ser.embedders import _ssl
 from sklearn_ser.embedders._speech_extractor import SpeechExtractor
 from sklearn_ser.exceptions import ClipError

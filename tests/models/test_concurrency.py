@@ -13,7 +13,7 @@ from sklearn_ser import SSLEmbedder
 from sklearn_ser._models._hidden_states import transformer_layers
 from sklearn_ser._models._speech_model import SpeechModel
 from sklearn_ser._store import Store
-from sklearn_ser._utils._pooling import STATISTICS
+from sklearn_ser._utils import STATISTICS
 from sklearn_ser.embedders import _speech_extractor
 from sklearn_ser.embedders._speech_extractor import SpeechExtractor
 from sklearn_ser.exceptions import ClipError

@@ -11,7 +11,7 @@ import torch
 import transformers
 
 from sklearn_ser import SSLEmbedder
-from sklearn_ser._utils._pooling import STATISTICS
+from sklearn_ser._utils import STATISTICS
 from sklearn_ser.exceptions import ClipError
 
 POOL = {

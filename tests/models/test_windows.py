@@ -10,7 +10,7 @@ import transformers
 from sklearn_ser import SSLEmbedder
 from sklearn_ser._models import _front_end, _windows, load_model
 from sklearn_ser._models._windows import Moments, windows
-from sklearn_ser._utils._pooling import STATISTICS, pool
+from sklearn_ser._utils import STATISTICS, pool
 from sklearn_ser.exceptions import ClipWarning
 
 RATE = 16000

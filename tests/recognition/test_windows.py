@@ -8,7 +8,7 @@ import soundfile
 
 from sklearn_ser._audio import as_clip, decode, read_blocks
 from sklearn_ser.datasets import make_emotional_speech
-from sklearn_ser.recognition._windows import pieces_of
+from sklearn_ser.recognition._recordings import pieces_of
 
 RATE = 8000
 

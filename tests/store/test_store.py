@@ -69,7 +69,7 @@ def test_large_records_are_read_apart_from_each_other(records):
 
 
 def test_a_large_record_is_checked_once_while_its_file_stays_as_it_was(records, monkeypatch):
-    monkeypatch.setattr("sklearn_ser._utils._digests.SETTLED_NS", -(10**18))  # no file is too young
+    monkeypatch.setattr("sklearn_ser._utils._files.SETTLED_NS", -(10**18))  # no file is too young
     checks = []
     crc32 = zlib.crc32
 
@@ -294,7 +294,7 @@ def test_a_touched_file_is_not_computed_again(speech, tmp_path, counting_mfcc):
 def test_a_rewritten_file_is_noticed_by_more_than_its_time(
     rewrite, settled, speech, tmp_path, counting_mfcc, monkeypatch
 ):
-    monkeypatch.setattr("sklearn_ser._utils._digests.SETTLED_NS", -(10**18) if settled else 10**18)
+    monkeypatch.setattr("sklearn_ser._utils._files.SETTLED_NS", -(10**18) if settled else 10**18)
     path = tmp_path / "clip.wav"
     soundfile.write(path, speech(), RATE)
     os.utime(path, (10**9, 10**9))
@@ -320,7 +320,7 @@ def test_a_rewritten_file_is_noticed_by_more_than_its_time(
 def test_an_unchanged_file_is_not_read_again_once_it_has_settled(
     settled, n_reads, speech, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("sklearn_ser._utils._digests.SETTLED_NS", -(10**18) if settled else 10**18)
+    monkeypatch.setattr("sklearn_ser._utils._files.SETTLED_NS", -(10**18) if settled else 10**18)
     path = tmp_path / "clip.wav"
     soundfile.write(path, speech(), RATE)
     clip, reads, hashed = _audio.as_clip(path, 0), [], hashlib.file_digest

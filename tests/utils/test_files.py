@@ -44,7 +44,7 @@ def test_digests_are_sha256_of_what_is_joined(tmp_path):
 
 @pytest.mark.parametrize("settled", [True, False])
 def test_a_file_is_hashed_again_unless_its_dates_tell_of_changes(settled, tmp_path, monkeypatch):
-    monkeypatch.setattr("sklearn_ser._utils._digests.SETTLED_NS", -(10**18) if settled else 10**18)
+    monkeypatch.setattr("sklearn_ser._utils._files.SETTLED_NS", -(10**18) if settled else 10**18)
     path, hashed, original = tmp_path / "file", [], hashlib.file_digest
     path.write_bytes(b"content")
     monkeypatch.setattr(hashlib, "file_digest", lambda *args: hashed.append(1) or original(*args))

@@ -1,30 +1,104 @@
-"""Training that may be killed at any time, and goes on from its last epoch."""
+"""What fine-tuning adds to skorch's loop: accumulated gradients, warm-up, checkpoints, a bar.
+
+Used by the training of networks and by `FineTunedClassifier`.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
+import math
 import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from skorch.callbacks import Callback
+from skorch import NeuralNet
+from skorch.callbacks import Callback, ProgressBar
 
 from sklearn_ser._utils import write_atomically
 
-__all__ = ["Checkpoint"]
+__all__ = ["Checkpoint", "EpochProgress", "WarmUp", "in_parts"]
+
+
+def in_parts(size: int) -> type[NeuralNet]:
+    """Return a kind of net that adds up the gradients of so many clips at a time to one step."""
+
+    class InParts(NeuralNet):
+        def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+            inputs, codes = batch
+            weight = self.criterion_.weight
+            # What each clip counts in the mean over all of them.
+            counts = torch.ones(len(codes)) if weight is None else weight.cpu()[codes]
+            found = []
+            self.optimizer_.zero_grad()
+            for start in range(0, len(codes), size):
+                part = slice(start, start + size)
+                part_inputs = {name: values[part] for name, values in inputs.items()}
+                share = float(counts[part].sum() / counts.sum())
+                found.append(self._backward(part_inputs, codes[part], share))
+            self.optimizer_.step()
+            losses, scores = zip(*found, strict=True)
+            return {"loss": torch.stack(losses).sum(), "y_pred": torch.cat(scores)}
+
+        def _backward(self, inputs: Any, codes: Any, share: float) -> tuple[Any, Any]:
+            self.module_.train()
+            scores = self.infer(inputs)
+            loss = self.get_loss(scores, codes, X=inputs, training=True) * share
+            loss.backward()
+            return loss.detach(), scores.detach()
+
+    return InParts
+
+
+class WarmUp(Callback):
+    """Raises the learning rates from step to step, over the first share of all steps.
+
+    Parameters
+    ----------
+    share : float
+    n_steps : int
+        Of an epoch.
+    max_epochs : int
+    """
+
+    def __init__(self, share: float, n_steps: int, max_epochs: int) -> None:
+        self.share, self.n_steps, self.max_epochs = share, n_steps, max_epochs
+
+    def on_train_begin(self, net: Any, **_: Any) -> None:
+        """Remember the full rates."""
+        self.rates_ = [group["lr"] for group in net.optimizer_.param_groups]
+
+    def on_batch_begin(self, net: Any, training: bool = False, **_: Any) -> None:
+        """Set the rates of a step, which depends on its number alone."""
+        if not training:
+            return
+        last = math.ceil(self.share * self.n_steps * self.max_epochs)
+        step = (len(net.history) - 1) * self.n_steps + len(net.history[-1]["batches"])
+        factor = min(1.0, step / last) if last else 1.0
+        for group, rate in zip(net.optimizer_.param_groups, self.rates_, strict=True):
+            group["lr"] = factor * rate
+
+
+class EpochProgress(ProgressBar):
+    """A bar for each epoch, put away when training stops within one."""
+
+    def on_train_end(self, net: Any, **_: Any) -> None:
+        """Put the bar away."""
+        if hasattr(self, "pbar_"):
+            self.pbar_.close()
+
 
 DIGEST = 32  # bytes at the start of a file
 
 
 class Checkpoint(Callback):
-    """Keeps what training needs to go on after each epoch.
+    """Keeps what training needs to resume after each epoch.
 
     What is drawn at random in an epoch depends on the seed and the number of the epoch alone, so
-    that a run which went on is the same as one that was never interrupted.
+    that a resumed run is the same as one that was never interrupted.
 
     Parameters
     ----------
@@ -39,7 +113,7 @@ class Checkpoint(Callback):
         self.path, self.seed, self.max_epochs = path, seed, max_epochs
 
     def on_train_begin(self, net: Any, **_: Any) -> None:
-        """Go on from what is kept, if anything."""
+        """Resume from what is kept, if anything."""
         state = self._read()
         if state is None:
             return

@@ -1,0 +1,95 @@
+"""Where and how often models run: the device, loading once in a process, the progress bar.
+
+Used by the model room, the extraction, networks and audits.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from tqdm.auto import tqdm
+
+
+def find_device(device: str) -> str:
+    """Return a device that torch has: for "auto", a GPU if there is one.
+
+    Raises
+    ------
+    ValueError
+        If torch knows no such device, or finds no such GPU here.
+    """
+    import torch
+
+    n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device == "auto":
+        return "cuda" if n_gpus else "cpu"
+    try:
+        found = torch.device(device)
+    except RuntimeError:
+        raise ValueError(
+            f"device={device!r} is not a device of torch: cpu, cuda, cuda:1, …"
+        ) from None
+    if found.type == "cuda" and (found.index or 0) >= n_gpus:
+        raise ValueError(f"device={device!r}, but torch finds {n_gpus} GPUs here.")
+    return device
+
+
+T = TypeVar("T")
+
+
+def once(maxsize: int) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    """Return a decorator like :func:`functools.lru_cache`, but for threads that ask at once.
+
+    They wait for the first of them, and get what it gets, where each would make its own.
+    """
+
+    def decorate(function: Callable[..., T]) -> Callable[..., T]:
+        kept, making = functools.lru_cache(maxsize)(function), threading.Lock()
+
+        @functools.wraps(function)
+        def shared(*arguments: Any) -> T:
+            with making:
+                return kept(*arguments)
+
+        shared.cache_clear = kept.cache_clear  # type: ignore[attr-defined]
+        return shared
+
+    return decorate
+
+
+class Progress:
+    """A progress bar in a terminal or a notebook, or nothing.
+
+    Parameters
+    ----------
+    n_clips : int
+    description : str
+        What is extracted.
+    shown : bool
+        Whether to show it.
+    """
+
+    def __init__(self, n_clips: int, description: str, shown: bool) -> None:
+        self._bar = tqdm(total=n_clips, desc=description, unit="clip", disable=not shown)
+        self._shown = shown
+        self._seconds = 0.0
+        self._started = time.perf_counter()
+
+    def update(self, clip: Any) -> None:
+        """Count one clip."""
+        if self._shown and (seconds := clip.seconds()):  # a transcript has none
+            self._seconds += seconds
+            speed = self._seconds / (time.perf_counter() - self._started)
+            done = f"{self._seconds / 3600:.2f} h of audio, {speed:.1f}× real time"
+            self._bar.set_postfix_str(done, refresh=False)
+        self._bar.update()
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self._bar.close()

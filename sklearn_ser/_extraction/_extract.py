@@ -198,7 +198,7 @@ class Extraction:
             return job.finish(stored)
         try:
             content = job.clip.read()
-            job.content_key = job.clip.digest_of(content)
+            job.content_key = job.clip.digest(content)
             job.prepared = extractor.prepare(job.clip, content)
         except ClipError as error:
             return job.finish(error)

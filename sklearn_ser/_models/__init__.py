@@ -1,10 +1,16 @@
-"""Pretrained speech models of the transformers library: finding, loading and running them."""
+"""Pretrained speech and text models of the transformers library: find, load and run them."""
 
 from importlib import import_module
 from typing import Any
 
-from sklearn_ser._models._files import BUNDLED, TOKENIZERS, find_model, model_digest
-from sklearn_ser._models._loading import read_config, read_speech_config
+from sklearn_ser._models._files import (
+    BUNDLED,
+    TOKENIZERS,
+    find_model,
+    model_digest,
+    read_config,
+    read_speech_config,
+)
 
 __all__ = [
     "BUNDLED",
@@ -16,6 +22,7 @@ __all__ = [
     "last_layers",
     "load_fine_tuned",
     "load_model",
+    "load_text_model",
     "model_digest",
     "read_config",
     "read_speech_config",
@@ -29,10 +36,12 @@ _MODULES = {
     "last_layers": "_trainable",
     "load_fine_tuned": "_heads",
     "load_model": "_speech_model",
+    "load_text_model": "_text_model",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
-        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+        globals()[name] = found = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+        return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

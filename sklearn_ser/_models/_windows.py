@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sklearn_ser._utils._pooling import pool
+from sklearn_ser._utils import pool
 
 __all__ = ["CONTEXT", "FULL", "LENGTH", "Moments", "Window", "windows"]
 
@@ -114,6 +114,5 @@ class Moments:
         """Return the statistics, of shape (..., n_statistics, n_dims), in `pool`'s order."""
         std = np.sqrt(self._squares / self._seen)
         sampled = self._sampled[..., : self._n_sampled, :]
-        with np.errstate(invalid="ignore", over="ignore"):
-            median = np.stack([pool(frames)[-1] for frames in sampled])
+        median = np.stack([pool(frames)[-1] for frames in sampled])
         return np.stack([self._mean, std, self._min, self._max, median], axis=-2).astype("f4")

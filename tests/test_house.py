@@ -21,7 +21,7 @@ HOOKS = {"_parameter_constraints", "_doc_link_module", "_doc_link_template", "_e
 
 MAX_LINES = 400
 # Longer files that are left to cut, and how long they may be until then.
-LONG_FILES = {"_audio/_streams.py": 498, "evaluation/_results.py": 477}
+LONG_FILES = {"evaluation/_results.py": 510}
 # A room's `__init__` lists its names, and `__main__` starts it.
 MIN_LINES = 25
 # The aim is 110 modules and 16,500 lines.

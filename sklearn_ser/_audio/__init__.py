@@ -5,19 +5,26 @@ A clip is a path, a 1-D waveform, a ``(waveform, rate)`` pair, an audio value of
 ``ClipError`` that names the clip, the cause and what to do about it.
 """
 
-from sklearn_ser._audio._clip import Clip, content_digest
-from sklearn_ser._audio._decoding import decode, mono_of, read_blocks
+from sklearn_ser._audio._clip import (
+    SEGMENT_FIELDS,
+    WHOLE,
+    Clip,
+    content_digest,
+    decode,
+    mono_of,
+    read_blocks,
+)
 from sklearn_ser._audio._files import pointer_of
 from sklearn_ser._audio._folders import (
+    SOUND_SUFFIXES,
     UNREADABLE,
     WITHOUT_PYAV,
     Files,
     describe_left_out,
     find_sounds,
+    readable_suffixes,
 )
 from sklearn_ser._audio._inputs import as_clip, as_clips, is_numeric_batch, items_of, waveforms_of
-from sklearn_ser._audio._segments import SEGMENT_FIELDS, WHOLE
-from sklearn_ser._audio._suffixes import SOUND_SUFFIXES, readable_suffixes
 
 __all__ = [
     "SEGMENT_FIELDS",

@@ -1,24 +1,91 @@
-"""A clip of a collection, not yet read."""
+"""A clip of a collection, not yet read, and how its content becomes samples.
+
+Decoded, cut to its segment, mixed to mono, checked and resampled; `_inputs.py` says what may stand
+for a clip, `_files.py` decodes files.
+"""
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from sklearn_ser._audio._decoding import Waveform, decode
-from sklearn_ser._audio._files import TOO_LONG, encoded, refuse_devices, seconds_of
-from sklearn_ser._audio._segments import WHOLE, Segment
+from sklearn_ser._audio._files import (
+    TOO_LONG,
+    VALUES,
+    Block,
+    Samples,
+    blocks_of,
+    mapped,
+    refuse_devices,
+    seconds_of,
+)
+from sklearn_ser._audio._streams import Encoded
 from sklearn_ser._utils import digest_of, file_digest
-from sklearn_ser.exceptions import ClipError
+from sklearn_ser.exceptions import ClipError, SilentClipError
 
-__all__ = ["Clip", "content_digest"]
+__all__ = [
+    "SEGMENT_FIELDS",
+    "WHOLE",
+    "Clip",
+    "Segment",
+    "content_digest",
+    "decode",
+    "mono_of",
+    "read_blocks",
+]
+
+Waveform = npt.NDArray[np.float32]
+
+SEGMENT_FIELDS = ("start", "end", "channel")
+# Tables round, so an end may lie this far behind the recording's own.
+TOLERANCE = 0.1  # seconds
+# One step of 16-bit audio: a clip that moves by two steps or fewer holds no speech.
+STEP = 1 / 32768
+# Floats beyond this are not ±1 audio that overshoots, but integers that lost their type.
+OVERSHOOT = 256
+
+
+class Segment(NamedTuple):
+    """A part of a recording.
+
+    Parameters
+    ----------
+    start : float
+        Seconds.
+    end : float or None
+        Seconds; None is the recording's end.
+    channel : int or None
+        Counted from 0; None is the mean of all.
+    """
+
+    start: float = 0.0
+    end: float | None = None
+    channel: int | None = None
+
+    def check_inside(self, seconds: float) -> None:
+        """Raise a ValueError if a recording of so many seconds is shorter than that."""
+        end = seconds if self.end is None else self.end
+        if self.start >= seconds or end > seconds + TOLERANCE:
+            raise ValueError(f"its segment ({self}) is not inside of its {seconds:.4g} s")
+
+    def __reduce__(self) -> str | tuple[type[Segment], tuple[Any, ...]]:
+        # A pickle of WHOLE has to come back as WHOLE itself: clips are compared with it by `is`.
+        return "WHOLE" if self is WHOLE else (Segment, tuple(self))
+
+    def __str__(self) -> str:
+        end = "its end" if self.end is None else f"{self.end:g} s"
+        channel = "" if self.channel is None else f", channel {self.channel}"
+        return f"{self.start:g} s to {end}{channel}"
+
+
+WHOLE = Segment()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +99,7 @@ class Clip:
     name : str
         File name, or "waveform" or "bytes".
     source : Path, bytes, ndarray of shape (n_samples,) or ClipError
-        Where the audio is; or why the value is no clip, which whoever reads it is told.
+        Where the audio is; or why the value is no clip, which reading it raises.
     rate : float or None
         Sampling rate of `source` in Hz when it is an ndarray.
     segment : Segment
@@ -59,25 +126,22 @@ class Clip:
             raise self.source
         if not isinstance(self.source, Path):
             return self.source
-        with self.reading():
+        try:
             refuse_devices(self.source)
             return self.source.read_bytes()
+        except (OSError, ValueError) as error:
+            raise self.not_read(error) from None
 
-    @contextmanager
-    def reading(self) -> Iterator[None]:
-        """Turn what operating systems raise into the error that names this clip."""
+    def not_read(self, error: Exception) -> ClipError:
+        """Return the error that names this clip for what an operating system raised."""
         path = os.fspath(self.source) if isinstance(self.source, Path) else self.name
-        try:
-            yield
-        except ClipError:
-            raise
-        except FileNotFoundError:
-            raise self._missing(path) from None
-        except IsADirectoryError:
-            raise self.error(f"{path} is a folder", "Pass the audio files in it.") from None
-        except (OSError, ValueError) as error:  # a ValueError: the path holds a null character
-            cause = f"{path} cannot be read ({getattr(error, 'strerror', None) or error})"
-            raise self.error(cause, "Check its permissions and its disk.") from None
+        if isinstance(error, FileNotFoundError):
+            return self._missing(path)
+        if isinstance(error, IsADirectoryError):
+            return self.error(f"{path} is a folder", "Pass the audio files in it.")
+        # A ValueError: the path holds a null character.
+        cause = f"{path} cannot be read ({getattr(error, 'strerror', None) or error})"
+        return self.error(cause, "Check its permissions and its disk.")
 
     def _missing(self, path: str) -> ClipError:
         if os.path.islink(path):
@@ -93,10 +157,10 @@ class Clip:
         return self.error(f"no such file: {path}", cure)
 
     def seconds(self) -> float:
-        """Return how long the clip is; 0 if that cannot be told."""
+        """Return how long the clip is; 0 if that is not known."""
         try:
             seconds = self._recording_seconds()
-        except Exception:  # it is only told on the way; what is wrong is said by who reads it
+        except Exception:  # it is for progress only; reading the clip raises what is wrong
             return 0.0
         end = seconds if self.segment.end is None else min(self.segment.end, seconds)
         return max(0.0, end - self.segment.start)
@@ -105,31 +169,27 @@ class Clip:
         if isinstance(self.source, np.ndarray):
             return len(self.source) / self.rate if self.rate else 0.0
         if isinstance(self.source, Path):
-            with encoded(self.source) as content:
+            with mapped(self.source) as content:
                 return seconds_of(content)
         return seconds_of(self.source) if isinstance(self.source, bytes) else 0.0
 
-    def digest(self) -> str:
-        """Return the hash of the clip's content, without reading an unchanged file twice."""
-        digest = self._source_digest()
-        return digest if self.segment is WHOLE else self._of_segment(digest)
+    def digest(self, content: bytes | npt.NDArray[Any] | None = None) -> str:
+        """Return the hash of the clip's content, without reading an unchanged file twice.
 
-    def digest_of(self, content: bytes | npt.NDArray[Any]) -> str:
-        """Return the hash that the clip has if `content` is what :meth:`read` returned."""
-        return self._of_segment(content_digest(content, self.rate))
-
-    def _of_segment(self, digest: str) -> str:
-        if self.segment is WHOLE:
-            return digest
-        return digest_of(f"{digest} {tuple(self.segment)}")
-
-    def _source_digest(self) -> str:
-        if not isinstance(self.source, Path):
-            return content_digest(self.read(), self.rate)
-        try:
-            return file_digest(self.source)[:32]
-        except (OSError, ValueError):  # a ValueError: the path holds a null character
-            return digest_of(self.read())  # whose errors name the clip
+        Parameters
+        ----------
+        content : bytes, ndarray or None
+            What :meth:`read` returned, if it is the hash of that which is wanted.
+        """
+        digest = None
+        if content is None and isinstance(self.source, Path):
+            try:
+                digest = file_digest(self.source)[:32]
+            except (OSError, ValueError):
+                digest = None  # reading it raises the error that names the clip
+        if digest is None:
+            digest = content_digest(self.read() if content is None else content, self.rate)
+        return digest if self.segment is WHOLE else digest_of(f"{digest} {tuple(self.segment)}")
 
     def waveform(
         self, content: bytes | npt.NDArray[Any], rate: float, min_samples: int = 2
@@ -155,12 +215,12 @@ class Clip:
         ClipError
             If the content is not a usable clip.
         """
-        samples, own_rate = decode(self, content)
-        if own_rate != rate:
+        samples, found_rate = decode(self, content)
+        if found_rate != rate:
             import soxr
 
             try:
-                samples = soxr.resample(samples, own_rate, rate, quality="HQ")
+                samples = soxr.resample(samples, found_rate, rate, quality="HQ")
             except MemoryError:
                 raise self.error(*TOO_LONG) from None
         min_samples = max(min_samples, 2)
@@ -179,3 +239,145 @@ def content_digest(content: bytes | npt.NDArray[Any], rate: float | None = None)
         return digest_of(content)
     kind = f"{content.dtype.str} {content.shape} {rate}"
     return digest_of(kind, np.ascontiguousarray(content).data)
+
+
+def decode(clip: Clip, content: Encoded | npt.NDArray[Any]) -> tuple[Waveform, float]:
+    """Return the samples of a clip, of shape (n_samples,), and their rate in Hz.
+
+    Raises
+    ------
+    ClipError
+        If the content is not a usable clip.
+    """
+    segment = clip.segment
+    parts: list[Samples] = []
+    rate, n_samples = 0.0, 0
+    for begin, samples, rate in _blocks(clip, content, segment.start):
+        first = round(segment.start * rate)
+        stop = math.inf if segment.end is None else round(segment.end * rate)
+        n_samples = begin + len(samples)
+        part = samples[max(0, first - begin) : max(0, int(min(stop, n_samples)) - begin)]
+        if len(part):  # an empty view would keep its block
+            parts.append(part)
+        if n_samples >= stop:
+            break
+    else:  # only now is it known how long it is
+        if segment is not WHOLE and rate:
+            try:
+                segment.check_inside(n_samples / rate)
+            except ValueError as error:
+                raise clip.error(str(error), "Check start and end, which are seconds.") from None
+    if not parts:
+        raise clip.error("holds no samples", "Record or export it again.")
+    try:
+        return mono_of(clip, np.concatenate(parts) if len(parts) > 1 else parts[0]), rate
+    except MemoryError:
+        raise clip.error(*TOO_LONG) from None
+
+
+def read_blocks(clip: Clip) -> Iterator[tuple[Samples, float]]:
+    """Yield the samples of a clip from its start to its end, however long it is.
+
+    Parameters
+    ----------
+    clip : Clip
+        A file or a waveform, and no segment of it.
+
+    Yields
+    ------
+    samples : ndarray of shape (n_samples, n_channels), float32
+    rate : float
+        In Hz.
+
+    Raises
+    ------
+    ClipError
+        If it cannot be read, or no farther than this.
+    """
+    if isinstance(clip.source, Path):
+        try:
+            with mapped(clip.source) as content:
+                for _, samples, rate in blocks_of(clip, content):
+                    yield samples, rate
+        except ClipError:
+            raise
+        except (OSError, ValueError) as error:
+            raise clip.not_read(error) from None
+    else:
+        for _, samples, rate in _blocks(clip, clip.read()):
+            yield samples, rate
+
+
+def _blocks(clip: Clip, content: Encoded | npt.NDArray[Any], start: float = 0) -> Iterable[Block]:
+    """Return the blocks of a file's content (see `blocks_of`), or of a waveform."""
+    if not isinstance(content, np.ndarray):
+        return blocks_of(clip, content, start)
+    rate = float(clip.rate or 0)
+    return (
+        (first, _scale(content[first : first + VALUES])[:, None], rate)
+        for first in range(0, len(content), VALUES)
+    )
+
+
+@np.errstate(over="ignore", invalid="ignore")  # what comes of damage is checked
+def mono_of(clip: Clip, samples: Samples) -> Waveform:
+    """Return the channel asked for, or the mean of all, of shape (n_samples,), and check it.
+
+    Raises
+    ------
+    ClipError
+        If these samples, of shape (n_samples, n_channels), are of no use.
+    """
+    channel, n_channels = clip.segment.channel, samples.shape[1]
+    if channel is None:
+        mono = samples[:, 0] if n_channels == 1 else samples.mean(axis=1, dtype=np.float32)
+    elif channel < n_channels:
+        mono = np.ascontiguousarray(samples[:, channel])
+    else:
+        cause = f"it has {n_channels} channel(s), so none with the number {channel}"
+        raise clip.error(cause, "Channels are counted from 0.")
+    if len(mono) == 0:
+        raise clip.error("holds no samples", "Record or export it again.")
+    if not np.isfinite(mono).all():
+        bad = np.flatnonzero(~np.isfinite(mono))
+        raise clip.error(
+            f"{len(bad)} of its {len(mono)} samples are NaN or infinite, the first at {bad[0]}",
+            "Repair or leave out the recording.",
+        )
+    if len(mono) == 1:
+        raise clip.error("one sample long", "Pass whole waveforms, one clip an element.")
+    if np.ptp(mono) <= 2 * STEP:
+        if channel is None and (np.ptp(samples, axis=0) > 2 * STEP).any():
+            raise clip.error(
+                f"its {n_channels} channels cancel out: their mean is silent, but they are not",
+                'Choose one of them: {"path": …, "channel": 0}.',
+            )
+        source = clip.source
+        if isinstance(source, np.ndarray) and source.dtype.kind in "iu" and np.ptp(source) > 2:
+            raise clip.error(
+                f"its samples are of dtype {source.dtype}, of whose range they take almost nothing "
+                f"(from {source.min()} to {source.max()})",
+                "Pass samples of 16 bits as int16, or divide them by 32768.",
+            )
+        raise clip.error(
+            f"silent, its {len(mono)} samples are constant to within 16 bits",
+            "Leave it out, or check the recording.",
+            SilentClipError,
+        )
+    peak = np.abs(mono).max()
+    if peak > OVERSHOOT:
+        raise clip.error(
+            f"its samples reach {peak:g}, but floats are ±1 at full scale",
+            "Divide 16-bit samples by 32768, or pass them as int16.",
+        )
+    return mono
+
+
+def _scale(samples: npt.NDArray[Any]) -> Waveform:
+    """Return samples as float32, integers from the full scale of their type to ±1."""
+    if samples.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            return samples.astype(np.float32)
+    limits = np.iinfo(samples.dtype)
+    half = (limits.max - limits.min + 1) // 2
+    return ((samples.astype(np.float64) - (limits.min + half)) / half).astype(np.float32)

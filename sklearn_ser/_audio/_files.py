@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sklearn_ser._audio._streams import STREAMED, Encoded, Stream, View, streams_of
-from sklearn_ser._audio._video import Samples, container_seconds, needs_pyav, sound_blocks
+from sklearn_ser._audio._streams import STREAMED, Encoded, Stream, View, after_tags, streams_of
+from sklearn_ser._audio._video import Samples, container_seconds, sound_blocks
 from sklearn_ser._utils import HIGHEST_RATE, LOWEST_RATE
-from sklearn_ser.exceptions import ClipError
 
 if TYPE_CHECKING:
     from sklearn_ser._audio._clip import Clip
@@ -26,10 +25,12 @@ if TYPE_CHECKING:
 __all__ = [
     "TOO_LONG",
     "VALUES",
+    "Block",
     "Samples",
     "blocks_of",
-    "encoded",
+    "mapped",
     "pointer_of",
+    "refuse_devices",
     "seconds_of",
 ]
 
@@ -40,6 +41,21 @@ VALUES = 1 << 18  # of a block, all channels together
 BEHIND = 1 << 10  # samples, of a block behind the end that is stated
 # Formats whose decoders may miss the sample sought, so they are decoded from the start.
 SEEK_MISSES = frozenset(["OGG", "MPEG", "MP3"])
+# What files begin with that PyAV decodes: Matroska and WebM, WMA, AMR, FLV, WavPack, TTA, Monkey's
+# Audio, AAC without a container.
+PYAV_FILES = (
+    b"\x1a\x45\xdf\xa3",
+    b"\x30\x26\xb2\x75\x8e\x66\xcf\x11",
+    b"#!AMR",
+    b"FLV\x01",
+    b"wvpk",
+    b"TTA1",
+    b"MAC ",
+    b"Creative Voice File",
+    b"\xff\xf1",
+    b"\xff\xf9",
+)
+OGG_CODECS = (b"\x7fFLAC", b"Speex   ")
 # How files begin that stand for others, whose these are, and the command that gets the others.
 POINTERS = {
     b"version https://git-lfs.github.com/spec/": ("Git LFS", "git lfs pull"),
@@ -83,8 +99,8 @@ def blocks_of(clip: Clip, content: Encoded, start: float = 0.0) -> Iterator[Bloc
         when its end is reached.
     """
     known = None
-    with _door(clip, content):
-        for begin, samples, rate in _blocks(clip, content, start):
+    try:
+        for begin, samples, rate in _blocks(content, start):
             if known not in (None, (samples.shape[1], rate)):
                 cause = "its sampling rate or its number of channels changes after "
                 raise _Flaw(f"{cause}{begin / known[1]:.1f} s", CONVERT)
@@ -96,15 +112,18 @@ def blocks_of(clip: Clip, content: Encoded, start: float = 0.0) -> Iterator[Bloc
                 )
             known = samples.shape[1], rate
             yield begin, samples, rate
+    except Exception as error:  # decoders of damaged files raise nearly everything
+        flaw = _flaw_of(error, content)
+        raise clip.error(flaw.cause, flaw.cure) from flaw.__cause__
 
 
-def _blocks(clip: Clip, content: Encoded, start: float) -> Iterator[Block]:
+def _blocks(content: Encoded, start: float) -> Iterator[Block]:
     """Yield the same, and raise what decoders raise."""
     if pointer := pointer_of(content):
         what, command = pointer
         cause = f"not audio, a {what} pointer ({len(content)} bytes)"
-        raise clip.error(cause, f'Run "{command}" in its repository.')
-    if needs_pyav(content):
+        raise _Flaw(cause, f'Run "{command}" in its repository.')
+    if _needs_pyav(content):
         yield from _by_pyav(content)
         return
     try:
@@ -142,7 +161,7 @@ def seconds_of(content: Encoded) -> float:
     """
     seconds = 0.0
     try:
-        if needs_pyav(content):
+        if _needs_pyav(content):
             return container_seconds(content)
         for stream in streams_of(content):
             with _open(content, stream) as file:
@@ -165,7 +184,7 @@ def refuse_devices(path: Path) -> None:
 
 
 @contextmanager
-def encoded(path: Path) -> Iterator[Encoded]:
+def mapped(path: Path) -> Iterator[Encoded]:
     """Map a file into memory, so that it need not fit there."""
     refuse_devices(path)
     with open(path, "rb") as file, ExitStack() as stack:
@@ -188,31 +207,24 @@ class _Flaw(Exception):
         self.cause, self.cure = cause, cure
 
 
-@contextmanager
-def _door(clip: Clip, content: Encoded) -> Iterator[None]:
-    """Turn whatever decoders raise into the error that names the clip."""
-    try:
-        yield
-    except ClipError:
-        raise
-    except _Flaw as flaw:
-        raise clip.error(flaw.cause, flaw.cure) from None
-    except ImportError:
-        cause = "a file whose sound libsndfile cannot read, such as a video"
-        raise clip.error(cause, PYAV) from None
-    except MemoryError:
-        raise clip.error(*TOO_LONG) from None
-    except Exception as error:  # decoders of damaged files raise nearly everything
-        reason = _reason(error)
-        if not content:
-            raise clip.error("empty, 0 bytes", "Copy or download the file again.") from None
-        if UNSUPPORTED.search(reason):
-            cause = f"its codec is not one that can be decoded ({reason})"
-            raise clip.error(cause, OTHER_CODECS) from None
-        if DAMAGED.search(reason) or not _is_libsndfile(error):
-            raise clip.error(f"truncated or damaged ({reason})", COPY) from error
-        cause = f"not audio that libsndfile can read ({len(content)} bytes: {reason})"
-        raise clip.error(cause, NO_HEADER) from None
+def _flaw_of(error: Exception, content: Encoded) -> _Flaw:
+    """Return what is wrong with a file that made a decoder raise this."""
+    if isinstance(error, _Flaw):
+        return error
+    if isinstance(error, ImportError):
+        return _Flaw("a file whose sound libsndfile cannot read, such as a video", PYAV)
+    if isinstance(error, MemoryError):
+        return _Flaw(*TOO_LONG)
+    reason = _reason(error)
+    if not content:
+        return _Flaw("empty, 0 bytes", "Copy or download the file again.")
+    if UNSUPPORTED.search(reason):
+        return _Flaw(f"its codec is not one that can be decoded ({reason})", OTHER_CODECS)
+    if DAMAGED.search(reason) or not _is_libsndfile(error):
+        flaw = _Flaw(f"truncated or damaged ({reason})", COPY)
+        flaw.__cause__ = error
+        return flaw
+    return _Flaw(f"not audio that libsndfile can read ({len(content)} bytes: {reason})", NO_HEADER)
 
 
 def _is_libsndfile(error: Exception) -> bool:
@@ -279,7 +291,7 @@ def _read(
             if left > 0 or not stated:
                 raise
             samples = np.zeros((0, file.channels), dtype=np.float32)
-        yield at, samples  # the last, which is empty, tells the length to who began farther on
+        yield at, samples  # the last, which is empty, says where the sound ends to who began later
         if not len(samples):
             return
         at += len(samples)
@@ -303,21 +315,26 @@ def _check_end(file: Any, stream: Stream, n_samples: int, begin: int) -> None:
         )
     if stream.flaw:
         raise _Flaw(f"truncated or damaged ({seconds}; {stream.flaw})", COPY)
-    if claimed := _missing_bytes(file.extra_info):
-        raise _Flaw(f"truncated or damaged ({seconds}; {claimed})", COPY)
-
-
-def _missing_bytes(log: str) -> str:
-    """Tell which chunk states more bytes than there are; libsndfile itself is lenient."""
+    # libsndfile itself is lenient about chunks that state more bytes than there are.
+    log = file.extra_info
     block = re.search(r"Block Align\s*:\s*([1-9]\d*)", log)
     size = int(block[1]) if block else 1
-    lengths = re.findall(
-        r"(?:data|SSND|[Rr]iff(?: size)?|Data Size)\s*:\s*(\d+) \(should be (\d+)\)", log
-    )
-    for claimed, actual in lengths:
+    lengths = r"(?:data|SSND|[Rr]iff(?: size)?|Data Size)\s*:\s*(\d+) \(should be (\d+)\)"
+    for claimed, actual in re.findall(lengths, log):
         if int(actual) // size < int(claimed) // size and int(claimed) < STREAMED:
-            return f"{actual} of its {claimed} bytes are there"
-    return ""
+            found = f"{actual} of its {claimed} bytes are there"
+            raise _Flaw(f"truncated or damaged ({seconds}; {found})", COPY)
+
+
+def _needs_pyav(content: Encoded) -> bool:
+    """Tell whether a file is of the MP4 family, or another that libsndfile does not know."""
+    begin = after_tags(content)
+    head = content[begin : begin + 36]
+    if head.startswith(b"OggS"):
+        return head[28:].startswith(OGG_CODECS)
+    if head.startswith(b"RIFF"):
+        return head[8:12] == b"AVI "
+    return head[4:8] == b"ftyp" or head.startswith(PYAV_FILES)
 
 
 def _by_pyav(content: Encoded, refused: Exception | None = None) -> Iterator[Block]:

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from numbers import Real
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import issparse
 
-from sklearn_ser._audio._clip import Clip
-from sklearn_ser._audio._segments import SEGMENT_FIELDS, WHOLE, as_segment
-from sklearn_ser._utils import HIGHEST_RATE, SLOWEST, is_number
+from sklearn_ser._audio._clip import SEGMENT_FIELDS, WHOLE, Clip, Segment
+from sklearn_ser._utils import HIGHEST_RATE, SLOWEST, is_missing, is_number
 from sklearn_ser.exceptions import ClipError
 
 __all__ = ["as_clip", "as_clips", "is_numeric_batch", "items_of", "waveforms_of"]
 
 TEXT_OR_OBJECTS = "OUST"  # kinds of NumPy's dtypes that may hold clips
 FASTEST = 1e15  # Hz: no number, but what somebody may take for one
+LONGEST = 1e9  # seconds
 _MANY = 1 << 12  # clips: collections of more are not remembered
 
 
@@ -157,7 +157,7 @@ def _from_samples(values: Any, rate: Any, position: int, name: str = "waveform")
         cause = f"samples must be floats or integers, got dtype {samples.dtype}"
         cure = "Convert the waveform to float32."
     elif rate is None:
-        cause = "a bare waveform does not tell its sampling rate"
+        cause = "a bare waveform has no sampling rate"
         cure = "Set waveform_rate (in Hz), or pass (waveform, rate) pairs."
     elif not is_number(rate) or not 0 < rate < FASTEST:
         cause = f"its sampling rate is {rate!r:.60}"
@@ -176,7 +176,7 @@ def _from_mapping(value: Mapping[str, Any], position: int) -> Clip:
     name = name or "audio value"
     if any(field in value for field in SEGMENT_FIELDS):
         try:
-            segment = as_segment(value)
+            segment = _segment_of(value)
         except ValueError as error:
             return _no_clip(position, name, str(error), "Check start, end and channel.")
         rest = {field: value[field] for field in value if field not in SEGMENT_FIELDS}
@@ -209,6 +209,35 @@ def _from_mapping(value: Mapping[str, Any], position: int) -> Clip:
     )
 
 
+def _segment_of(value: Mapping[str, Any]) -> Segment:
+    """Return the segment that a dict asks for, all of the recording where it says nothing.
+
+    Raises
+    ------
+    ValueError
+        If its start, end and channel are no segment.
+    """
+    start, end, channel = (_or_none(value.get(field)) for field in SEGMENT_FIELDS)
+    for field, number in (("start", start), ("end", end)):
+        seconds: Any = number if is_number(number) else -1.0
+        if number is not None and not 0 <= seconds < LONGEST:
+            raise ValueError(f"its {field} is {number!r}, not seconds from 0 on")
+    whole = is_number(channel, Integral) or (isinstance(channel, float) and channel.is_integer())
+    if channel is not None and not (whole and channel >= 0):
+        raise ValueError(f"its channel is {channel!r}, not a whole number from 0 on")
+    start = 0.0 if start is None else float(start)
+    if end is not None and end <= start:
+        raise ValueError(f"its segment ends at {end:g} s, before it starts at {start:g} s")
+    return Segment(
+        start, None if end is None else float(end), None if channel is None else int(channel)
+    )
+
+
+def _or_none(value: Any) -> Any:
+    """Return a value, or None where a table lacks one."""
+    return None if value is None or is_missing([value])[0] else value
+
+
 def is_numeric_batch(X: Any) -> bool:
     """Tell whether `X` is what scikit-learn calls 2-D data, and not a collection of clips.
 
@@ -218,7 +247,8 @@ def is_numeric_batch(X: Any) -> bool:
     """
     if issparse(X):
         return True
-    X = _frame_of(X)
+    if hasattr(X, "column_names") and hasattr(X, "to_pandas"):  # a table of Arrow
+        X = X.to_pandas()
     if hasattr(X, "columns") and hasattr(X, "shape"):
         if "path" in X.columns:
             others = [column for column in X.columns if column not in ("path", *SEGMENT_FIELDS)]
@@ -259,7 +289,8 @@ def is_numeric_batch(X: Any) -> bool:
 
 def items_of(X: Any) -> list[Any]:
     """Return the elements of a collection, one a clip; a row of a frame of segments is a dict."""
-    X = _frame_of(X)
+    if hasattr(X, "column_names") and hasattr(X, "to_pandas"):  # a table of Arrow
+        X = X.to_pandas()
     if hasattr(X, "columns") and len(X.columns) > 1:
         columns = {name: X[name].to_list() for name in X.columns}
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
@@ -282,8 +313,3 @@ def waveforms_of(batch: npt.NDArray[Any], X: Any) -> list[Any]:
     if isinstance(X, np.ma.MaskedArray):
         return list(np.ma.array(batch, mask=np.ma.getmaskarray(X)))
     return list(batch)
-
-
-def _frame_of(X: Any) -> Any:
-    """Return a table of Arrow as a frame of pandas, anything else as it is."""
-    return X.to_pandas() if hasattr(X, "column_names") and hasattr(X, "to_pandas") else X

@@ -13,13 +13,17 @@ import functools
 import io
 import mmap
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
+
+from sklearn_ser._audio._mpeg import Frame, is_sync, parse_frame, stated_length
 
 __all__ = ["STREAMED", "Encoded", "Stream", "View", "after_tags", "streams_of"]
 
 Encoded = bytes | mmap.mmap
+Order = Literal["big", "little"]
+Chunk = tuple[bytes, int, int]  # name, where its content begins, its size as stated
 
 # libsndfile estimates the length of MPEG audio from its number of bytes and its first frame. Bit
 # rates within a stream differ by up to 20 times, so that it reads all of it where it believes that
@@ -30,20 +34,20 @@ STREAMED = 0x7FFF_F000
 MPEG_IN_WAV = (0x50, 0x55)
 WAV_CODECS = frozenset([1, 2, 3, 6, 7, 0x11, 0x31, 0x38, 0x40, *MPEG_IN_WAV, 0xFFFE])
 AU_CODECS = frozenset([1, 2, 3, 4, 5, 6, 7, 23, 25, 26, 27])
-UNKNOWN_SIZE = b"\xff\xff\xff\xff"
+UNKNOWN_SIZE, UNKNOWN_LONG = b"\xff\xff\xff\xff", (1 << 64) - 1
 N_CALLS = 100_000  # and one for each byte
-UNKNOWN_LONG = (1 << 64) - 1
 # How files with chunks begin: the order of the bytes of numbers, how many of these the size of a
-# chunk has, and the names of those that hold sound, or begin another file behind this one.
-SOUND_CHUNKS: dict[bytes, tuple[Literal["big", "little"], int, tuple[bytes, ...]]] = {
-    b"RIFF": ("little", 4, (b"data", b"RIFF")),
-    b"RIFX": ("big", 4, (b"data", b"RIFX")),
-    b"FORM": ("big", 4, (b"SSND", b"BODY", b"FORM")),
-    b"caff": ("big", 8, (b"data", b"caff")),
+# chunk has, where the first one is, and the names of those that hold sound, or begin another file
+# behind this one.
+CHUNKED: dict[bytes, tuple[Order, int, int, tuple[bytes, ...]]] = {
+    b"RIFF": ("little", 4, 12, (b"data", b"RIFF")),
+    b"RIFX": ("big", 4, 12, (b"data", b"RIFX")),
+    b"FORM": ("big", 4, 12, (b"SSND", b"BODY", b"FORM")),
+    b"caff": ("big", 8, 8, (b"data", b"caff")),
 }
 W64 = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb"
 ID3V1_SIZE = 128  # bytes, at the end of a file, which MPEG decoders look at
-INFO = (b"Xing", b"Info")
+FIXED_TAGS = ((b"TAG+", 227), (b"TAG", ID3V1_SIZE), (b"3DI", 10))
 ID3, APE, LYRICS = b"ID3", b"APETAGEX", b"LYRICSBEGIN"
 
 
@@ -87,32 +91,22 @@ def streams_of(content: Encoded) -> list[Stream]:
     """
     begin = after_tags(content)
     head = content[begin : begin + 12]
-    if head[:4] in SOUND_CHUNKS and (n_sounds := _n_sound_chunks(content, begin)) > 1:
-        raise ValueError(f"it has {n_sounds} chunks of sound, and a file of its format has one")
+    if head[:4] in CHUNKED:
+        return _chunked(content, begin, head)
     if head.startswith(b"OggS"):
         return _ogg(content, begin)
     if head.startswith(b"fLaC"):
         return _flac(content, begin)
-    if head[:4] in (b"RIFF", b"RIFX") and head[8:] == b"WAVE":
-        return _wav(content, begin)
     if head.startswith(b".snd"):
         codec = int.from_bytes(content[begin + 12 : begin + 16], "big")
         if codec not in AU_CODECS:
             raise ValueError(f"unsupported encoding {codec} of AU")
-    if head.startswith(b"caff"):
-        return _caf(content, begin)
     if head == W64:
         return _w64(content, begin)
-    if head[:4] == b"FORM" and head[8:] in (b"8SVX", b"16SV"):
-        chunks = _chunks(content, begin + 12, "big")
-        ends = [at + size for name, at, size in chunks if name == b"BODY"]
-        return [_until(content, begin, ends, 4, 4, "big", 8)]
-    if begin or _is_sync(head):
-        if streams := _mpeg(content, begin, len(content)):
-            return streams
-        if _is_sync(head):  # of a "free" bit rate, or not a whole frame
-            return [Stream(begin, len(content), times=ESTIMATE)]
-    return [Stream(begin, len(content))]
+    if (begin or is_sync(head)) and (streams := _mpeg(content, begin, len(content))):
+        return streams
+    # MPEG still, if of a "free" bit rate, or not a whole frame
+    return [Stream(begin, len(content), times=ESTIMATE if is_sync(head) else 1)]
 
 
 def after_tags(content: Encoded) -> int:
@@ -121,10 +115,6 @@ def after_tags(content: Encoded) -> int:
     while content[at : at + 3] == ID3 and (size := _tag(content, at)):
         at += size
     return at
-
-
-def _is_sync(head: bytes) -> bool:
-    return len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 and head[1] & 0x06 != 0
 
 
 def _flac(content: Encoded, begin: int) -> list[Stream]:
@@ -184,45 +174,49 @@ def _page_size(content: Encoded, at: int) -> int:
 
 
 def _page_flaw(content: Encoded, at: int, end: int) -> str:
-    """Tell what is wrong with a stream's last page: that of a complete one says that it is that."""
+    """Return what is wrong with a stream's last page: that of a complete one says that it is."""
     head = content[at : min(at + 27, end)]
     segments = content[at + 27 : min(at + 27 + head[26], end)] if len(head) == 27 else b""
     whole = segments and at + 27 + head[26] + sum(segments) <= end
     return "" if whole and head[5] & 4 else "it has no last page that says so"
 
 
-def _wav(content: Encoded, begin: int) -> list[Stream]:
-    """Find the sound of a WAV file whose length was not known, or that holds MPEG."""
-    order: Literal["big", "little"] = "big" if content[begin + 3] == ord("X") else "little"
+def _chunked(content: Encoded, begin: int, head: bytes) -> list[Stream]:
+    """Find the sound of a file of chunks, whose length may not be known: WAV, AIFF, 8SVX, CAF."""
+    order, width, first, names = CHUNKED[head[:4]]
+    chunks = list(_chunks(content, begin + first, order, width))
+    sounds = [i for i, (name, _, _) in enumerate(chunks) if name in names]
+    if len(sounds) > 1:
+        raise ValueError(f"it has {len(sounds)} chunks of sound, and a file of its format has one")
+    whole = Stream(begin, len(content))
+    _, at, size = chunks[sounds[0]] if sounds else (b"", 0, 0)
+    if head[8:] in (b"8SVX", b"16SV"):
+        end = at + size if sounds else len(content)
+        return [_until(content, begin, end, 4, lambda size: (size - 8).to_bytes(4, "big"))]
+    if head.startswith(b"caff") and size == UNKNOWN_LONG:
+        return [whole._replace(patch=(at - 8 - begin, (len(content) - at).to_bytes(8, "big")))]
+    if head[8:] != b"WAVE":
+        return [whole]
     codec = 0
-    for name, at, size in _chunks(content, begin + 12, order):
+    for name, place, _ in chunks[: sounds[0] if sounds else None]:
         if name == b"fmt ":
-            codec = int.from_bytes(content[at : at + 2], order)
+            codec = int.from_bytes(content[place : place + 2], order)
             if codec not in WAV_CODECS:
                 raise ValueError(f"unsupported format 0x{codec:04x} of WAV")
-        if name == b"data" and codec in MPEG_IN_WAV:
-            streams = _mpeg(content, at, min(len(content), at + size if size else STREAMED))
-            if streams:
-                if len(content) < at + size < STREAMED:
-                    flaw = f"{len(content) - at} of its {size} bytes are there"
-                    streams[-1] = streams[-1]._replace(flaw=flaw)
-                return streams
-        elif name == b"data" and size == 0 and not _ends_with_chunks(content, at, order):
-            return [Stream(begin, len(content), (at - 4 - begin, UNKNOWN_SIZE))]
-        if name == b"data":
-            break
-    return [Stream(begin, len(content))]
-
-
-def _caf(content: Encoded, begin: int) -> list[Stream]:
-    """Find the sound of a CAF file whose length was not known."""
-    for name, at, size in _chunks(content, begin + 8, "big", 8):
-        if name == b"data" and size == UNKNOWN_LONG:
-            stated = (len(content) - at).to_bytes(8, "big")
-            return [Stream(begin, len(content), (at - 8 - begin, stated))]
-        if name == b"data":
-            break
-    return [Stream(begin, len(content))]
+    if not sounds:
+        return [whole]
+    if codec in MPEG_IN_WAV:
+        end = min(len(content), at + size if size else STREAMED)
+        if streams := _mpeg(content, at, end):
+            if len(content) < at + size < STREAMED:
+                flaw = f"{len(content) - at} of its {size} bytes are there"
+                streams[-1] = streams[-1]._replace(flaw=flaw)
+            return streams
+    elif size == 0:
+        after = [place + length for _, place, length in chunks[sounds[0] + 1 :]]
+        if (after[-1] if after else at) < len(content):  # what follows are no chunks, but sound
+            return [whole._replace(patch=(at - 4 - begin, UNKNOWN_SIZE))]
+    return [whole]
 
 
 def _w64(content: Encoded, begin: int) -> list[Stream]:
@@ -235,39 +229,24 @@ def _w64(content: Encoded, begin: int) -> list[Stream]:
         at += max(24, size + -size % 8)
     if len(ends) > 1:
         raise ValueError(f"it has {len(ends)} chunks of sound, and a file of its format has one")
-    return [_until(content, begin, ends, 16, 8, "little")]
+    end = ends[0] if ends else len(content)
+    return [_until(content, begin, end, 16, lambda size: size.to_bytes(8, "little"))]
 
 
 def _until(
-    content: Encoded,
-    begin: int,
-    ends: list[int],
-    place: int,
-    width: int,
-    order: Literal["big", "little"],
-    less: int = 0,
+    content: Encoded, begin: int, end: int, place: int, size: Callable[[int], bytes]
 ) -> Stream:
     """Return a file as if it ended with its sound: libsndfile takes chunks behind it for sound.
 
-    Its own size, of `width` bytes, stands at `place`, and is `less` than that of the file.
+    Its own size stands at `place`, as the bytes that `size` makes of it.
     """
-    if not ends or ends[0] >= len(content):
+    if end >= len(content):
         return Stream(begin, len(content))
-    return Stream(begin, ends[0], (place, (ends[0] - begin - less).to_bytes(width, order)))
+    return Stream(begin, end, (place, size(end - begin)))
 
 
-def _n_sound_chunks(content: Encoded, begin: int) -> int:
-    """Return how many chunks of sound a file has; 1 where its only one has no known length."""
-    kind = content[begin : begin + 4]
-    order, width, names = SOUND_CHUNKS[kind]
-    first = begin + (8 if kind == b"caff" else 12)
-    return sum(name in names for name, _, _ in _chunks(content, first, order, width))
-
-
-def _chunks(
-    content: Encoded, at: int, order: Literal["big", "little"], width: int = 4
-) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the name of each chunk, where its content begins, and its size as stated.
+def _chunks(content: Encoded, at: int, order: Order, width: int) -> Iterator[Chunk]:
+    """Yield each chunk.
 
     The size is a number of `width` bytes; chunks with one of four begin at even bytes.
     """
@@ -278,51 +257,6 @@ def _chunks(
         at += 4 + width
         yield name, at, size
         at += size + (size % 2 if width == 4 else 0)
-
-
-def _ends_with_chunks(content: Encoded, at: int, order: Literal["big", "little"]) -> bool:
-    """Tell whether what follows are chunks, up to the end."""
-    for _, begin, size in _chunks(content, at, order):
-        at = begin + size
-    return at >= len(content)
-
-
-class _Frame(NamedTuple):
-    """What an MPEG frame's four bytes of header say."""
-
-    kind: tuple[int, int, int, bool]  # version, layer, sampling rate, mono: one stream has one
-    size: int  # bytes
-    n_samples: int
-
-
-KBITS = {  # by version and layer
-    (1, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
-    (1, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
-    (1, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
-    (2, 1): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
-    (2, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
-}
-
-
-@functools.lru_cache(maxsize=1 << 12)
-def _frame(head: bytes) -> _Frame | None:
-    """Parse a frame's header; None if it is none, or of a "free" bit rate."""
-    if len(head) < 4 or not _is_sync(head):
-        return None
-    version, layer = (head[1] >> 3) & 3, 4 - ((head[1] >> 1) & 3)
-    bits, rate = head[2] >> 4, (head[2] >> 2) & 3
-    if version == 1 or bits in (0, 15) or rate == 3:
-        return None
-    main = 1 if version == 3 else 2
-    kbits = KBITS[main, min(layer, 2) if main == 2 else layer][bits - 1]
-    hertz = (44100, 48000, 32000)[rate] // (1 if version == 3 else 2 if version == 2 else 4)
-    padding = (head[2] >> 1) & 1
-    n_samples = 384 if layer == 1 else 576 if layer == 3 and main == 2 else 1152
-    if layer == 1:
-        size = (12_000 * kbits // hertz + padding) * 4
-    else:
-        size = n_samples // 8 * 1000 * kbits // hertz + padding
-    return _Frame((version, layer, hertz, head[3] >> 6 == 3), size, n_samples)
 
 
 @dataclass
@@ -365,9 +299,9 @@ def _mpeg(content: Encoded, at: int, end: int) -> list[Stream]:
     found: list[_Frames] = []
     gap = -1  # where bytes begin that are neither a frame nor a tag
     while at < end:
-        frame = _frame(content[at : at + 4])
+        frame = parse_frame(content[at : at + 4])
         if frame is not None and at + frame.size <= end:
-            info = _info(content, at, frame)
+            info = stated_length(content[at : at + 64], at, frame)
             goes_on = found and found[-1].end == at and found[-1].kind == frame.kind and not info
             if goes_on or info or _is_followed(content, at, end, frame):
                 if not goes_on:
@@ -386,42 +320,18 @@ def _mpeg(content: Encoded, at: int, end: int) -> list[Stream]:
             at, gap = at + size, -1
             continue
         gap = at if gap < 0 else gap
-        at = _next_candidate(content, at + 1, end)
+        candidates = [content.find(mark, at + 1, end) for mark in (b"\xff", ID3)]
+        at = min((place for place in candidates if place >= 0), default=end)
     return [frames.stream() for frames in found if frames.n_frames]
 
 
-def _is_followed(content: Encoded, at: int, end: int, frame: _Frame) -> bool:
+def _is_followed(content: Encoded, at: int, end: int, frame: Frame) -> bool:
     """Tell whether a frame ends where another begins, or the file does."""
     after = at + frame.size
-    follower = _frame(content[after : after + 4])
+    follower = parse_frame(content[after : after + 4])
     if follower is not None:
         return follower.kind == frame.kind
     return after == end or _tag(content, after) > 0
-
-
-def _next_candidate(content: Encoded, at: int, end: int) -> int:
-    """Return where a frame or a tag may begin."""
-    places = [content.find(mark, at, end) for mark in (b"\xff", ID3)]
-    return min((place for place in places if place >= 0), default=end)
-
-
-def _info(content: Encoded, at: int, frame: _Frame) -> tuple[int, int, int] | tuple[()]:
-    """Return the frames and the bytes that a Xing, Info or VBRI header states, and where."""
-    if frame.kind[1] != 3:
-        return ()
-    head = content[at : at + 64]
-    for name in INFO:
-        place = head.find(name, 4, 44)
-        if place > 0:
-            flags = int.from_bytes(head[place + 4 : place + 8], "big")
-            if not flags & 1:
-                return ()
-            numbers = head[place + 8 : place + 16]
-            n_bytes = int.from_bytes(numbers[4:], "big") if flags & 2 else 0
-            return int.from_bytes(numbers[:4], "big"), n_bytes, at + place + 8
-    if head[36:40] == b"VBRI":
-        return int.from_bytes(head[50:54], "big"), int.from_bytes(head[46:50], "big"), at + 50
-    return ()
 
 
 def _tag(content: Encoded, at: int) -> int:
@@ -430,16 +340,12 @@ def _tag(content: Encoded, at: int) -> int:
     if head.startswith(ID3) and len(head) > 9 and max(head[6:10]) < 0x80:
         size = functools.reduce(lambda found, byte: found << 7 | byte, head[6:10], 0)
         return 10 + size + (10 if head[5] & 0x10 else 0)
-    if head.startswith(b"TAG+"):
-        return 227
-    if head.startswith(b"TAG"):
-        return ID3V1_SIZE
     if head.startswith(APE) and len(head) == 32:
         return 32 + (int.from_bytes(head[12:16], "little") if head[23] & 0x20 else 0)
     if head.startswith(LYRICS):
         end = max(content.find(mark, at) for mark in (b"LYRICS200", b"LYRICSEND"))
         return end + 9 - at if end > 0 else 0
-    return 10 if head.startswith(b"3DI") else 0
+    return next((size for mark, size in FIXED_TAGS if head.startswith(mark)), 0)
 
 
 class View(io.RawIOBase):
@@ -451,26 +357,20 @@ class View(io.RawIOBase):
 
     def __init__(self, content: Encoded, stream: Stream) -> None:
         self._content, self._stream, self._at = content, stream, 0
-        self._n_bytes = stream.end - stream.begin
-        self._n_believed = self._n_bytes * stream.times
-        self._n_calls_left = N_CALLS + self._n_bytes
-
-    @property
-    def is_endless(self) -> bool:
-        """Whether a decoder called more often than any has to."""
-        return self._n_calls_left < 0
+        n_bytes = stream.end - stream.begin
+        self._n_believed = n_bytes * stream.times
+        self._n_calls_left = N_CALLS + n_bytes
+        self.is_endless = False
 
     def readable(self) -> bool:
-        """Tell that it can be read."""
         return True
 
-    def seekable(self) -> bool:
-        """Tell that its place can be set."""
-        return True
+    seekable = readable
 
     def tell(self) -> int:
         """Return the place from which it is read, in bytes."""
         self._n_calls_left -= 1
+        self.is_endless = self._n_calls_left < 0
         return self._n_believed if self.is_endless else self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
@@ -483,6 +383,7 @@ class View(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Read until the buffer is full, or to the end; return the number of bytes."""
         self._n_calls_left -= 1
+        self.is_endless = self._n_calls_left < 0
         if self.is_endless:
             return 0
         begin, end = self._stream.begin + self._at, self._stream.end

@@ -12,38 +12,12 @@ import numpy.typing as npt
 
 from sklearn_ser._audio._streams import STREAMED, Encoded, Stream, View, after_tags, streams_of
 
-__all__ = ["Samples", "container_seconds", "needs_pyav", "sound_blocks"]
+__all__ = ["Samples", "container_seconds", "sound_blocks"]
 
 Samples = npt.NDArray[np.float32]
 
-# What files begin with: Matroska and WebM, WMA, AMR, FLV, WavPack, TTA, Monkey's Audio, AAC without
-# a container.
-BEGINNINGS = (
-    b"\x1a\x45\xdf\xa3",
-    b"\x30\x26\xb2\x75\x8e\x66\xcf\x11",
-    b"#!AMR",
-    b"FLV\x01",
-    b"wvpk",
-    b"TTA1",
-    b"MAC ",
-    b"Creative Voice File",
-    b"\xff\xf1",
-    b"\xff\xf9",
-)
-OGG_CODECS = (b"\x7fFLAC", b"Speex   ")
 # How much shorter than it states a track may be: encoders' delays, edit lists.
 TOLERANCE = 0.25  # seconds
-
-
-def needs_pyav(content: Encoded) -> bool:
-    """Tell whether a file is of the MP4 family, or another that libsndfile does not know."""
-    begin = after_tags(content)
-    head = content[begin : begin + 36]
-    if head.startswith(b"OggS"):
-        return head[28:].startswith(OGG_CODECS)
-    if head.startswith(b"RIFF"):
-        return head[8:12] == b"AVI "
-    return head[4:8] == b"ftyp" or head.startswith(BEGINNINGS)
 
 
 def sound_blocks(content: Encoded) -> Iterator[tuple[Samples, float]]:

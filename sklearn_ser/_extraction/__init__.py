@@ -9,7 +9,15 @@ from sklearn_ser._extraction._extractor import (
     BatchExtractor,
     Extractor,
     Prepared,
+    SpeechExtractor,
     WaveformExtractor,
 )
 
-__all__ = ["BatchExtractor", "Extraction", "Extractor", "Prepared", "WaveformExtractor"]
+__all__ = [
+    "BatchExtractor",
+    "Extraction",
+    "Extractor",
+    "Prepared",
+    "SpeechExtractor",
+    "WaveformExtractor",
+]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 import warnings
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +60,14 @@ class Extraction:
     ) -> None:
         # A search asks for the same stored clips hundreds of times; what runs for each is short.
         self._clips, self._records, self._rows, self._on_error = clips, records, rows, on_error
-        self._keys = [_key(clip, on_error) for clip in clips]
+        self._keys: list[str | ClipError] = []
+        for clip in clips:
+            try:
+                self._keys.append(clip.digest())
+            except ClipError as error:
+                if on_error == "raise":
+                    raise
+                self._keys.append(error)
         usable = [key for key in self._keys if isinstance(key, str)]
         self._outcomes: dict[str, Outcome] = {}
         self.missing: dict[str, Clip] = {}
@@ -77,6 +84,10 @@ class Extraction:
     def compute(self, extractor: Extractor, *, verbose: bool = False, name: str = "") -> None:
         """Compute and store what is missing.
 
+        Readers prepare clips, in order; this thread chooses batches among those that are ready,
+        and stores records; workers compute. Which clips share a batch depends on their order
+        alone, not on who is done first, so that the same bits come out whenever it is repeated.
+
         Parameters
         ----------
         extractor : Extractor
@@ -87,37 +98,6 @@ class Extraction:
         ------
         ClipError
             If a clip cannot be used and ``on_error="raise"``.
-        """
-        with (
-            Progress(len(self.missing), name, verbose) as progress,
-            closing(self._computed(extractor)) as computed,
-        ):
-            for job in computed:
-                if isinstance(job.outcome, ClipError) and self._on_error == "raise":
-                    raise job.outcome
-                assert job.outcome is not None
-                self._outcomes[job.key] = job.outcome
-                progress.update(job.clip)
-        if self._records is not None and self._rows is not None:  # frames differ in number
-            self._records.pack()
-
-    def result(self, stacklevel: int = 1) -> list[Array | None]:
-        """Return the wanted rows of each clip's record; None for a clip that cannot be used."""
-        found = [self._outcomes[key] if isinstance(key, str) else key for key in self._keys]
-        if self._on_error == "warn":
-            for clip, outcome in zip(self._clips, found, strict=True):
-                if isinstance(outcome, ClipError):  # equal clips share it, but each is named
-                    named = clip.error(outcome.cause, outcome.cure)
-                    message = f"{named} Its row is NaN."
-                    warnings.warn(message, ClipWarning, stacklevel=stacklevel + 1)
-        return [None if isinstance(outcome, ClipError) else outcome for outcome in found]
-
-    def _computed(self, extractor: Extractor) -> Generator[_Job, None, None]:
-        """Yield each missing clip once its record is stored, or it is known to be unusable.
-
-        Readers prepare clips, in order; this thread chooses batches among those that are ready,
-        and stores records; workers compute. Which clips share a batch depends on their order
-        alone, not on who is done first, so that the same bits come out whenever it is repeated.
         """
         records = self._records
         jobs = [
@@ -130,25 +110,31 @@ class Extraction:
         computing: dict[Future[list[Outcome]], list[_Job]] = {}
         n_readers, n_workers = extractor.n_readers, extractor.n_concurrent
         with (
+            Progress(len(jobs), name, verbose) as progress,
             extractor.running(),
             ThreadPoolExecutor(n_readers, "read", extractor.start_reader) as readers,
             ThreadPoolExecutor(max(1, n_workers), "compute", extractor.start_worker) as workers,
         ):
             try:
                 while waiting or reading or ready or computing or elsewhere:
+                    finished: list[_Job] = []
                     n_held = len(reading) + len(ready) + sum(map(len, computing.values()))
                     while waiting and len(reading) < 2 * n_readers and n_held < MAX_HELD:
                         reading.append(readers.submit(self._read, waiting.popleft(), extractor))
                         n_held += 1
                     all_read = not (waiting or reading)
-                    enough = _are_enough(ready, extractor)
+                    # A choice of clips, so that those of a batch are about equally long.
+                    seconds = sum(job.prepared.seconds for job in ready)
+                    enough = len(ready) >= MAX_READY or (
+                        bool(ready) and seconds >= extractor.n_ahead * extractor.batch_seconds
+                    )
                     if (enough or (all_read and ready)) and len(computing) <= 1.5 * n_workers:
                         batch = _next_batch(ready, extractor, last=all_read)
                         items = [job.prepared.item for job in batch]
                         alone = all_read and not (ready or computing)
                         if alone or not n_workers or batch[0].prepared.takes_all_cores:
                             self._store(batch, extractor.compute(items), extractor)
-                            yield from batch
+                            finished = batch
                         else:
                             computing[workers.submit(extractor.compute, items)] = batch
                     elif reading and not enough:
@@ -157,37 +143,47 @@ class Extraction:
                         if job.prepared is not None:
                             ready.append(job)
                         elif job.outcome is not None:
-                            yield job
+                            finished = [job]
                         else:
                             elsewhere.append(job)
                     elif computing:
                         wait(computing, return_when=FIRST_COMPLETED)
                         computed = next(future for future in computing if future.done())
                         self._store(computing[computed], computed.result(), extractor)
-                        yield from computing.pop(computed)
+                        finished = computing.pop(computed)
                     else:  # other processes are computing what is left, or have done so by now
                         if len(elsewhere) == n_left:
                             time.sleep(POLL)
                         waiting, elsewhere, n_left = deque(elsewhere), [], len(elsewhere)
-            finally:
-                self._stop(reading, computing, extractor)
+                    for job in finished:
+                        assert job.outcome is not None
+                        if isinstance(job.outcome, ClipError) and self._on_error == "raise":
+                            raise job.outcome
+                        self._outcomes[job.key] = job.outcome
+                        progress.update(job.clip)
+            finally:  # let threads finish what they have begun, and store it
+                started: list[Future[Any]] = [*reading, *computing]
+                begun = {future for future in started if not future.cancel()}
+                wait(begun)
+                for computed, batch in computing.items():
+                    if computed in begun and computed.exception() is None:
+                        with suppress(Exception):
+                            self._store(batch, computed.result(), extractor)
                 for job in jobs:
                     job.lock.release()
+        if records is not None and self._rows is not None:  # frames differ in number
+            records.pack()
 
-    def _stop(
-        self,
-        reading: Sequence[Future[_Job]],
-        computing: dict[Future[list[Outcome]], list[_Job]],
-        extractor: Extractor,
-    ) -> None:
-        """Let threads finish what they have begun, and store it."""
-        started: list[Future[Any]] = [*reading, *computing]
-        begun = {future for future in started if not future.cancel()}
-        wait(begun)
-        for computed, batch in computing.items():
-            if computed in begun and computed.exception() is None:
-                with suppress(Exception):
-                    self._store(batch, computed.result(), extractor)
+    def result(self, stacklevel: int = 1) -> list[Array | None]:
+        """Return the wanted rows of each clip's record; None for a clip that cannot be used."""
+        found = [self._outcomes[key] if isinstance(key, str) else key for key in self._keys]
+        if self._on_error == "warn":
+            for clip, outcome in zip(self._clips, found, strict=True):
+                if isinstance(outcome, ClipError):  # equal clips share it, but each is named
+                    named = clip.error(outcome.cause, outcome.cure)
+                    message = f"{named} Its row is NaN."
+                    warnings.warn(message, ClipWarning, stacklevel=stacklevel + 1)
+        return [None if isinstance(outcome, ClipError) else outcome for outcome in found]
 
     def _read(self, job: _Job, extractor: Extractor) -> _Job:
         """Prepare a clip, unless another process has its record, or is computing it."""
@@ -198,7 +194,7 @@ class Extraction:
             return job.finish(stored)
         try:
             content = job.clip.read()
-            job.content_key = job.clip.digest_of(content)
+            job.content_key = job.clip.digest(content)
             job.prepared = extractor.prepare(job.clip, content)
         except ClipError as error:
             return job.finish(error)
@@ -239,22 +235,6 @@ class _Job:
         self.outcome, self.prepared = outcome, None
         self.lock.release()
         return self
-
-
-def _key(clip: Clip, on_error: str) -> str | ClipError:
-    try:
-        return clip.digest()
-    except ClipError as error:
-        if on_error == "raise":
-            raise
-        return error
-
-
-def _are_enough(ready: Sequence[_Job], extractor: Extractor) -> bool:
-    """Tell whether there is a choice of clips, so that those of a batch are about equally long."""
-    seconds = sum(job.prepared.seconds for job in ready)
-    enough = seconds >= extractor.n_ahead * extractor.batch_seconds or len(ready) >= MAX_READY
-    return enough and bool(ready)
 
 
 def _next_batch(ready: list[_Job], extractor: Extractor, last: bool) -> list[_Job]:

@@ -1,10 +1,16 @@
-"""Pretrained speech models of the transformers library: finding, loading and running them."""
+"""Pretrained speech and text models of the transformers library: find, load and run them."""
 
 from importlib import import_module
 from typing import Any
 
-from sklearn_ser._models._files import BUNDLED, TOKENIZERS, find_model, model_digest
-from sklearn_ser._models._loading import read_config, read_speech_config
+from sklearn_ser._models._files import (
+    BUNDLED,
+    TOKENIZERS,
+    find_model,
+    model_digest,
+    read_config,
+    read_speech_config,
+)
 
 __all__ = [
     "BUNDLED",
@@ -36,5 +42,6 @@ _MODULES = {
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
-        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+        globals()[name] = found = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+        return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Where a model's files are, and the digest of what they hold."""
+"""Where a model's files are, the digest of what they hold, and the configuration among them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,20 @@ import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from sklearn_ser._utils import digest_of, file_digest
 
-__all__ = ["BUNDLED", "find_model", "model_digest"]
+__all__ = [
+    "BUNDLED",
+    "EXTRACTORS",
+    "FAMILIES",
+    "TOKENIZERS",
+    "find_model",
+    "model_digest",
+    "read_config",
+    "read_speech_config",
+]
 
 BUNDLED = ("nano",)  # each a folder beside this file, with its model card
 
@@ -45,6 +55,22 @@ TOKENIZERS = (
     "entity_vocab.json",
 )
 WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
+SAMPLES, SPECTROGRAM = "Wav2Vec2FeatureExtractor", "SeamlessM4TFeatureExtractor"
+# The families that are read: `model_type` in config.json → what the family is called, and its
+# feature extractor. Of these it is tested that every layer's frames are those of transformers.
+FAMILIES = {
+    "wav2vec2": ("wav2vec 2.0, XLS-R, MMS", SAMPLES),
+    "hubert": ("HuBERT", SAMPLES),
+    "wavlm": ("WavLM", SAMPLES),
+    "unispeech": ("UniSpeech", SAMPLES),
+    "unispeech-sat": ("UniSpeech-SAT", SAMPLES),
+    "data2vec-audio": ("data2vec-audio", SAMPLES),
+    "sew": ("SEW", SAMPLES),
+    "sew-d": ("SEW-D", SAMPLES),
+    "wav2vec2-conformer": ("Wav2Vec2-Conformer", SAMPLES),
+    "wav2vec2-bert": ("Wav2Vec2-BERT", SPECTROGRAM),
+    "whisper": ("Whisper", "WhisperFeatureExtractor"),
+}
 
 
 def find_model(model: str, revision: str | None = None, front: Sequence[str] = EXTRACTORS) -> Path:
@@ -139,3 +165,53 @@ def model_digest(folder: Path, front: Sequence[str] = EXTRACTORS) -> str:
     there = os.listdir(folder)
     names = ["config.json", *front, *_first_of(WEIGHTS, there)]
     return digest_of(*(f"{name} {file_digest(folder / name)}\n" for name in names if name in there))
+
+
+def read_config(folder: Path) -> Any:
+    """Return the configuration of a model with a stack of layers, to be left as it is.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, or does not say how many layers there are, and of which size.
+    """
+    return _read_config(folder, file_digest(folder / "config.json"), speech=False)
+
+
+def read_speech_config(folder: Path) -> Any:
+    """Return the configuration of a speech model of a family that is read.
+
+    Raises
+    ------
+    OSError
+        If it is of another family, or as by `read_config`.
+    """
+    return _read_config(folder, file_digest(folder / "config.json"), speech=True)
+
+
+@functools.lru_cache(maxsize=32)
+def _read_config(folder: Path, digest: str, *, speech: bool) -> Any:
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:
+        raise OSError(f"{folder / 'config.json'} is of no known model ({error})") from error
+    if speech and config.model_type not in FAMILIES:
+        if isinstance(getattr(config, "num_hidden_layers", None), int):
+            reason = "its input and its layers are none that are computed, and tested, here"
+        else:
+            reason = "it has no single stack of transformer layers"
+        raise OSError(
+            f"the model in {folder} is of the family {config.model_type!r}, which is not read: "
+            f"{reason}. Those that are read are {', '.join(name for name, _ in FAMILIES.values())}."
+        )
+    for name in ("num_hidden_layers", "hidden_size"):
+        value = getattr(config, name, None)
+        if not isinstance(value, int) or value < 1:
+            raise OSError(
+                f"{folder / 'config.json'} is that of a {config.model_type!r} model with "
+                f"{name}={value!r}, so that it has no stack of layers whose states could be "
+                "features. Use a speech or text encoder."
+            )
+    return config

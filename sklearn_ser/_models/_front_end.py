@@ -5,7 +5,7 @@ nothing in it looks past its own few samples, a padded batch and a waveform cut 
 every frame exactly what it has alone. The one exception is the group norm that base models have
 after their first convolution: it averages over the whole clip. That convolution is linear, so
 the mean and variance of its output follow from those of the samples under its kernel; they are
-taken over the clip's own samples, once, and folded into weights of its own for each clip.
+taken over the clip's samples alone, once, and folded into weights for each clip.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from sklearn_ser._models._running import distance, to_device, tolerance
 
-__all__ = ["FrontEnd", "OwnFrontEnd", "UnsupportedFrontEnd", "Waveform"]
+__all__ = ["FrontEnd", "OriginalFrontEnd", "UnsupportedFrontEnd", "Waveform"]
 
 Layer = Callable[[torch.Tensor], torch.Tensor]  # (n_clips, n_steps, n_channels) in and out
 
@@ -144,7 +144,7 @@ class FrontEnd(FramesOfSamples):
     def __call__(self, waveforms: Sequence[Waveform], device: Any) -> torch.Tensor:
         """Return frames of shape (n_waveforms, n_frames, n_channels).
 
-        Those beyond a waveform's own `n_frames` hold nothing meaningful.
+        Those beyond a waveform's `n_frames` are padding, and hold nothing meaningful.
         """
         dtype = self.convs[0].weight.dtype
         samples = waveforms[0].samples[None]
@@ -180,7 +180,13 @@ class FrontEnd(FramesOfSamples):
     def _block(self, samples: Any, weight: Any, bias: Any) -> torch.Tensor:
         first = self.convs[0]
         x = samples.unfold(1, first.kernel_size[0], first.stride[0])
-        x = _first_layer(x, weight, bias, self.first_norm, self.activation)
+        if weight.ndim == 2:  # one for all clips; or one each, with the group norm folded in
+            x = functional.linear(x, weight.T, bias)
+        elif len(x) == 1:
+            x = torch.addmm(bias[0, 0], x[0], weight[0])[None]
+        else:
+            x = torch.baddbmm(bias, x, weight)
+        x = self.activation(x if self.first_norm is None else self.first_norm(x))
         for layer in self.others:
             x = layer(x)
         return x
@@ -197,7 +203,7 @@ class FrontEnd(FramesOfSamples):
             raise UnsupportedFrontEnd("other values than the model's own")
 
 
-class OwnFrontEnd(FramesOfSamples):
+class OriginalFrontEnd(FramesOfSamples):
     """Runs a model's feature encoder as it is, over each whole waveform by itself.
 
     For one that is not built as those that `FrontEnd` runs in blocks. What follows it, batches
@@ -241,23 +247,6 @@ class OwnFrontEnd(FramesOfSamples):
             for waveform in waveforms
         ]
         return torch.nn.utils.rnn.pad_sequence(frames, batch_first=True)
-
-
-def _first_layer(
-    x: torch.Tensor, weight: torch.Tensor, bias: Any, norm: Any, activation: Any
-) -> torch.Tensor:
-    """Run the first layer on the windows of samples under its kernel.
-
-    Its weight is one for all clips, or one each.
-    """
-    if weight.ndim == 2:
-        x = functional.linear(x, weight.T, bias)
-    elif len(x) == 1:
-        x = torch.addmm(bias[0, 0], x[0], weight[0])[None]
-    else:
-        x = torch.baddbmm(bias, x, weight)
-    y: torch.Tensor = activation(x if norm is None else norm(x))
-    return y
 
 
 def _by_matmul(conv: Any, norm: Any, activation: Any) -> Layer:

@@ -1,9 +1,8 @@
-"""Reading a checkpoint: its configuration, its feature extractor and its weights."""
+"""Reading a checkpoint: its feature extractor and its weights; used by all kinds of models."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import math
 import threading
 from collections.abc import Iterator
@@ -11,108 +10,26 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
-from sklearn_ser._models._files import EXTRACTORS, file_digest
+from sklearn_ser._models._files import EXTRACTORS, FAMILIES, read_config, read_speech_config
 from sklearn_ser._utils import COUNT, HIGHEST_RATE, LOWEST_RATE, Number
 
 __all__ = [
     "check_weights",
     "fold_weight_norms",
-    "read_checkpoint",
-    "read_config",
     "read_encoder",
     "read_extractor",
-    "read_speech_config",
     "read_weights",
     "reading",
 ]
 
 # Weights that only training uses; fine-tuned checkpoints leave them out.
 UNUSED_WEIGHTS = ("masked_spec_embed",)
-SAMPLES, SPECTROGRAM = "Wav2Vec2FeatureExtractor", "SeamlessM4TFeatureExtractor"
-# The families that are read: `model_type` in config.json → what the family is called, and its
-# feature extractor. Of these it is tested that every layer's frames are those of transformers.
-FAMILIES = {
-    "wav2vec2": ("wav2vec 2.0, XLS-R, MMS", SAMPLES),
-    "hubert": ("HuBERT", SAMPLES),
-    "wavlm": ("WavLM", SAMPLES),
-    "unispeech": ("UniSpeech", SAMPLES),
-    "unispeech-sat": ("UniSpeech-SAT", SAMPLES),
-    "data2vec-audio": ("data2vec-audio", SAMPLES),
-    "sew": ("SEW", SAMPLES),
-    "sew-d": ("SEW-D", SAMPLES),
-    "wav2vec2-conformer": ("Wav2Vec2-Conformer", SAMPLES),
-    "wav2vec2-bert": ("Wav2Vec2-BERT", SPECTROGRAM),
-    "whisper": ("Whisper", "WhisperFeatureExtractor"),
-}
 # Settings of feature extractors that are whole numbers.
 SIZES = ("feature_size", "num_mel_bins", "stride", "hop_length", "chunk_length", "n_fft")
 # In config.json, the name of a file of weights that transformers reads in place of the usual one.
 WEIGHTS_FILE = "transformers_weights"
 # How the matrices are called that a weight norm splits a weight into.
 MATRICES = ("weight", "original0", "original1", "weight_g", "weight_v")
-
-
-def read_config(folder: Path) -> Any:
-    """Return the configuration of a model with a stack of layers, to be left as it is.
-
-    Raises
-    ------
-    OSError
-        If it cannot be read, or does not say how many layers there are, and of which size.
-    """
-    config = _read_config(folder, file_digest(folder / "config.json"))
-    for name in ("num_hidden_layers", "hidden_size"):
-        value = getattr(config, name, None)
-        if not isinstance(value, int) or value < 1:
-            raise OSError(
-                f"{folder / 'config.json'} is that of a {config.model_type!r} model with "
-                f"{name}={value!r}, so that it has no stack of layers whose states could be "
-                "features. Use a speech or text encoder."
-            )
-    return config
-
-
-def read_speech_config(folder: Path) -> Any:
-    """Return the configuration of a speech model of a family that is read.
-
-    Raises
-    ------
-    OSError
-        If it is of another family, or as by `read_config`.
-    """
-    config = _read_config(folder, file_digest(folder / "config.json"))
-    if config.model_type not in FAMILIES:
-        if isinstance(getattr(config, "num_hidden_layers", None), int):
-            reason = "its input and its layers are none that are computed, and tested, here"
-        else:
-            reason = "it has no single stack of transformer layers"
-        raise OSError(
-            f"the model in {folder} is of the family {config.model_type!r}, which is not read: "
-            f"{reason}. Those that are read are {', '.join(name for name, _ in FAMILIES.values())}."
-        )
-    return read_config(folder)
-
-
-@functools.lru_cache(maxsize=16)
-def _read_config(folder: Path, digest: str) -> Any:
-    from transformers import AutoConfig
-
-    try:
-        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:
-        raise OSError(f"{folder / 'config.json'} is of no known model ({error})") from error
-
-
-def read_checkpoint(folder: Path, dtype: str) -> tuple[Any, Any]:
-    """Return the feature extractor and the encoder that a folder holds.
-
-    Raises
-    ------
-    OSError
-        If it holds no speech model that is read, or not all of its weights.
-    """
-    extractor = read_extractor(folder)
-    return extractor, read_encoder(folder, dtype)
 
 
 def read_extractor(folder: Path) -> Any:
@@ -199,8 +116,8 @@ def read_weights(kind: Any, folder: Path, dtype: str = "float32") -> tuple[Any, 
             "it holds an adapter of peft beside the model (adapter_config.json); move that out, "
             "or save the model with the adapter merged into it (merge_and_unload)"
         )
-    named = getattr(_read_config(folder, file_digest(folder / "config.json")), WEIGHTS_FILE, None)
-    if named is not None:  # no digest would tell it
+    named = getattr(read_config(folder), WEIGHTS_FILE, None)
+    if named is not None:  # no digest would notice
         raise OSError(
             f"its config.json has {WEIGHTS_FILE}={named!r}; save it as save_pretrained does"
         )
@@ -279,12 +196,12 @@ def damaged_weights(model: Any) -> list[str]:
         for weight_name, weight in weights:
             if not weight.is_floating_point() or not weight.numel():
                 continue
-            least, most = (float(value) for value in torch.aminmax(weight.detach()))
-            finite = math.isfinite(least) and math.isfinite(most)
+            low, high = (float(value) for value in torch.aminmax(weight.detach()))
+            finite = math.isfinite(low) and math.isfinite(high)
             if weight.ndim > 1:
-                constant = is_layer and least == most and weight.numel() > 1
+                constant = is_layer and low == high and weight.numel() > 1
             else:
-                constant = isinstance(module, norms) and least == most == 0
+                constant = isinstance(module, norms) and low == high == 0
             if not finite or (constant and weight_name in MATRICES):
                 found.append(f"{name}.{weight_name}".lstrip("."))
     return found

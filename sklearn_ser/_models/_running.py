@@ -1,4 +1,8 @@
-"""How a model is run: torch's settings, the padding of a batch, and how exact a result must be.
+"""How a model is run: torch's settings, padding, hidden states, and their statistics.
+
+Layer 0 is what enters the first transformer layer, layer k the output of layer k, before any
+normalisation that follows the last layer. Whisper's last layer is the exception: it is taken
+after the final normalisation, as its decoder reads it.
 
 A batch is padded to its longest clip. Attention is kept from the padding by a mask, the front end
 normalises each clip by itself, and so does the feature extractor. Whether that is enough for a
@@ -9,21 +13,37 @@ see the padding.
 from __future__ import annotations
 
 import contextlib
+import copy
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
+from torch.nn import functional
+
+from sklearn_ser._utils import pool
 
 __all__ = [
     "distance",
     "exact_products",
+    "frames_of",
+    "hidden_states",
     "is_exact",
+    "pool_padded",
+    "pool_states",
     "running",
     "to_device",
     "tolerance",
+    "transformer_layers",
+    "truncated",
     "valid_frames",
+    "whisper_length",
 ]
+
+Array = npt.NDArray[np.float32]
 
 TOLERANCE = 1e-5
 
@@ -35,13 +55,12 @@ _on_gpu = threading.RLock()
 @contextlib.contextmanager
 def running(device: torch.device) -> Iterator[None]:
     """Run a model for the same numbers whatever the caller's settings of torch."""
-    with (
-        contextlib.nullcontext() if device.type == "cpu" else _on_gpu,
-        torch.inference_mode(),
-        torch.autocast(device.type, enabled=False),
-        exact_products(device),
-    ):
-        yield
+    with torch.inference_mode(), torch.autocast(device.type, enabled=False):
+        if device.type == "cpu":
+            yield
+        else:
+            with _on_gpu, exact_products(device):
+                yield
 
 
 @contextlib.contextmanager
@@ -88,7 +107,7 @@ def tolerance(dtype: torch.dtype) -> float:
 
 
 def valid_frames(n_frames: Sequence[int], length: int, device: Any) -> torch.Tensor:
-    """Return the padding mask: True for a clip's own frames, of shape (n_clips, length)."""
+    """Return the padding mask: True for frames of the clip, of shape (n_clips, length)."""
     counts = to_device(torch.as_tensor(n_frames), device)
     return torch.arange(length, device=device) < counts[:, None]
 
@@ -120,3 +139,151 @@ def is_exact(
         for clip, of_clip in zip(clips, found, strict=True)
         for one, many in zip(alone(clip), of_clip, strict=True)
     )
+
+
+def hidden_states(model: Any, **inputs: Any) -> tuple[torch.Tensor, ...]:
+    """Return the hidden states of layer 0 and all that follow, each (n_clips, n_frames, n_dims).
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        An encoder, or what `truncated` makes of one.
+    **inputs
+        What the model takes. Of Whisper also ``input_features`` that are shorter than the 30 s on
+        which transformers insists.
+    """
+    if model.config.model_type == "whisper":
+        mel = inputs["input_features"]
+        if mel.shape[-1] != whisper_length(model):
+            return _short_whisper(model, mel)
+    states: tuple[torch.Tensor, ...] = model(**inputs, output_hidden_states=True).hidden_states
+    return states
+
+
+def truncated(model: Any, n_layers: int) -> Any:
+    """Return a model that ends after some layers and shares the given one's weights.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        An encoder that has run once with ``output_hidden_states=True``.
+    n_layers : int
+        At least 1.
+    """
+    if n_layers >= model.config.num_hidden_layers:
+        return model
+    held = [value for module in model.modules() for value in vars(module).values()]
+    tensors = [value for value in held if isinstance(value, torch.Tensor)]  # computed at a pass
+    tensors += [*model.parameters(), *model.buffers()]
+    shorter = copy.deepcopy(model, {id(tensor): tensor for tensor in tensors})
+    del transformer_layers(shorter)[n_layers:]
+    if model.config.model_type == "whisper":  # whose final normalisation belongs to the last layer
+        shorter.layer_norm = torch.nn.Identity()
+    return shorter
+
+
+def whisper_length(model: Any) -> int:
+    """Return how many frames of a spectrogram Whisper's encoder takes: 30 s."""
+    return 2 * int(model.config.max_source_positions)
+
+
+def _short_whisper(model: Any, mel: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Run Whisper's encoder on fewer frames than it insists on, with as many positions."""
+    x = functional.gelu(model.conv2(functional.gelu(model.conv1(mel)))).transpose(1, 2)
+    x = x + model.embed_positions.weight[: x.shape[1]]
+    states = [x]
+    for layer in model.layers:
+        x = layer(x, attention_mask=None)
+        states.append(x)
+    states[-1] = model.layer_norm(states[-1])
+    return tuple(states)
+
+
+def transformer_layers(model: Any) -> Any:
+    """Return the list of a model's transformer layers, found by its name, length and content."""
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    found = [
+        module
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.ModuleList)
+        and name.rpartition(".")[2] in ("layers", "layer")
+        and len(module) == model.config.num_hidden_layers
+        and isinstance(module[0], GradientCheckpointingLayer)  # no adapter, no convolution
+    ]
+    if len(found) != 1:
+        raise OSError(
+            f"{type(model).__name__} has {len(found)} stacks of {model.config.num_hidden_layers} "
+            "transformer layers; exactly one is needed to know its layers."
+        )
+    return found[0]
+
+
+def pool_padded(frames: torch.Tensor, n_frames: Sequence[int]) -> torch.Tensor:
+    """Return what `pool` does, for a padded batch, on its own device.
+
+    Parameters
+    ----------
+    frames : tensor of shape (n_clips, n_frames, n_dims)
+    n_frames : sequence of int
+        How many frames of each clip are valid.
+
+    Returns
+    -------
+    pooled : tensor of shape (n_clips, n_statistics, n_dims), float32
+    """
+    mask = valid_frames(n_frames, frames.shape[1], frames.device)[..., None]
+    counts = to_device(torch.as_tensor(n_frames), frames.device)
+    frames = frames.float()
+    exact = frames.double().masked_fill_(~mask, 0)  # padding may hold anything
+    mean = exact.sum(1) / counts[:, None]
+    deviations = (exact - mean[:, None]).square_() * mask
+    std = (deviations.sum(1) / counts[:, None]).sqrt()
+    ordered = frames.masked_fill(~mask, float("inf")).sort(dim=1).values
+    index = torch.stack([torch.zeros_like(counts), (counts - 1) // 2, counts // 2, counts - 1])
+    index = index.T[..., None].expand(-1, -1, frames.shape[2])
+    low, below, above, high = ordered.gather(1, index).unbind(1)
+    median = (below.double() + above) / 2
+    return torch.stack([mean.float(), std.float(), low, high, median.float()], dim=1)
+
+
+def frames_of(states: Sequence[torch.Tensor], layers: Sequence[int]) -> Array:
+    """Return some layers of a batch of one clip, of shape (len(layers), n_frames, n_dims)."""
+    return np.stack([state[0].float().cpu().numpy() for state in _select(states, layers)])
+
+
+def pool_states(
+    states: Sequence[torch.Tensor], n_frames: Sequence[int], layers: Sequence[int]
+) -> list[Array]:
+    """Return every statistic of some layers of a padded batch, one array a clip.
+
+    Parameters
+    ----------
+    states : sequence of tensors of shape (n_clips, n_frames, n_dims)
+        Of layer 0 and those after it.
+    n_frames : sequence of int
+        How many frames of each clip are valid.
+    layers : sequence of int
+        One more than there are states is their mean.
+    """
+    if states[0].is_cuda:
+        pooled = [pool_padded(state, n_frames) for state in _select(states, layers)]
+        return list(torch.stack(pooled, dim=1).cpu().numpy())
+    of_clips = [[state[i, :n] for state in states] for i, n in enumerate(n_frames)]
+    # Converted here: a thread that calls torch gets threads of its own from it.
+    arrays = (
+        (state.float().cpu().numpy() for state in _select(of_clip, layers)) for of_clip in of_clips
+    )
+    if torch.get_num_threads() == 1:
+        return [np.stack(list(map(pool, of_clip))) for of_clip in arrays]
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:  # sorting for the median
+        found = [threads.map(pool, of_clip) for of_clip in arrays]
+        return [np.stack(list(of_clip)) for of_clip in found]
+
+
+def _select(states: Sequence[torch.Tensor], layers: Sequence[int]) -> Iterator[torch.Tensor]:
+    for layer in layers:
+        if layer < len(states):
+            yield states[layer]
+        else:
+            yield sum(state.float() for state in states) / len(states)  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""A pretrained speech model in memory, and the way of a clip through it."""
+"""A pretrained speech model in memory: from a waveform to statistics of its hidden states."""
 
 from __future__ import annotations
 
@@ -15,16 +15,26 @@ import numpy.typing as npt
 import torch
 
 from sklearn_ser._models._files import model_digest
-from sklearn_ser._models._front_end import FrontEnd, OwnFrontEnd, UnsupportedFrontEnd
-from sklearn_ser._models._hidden_states import (
+from sklearn_ser._models._front_end import FrontEnd, OriginalFrontEnd, UnsupportedFrontEnd
+from sklearn_ser._models._loading import (
+    fold_weight_norms,
+    read_encoder,
+    read_extractor,
+    reading,
+)
+from sklearn_ser._models._running import (
+    exact_products,
+    frames_of,
     hidden_states,
+    is_exact,
+    pool_states,
+    running,
+    to_device,
     transformer_layers,
     truncated,
+    valid_frames,
     whisper_length,
 )
-from sklearn_ser._models._loading import fold_weight_norms, read_checkpoint, reading
-from sklearn_ser._models._pooling import frames_of, pool_states
-from sklearn_ser._models._running import exact_products, is_exact, running, to_device, valid_frames
 from sklearn_ser._models._wavlm import fuse_attention
 from sklearn_ser._models._windows import CONTEXT, FULL, LENGTH, Moments, Window, windows
 from sklearn_ser._utils import once
@@ -54,6 +64,7 @@ class ModelInput:
     parts: list[Any]  # what the front end takes; a long clip is several for Whisper
     n_frames: list[int]  # valid frames of each part, before the layers
     windows: list[Window]  # where one part is too long for all frames to attend to each other
+    seconds: float  # how much audio its passes see, padding included
 
 
 class SpeechModel:
@@ -75,17 +86,21 @@ class SpeechModel:
 
     def __init__(self, folder: Path, device: str, dtype: str) -> None:
         self.folder = folder
-        self.feature_extractor, model = read_checkpoint(folder, dtype)
+        self.feature_extractor, model = read_extractor(folder), read_encoder(folder, dtype)
         self.config = model.config
         self.dtype = getattr(torch, dtype)
         self.n_layers = len(transformer_layers(model))
+        self.is_whisper = self.config.model_type == "whisper"  # which takes 30 s at a time
+        self.rate = int(self.feature_extractor.sampling_rate)  # Hz, that it was trained at
+        # How many frames the layers join to one.
+        self._squeeze = int(getattr(self.config, "squeeze_factor", 1))
         self._measuring = threading.Lock()
         self._shorter: dict[int, Any] = {}  # the model, ending after fewer layers
         self._model = model = model.to(device)
         self.device = next(model.parameters()).device  # "cuda" means another one tomorrow
         fold_weight_norms(model)
         fuse_attention(model)
-        self.front_end: FrontEnd | OwnFrontEnd | None = None
+        self.front_end: FrontEnd | OriginalFrontEnd | None = None
         if model.main_input_name == "input_values":
             module = model.feature_extractor
             with exact_products(self.device):
@@ -93,30 +108,25 @@ class SpeechModel:
                     self.front_end = FrontEnd(module)
                 except UnsupportedFrontEnd:
                     with reading(folder):
-                        self.front_end = OwnFrontEnd(module, model.config)
+                        self.front_end = OriginalFrontEnd(module, model.config)
             model.feature_extractor = torch.nn.Identity()
+        # Fewest samples that give a frame of every layer.
+        reach = 0 if self.front_end is None else self.front_end.reach
+        self.shortest = max(int(SHORTEST * self.rate), reach)
+        # Frames that enter the layers, a second: of a spectrogram, which has one each 160 samples,
+        # some are joined.
+        hop = (
+            self.front_end.hop
+            if self.front_end
+            else 160 * getattr(self.feature_extractor, "stride", 1)
+        )
+        self._frames_per_second = self.rate / int(hop)
         # Threads share the modules; those that keep a state let one thread in at a time.
         self._one_thread: Any = threading.RLock()
         self._check_layers(folder)
         self.is_thread_safe = self._keeps_no_state()
         if self.is_thread_safe:
             self._one_thread = contextlib.nullcontext()
-
-    @property
-    def rate(self) -> int:
-        """Sampling rate, in Hz, that the model was trained at."""
-        return int(self.feature_extractor.sampling_rate)
-
-    @property
-    def shortest(self) -> int:
-        """Fewest samples that give a frame of every layer."""
-        reach = 0 if self.front_end is None else self.front_end.reach
-        return max(int(SHORTEST * self.rate), reach)
-
-    @property
-    def is_whisper(self) -> bool:
-        """Whether the model takes 30 s at a time."""
-        return bool(self.config.model_type == "whisper")
 
     def prepare_input(self, waveform: Array, window: float | str | None = "auto") -> ModelInput:
         """Return a clip as the feature extractor prepares it, alone.
@@ -134,33 +144,23 @@ class SpeechModel:
                 starts = range(0, max(1, len(waveform) - self.feature_extractor.n_fft), length)
             pieces = [waveform[i : i + length] for i in starts]
             prepared = [self._whisper_mel(piece, window == "clip") for piece in pieces]
-            return ModelInput([mel for mel, _ in prepared], [n for _, n in prepared], [])
+            mels, n_valid = zip(*prepared, strict=True)
+            return ModelInput(list(mels), list(n_valid), [], 30.0 * len(pieces))
         inputs = self.feature_extractor(waveform, sampling_rate=self.rate, return_tensors="pt")
         if self.front_end is None:
             # One pads an odd number of frames to an even one; attention must not see it.
             n_frames = int(inputs["attention_mask"].sum())
             part: Any = inputs["input_features"][0, :n_frames]
-            per_second = self._spectra_per_second
         else:
             part = self.front_end.prepare(inputs["input_values"][0])
             n_frames = self.front_end.n_frames(len(part.samples))
-            per_second = self.rate / self.front_end.hop
-        return ModelInput([part], [n_frames], self._windows(n_frames, per_second, window))
-
-    @property
-    def _spectra_per_second(self) -> float:
-        """How many frames a spectrogram has: one each 160 samples, of which some are joined."""
-        return self.rate / 160 / int(self.feature_extractor.stride)
-
-    def _windows(
-        self, n_frames: int, per_second: float, window: float | str | None
-    ) -> list[Window]:
-        most, length = (FULL, LENGTH) if isinstance(window, str) else (window, window)
-        if most is None or length is None or n_frames <= round(most * per_second):
-            return []
-        length = max(round(length * per_second), 4 * self._squeeze)
-        context = min(round(CONTEXT * per_second), length // 4)
-        return windows(n_frames, length, context, self._squeeze)
+        a_second, found = self._frames_per_second, list[Window]()
+        full, length = (FULL, LENGTH) if isinstance(window, str) else (window, window)
+        if full is not None and length is not None and n_frames > round(full * a_second):
+            size = max(round(length * a_second), 4 * self._squeeze)
+            context = min(round(CONTEXT * a_second), size // 4)
+            found = windows(n_frames, size, context, self._squeeze)
+        return ModelInput([part], [n_frames], found, n_frames / a_second)
 
     def _whisper_mel(self, piece: Array, only_clip: bool) -> tuple[torch.Tensor, int]:
         options = {"padding": False} if only_clip else {"return_attention_mask": True}
@@ -170,11 +170,6 @@ class SpeechModel:
         mel = inputs["input_features"][0]
         n_mels = mel.shape[1] if only_clip else int(inputs["attention_mask"].sum())
         return mel, (n_mels - 1) // 2 + 1  # of the second, strided convolution
-
-    @property
-    def _squeeze(self) -> int:
-        """How many frames the layers join to one."""
-        return int(getattr(self.config, "squeeze_factor", 1))
 
     def _features(self, parts: Sequence[Any]) -> torch.Tensor:
         if self.front_end is not None:
@@ -295,14 +290,6 @@ class SpeechModel:
         for states, _ in self._passes(clip, self._last(layers)):
             moments.add(frames_of(states, layers))
         return moments.statistics()
-
-    def seconds(self, clip: ModelInput) -> float:
-        """Return how much audio a clip's passes see, padding included."""
-        if self.is_whisper:
-            return 30.0 * len(clip.parts)
-        if self.front_end is None:
-            return clip.n_frames[0] / self._spectra_per_second
-        return clip.n_frames[0] * self.front_end.hop / self.rate
 
     def may_batch(self, clip: ModelInput) -> bool:
         """Tell whether a clip may share a padded batch with others."""

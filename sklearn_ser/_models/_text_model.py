@@ -12,10 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from sklearn_ser._models._files import TOKENIZERS, model_digest
-from sklearn_ser._models._loading import read_config, read_encoder, reading
-from sklearn_ser._models._pooling import frames_of, pool_states
-from sklearn_ser._models._running import is_exact, running, valid_frames
+from sklearn_ser._models._files import TOKENIZERS, model_digest, read_config
+from sklearn_ser._models._loading import read_encoder, reading
+from sklearn_ser._models._running import frames_of, is_exact, pool_states, running, valid_frames
 from sklearn_ser._models._windows import Moments, Window, windows
 from sklearn_ser._utils import once
 

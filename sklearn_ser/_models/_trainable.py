@@ -16,9 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_ser._models._files import model_digest
-from sklearn_ser._models._hidden_states import hidden_states, transformer_layers
 from sklearn_ser._models._loading import read_encoder
-from sklearn_ser._models._running import distance
+from sklearn_ser._models._running import distance, hidden_states, transformer_layers
 from sklearn_ser._models._wavlm import FusedAttention, fuse_attention
 from sklearn_ser._utils import once
 

@@ -114,6 +114,5 @@ class Moments:
         """Return the statistics, of shape (..., n_statistics, n_dims), in `pool`'s order."""
         std = np.sqrt(self._squares / self._seen)
         sampled = self._sampled[..., : self._n_sampled, :]
-        with np.errstate(invalid="ignore", over="ignore"):
-            median = np.stack([pool(frames)[-1] for frames in sampled])
+        median = np.stack([pool(frames)[-1] for frames in sampled])
         return np.stack([self._mean, std, self._min, self._max, median], axis=-2).astype("f4")

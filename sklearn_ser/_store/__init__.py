@@ -6,7 +6,6 @@ several machines need nothing but a shared folder. Once there are many, they are
 in which the same row of all clips lies side by side: that is what a search reads.
 """
 
-from sklearn_ser._store._lock import RecordLock
-from sklearn_ser._store._store import Records, Store
+from sklearn_ser._store._store import RecordLock, Records, Store
 
 __all__ = ["RecordLock", "Records", "Store"]

@@ -11,15 +11,23 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import filelock
 import numpy as np
 import platformdirs
 
-from sklearn_ser._store._format import Memory, Record, read_rows, to_bytes
-from sklearn_ser._store._packs import packs_in, recent
+from sklearn_ser._store._packs import (
+    NO_LOCK,
+    Memory,
+    Record,
+    packs_in,
+    read_rows,
+    recent,
+    to_bytes,
+)
 from sklearn_ser._utils import delete_files, digest_of, file_state, has_settled, write_atomically
 from sklearn_ser.exceptions import StoreWarning
 
-__all__ = ["Records", "Store"]
+__all__ = ["RecordLock", "Records", "Store"]
 
 ENVIRONMENT_VARIABLE = "SKLEARN_SER_CACHE"
 # Larger records than this, in bytes, are left on disk; that they are sound is remembered.
@@ -66,7 +74,7 @@ class Store:
         records : Records
             Written or not.
         """
-        return Records(self.folder / f"{name}-{_settings_key(settings)}", settings)
+        return Records(self.folder / f"{name}-{digest_of(_as_json(settings))[:16]}", settings)
 
     def list(self) -> list[Records]:
         """Return what the store holds.
@@ -81,7 +89,7 @@ class Store:
             with suppress(OSError, ValueError):
                 settings = json.loads(described.read_text())
                 # The name proves that the folder is ours: others have a settings.json too.
-                if described.parent.name.endswith(f"-{_settings_key(settings)}"):
+                if described.parent.name.endswith(f"-{digest_of(_as_json(settings))[:16]}"):
                     found.append(Records(described.parent, settings))
         return found
 
@@ -186,7 +194,8 @@ class Records:
         path = self.path(key)
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            self._describe()
+            if not (described := self.folder / "settings.json").exists():
+                write_atomically(described, _as_json(self.settings).encode())
             write_atomically(path, to_bytes(record, key))
         except OSError as error:
             message = f"record {path} cannot be stored ({error}); the embedding itself is fine"
@@ -222,14 +231,46 @@ class Records:
         )
         delete_files(self.folder, *patterns)
 
-    def _describe(self) -> None:
-        described = self.folder / "settings.json"
-        if not described.exists():
-            write_atomically(described, _as_json(self.settings).encode())
 
+class RecordLock:
+    """Keeps other processes from computing the same record, while one computes it.
 
-def _settings_key(settings: Any) -> str:
-    return digest_of(_as_json(settings))[:16]
+    Parameters
+    ----------
+    path : str or None
+        The record's file; None, where nothing is stored, is a lock that can always be had.
+    """
+
+    def __init__(self, path: str | None) -> None:
+        self._path = path
+        self._lock: filelock.BaseFileLock | None = None
+
+    def acquire(self) -> bool:
+        """Acquire the lock, or return False: two processes that waited might do so for ever."""
+        if self._path is None:
+            return True
+        folder = os.path.dirname(self._path)
+        # One thread may acquire it, and another release it.
+        lock = filelock.FileLock(f"{self._path}.lock", is_singleton=False, thread_local=False)
+        try:
+            os.makedirs(folder, exist_ok=True)
+            lock.acquire(blocking=False)
+        except filelock.Timeout:
+            return False
+        except NO_LOCK as error:
+            message = f"no lock in {folder} ({error}); processes may repeat each other's work"
+            warnings.warn(message, StoreWarning, stacklevel=2)
+        else:
+            self._lock = lock
+        return True
+
+    def release(self) -> None:
+        """Release the lock, if it is held, and remove its file."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+            with suppress(OSError):
+                os.unlink(f"{self._path}.lock")
 
 
 def _as_json(settings: Any) -> str:

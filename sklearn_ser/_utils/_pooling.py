@@ -22,23 +22,25 @@ def pool(frames: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         In the order of `STATISTICS`. The standard deviation is that of the population (no
         correction), so that a clip of one frame has 0. Sums run in float64.
     """
-    exact = frames.astype(np.float64)
-    mean = exact.mean(axis=-2)
-    exact -= mean[..., np.newaxis, :]
-    # Each dimension's values side by side: four times as fast to sort.
-    ordered = np.array(np.swapaxes(frames, -1, -2), order="C", copy=True)
-    ordered.sort(axis=-1)
-    n_frames = ordered.shape[-1]
-    low, high = ordered[..., 0], ordered[..., -1]
-    low = np.where(np.isnan(high), high, low)  # what is no number sorts last
-    middle = ordered[..., (n_frames - 1) // 2].astype(np.float64) + ordered[..., n_frames // 2]
-    return np.stack(
-        [
-            mean,
-            np.sqrt(np.square(exact, out=exact).mean(axis=-2)),
-            low,
-            high,
-            np.where(np.isnan(high), high, middle / 2),
-        ],
-        axis=-2,
-    ).astype(np.float32)
+    # What is not finite becomes an error where the record is checked, with the name of its clip.
+    with np.errstate(invalid="ignore", over="ignore"):
+        exact = frames.astype(np.float64)
+        mean = exact.mean(axis=-2)
+        exact -= mean[..., np.newaxis, :]
+        # Each dimension's values side by side: four times as fast to sort.
+        ordered = np.array(np.swapaxes(frames, -1, -2), order="C", copy=True)
+        ordered.sort(axis=-1)
+        n_frames = ordered.shape[-1]
+        low, high = ordered[..., 0], ordered[..., -1]
+        low = np.where(np.isnan(high), high, low)  # what is no number sorts last
+        middle = ordered[..., (n_frames - 1) // 2].astype(np.float64) + ordered[..., n_frames // 2]
+        return np.stack(
+            [
+                mean,
+                np.sqrt(np.square(exact, out=exact).mean(axis=-2)),
+                low,
+                high,
+                np.where(np.isnan(high), high, middle / 2),
+            ],
+            axis=-2,
+        ).astype(np.float32)

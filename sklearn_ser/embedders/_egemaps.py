@@ -14,9 +14,8 @@ import numpy as np
 from sklearn_ser._audio import Clip
 from sklearn_ser._extraction import Extractor, Prepared, WaveformExtractor
 from sklearn_ser._utils import RATE, StrOptions
-from sklearn_ser.embedders._base import POOLING, BaseEmbedder
-from sklearn_ser.embedders._layouts import FrameLayout, VectorLayout
-from sklearn_ser.embedders._records import Array, version_of
+from sklearn_ser.embedders._base import Array, BaseEmbedder, version_of
+from sklearn_ser.embedders._layouts import POOLING, FrameLayout, VectorLayout
 
 __all__ = ["EGeMAPSEmbedder"]
 

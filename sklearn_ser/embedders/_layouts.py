@@ -2,22 +2,35 @@
 
 An embedder has one of these: a record is one vector (`VectorLayout`), or statistics over groups of
 frames, or frames (`FrameLayout`). The base class selects by it; `docs/your_own_features.rst` shows
-how a feature set of one's own does.
+how a feature set of one's own does. `ModelLayers` makes the layers of a pretrained model groups.
 """
 
 from __future__ import annotations
 
+import functools
+from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from numbers import Integral
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from sklearn_ser._utils import STATISTICS, pool
+from sklearn_ser._utils import STATISTICS, WHOLE_NUMBER, StrOptions, is_number, pool
 
-__all__ = ["FrameLayout", "VectorLayout", "check_pooling"]
+__all__ = [
+    "POOLING",
+    "FrameLayout",
+    "ModelLayers",
+    "VectorLayout",
+    "stack_rows",
+    "stack_sequences",
+]
 
 Array = npt.NDArray[np.float32]
+
+POOLING = [StrOptions(set(STATISTICS)), list, tuple, None]
 
 
 class VectorLayout:
@@ -123,7 +136,17 @@ class FrameLayout:
             # Frames of every group would fill a disk.
             self.key = {"frames": {"groups": [i for i, _ in groups], "n_dims": len(dims)}}
         else:
-            self.statistics = check_pooling(pooling)
+            self.statistics = [pooling] if isinstance(pooling, str) else list(pooling)
+            if not self.statistics or any(each not in STATISTICS for each in self.statistics):
+                raise ValueError(
+                    f"The 'pooling' parameter must be one or several of {list(STATISTICS)}, or "
+                    f"None. Got {pooling!r} instead."
+                )
+            if twice := [each for each in STATISTICS if self.statistics.count(each) > 1]:
+                raise ValueError(
+                    f"pooling={pooling!r} names {twice[0]!r} more than once: name each statistic "
+                    "once."
+                )
             numbers = [STATISTICS.index(statistic) for statistic in self.statistics]
             self.rows = [len(STATISTICS) * i + k for i, _ in groups for k in numbers]
 
@@ -173,16 +196,110 @@ class FrameLayout:
         return pool(computed).reshape(-1, computed.shape[-1])
 
 
-def check_pooling(pooling: str | Sequence[str]) -> list[str]:
-    """Return the statistics named, or raise a ValueError that says what can be."""
-    statistics = [pooling] if isinstance(pooling, str) else list(pooling)
-    if not statistics or any(statistic not in STATISTICS for statistic in statistics):
-        raise ValueError(
-            f"The 'pooling' parameter must be one or several of {list(STATISTICS)}, or None. Got "
-            f"{pooling!r} instead."
-        )
-    if twice := [statistic for statistic in STATISTICS if statistics.count(statistic) > 1]:
-        raise ValueError(
-            f"pooling={pooling!r} names {twice[0]!r} more than once: name each statistic once."
-        )
-    return statistics
+class ModelLayers:
+    """What makes the layers of a pretrained model, and after them their mean, groups of frames.
+
+    Embedders that inherit from it, before the base class, have the parameters `model`, `layer`,
+    `revision`, `device` and `pooling`.
+    """
+
+    model: str
+    layer: Any
+    device: str
+    pooling: Any
+
+    layer_constraints: ClassVar[dict[str, list[Any]]] = {
+        "model": [str],
+        "layer": [WHOLE_NUMBER, StrOptions({"middle", "mean", "all"}), "array-like"],
+        "revision": [str, None],
+        "device": [str],
+        "pooling": POOLING,
+    }
+
+    @abstractmethod
+    def model_folder(self) -> Path:
+        """Return where the model's files are, which may be downloaded for this.
+
+        Returns
+        -------
+        folder : Path
+        """
+
+    @property
+    def n_layers(self) -> int:
+        """Number of the model's transformer layers."""
+        return int(self._config().num_hidden_layers)
+
+    def _config(self) -> Any:
+        from sklearn_ser._models import read_config
+
+        return read_config(self.model_folder())
+
+    def layout(self) -> FrameLayout:
+        """Return the selected layers as groups.
+
+        Returns
+        -------
+        layout : FrameLayout
+        """
+        return FrameLayout(self._layers(), _numbers(self._config().hidden_size), self.pooling)
+
+    def _layers(self) -> list[tuple[int, str]]:
+        n_layers = self.n_layers
+        if is_number(self.layer):
+            layers = [self.layer]
+        elif not isinstance(self.layer, str):
+            layers = list(self.layer)
+        elif self.layer == "mean":
+            return [(n_layers + 1, "layermean")]
+        else:
+            layers = [n_layers // 2] if self.layer == "middle" else list(range(n_layers + 1))
+        there = range(-n_layers - 1, n_layers + 1)
+        if not layers or not all(is_number(k, Integral) and k in there for k in layers):
+            raise ValueError(
+                f"layer={self.layer!r}, but {self.model} has layers 0 to {n_layers} (or "
+                f"{-n_layers - 1} to -1, from the end)."
+            )
+        layers = [int(k) % (n_layers + 1) for k in layers]
+        if twice := {k for k in layers if layers.count(k) > 1}:
+            raise ValueError(
+                f"layer={self.layer!r} names layer {min(twice)} of {self.model} more than once: "
+                "name each layer once."
+            )
+        return [(k, f"layer{k}") for k in layers]
+
+
+@functools.cache  # asked for by every fold of a search
+def _numbers(n_dims: int) -> tuple[str, ...]:
+    return tuple(f"{i:04d}" for i in range(n_dims))
+
+
+def stack_rows(
+    parts: Sequence[Array | None], layout: VectorLayout | FrameLayout, fill_value: float
+) -> Array:
+    """Return the selected columns of each clip's rows, of shape (n_clips, n_features)."""
+    usable = [part for part in parts if part is not None]
+    if usable and len(usable) == len(parts):  # hundreds of times in a search: no second copy
+        found = np.concatenate(usable).reshape(len(usable), -1, usable[0].shape[1])
+        return found[:, :, : layout.n_columns].reshape(len(usable), -1)
+    embedded = np.full((len(parts), layout.n_features), fill_value, dtype=np.float32)
+    for row, part in zip(embedded, parts, strict=True):
+        if part is not None:
+            row[:] = part[:, : layout.n_columns].ravel()
+    return embedded
+
+
+def stack_sequences(
+    parts: Sequence[Array | None], layout: VectorLayout | FrameLayout, fill_value: float
+) -> npt.NDArray[np.object_]:
+    """Return the frames of each clip."""
+    sequences = np.empty(len(parts), dtype=object)
+    given = set()
+    for i, part in enumerate(parts):
+        if part is None:
+            part = np.full((1, layout.n_features), fill_value, dtype=np.float32)
+        # Nobody may change what the store remembers, or another clip with equal content.
+        shared = not part.flags.writeable or id(part) in given
+        sequences[i] = part.copy() if shared else part
+        given.add(id(part))
+    return sequences

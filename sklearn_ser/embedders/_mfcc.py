@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from sklearn_ser._utils import COUNT, RATE, Number
-from sklearn_ser.embedders._base import POOLING, BaseEmbedder
-from sklearn_ser.embedders._layouts import FrameLayout
-from sklearn_ser.embedders._records import Array, version_of
+from sklearn_ser.embedders._base import Array, BaseEmbedder, version_of
+from sklearn_ser.embedders._layouts import POOLING, FrameLayout
 
 __all__ = ["MFCCEmbedder"]
 

@@ -10,12 +10,10 @@ from typing import Any
 import joblib
 import numpy as np
 
-from sklearn_ser._extraction import Extractor
+from sklearn_ser._extraction import Extractor, SpeechExtractor
 from sklearn_ser._utils import POSITIVE, SECONDS, StrOptions, find_device
-from sklearn_ser.embedders._base import BaseEmbedder
-from sklearn_ser.embedders._layers import ModelLayers
-from sklearn_ser.embedders._records import Array
-from sklearn_ser.embedders._speech_extractor import SpeechExtractor
+from sklearn_ser.embedders._base import Array, BaseEmbedder
+from sklearn_ser.embedders._layouts import ModelLayers
 
 __all__ = ["SSLEmbedder"]
 
@@ -269,11 +267,12 @@ class SSLEmbedder(ModelLayers, BaseEmbedder):
         -------
         extractor : SpeechExtractor
         """
+        layout = self.layout()
         return SpeechExtractor(
             self._loaded(),
             self.window,
-            [i for i, _ in self.layout().groups],
-            as_frames=self.gives_sequences(),
+            [i for i, _ in layout.groups],
+            as_frames=layout.gives_sequences,
             all_layers=self.cache is not None,
             batch_seconds=self.batch_seconds,
             n_readers=joblib.effective_n_jobs(self.n_jobs) if self.n_jobs is not None else None,

@@ -100,7 +100,7 @@ class Copy:
         try:
             content = self.clip.read()
             # The digest of what is read now: the file may have changed since it was looked up.
-            return replace(self, digest=self.clip.digest_of(content))._make_from(content)
+            return replace(self, digest=self.clip.digest(content))._make_from(content)
         except ClipError as error:
             return error
 

@@ -567,10 +567,10 @@ BAD_VALUES = {
     "bare": (
         lambda w: w,
         "waveform",
-        "does not tell its sampling rate",
+        "has no sampling rate",
         "Set waveform_rate (in Hz)",
     ),
-    "rate None": (lambda w: (w, None), "waveform", "does not tell its sampling rate", "pairs"),
+    "rate None": (lambda w: (w, None), "waveform", "has no sampling rate", "pairs"),
     "None": (lambda w: None, "NoneType", "not a clip: None", NO_CLIP),
     "number": (lambda w: 16000.0, "float", "not a clip: 16000.0", NO_CLIP),
     "NaN for a path": (lambda w: float("nan"), "float", "not a clip: nan", NO_CLIP),

@@ -102,7 +102,7 @@ def test_segments_of_one_file_have_records_of_their_own(path):
     )
     for value in values:
         clip = as_clip(value, 0)
-        assert clip.digest_of(clip.read()) == clip.digest()
+        assert clip.digest(clip.read()) == clip.digest()
 
 
 @pytest.mark.parametrize(

@@ -21,12 +21,12 @@ from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from sklearn_ser import SSLEmbedder
+from sklearn_ser._extraction import SpeechExtractor
 from sklearn_ser._models import _trainable
 from sklearn_ser._models._trainable import FineTunedNetwork, LastLayers, last_layers
 from sklearn_ser.classifiers import FineTunedClassifier, _callbacks
 from sklearn_ser.classifiers._callbacks import Checkpoint
 from sklearn_ser.datasets import make_emotional_speech
-from sklearn_ser.embedders._speech_extractor import SpeechExtractor
 from sklearn_ser.exceptions import ClipError
 
 RATE = 16000

@@ -176,12 +176,14 @@ def test_finished_batches_are_stored_and_locks_given_back_whatever_stops_it(
 
 
 @kinds
-def test_a_consumer_that_stops_loses_nothing_that_is_computed(options, records):
-    """As when a progress bar raises: the generator is closed at a yield."""
+def test_a_progress_bar_that_raises_loses_nothing_that_is_computed(options, records, monkeypatch):
+    def stop(self, clip):
+        raise RuntimeError("enough")
+
+    monkeypatch.setattr(extract_module.Progress, "update", stop)
     extractor = Counting(**options)
-    computed = Extraction(clips_of(range(30)), records, None)._computed(extractor)
-    next(computed)
-    computed.close()
+    with pytest.raises(RuntimeError, match="enough"):
+        extract(clips_of(range(30)), extractor, records)
     assert records.size()[0] == len(extractor.computed)
     assert_no_locks(records)
 

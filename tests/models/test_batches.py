@@ -10,16 +10,14 @@ import torch
 
 from sklearn_ser import SSLEmbedder
 from sklearn_ser._audio import as_clip
-from sklearn_ser._extraction import _extract
+from sklearn_ser._extraction import SpeechExtractor, _extract
 from sklearn_ser._models import _speech_model, load_model
 from sklearn_ser._models._front_end import FrontEnd
-from sklearn_ser._models._pooling import pool_padded
-from sklearn_ser._models._running import exact_products
+from sklearn_ser._models._running import exact_products, pool_padded
 from sklearn_ser._models._speech_model import SpeechModel
 from sklearn_ser._store import RecordLock, Store
 from sklearn_ser._utils import STATISTICS, pool
 from sklearn_ser.embedders import _ssl
-from sklearn_ser.embedders._speech_extractor import SpeechExtractor
 from sklearn_ser.exceptions import ClipError
 
 RATE = 16000
@@ -59,7 +57,7 @@ def sizes(monkeypatch):
     statistics = SpeechModel.statistics
 
     def noted(self, batch, last_layer=None):
-        batches.append([self.seconds(clip) for clip in batch])
+        batches.append([clip.seconds for clip in batch])
         return statistics(self, batch, last_layer)
 
     monkeypatch.setattr(SpeechModel, "statistics", noted)
@@ -227,7 +225,7 @@ def test_who_holds_clips_does_not_wait_for_others(tiny_model, speech, tmp_path, 
     free = []
 
     def look(seconds):
-        for lock in locks[2:]:  # its own are done, and given back
+        for lock in locks[2:]:  # those that it holds are done, and released
             assert lock.acquire()
             free.append(lock)
             lock.release()

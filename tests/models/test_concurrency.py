@@ -10,12 +10,11 @@ import pytest
 import torch
 
 from sklearn_ser import SSLEmbedder
-from sklearn_ser._models._hidden_states import transformer_layers
+from sklearn_ser._extraction import SpeechExtractor
+from sklearn_ser._models._running import transformer_layers
 from sklearn_ser._models._speech_model import SpeechModel
 from sklearn_ser._store import Store
 from sklearn_ser._utils import STATISTICS
-from sklearn_ser.embedders import _speech_extractor
-from sklearn_ser.embedders._speech_extractor import SpeechExtractor
 from sklearn_ser.exceptions import ClipError
 
 RATE = 16000
@@ -242,7 +241,7 @@ def test_many_cores_are_shared_by_a_few_threads(tiny_model, monkeypatch):
     asked = []
     monkeypatch.setattr(torch, "set_num_threads", asked.append)
     options = {"as_frames": False, "all_layers": True, "batch_seconds": "auto", "n_readers": None}
-    extractor = _speech_extractor.SpeechExtractor(model, "auto", [0], **options)
+    extractor = SpeechExtractor(model, "auto", [0], **options)
     assert extractor.n_concurrent == 16
     with extractor.running():
         extractor.start_worker()

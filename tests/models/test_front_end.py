@@ -9,7 +9,12 @@ import torch
 
 from sklearn_ser import SSLEmbedder
 from sklearn_ser._models import _speech_model, load_model
-from sklearn_ser._models._front_end import FrontEnd, OwnFrontEnd, UnsupportedFrontEnd, _by_matmul
+from sklearn_ser._models._front_end import (
+    FrontEnd,
+    OriginalFrontEnd,
+    UnsupportedFrontEnd,
+    _by_matmul,
+)
 from sklearn_ser._models._running import distance
 
 
@@ -111,7 +116,7 @@ def test_a_front_end_built_otherwise_is_left_to_the_model(
     monkeypatch.setattr(_speech_model, "FrontEnd", refuse)
     _speech_model._load.cache_clear()
     found, told_again = embed()
-    assert isinstance(load_model(Path(folder), "cpu").front_end, OwnFrontEnd)
+    assert isinstance(load_model(Path(folder), "cpu").front_end, OriginalFrontEnd)
     _speech_model._load.cache_clear()
     assert told_again == told
     for one, other in zip(found, expected, strict=True):

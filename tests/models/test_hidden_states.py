@@ -11,8 +11,7 @@ import transformers
 from sklearn_ser import SSLEmbedder
 from sklearn_ser._models import _speech_model
 from sklearn_ser._models._front_end import UnsupportedFrontEnd
-from sklearn_ser._models._hidden_states import truncated
-from sklearn_ser._models._running import distance
+from sklearn_ser._models._running import distance, truncated
 from sklearn_ser._models._speech_model import SpeechModel
 
 N_LAYERS = 3

@@ -18,7 +18,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from sklearn_ser import SSLEmbedder
-from sklearn_ser._models import _loading, find_model, load_model, model_digest
+from sklearn_ser._models import _files, _loading, find_model, load_model, model_digest
 from sklearn_ser.classifiers import FineTunedClassifier, PretrainedEmotionClassifier
 
 from .conftest import FAMILIES
@@ -239,7 +239,7 @@ OTHER_FAMILIES = [
 def test_the_families_that_are_read_are_those_that_are_compared_with_transformers():
     starts = {start for start, _, _ in FAMILIES.values()}
     compared = {getattr(transformers, f"{start}Config").model_type for start in starts}
-    assert set(_loading.FAMILIES) == compared
+    assert set(_files.FAMILIES) == compared
 
 
 @pytest.mark.parametrize("config", OTHER_FAMILIES)

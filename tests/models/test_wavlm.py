@@ -11,8 +11,7 @@ from transformers.models.wavlm import modeling_wavlm
 
 from sklearn_ser import SSLEmbedder
 from sklearn_ser._models import _trainable
-from sklearn_ser._models._hidden_states import transformer_layers
-from sklearn_ser._models._running import distance
+from sklearn_ser._models._running import distance, transformer_layers
 from sklearn_ser._models._wavlm import FusedAttention, fuse_attention
 
 FAMILIES = ["WavLM-base", "WavLM-large"]

@@ -7,6 +7,8 @@ import itertools
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from sklearn_ser.exceptions import ArgumentError
+
 __all__ = ["refuse_without_effect", "set_where_taken"]
 
 
@@ -26,8 +28,8 @@ def refuse_without_effect(
 
     Raises
     ------
-    TypeError
-        If none of the estimators takes one of them.
+    ArgumentError
+        A TypeError, if none of the estimators takes one of them.
     """
     allowed = set(itertools.chain(*taken.values()))
     without = [name for name in parameters if name not in allowed]
@@ -40,7 +42,7 @@ def refuse_without_effect(
     there = "; ".join(
         f"{name} takes {', '.join(dict.fromkeys(its)) or 'none'}" for name, its in taken.items()
     )
-    raise TypeError(
+    raise ArgumentError(
         f"{', '.join(told)} would have no effect: none of the feature sets takes it. "
         + (there or "Embedders that are given ready-made are used as they are")
         + "."

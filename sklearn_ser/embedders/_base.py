@@ -13,6 +13,7 @@ from sklearn_ser._extraction import BatchExtractor, Extractor, WaveformExtractor
 from sklearn_ser._utils import WAVEFORM_RATE, WHOLE_NUMBER, StrOptions
 from sklearn_ser._utils._pooling import STATISTICS
 from sklearn_ser.embedders._records import Array, RecordEmbedder
+from sklearn_ser.exceptions import ArgumentError
 
 __all__ = ["POOLING", "BaseEmbedder"]
 
@@ -106,7 +107,7 @@ class BaseEmbedder(RecordEmbedder):
         computed : ndarray of shape (n_features,) or (n_groups, n_frames, n_dims)
             As the layout takes it. Values that are not finite make a `ClipError`.
         """
-        raise TypeError(f"{type(self).__name__} has to define compute(waveform).")
+        raise ArgumentError(f"{type(self).__name__} has to define compute(waveform).")
 
     def compute_batch(self, waveforms: Sequence[Array]) -> Sequence[Array]:
         """Return what is computed of several waveforms: where `batch_seconds` is a number.

@@ -1,7 +1,12 @@
-"""Which features recognise emotion best, for speakers never heard before."""
+"""Which features recognise emotion best, for speakers never heard before.
+
+Not in `__all__`, as they are for the command line only: `as_embedders`, `embed_rows`.
+"""
 
 from sklearn_ser.evaluation._compare import compare
 from sklearn_ser.evaluation._cross import compare_across
+from sklearn_ser.evaluation._features import as_embedders as as_embedders
+from sklearn_ser.evaluation._features import embed_rows as embed_rows
 from sklearn_ser.evaluation._intervals import speaker_interval
 from sklearn_ser.evaluation._metrics import fold_average, uar_score
 from sklearn_ser.evaluation._results import Comparison, CrossComparison, Row

@@ -1,7 +1,15 @@
-"""Trained recognizers: kept in a file, and used on anyone's recordings."""
+"""Trained recognizers: kept in a file, and used on anyone's recordings.
+
+Not in `__all__`, as they are for the command line only: `card_of`, `domain_embedders`,
+`embedders_of` and `rows_of`.
+"""
 
 from sklearn_ser.recognition._domain import OutOfDomainDetector
+from sklearn_ser.recognition._file import card_of as card_of
+from sklearn_ser.recognition._file import domain_embedders as domain_embedders
+from sklearn_ser.recognition._file import embedders_of as embedders_of
 from sklearn_ser.recognition._file import load_recognizer, save_recognizer
 from sklearn_ser.recognition._recognizer import EmotionRecognizer
+from sklearn_ser.recognition._recordings import rows_of as rows_of
 
 __all__ = ["EmotionRecognizer", "OutOfDomainDetector", "load_recognizer", "save_recognizer"]

@@ -1,6 +1,5 @@
 import json
 import re
-import subprocess
 import sys
 import warnings
 
@@ -138,9 +137,7 @@ def test_recordings_of_one_name_are_drawn_apart(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["r.wav-2.png", "r.wav.png"]
 
 
-def test_predict_prints_a_table_and_draws_long_recordings(
-    trained, tmp_path, capsys, monkeypatch
-):
+def test_predict_prints_a_table_and_draws_long_recordings(trained, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     corpus = make_emotional_speech(n_speakers=2, n_sentences=3, random_state=5)
     soundfile.write(tmp_path / "long.mp3", np.concatenate([x for x, _ in corpus.X]), 16000)
@@ -286,5 +283,3 @@ def test_progress_is_drawn_on_standard_error_where_it_is_a_terminal(
     captured = capfd.readouterr()
     assert ("mfcc: 100%" in captured.err) == is_terminal
     assert "mfcc: " not in captured.out
-
-

@@ -86,11 +86,11 @@ def add_predict(commands: Any) -> None:
 def _window(text: str) -> float | str | None:
     if text == "none":
         return None
-    return "auto" if text == "auto" else _seconds(text)
+    return "auto" if text == "auto" else _seconds(text, "auto, none, or ")
 
 
-def _seconds(text: str) -> float:
-    return _number(text, 0.01, 1e9, "seconds, 0.01 or more")
+def _seconds(text: str, others: str = "") -> float:
+    return _number(text, 0.01, math.inf, f"{others}seconds, 0.01 or more")
 
 
 def _share(text: str) -> float | None:
@@ -102,7 +102,7 @@ def _number(text: str, low: float, high: float, wanted: str) -> float:
         number = float(text)
     except ValueError:
         number = math.nan
-    if not low <= number <= high:
+    if not low <= number <= high or math.isinf(number):
         raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
     return number
 

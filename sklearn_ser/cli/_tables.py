@@ -177,10 +177,10 @@ def store_table(store: Any) -> Table:
 
 
 def print_rows(rows: Any) -> None:
-    """Print what was recognised, a line a recording or window."""
+    """Print what was recognised, one line per recording or window."""
     table = Table(
-        caption="out: the share of held-out speakers' clips that are nearer to the clips of "
-        "training. An emotion and its probability hold for speech like these.",
+        caption="out: out-of-distribution score, the share of held-out speakers' clips that are "
+        "nearer to the training clips. Emotions and probabilities hold where it is low.",
     )
     table.add_column("recording", min_width=16, overflow="ellipsis", no_wrap=True)
     table.add_column("seconds", justify="right", no_wrap=True)
@@ -212,8 +212,8 @@ def print_card(card: dict[str, Any]) -> None:
     table = Table(title="A recognizer's card", show_header=False)
     for corpus in card["training"]:
         counts = ", ".join(f"{emotion} {count}" for emotion, count in corpus["emotions"].items())
-        told = f"{corpus['n_clips']} clips of {corpus['n_speakers']} speakers: {counts}"
-        table.add_row(f"trained on {corpus['corpus']}", told)
+        clips = f"{corpus['n_clips']} clips of {corpus['n_speakers']} speakers: {counts}"
+        table.add_row(f"trained on {corpus['corpus']}", clips)
     table.add_row("emotions", ", ".join(card["emotions"]))
     table.add_row("features", _listed(card["features"]))
     table.add_row("classifier", card["classifier"])
@@ -222,7 +222,7 @@ def print_card(card: dict[str, Any]) -> None:
         f"UAR {scores['uar']:.3f}{within}{averaging}, accuracy {scores['accuracy']:.3f}, macro F1 "
         f"{scores['macro_f1']:.3f}, log loss {scores['log_loss']:.3f}",
     )
-    table.add_row("domain told by", _listed(card["domain"]))
+    table.add_row("out-of-distribution score by", _listed(card["domain"]))
     for name, file in card.get("files", {}).items():
         table.add_row(f"code of {name}", f"{file['path']}, SHA-256 {file['sha256']}")
     table.add_row("made", card["created"])

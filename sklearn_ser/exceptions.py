@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-__all__ = ["ClipError", "ClipWarning", "LeakageWarning", "SilentClipError", "StoreWarning"]
+__all__ = [
+    "ArgumentError",
+    "ClipError",
+    "ClipWarning",
+    "LeakageWarning",
+    "SilentClipError",
+    "StoreWarning",
+]
+
+
+class ArgumentError(TypeError):
+    """An argument that cannot be used: it has no effect, or lacks methods that are needed."""
 
 
 class ClipError(ValueError):

@@ -14,8 +14,9 @@ from sklearn_ser.cli._tables import (
     print_card,
     print_cross,
     print_rows,
-    print_store,
     print_table,
+    show,
+    store_table,
 )
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.evaluation import compare, compare_across
@@ -94,7 +95,7 @@ def printed_rows(corpus, recognizer, tmp_path):
 
 def printed_store(corpus, recognizer, tmp_path):
     store = Store(tmp_path / NAME.replace("/", ""))
-    print_store(store)
+    show(store_table(store))
     return [store.folder.name]
 
 

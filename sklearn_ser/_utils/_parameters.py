@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_ser._utils._sklearn import Interval
+from sklearn_ser.exceptions import ArgumentError
 
 # Hz, of a file or a model: below it there is no speech, and at 1 Hz a short file would last hours.
 LOWEST_RATE, HIGHEST_RATE = 1000, 1_000_000
@@ -68,8 +69,8 @@ def refuse_without_effect(
 
     Raises
     ------
-    TypeError
-        If none of the estimators takes one of them.
+    ArgumentError
+        A TypeError, if none of the estimators takes one of them.
     """
     allowed = set(itertools.chain(*taken.values()))
     without = [name for name in parameters if name not in allowed]
@@ -82,7 +83,7 @@ def refuse_without_effect(
     there = "; ".join(
         f"{name} takes {', '.join(dict.fromkeys(its)) or 'none'}" for name, its in taken.items()
     )
-    raise TypeError(
+    raise ArgumentError(
         f"{', '.join(described)} would have no effect: none of the feature sets takes it. "
         + (there or "Embedders that are given ready-made are used as they are")
         + "."

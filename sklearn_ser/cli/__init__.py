@@ -1,20 +1,30 @@
-"""The command line: a file for each command, or for two that are much alike."""
+"""The command line: a file for each command, or for two that are much alike.
+
+To show help, no other room is imported: scikit-learn, pandas and rich take seconds.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from sklearn_ser import __version__
-from sklearn_ser._utils import default_settings
 from sklearn_ser.cli._audit import add_audit
-from sklearn_ser.cli._cache import add_cache
 from sklearn_ser.cli._compare import add_compare, add_cross
-from sklearn_ser.cli._embed import add_embed
+from sklearn_ser.cli._embed import add_cache, add_embed
 from sklearn_ser.cli._options import NAMED
 from sklearn_ser.cli._predict import add_predict
+from sklearn_ser.cli._process import (
+    Interrupted,
+    can_be_mended,
+    interruptible,
+    one_line,
+    printed_warnings,
+    what_is_kept,
+)
 from sklearn_ser.cli._train import add_card, add_train
 
 __all__ = ["NAMED", "main"]
@@ -32,15 +42,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     -------
     status : int
         0 if all went well; 1 if `audit` found a leak, or `predict` could not use a recording or
-        draw any timeline that was asked for; 2 if the arguments or the data were not usable.
+        draw any timeline that was asked for; 2 if the arguments or the data were not usable; 130
+        after Ctrl-C, and 143 after SIGTERM. A bug is raised, so that Python shows its traceback
+        and exits with 1.
     """
-    options = _parser().parse_args(arguments)
-    try:
-        with default_settings():
-            return options.run(options)
-    except (ValueError, TypeError, OSError, ImportError) as error:
-        print(f"sklearn-ser: error: {error}", file=sys.stderr)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.run is None:
+        parser.print_help(sys.stderr)
         return 2
+    if not sys.stderr.isatty():
+        options.quiet = True  # progress bars draw over themselves, which files and pipes cannot
+    try:
+        with interruptible(), printed_warnings():
+            return _run(options)
+    except KeyboardInterrupt as stop:
+        print(f"sklearn-ser: interrupted: {what_is_kept(options)}", file=sys.stderr)
+        return 128 + (stop.number if isinstance(stop, Interrupted) else 2)
+    except BrokenPipeError:  # as of `sklearn-ser … | head`; what was asked for is written by then
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if not can_be_mended(error):
+            raise
+        print(f"sklearn-ser: error: {one_line(error)}", file=sys.stderr)
+        return 2
+
+
+def _run(options: argparse.Namespace) -> int:
+    from sklearn_ser._utils import default_settings
+
+    with default_settings():
+        status = options.run(options)
+    sys.stdout.flush()
+    return status
 
 
 class _StoreOnce(argparse._StoreAction):
@@ -71,7 +106,11 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="sklearn-ser", description="Speech emotion recognition for scikit-learn.")
     parser.add_argument("--version", action="version", version=f"sklearn-ser {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    # What the command writes and keeps, for the line that is printed after Ctrl-C.
+    parser.set_defaults(run=None, default_cache="none", results=None)
+    commands = parser.add_subparsers(
+        title="commands", metavar="COMMAND", description="sklearn-ser COMMAND --help says more."
+    )
     add_compare(commands)
     add_cross(commands)
     add_audit(commands)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
+from pathlib import Path
 from typing import Any
 
 from sklearn_ser.cli._options import (
@@ -11,19 +13,21 @@ from sklearn_ser.cli._options import (
     add_corpus,
     add_cv,
     add_evaluation,
+    check_features,
     check_out,
     embedding_parameters,
     load_corpora,
     load_corpus,
 )
+from sklearn_ser.cli._process import uninterrupted
 
-__all__ = ["add_compare", "add_cross"]
+__all__ = ["add_compare", "add_cross", "save_figures"]
 
 
 def add_compare(commands: Any) -> None:
     command = commands.add_parser(
         "compare",
-        help="which features recognise emotion best, for speakers never heard before",
+        help="compare features on a corpus, by scores on held-out speakers",
         description="Compare features on a corpus, with folds that share no speaker. Without "
         "arguments: a synthetic corpus, and all features that come with this package.",
     )
@@ -40,11 +44,11 @@ def add_compare(commands: Any) -> None:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from sklearn_ser.cli._figures import save_figures
+    check_out(options.out)
+    check_features(options)
     from sklearn_ser.cli._tables import print_table
     from sklearn_ser.evaluation import compare
 
-    check_out(options.out)
     comparison = compare(
         load_corpus(options),
         options.features,
@@ -56,11 +60,53 @@ def _compare(options: argparse.Namespace) -> int:
         verbose=not options.quiet,
         **embedding_parameters(options),
     )
-    comparison.save(options.out)
-    written = ["results.json", "predictions.csv", *save_figures(comparison, options.out)]
+    with uninterrupted():
+        comparison.save(options.out)
+        figures = save_figures(comparison, options.out)
+        options.results = f"results are written to {options.out}"
     print_table(comparison)
-    print(f"Written to {options.out}: {', '.join(written)}")
+    print(f"Written to {options.out}: {', '.join(['results.json', 'predictions.csv', *figures])}")
+    if not figures:
+        print("No figures: matplotlib is missing; pip install 'sklearn-ser[plot]'.")
     return 0
+
+
+def save_figures(comparison: Any, folder: str) -> list[str]:
+    """Write the UAR by layer and the best row's confusion matrix as PNG; return their names.
+
+    Without matplotlib, there are none.
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        return []
+    from matplotlib.figure import Figure
+    from sklearn.metrics import ConfusionMatrixDisplay
+
+    from sklearn_ser._utils import FIGURES, write_figure
+    from sklearn_ser.plotting import ComparisonDisplay
+
+    display = ComparisonDisplay.from_comparison(comparison)
+    path, path_of_matrix = (Path(folder, name) for name in FIGURES)
+    write_figure(display.figure_, path)
+    predictions = comparison.predictions
+    best = predictions[predictions["row"] == comparison.best]
+    figure = Figure(figsize=(5.5, 5), layout="constrained")
+    ax = figure.add_subplot()
+    ConfusionMatrixDisplay.from_predictions(
+        best["emotion"],
+        best["predicted"],
+        normalize="true",
+        values_format=".2f",
+        cmap="Blues",
+        colorbar=False,
+        ax=ax,
+    )
+    row = comparison.rows[comparison.best]
+    layer = "" if row.layer is None else f", layer {row.layer}"
+    title = f"{comparison.title}\n{row.name}{layer}: UAR {row.uar:.3f}, {row.averaging}"
+    title += "; below, all folds together"
+    ax.set_title(title, fontsize="small", wrap=True)
+    write_figure(figure, path_of_matrix)
+    return list(FIGURES)
 
 
 def add_cross(commands: Any) -> None:
@@ -86,10 +132,11 @@ def add_cross(commands: Any) -> None:
 
 
 def _cross(options: argparse.Namespace) -> int:
+    check_out(options.out)
+    check_features(options)
     from sklearn_ser.cli._tables import print_cross
     from sklearn_ser.evaluation import compare_across
 
-    check_out(options.out)
     comparison = compare_across(
         load_corpora(options),
         options.features,
@@ -102,7 +149,9 @@ def _cross(options: argparse.Namespace) -> int:
         verbose=not options.quiet,
         **embedding_parameters(options),
     )
-    comparison.save(options.out)
+    with uninterrupted():
+        comparison.save(options.out)
+        options.results = f"results are written to {options.out}"
     print_cross(comparison)
     print(f"Written to {options.out}: results.json, predictions.csv")
     return 0

@@ -1,4 +1,4 @@
-"""``sklearn-ser embed``."""
+"""``sklearn-ser embed``, and ``sklearn-ser cache`` for the store that it fills."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from sklearn_ser._utils import printable
 from sklearn_ser.cli._options import add_embedding, audio_files, check_out, embedding_parameters
+from sklearn_ser.cli._process import uninterrupted
 
-__all__ = ["add_embed"]
+__all__ = ["add_cache", "add_embed"]
 
 
 def add_embed(commands: Any) -> None:
     command = commands.add_parser("embed", help="write a matrix of features for a list of clips")
     command.add_argument("clips", nargs="+", metavar="CLIP", help="audio files, or folders of them")
-    command.add_argument("--features", required=True, metavar="NAME")
+    command.add_argument(
+        "--features", required=True, metavar="NAME", help="one feature set, named as for compare"
+    )
     add_embedding(command, layer="middle")
     command.add_argument(
         "--out", required=True, metavar="FILE", help="ends in .parquet, .csv or .npz"
@@ -26,10 +26,15 @@ def add_embed(commands: Any) -> None:
 
 
 def _embed(options: argparse.Namespace) -> int:
-    from sklearn_ser.evaluation import as_embedders, embed_rows
-
     needs = "pyarrow:'sklearn-ser[parquet]'" if options.out.endswith(".parquet") else None
     out = check_out(options.out, ".parquet", ".csv", ".npz", needs=needs)
+
+    import numpy as np
+    import pandas as pd
+
+    from sklearn_ser._utils import printable
+    from sklearn_ser.evaluation import as_embedders, embed_rows
+
     ((name, embedder),) = as_embedders(
         [options.features],
         defaults={"verbose": not options.quiet},
@@ -41,14 +46,44 @@ def _embed(options: argparse.Namespace) -> int:
     matrix = embed_rows(name, embedder, clips, len(clips))
     names = embedder.get_feature_names_out()
     clips = [printable(clip) for clip in clips]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if out.suffix == ".npz":
-        np.savez_compressed(out, X=matrix, clips=np.array(clips), features=names.astype(str))
-    else:
-        import pandas as pd
-
-        frame = pd.DataFrame(matrix, columns=names)
-        frame.insert(0, "clip", clips)
-        frame.to_parquet(out) if out.suffix == ".parquet" else frame.to_csv(out, index=False)
+    with uninterrupted():
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if out.suffix == ".npz":
+            np.savez_compressed(out, X=matrix, clips=np.array(clips), features=names.astype(str))
+        else:
+            frame = pd.DataFrame(matrix, columns=names)
+            frame.insert(0, "clip", clips)
+            frame.to_parquet(out) if out.suffix == ".parquet" else frame.to_csv(out, index=False)
+        options.results = f"results are written to {out}"
     print(f"Written to {out}: {matrix.shape[0]} clips × {matrix.shape[1]} features")
+    return 0
+
+
+def add_cache(commands: Any) -> None:
+    command = commands.add_parser("cache", help="show or clear the store of clip records")
+    command.add_argument(
+        "--cache", metavar="DIR", help="default: SKLEARN_SER_CACHE, or the platform's cache folder"
+    )
+    command.add_argument(
+        "--clear", action="store_true", help="delete every record and every augmented copy"
+    )
+    command.set_defaults(run=_cache)
+
+
+def _cache(options: argparse.Namespace) -> int:
+    from sklearn_ser._store import Store
+    from sklearn_ser.cli._tables import show, store_table
+
+    store = Store(options.cache or "auto")
+    if options.cache not in (None, "auto") and not store.folder.is_dir():
+        raise FileNotFoundError(f"no such folder: {store.folder}")
+    held = store_table(store)
+    if options.clear:
+        from sklearn_ser.preprocessing import AudioAugmenter
+
+        store.clear()
+        AudioAugmenter(cache=store.folder).clear_cache()
+    show(held)
+    if options.clear:
+        print("Cleared.")
     return 0

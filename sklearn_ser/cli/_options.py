@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import re
 import warnings
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from sklearn_ser._audio import describe_left_out, find_sounds
-
 __all__ = [
+    "FEATURES",
     "NAMED",
     "SCHEMES",
     "add_corpora",
@@ -20,7 +20,9 @@ __all__ = [
     "add_cv",
     "add_embedding",
     "add_evaluation",
+    "add_jobs",
     "audio_files",
+    "check_features",
     "check_out",
     "embedding_parameters",
     "load_corpora",
@@ -28,6 +30,9 @@ __all__ = [
     "refuse_unused",
 ]
 
+# What other rooms define; they are imported to run a command, and not to list its options.
+FEATURES = ("mfcc", "egemaps", "ssl", "nano")
+CLASSIFIERS = ("logistic", "lda", "svm")
 SCHEMES = ("four", "ekman", "arousal", "valence", "quadrants")
 # Corpora with a loader of their own, which takes a folder.
 NAMED = ("cremad", "emodb", "esd", "iemocap", "meld", "ravdess", "savee", "tess")
@@ -66,7 +71,7 @@ def add_corpora(command: Any) -> None:
 
 def _add_loading(command: Any) -> None:
     command.add_argument(
-        "--speaker", metavar="REGEX", help="of a folder: finds the speaker in a clip's path"
+        "--speaker", metavar="REGEX", help="of a folder: what in a clip's path is its speaker"
     )
     for column in ("path", "emotion", "speaker"):
         command.add_argument(
@@ -82,7 +87,8 @@ def add_cv(command: Any, *more: str) -> None:
         "--cv",
         default="loso",
         choices=["loso", "group5", "balanced5", "session", "sentence", *more],
-        help="folds: loso leaves one speaker out (the default), group5 makes five of speakers, …",
+        help="folds: loso leaves one speaker out (the default), group5 and balanced5 make five "
+        "folds of speakers, session and sentence leave one of these out",
     )
 
 
@@ -96,10 +102,10 @@ def add_evaluation(command: Any) -> None:
         "--features",
         nargs="+",
         metavar="NAME",
-        help='mfcc, egemaps, nano, ssl, or your own as "module:Class" or "file.py:Class"',
+        help=f'{", ".join(FEATURES)}, or your own as "module:Class" or "file.py:Class"',
     )
     add_embedding(command, layer="all")
-    command.add_argument("--classifier", default="logistic", choices=["logistic", "lda", "svm"])
+    command.add_argument("--classifier", default="logistic", choices=CLASSIFIERS)
 
 
 def add_embedding(command: Any, layer: str, *, on_error: bool = True) -> None:
@@ -112,12 +118,24 @@ def add_embedding(command: Any, layer: str, *, on_error: bool = True) -> None:
     )
     command.add_argument("--pooling", nargs="+", metavar="STATISTIC", help="mean, std, min, …")
     command.add_argument(
-        "--cache", metavar="DIR", help='where records are kept, or "none"; default: auto'
+        "--cache", metavar="DIR", help='where clip records are kept, or "none"; default: auto'
     )
+    command.set_defaults(default_cache="auto")
     if on_error:
         command.add_argument("--on-error", choices=["raise", "warn", "nan"], help="default: raise")
-    command.add_argument("--jobs", type=int, metavar="N", help="threads and processes at once")
+    add_jobs(command, "number of threads and processes")
     command.add_argument("--quiet", action="store_true", help="no progress bars")
+
+
+def add_jobs(command: Any, what: str) -> None:
+    command.add_argument("--jobs", type=_jobs, metavar="N", help=f"{what}; -1: one a core")
+
+
+def _jobs(text: str) -> int:
+    if not re.fullmatch(r"-?\d+", text) or int(text) == 0:
+        message = f"{text!r} is not a number of jobs: 1, 2, …, or -1 for one a core"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
 
 
 def _layer(text: str) -> int | str | list[int]:
@@ -137,6 +155,14 @@ def embedding_parameters(options: argparse.Namespace) -> dict[str, Any]:
     given = {name: getattr(options, name, None) for name in names}
     parameters = {name: value for name, value in given.items() if value is not None}
     return {**parameters, "cache": None} if options.cache == "none" else parameters
+
+
+def check_features(options: argparse.Namespace) -> None:
+    """Raise the error of features, or of options for them, that cannot be used."""
+    from sklearn_ser.evaluation import as_embedders
+
+    if options.features is not None:
+        as_embedders(options.features, **embedding_parameters(options))
 
 
 def load_corpus(options: argparse.Namespace) -> Any:
@@ -204,6 +230,8 @@ def audio_files(path: Path) -> list[str]:
     """Return the path itself, or the audio files of a folder; a bad file is named later."""
     if not path.is_dir():
         return [str(path)]
+    from sklearn_ser._audio import describe_left_out, find_sounds
+
     sounds = find_sounds(path)
     report = describe_left_out(sounds.left_out, path)
     if not sounds.taken:

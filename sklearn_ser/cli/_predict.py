@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sklearn_ser._utils import remove_figure, set_where_taken, write_figure
-from sklearn_ser.cli._options import audio_files, check_out, embedding_parameters, refuse_unused
+from sklearn_ser.cli._options import (
+    add_jobs,
+    audio_files,
+    check_out,
+    embedding_parameters,
+    refuse_unused,
+)
+from sklearn_ser.cli._process import uninterrupted
 
 __all__ = ["add_predict"]
 
@@ -22,10 +29,10 @@ DEFAULTS = {"cache": None, "device": "auto", "n_jobs": None, "verbose": False}
 def add_predict(commands: Any) -> None:
     command = commands.add_parser(
         "predict",
-        help="recognise the emotion of recordings, and how far that can be said of them",
+        help="recognise the emotion of recordings",
         description="Give a row for each recording, or for each window of a long one. Speech "
-        "unlike that of training gets no emotion. Exits with 1 if a recording could not be used, "
-        "or if --timeline drew none.",
+        "that is out of distribution gets no emotion. Exits with 1 if a recording could not be "
+        "used, or if --timeline drew none.",
     )
     command.add_argument("recognizer", metavar="FILE", help="what sklearn-ser train wrote")
     command.add_argument(
@@ -36,19 +43,22 @@ def add_predict(commands: Any) -> None:
         default="auto",
         type=_window,
         metavar="SECONDS",
-        help="how much is taken at once; auto: recordings longer than all training clips in "
-        "windows as long as their median; none: whole recordings",
+        help="length of windows; auto, the default: recordings longer than all training clips are "
+        "cut into windows as long as their median; none: whole recordings",
     )
     command.add_argument(
-        "--hop", type=float, metavar="SECONDS", help="from one window to the next; default: window"
+        "--hop",
+        type=_seconds,
+        metavar="SECONDS",
+        help="from the start of one window to that of the next; default: the window",
     )
     command.add_argument(
         "--abstain",
         default=0.95,
         type=_share,
         metavar="SHARE",
-        help="no emotion for speech farther from that of training than this share of held-out "
-        "speakers' clips; never: always an emotion; default: %(default)s",
+        help="no emotion where the out-of-distribution score is above this quantile of the "
+        "held-out scores; never: always an emotion; default: %(default)s",
     )
     command.add_argument("--model", metavar="ID", help="where the speech model lies now")
     command.add_argument(
@@ -58,9 +68,11 @@ def add_predict(commands: Any) -> None:
         metavar="CLASS",
         help='classes of your own in the file, as "module.Class"',
     )
-    command.add_argument("--cache", metavar="DIR", help="where records are kept; default: none")
+    command.add_argument(
+        "--cache", metavar="DIR", help="where clip records are kept; default: none"
+    )
     command.add_argument("--device", help="cpu, cuda, …; default: auto")
-    command.add_argument("--jobs", type=int, metavar="N", help="threads at once")
+    add_jobs(command, "number of threads")
     command.add_argument("--quiet", action="store_true", help="no progress bar")
     command.add_argument(
         "--out", metavar="FILE", help="ends in .csv, .jsonl or .json; default: a table"
@@ -74,29 +86,39 @@ def add_predict(commands: Any) -> None:
 def _window(text: str) -> float | str | None:
     if text == "none":
         return None
-    return "auto" if text == "auto" else float(text)
+    return "auto" if text == "auto" else _seconds(text, "auto, none, or ")
+
+
+def _seconds(text: str, others: str = "") -> float:
+    return _number(text, 0.01, math.inf, f"{others}seconds, 0.01 or more")
 
 
 def _share(text: str) -> float | None:
-    return None if text == "never" else float(text)
+    return None if text == "never" else _number(text, 0, 1, "a share from 0 to 1, or never")
+
+
+def _number(text: str, low: float, high: float, wanted: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not low <= number <= high or math.isinf(number):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
+    return number
 
 
 def _predict(options: argparse.Namespace) -> int:
-    import pandas as pd
-
-    from sklearn_ser.cli._tables import print_rows
-    from sklearn_ser.recognition import (
-        domain_embedders,
-        embedders_of,
-        load_recognizer,
-        rows_of,
-    )
-
     out = None if options.out is None else check_out(options.out, *WRITERS)
     if options.timeline is not None:
         check_out(options.timeline, needs="matplotlib:'sklearn-ser[plot]'")
     if options.window is None:
         refuse_unused(options, ["hop", "timeline"], "with --window none, as there are no windows")
+    import pandas as pd
+
+    from sklearn_ser._utils import set_where_taken
+    from sklearn_ser.cli._tables import print_rows
+    from sklearn_ser.recognition import domain_embedders, embedders_of, load_recognizer, rows_of
+
     paths = [path for given in options.recordings for path in audio_files(Path(given))]
     asked = embedding_parameters(options)
     if options.jobs is not None:
@@ -116,18 +138,25 @@ def _predict(options: argparse.Namespace) -> int:
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         parts = WRITERS[out.suffix](parts, out)
-    rows = pd.DataFrame([row for part in parts for row in part])
+    found = []
+    for part in parts:
+        found += part
+        if out is not None:
+            options.results = f"the rows recognised so far are written to {out}"
+    rows = pd.DataFrame(found)
+    drawn: list[Path] | None = None
+    if options.timeline is not None:
+        drawn, notes = _draw(rows, recognizer.classes_.tolist(), Path(options.timeline))
     if out is None:
         print_rows(rows)
     else:
         print(f"Written to {out}: {len(rows)} rows of {len(paths)} recordings")
-    drawn = None
-    if options.timeline is not None:
-        drawn = _draw(rows, recognizer.classes_.tolist(), Path(options.timeline))
+    for path in drawn or ():
+        print(f"Written to {path}")
     unusable = rows[rows["emotion"].isna() & rows["out_of_domain"].isna()]
-    for note in unusable["note"]:
+    for note in [*(notes if drawn is not None else ()), *unusable["note"]]:
         print(note, file=sys.stderr)
-    return int(len(unusable) > 0 or drawn == 0)
+    return int(len(unusable) > 0 or drawn == [])
 
 
 Parts = Iterator[list[dict[str, Any]]]
@@ -138,22 +167,25 @@ def _csv(parts: Parts, out: Path) -> Parts:
     import pandas as pd
 
     for i, part in enumerate(parts):
-        pd.DataFrame(part).to_csv(out, mode="a" if i else "w", header=not i, index=False)
+        with uninterrupted():
+            pd.DataFrame(part).to_csv(out, mode="a" if i else "w", header=not i, index=False)
         yield part
 
 
 def _jsonl(parts: Parts, out: Path) -> Parts:
     with open(out, "w", encoding="utf-8") as file:
         for part in parts:
-            file.writelines(json.dumps(_plain(row)) + "\n" for row in part)
-            file.flush()
+            with uninterrupted():
+                file.writelines(json.dumps(_plain(row)) + "\n" for row in part)
+                file.flush()
             yield part
 
 
 def _json(parts: Parts, out: Path) -> Parts:
     found = list(parts)
     rows = [_plain(row) for part in found for row in part]
-    out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    with uninterrupted():
+        out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     yield from found
 
 
@@ -168,13 +200,14 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
 WRITERS = {".csv": _csv, ".jsonl": _jsonl, ".json": _json}
 
 
-def _draw(rows: Any, emotions: list[str], folder: Path) -> int:
-    """Draw each recording that has windows, and return how many these are."""
+def _draw(rows: Any, emotions: list[str], folder: Path) -> tuple[list[Path], list[str]]:
+    """Draw each recording that has windows; return the files, and a note of what was not drawn."""
+    from sklearn_ser._utils import remove_figure, write_figure
     from sklearn_ser.plotting import TimelineDisplay
 
     folder.mkdir(parents=True, exist_ok=True)
     drawn: Counter[str] = Counter()
-    others = []
+    others, written = [], []
     for recording, of_recording in rows.groupby("recording", sort=False):
         name = Path(str(recording)).name
         if len(of_recording) == 1:
@@ -183,14 +216,13 @@ def _draw(rows: Any, emotions: list[str], folder: Path) -> int:
         display = TimelineDisplay.from_rows(of_recording, emotions)
         drawn[name] += 1  # another folder's recording may be called the same
         path = folder / (f"{name}.png" if drawn[name] == 1 else f"{name}-{drawn[name]}.png")
-        write_figure(display.figure_, path)
-        print(f"Written to {path}")
+        with uninterrupted():
+            write_figure(display.figure_, path)
+        written.append(path)
     for name in set(others) - set(drawn):
         remove_figure(folder / f"{name}.png")  # of an earlier run, with other windows
-    if others:
-        print(
-            f"No timeline was drawn in {folder} of {len(others)} of {len(others) + drawn.total()} "
-            "recordings: they have fewer than two windows.",
-            file=sys.stderr,
-        )
-    return drawn.total()
+    note = (
+        f"No timeline was drawn in {folder} of {len(others)} of {len(others) + len(written)} "
+        "recordings: they have fewer than two windows."
+    )
+    return written, [note] if others else []

@@ -13,7 +13,15 @@ from rich.table import Table
 from sklearn_ser.audit import SplitAudit
 from sklearn_ser.evaluation import Comparison, CrossComparison, Row
 
-__all__ = ["print_audit", "print_card", "print_cross", "print_rows", "print_store", "print_table"]
+__all__ = [
+    "print_audit",
+    "print_card",
+    "print_cross",
+    "print_rows",
+    "print_table",
+    "show",
+    "store_table",
+]
 
 N_NAMED = 5  # clips that were left out, on the terminal
 # What a card says of features: what was selected, and what was computed by which weights.
@@ -21,7 +29,7 @@ SELECTED = ("model", "layer", "pooling")
 PINNED = ("revision", "weights")
 
 
-def _print(renderable: Any) -> None:
+def show(renderable: Any) -> None:
     """Print a table or a text, whose brackets and colons are no markup but names' own."""
     Console(markup=False, emoji=False).print(renderable)
 
@@ -49,11 +57,11 @@ def print_table(comparison: Comparison) -> None:
             f"{row.seconds_extract:.1f}+{row.seconds_fit:.1f}",
             style="bold" if position == comparison.best else None,
         )
-    _print(table)
+    show(table)
     if comparison.emotions_not_tested:
-        _print(f"Never tested: {', '.join(comparison.emotions_not_tested)}.")
+        show(f"Never tested: {', '.join(comparison.emotions_not_tested)}.")
     _print_left_out(comparison)
-    _print(f"Audit: {comparison.audit['verdict']}")
+    show(f"Audit: {comparison.audit['verdict']}")
     _print_published(comparison)
 
 
@@ -67,12 +75,12 @@ def _print_left_out(comparison: Any) -> None:
     left_out = comparison.clips_left_out
     if not left_out:
         return
-    _print(f"{len(left_out)} clips could not be used and were left out of every row:")
+    show(f"{len(left_out)} clips could not be used and were left out of every row:")
     for clip in left_out[:N_NAMED]:
         reasons = "; ".join(dict.fromkeys(clip["reasons"].values()))
-        _print(f"  {clip['name']}: {reasons}")
+        show(f"  {clip['name']}: {reasons}")
     if len(left_out) > N_NAMED:
-        _print(f"  and {len(left_out) - N_NAMED} more, which results.json names.")
+        show(f"  and {len(left_out) - N_NAMED} more, which results.json names.")
 
 
 def _print_published(comparison: Any) -> None:
@@ -86,9 +94,9 @@ def _print_published(comparison: Any) -> None:
             value = f"{row['value']:.3f}{spread}"
             cells = row["features"], row["system"], row["scaling"], metric, value, row["source"]
             table.add_row(*cells)
-        _print(table)
+        show(table)
     if comparison.published_note:
-        _print(f"Not shown: {comparison.published_note}")
+        show(f"Not shown: {comparison.published_note}")
 
 
 def print_cross(comparison: CrossComparison) -> None:
@@ -121,8 +129,8 @@ def print_cross(comparison: CrossComparison) -> None:
                 for tested, value in values.items()
             ]
             table.add_row(str(trained), *cells)
-        _print(table)
-    _print(f"Audit: {comparison.audit}")
+        show(table)
+    show(f"Audit: {comparison.audit}")
     _print_left_out(comparison)
 
 
@@ -151,12 +159,12 @@ def print_audit(audit: SplitAudit) -> None:
         table.add_column(name, justify="right")
     for row in audit.folds[list(columns)].itertuples(index=False):
         table.add_row(*("?" if np.isnan(value) else f"{value:.0f}" for value in row))
-    _print(table)
-    _print(audit.verdict)
+    show(table)
+    show(audit.verdict)
 
 
-def print_store(store: Any) -> None:
-    """Print what a store holds, a line a set of settings."""
+def store_table(store: Any) -> Table:
+    """Return what a store holds as a table, a line a set of settings."""
     table = Table(title=str(store.folder))
     for name in ("records of", "clips", "MB"):
         table.add_column(name, justify="left" if name == "records of" else "right")
@@ -165,14 +173,14 @@ def print_store(store: Any) -> None:
         table.add_row(records.folder.name, str(clips), f"{size / 1e6:.1f}")
     clips, size = store.size()
     table.add_row("all", str(clips), f"{size / 1e6:.1f}", style="bold")
-    _print(table)
+    return table
 
 
 def print_rows(rows: Any) -> None:
-    """Print what was recognised, a line a recording or window."""
+    """Print what was recognised, one line per recording or window."""
     table = Table(
-        caption="out: the share of held-out speakers' clips that are nearer to the clips of "
-        "training. An emotion and its probability hold for speech like these.",
+        caption="out: out-of-distribution score, the share of held-out speakers' clips that are "
+        "nearer to the training clips. Emotions and probabilities hold where it is low.",
     )
     table.add_column("recording", min_width=16, overflow="ellipsis", no_wrap=True)
     table.add_column("seconds", justify="right", no_wrap=True)
@@ -191,7 +199,7 @@ def print_rows(rows: Any) -> None:
             "" if np.isnan(row["out_of_domain"]) else f"{row['out_of_domain']:.2f}",
             row["note"],
         )
-    _print(table)
+    show(table)
 
 
 def print_card(card: dict[str, Any]) -> None:
@@ -204,8 +212,8 @@ def print_card(card: dict[str, Any]) -> None:
     table = Table(title="A recognizer's card", show_header=False)
     for corpus in card["training"]:
         counts = ", ".join(f"{emotion} {count}" for emotion, count in corpus["emotions"].items())
-        told = f"{corpus['n_clips']} clips of {corpus['n_speakers']} speakers: {counts}"
-        table.add_row(f"trained on {corpus['corpus']}", told)
+        clips = f"{corpus['n_clips']} clips of {corpus['n_speakers']} speakers: {counts}"
+        table.add_row(f"trained on {corpus['corpus']}", clips)
     table.add_row("emotions", ", ".join(card["emotions"]))
     table.add_row("features", _listed(card["features"]))
     table.add_row("classifier", card["classifier"])
@@ -214,13 +222,13 @@ def print_card(card: dict[str, Any]) -> None:
         f"UAR {scores['uar']:.3f}{within}{averaging}, accuracy {scores['accuracy']:.3f}, macro F1 "
         f"{scores['macro_f1']:.3f}, log loss {scores['log_loss']:.3f}",
     )
-    table.add_row("domain told by", _listed(card["domain"]))
+    table.add_row("out-of-distribution score by", _listed(card["domain"]))
     for name, file in card.get("files", {}).items():
         table.add_row(f"code of {name}", f"{file['path']}, SHA-256 {file['sha256']}")
     table.add_row("made", card["created"])
     versions = [f"{name} {version}" for name, version in card["versions"].items()]
     table.add_row("versions", ", ".join(versions))
-    _print(table)
+    show(table)
 
 
 def _listed(features: list[dict[str, Any]]) -> str:

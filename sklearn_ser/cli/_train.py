@@ -6,9 +6,9 @@ import argparse
 import warnings
 from typing import Any
 
-from sklearn.utils import Bunch
-
 from sklearn_ser.cli._options import (
+    CLASSIFIERS,
+    FEATURES,
     SCHEMES,
     add_corpora,
     add_embedding,
@@ -16,6 +16,7 @@ from sklearn_ser.cli._options import (
     embedding_parameters,
     load_corpora,
 )
+from sklearn_ser.cli._process import uninterrupted
 
 __all__ = ["add_card", "add_train"]
 
@@ -23,31 +24,32 @@ __all__ = ["add_card", "add_train"]
 def add_train(commands: Any) -> None:
     command = commands.add_parser(
         "train",
-        help="train a recognizer on corpora, to be used on anyone's recordings",
-        description="Train on all clips of the corpora, after measuring on speakers held out of "
-        "training how well, how surely and how far that holds.",
+        help="train a recognizer on corpora, for predict",
+        description="Train on all clips of the corpora. Before, on held-out speakers: score the "
+        "recognizer, calibrate its probabilities, and fit its out-of-distribution score.",
     )
     add_corpora(command)
     command.add_argument(
         "--scheme",
         choices=SCHEMES,
-        help="what labels are made of the corpora's; by default one corpus keeps its own, and "
-        "several have the four of the field",
+        help="what the corpora's labels are mapped to; default: one corpus keeps its own, several "
+        "get four (anger, happiness, neutral, sadness)",
     )
     command.add_argument(
         "--features",
         nargs="+",
         default=["nano"],
         metavar="NAME",
-        help="as for compare; several stand side by side; default: nano",
+        help=f"{', '.join(FEATURES)}, or your own, as for compare; the columns of several are "
+        "joined; default: nano",
     )
     # Every clip has to be usable: the recognizer is trained on all of them.
     add_embedding(command, layer="middle", on_error=False)
-    command.add_argument("--classifier", default="lda", choices=["logistic", "lda", "svm"])
+    command.add_argument("--classifier", default="lda", choices=CLASSIFIERS)
     command.add_argument(
         "--no-audio-audit",
         action="store_true",
-        help="do not look for the same audio spoken by two speakers",
+        help="do not look for the same audio under two speaker labels",
     )
     command.add_argument("--out", required=True, metavar="FILE", help="ends in .skops")
     command.set_defaults(run=_train)
@@ -55,15 +57,16 @@ def add_train(commands: Any) -> None:
 
 def add_card(commands: Any) -> None:
     command = commands.add_parser(
-        "card", help="what a recognizer was trained on, and how well it does"
+        "card", help="show what a recognizer was trained on, and its scores"
     )
-    command.add_argument("recognizer", metavar="FILE")
+    command.add_argument("recognizer", metavar="FILE", help="what sklearn-ser train wrote")
     command.add_argument("--trust", nargs="+", default=[], metavar="CLASS", help="as for predict")
     command.add_argument("--model", metavar="ID", help="as for predict")
     command.set_defaults(run=_card)
 
 
 def _train(options: argparse.Namespace) -> int:
+    out = check_out(options.out, ".skops", needs="skops:'sklearn-ser[skops]'")
     from sklearn.pipeline import FeatureUnion
 
     from sklearn_ser.cli._tables import print_card
@@ -71,16 +74,15 @@ def _train(options: argparse.Namespace) -> int:
     from sklearn_ser.evaluation import as_embedders
     from sklearn_ser.recognition import EmotionRecognizer, card_of, save_recognizer
 
-    out = check_out(options.out, ".skops", needs="skops:'sklearn-ser[skops]'")
-    corpora = load_corpora(options)
-    corpus = pool_corpora(corpora, options.scheme or (None if len(corpora) == 1 else "four"))
-    _audit(corpus, audio=not options.no_audio_audit, n_jobs=options.jobs)
     embedders = as_embedders(
         options.features,
         defaults={"n_jobs": options.jobs, "verbose": not options.quiet},
         needed=["fit", "transform"],
         **embedding_parameters(options),
     )
+    corpora = load_corpora(options)
+    corpus = pool_corpora(corpora, options.scheme or (None if len(corpora) == 1 else "four"))
+    _audit(corpus, audio=not options.no_audio_audit, n_jobs=options.jobs)
     single = next(iter(embedders.values()))
     recognizer = EmotionRecognizer(
         single if len(embedders) == 1 else FeatureUnion(list(embedders.items())),
@@ -88,16 +90,20 @@ def _train(options: argparse.Namespace) -> int:
         n_jobs=options.jobs,
     )
     recognizer.fit(corpus.X, corpus.y, corpus.groups)
-    out.parent.mkdir(parents=True, exist_ok=True)
     parts = _parts(corpus)
-    save_recognizer(recognizer, out, parts)
+    with uninterrupted():
+        out.parent.mkdir(parents=True, exist_ok=True)
+        save_recognizer(recognizer, out, parts)
+        options.results = f"the recognizer is written to {out}"
     print_card(card_of(recognizer, parts))
     print(f"Written to {out}: {out.stat().st_size / 1e6:.1f} MB, without the speech model")
     return 0
 
 
-def _parts(corpus: Any) -> list[Bunch]:
-    """Return what was trained on of each corpus, for the card."""
+def _parts(corpus: Any) -> list[Any]:
+    """Return the training clips of each corpus, for the card."""
+    from sklearn.utils import Bunch
+
     return [
         Bunch(name=name, y=corpus.y[rows], groups=corpus.groups[rows])
         for name, rows in corpus.frame.groupby("corpus", sort=False).indices.items()
@@ -105,7 +111,7 @@ def _parts(corpus: Any) -> list[Bunch]:
 
 
 def _audit(corpus: Any, *, audio: bool, n_jobs: int | None) -> None:
-    """Warn if speakers who are held out are in training by another name."""
+    """Warn if held-out speakers are in training under another speaker label."""
     from sklearn_ser._utils import held_out_folds
     from sklearn_ser.audit import audit_split
     from sklearn_ser.exceptions import LeakageWarning

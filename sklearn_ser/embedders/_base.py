@@ -39,7 +39,7 @@ from sklearn_ser.embedders._layouts import (
     stack_rows,
     stack_sequences,
 )
-from sklearn_ser.exceptions import ClipWarning
+from sklearn_ser.exceptions import ArgumentError, ClipWarning
 
 __all__ = ["Array", "BaseEmbedder", "RecordEmbedder", "version_of"]
 
@@ -335,7 +335,7 @@ class BaseEmbedder(RecordEmbedder):
         computed : ndarray of shape (n_features,) or (n_groups, n_frames, n_dims)
             As the layout takes it. Values that are not finite make a `ClipError`.
         """
-        raise TypeError(f"{type(self).__name__} has to define compute(waveform).")
+        raise ArgumentError(f"{type(self).__name__} has to define compute(waveform).")
 
     def compute_batch(self, waveforms: Sequence[Array]) -> Sequence[Array]:
         """Return what is computed of several waveforms: where `batch_seconds` is a number.

@@ -20,6 +20,7 @@ from sklearn_ser._utils import (
     set_where_taken,
 )
 from sklearn_ser.embedders import EGeMAPSEmbedder, RecordEmbedder, SSLEmbedder, TextEmbedder
+from sklearn_ser.exceptions import ArgumentError
 
 __all__ = [
     "as_embedders",
@@ -175,7 +176,7 @@ def _made(name: str) -> Any:
     try:
         return embedder()
     except TypeError as error:
-        raise TypeError(
+        raise ArgumentError(
             f"features {name!r} cannot be made without arguments ({error}). Give each parameter a "
             "default, or pass an embedder that you made."
         ) from error
@@ -187,7 +188,7 @@ def _check_methods(embedder: Any, feature: Any, needed: Sequence[str]) -> None:
         return
     what = f"{embedder!r:.80}" + (f" of {feature!r}" if isinstance(feature, str) else "")
     why = f"it lacks {', '.join(lacking)}" if lacking else "it is a class"
-    raise TypeError(
+    raise ArgumentError(
         f"features: {what} is no embedder that can be used here: {why}. Pass a name, or an object "
         f"that has {', '.join(needed)}, such as MFCCEmbedder(); a class of your own gets these "
         "from BaseEmbedder, or from scikit-learn's TransformerMixin and BaseEstimator."

@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils import Bunch
 
-from sklearn_ser.cli._figures import save_figures
+from sklearn_ser.cli._compare import save_figures
 from sklearn_ser.cli._tables import print_card, print_cross, print_table
 from sklearn_ser.evaluation import compare, compare_across, speaker_interval, uar_score
 from sklearn_ser.evaluation._classifiers import CLASSIFIERS, fit_classifier

@@ -29,7 +29,7 @@ __all__ = [
     "installed_versions",
 ]
 
-SCHEMA = 1  # of results.json; raise it when a field goes, or changes its meaning
+SCHEMA = 2  # of results.json; raise it when a field goes, or changes its meaning
 ALL_OTHERS = "all others"
 # How a score comes out of several folds.
 MEAN, POOLED = "mean over folds", "pooled over folds"
@@ -63,7 +63,7 @@ class Row:
     uar, accuracy, macro_f1 : float
         Unweighted average recall and others, averaged as `averaging` says.
     uar_ci : list of float, or None
-        Interval of the UAR, 95 %.
+        Interval of the UAR, 95 %, by :func:`speaker_interval`; None with fewer than four speakers.
     averaging : str
         "mean over folds", or "pooled over folds" where folds lack emotions.
     fold_uar : list of float
@@ -144,7 +144,6 @@ class _Results:
     cv_folds: Any
     classifier: str
     classifier_parameters: dict[str, Any]
-    random_state: int
     audit: Any
     versions: dict[str, str]
     rows: list[Row]
@@ -267,8 +266,6 @@ class Comparison(_Results):
         The folds: their name, what to make the splitter from, or the positions of their clips.
     classifier, classifier_parameters : str, dict
         Its name, and what to make it from.
-    random_state : int
-        Seed.
     speaker_scaling, alignment, transductive : str or None, str or None, bool
         As in the rows.
     audit : dict
@@ -350,7 +347,7 @@ class CrossComparison(_Results):
     scheme : str or None
         The labels that all corpora were given.
     n_clips_left_out, clips_left_out, digests, emotions, chance, cv, cv_parameters, cv_folds, \
-classifier, classifier_parameters, random_state, versions
+classifier, classifier_parameters, versions
         As in :class:`Comparison`; digests and folds by corpus.
     audit : str
         Where training and test sets overlap, in words.

@@ -139,7 +139,6 @@ def run(head, inputs, corpus, embedder, options):
         first["predicted"].to_numpy(),
         groups[first["clip"]],
         first["fold"].to_numpy(),
-        random_state=0,
     )
     row = [
         head,

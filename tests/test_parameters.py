@@ -88,7 +88,6 @@ CALLS = {
     "max_folds": lambda value, _: audit_pipeline(SVC(), *TWO, cv=2, max_folds=value),
     "n_perturbations": lambda value, _: audit_pipeline(SVC(), *TWO, cv=2, n_perturbations=value),
     "confidence_level": lambda value, _: speaker_interval(*FOUR, confidence_level=value),
-    "n_resamples": lambda value, _: speaker_interval(*FOUR, n_resamples=value),
     "window": lambda value, recognizer: recognizer.recognize([], window=value),
     "hop": lambda value, recognizer: recognizer.recognize([], window=1.0, hop=value),
     "abstain": lambda value, recognizer: recognizer.recognize([], abstain=value),

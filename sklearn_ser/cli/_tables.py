@@ -39,8 +39,8 @@ def print_table(comparison: Comparison) -> None:
     table = Table(
         title=comparison.title,
         caption=f"UAR: unweighted average recall, {_averaging(comparison.rows)}; interval: 95 %, "
-        f"resampling speakers. Chance is {comparison.chance:.3f}. Seconds to extract (all layers "
-        "at once) and to fit.",
+        f"for new speakers{_without_interval(comparison.rows)}. Chance is {comparison.chance:.3f}. "
+        "Seconds to extract (all layers at once) and to fit.",
     )
     table.add_column("features", overflow="fold")
     for name in ("layer", "UAR", "95 % interval", "accuracy", "macro F1", "seconds"):
@@ -63,6 +63,11 @@ def print_table(comparison: Comparison) -> None:
     _print_left_out(comparison)
     show(f"Audit: {comparison.audit['verdict']}")
     _print_published(comparison)
+
+
+def _without_interval(rows: list[Row]) -> str:
+    """Return why there are no intervals, if there are none."""
+    return "" if any(row.uar_ci for row in rows) else " (none: fewer than four speakers)"
 
 
 def _averaging(rows: list[Row]) -> str:
@@ -206,7 +211,11 @@ def print_card(card: dict[str, Any]) -> None:
     """Print what a recognizer was trained on, and how well it does."""
     scores = card["new_speakers"]
     interval = scores["uar_ci"]
-    within = "" if interval is None else f" (95 %: {interval[0]:.3f}–{interval[1]:.3f})"
+    within = (
+        " (no interval: fewer than four speakers)"
+        if interval is None
+        else f" (95 %: {interval[0]:.3f}–{interval[1]:.3f})"
+    )
     averaging = scores.get("averaging", "")
     averaging = f" {averaging}" if averaging.startswith("pooled") else ""
     table = Table(title="A recognizer's card", show_header=False)

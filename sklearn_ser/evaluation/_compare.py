@@ -38,7 +38,6 @@ def compare(
     audit: bool = True,
     n_jobs: int | None = None,
     verbose: bool = False,
-    random_state: int = 0,
     **parameters: Any,
 ) -> Comparison:
     """Compare feature sets, and layers of pretrained models, on a corpus.
@@ -88,8 +87,6 @@ def compare(
         Number of folds that are fitted, and threads that extract, at once.
     verbose : bool, default=False
         Whether to show progress bars.
-    random_state : int, default=0
-        Seed of the interval's resampling.
     **parameters
         Set on the embedders made from a name that have them: model, pooling, cache, on_error, …
         One of them has to have it. Those that are given ready-made are used as they are.
@@ -98,10 +95,10 @@ def compare(
     -------
     comparison : Comparison
         ``uar`` is the mean over folds of the unweighted average recall, ``uar_ci`` its 95 %
-        interval that resamples speakers; accuracy and macro F1 are means over folds too. Where
-        folds lack emotions, all of these are pooled over folds instead, each emotion once, and
-        ``averaging`` says so; ``fold_uar`` is each fold's UAR over the emotions that it has. Chance
-        is 1 / number of emotions. ``embedder`` and ``classifier_parameters`` are what to make a
+        interval (:func:`speaker_interval`; None with fewer than four speakers); accuracy and macro
+        F1 are means over folds too. Where folds lack emotions, all of these are pooled over folds
+        instead, each emotion once, and ``averaging`` says so; ``fold_uar`` is each fold's UAR over
+        the emotions that it has. Chance is 1 / number of emotions. ``embedder`` and ``classifier_parameters`` are what to make a
         row's estimators from. The results also hold what
         :func:`~sklearn_ser.audit.audit_split` found, and the figures published for the
         same protocol on the same clips.
@@ -178,7 +175,6 @@ def compare(
         audit,
         n_jobs,
         verbose,
-        random_state,
         parameters,
         speaker_scaling=speaker_scaling,
         alignments=[alignment],

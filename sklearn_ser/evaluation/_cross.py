@@ -39,7 +39,6 @@ def compare_across(
     audit: bool = True,
     n_jobs: int | None = None,
     verbose: bool = False,
-    random_state: int = 0,
     **parameters: Any,
 ) -> CrossComparison:
     """Compare features across corpora: train on each, test on each other, and on all the others.
@@ -63,7 +62,7 @@ def compare_across(
         both centred, scaled by the training clips' deviation, and shrunk (Ledoit and Wolf) instead
         of being added a constant. Both look at the test corpus, though not at its labels: such rows
         are marked transductive. A list makes a row of each.
-    layer, classifier, audit, n_jobs, verbose, random_state, **parameters
+    layer, classifier, audit, n_jobs, verbose, **parameters
         As in :func:`compare`.
     cv : str or cross-validator, default="loso"
         Folds within a corpus, as in :func:`compare`.
@@ -145,7 +144,6 @@ def compare_across(
         audit,
         n_jobs,
         verbose,
-        random_state,
         parameters,
         alignments=alignments,
     )

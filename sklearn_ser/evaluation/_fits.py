@@ -109,7 +109,7 @@ def fit_fold(
     return fitted, X_test
 
 
-def scores(predictions: pd.DataFrame, random_state: int) -> dict[str, Any]:
+def scores(predictions: pd.DataFrame) -> dict[str, Any]:
     """Return the scores of one row's predictions, and the UAR's interval.
 
     UAR, accuracy and macro F1 are means over folds. Where a fold lacks an emotion that others
@@ -120,9 +120,7 @@ def scores(predictions: pd.DataFrame, random_state: int) -> dict[str, Any]:
     n_emotions = predictions.groupby("fold")["emotion"].nunique()
     averaging = MEAN if (n_emotions == len(np.unique(y_true))).all() else POOLED
     averaged = folds if averaging == MEAN else np.zeros(len(folds))
-    interval = speaker_interval(
-        y_true, y_pred, predictions["speaker"].to_numpy(), averaged, random_state=random_state
-    )
+    interval = speaker_interval(y_true, y_pred, predictions["speaker"].to_numpy(), averaged)
     return {
         "uar": fold_average(uar_score, y_true, y_pred, averaged)[0],
         "uar_ci": None if interval is None else list(interval),

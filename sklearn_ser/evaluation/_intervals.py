@@ -1,14 +1,15 @@
-"""Confidence intervals that resample speakers."""
+"""Confidence intervals that hold for new speakers."""
 
 from __future__ import annotations
 
-import warnings
 from numbers import Real
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit, logit
 
-from sklearn_ser._utils import COUNT, Number, as_classes, as_speakers, check_lengths, check_number
+from sklearn_ser._utils import Number, as_classes, check_lengths, check_number
+from sklearn_ser.evaluation._jackknife import MIN_SPEAKERS, Counts
 
 __all__ = ["speaker_interval"]
 
@@ -20,19 +21,26 @@ def speaker_interval(
     folds: npt.ArrayLike | None = None,
     *,
     confidence_level: float = 0.95,
-    n_resamples: int = 2000,
-    random_state: int | None = 0,
 ) -> tuple[float, float] | None:
-    """Return a confidence interval of the UAR that resamples speakers.
+    r"""Return a confidence interval of the UAR for the population that the speakers are from.
 
     It is the interval of the mean over folds of the UAR; without folds, of the UAR whose recalls
     are pooled over all predictions, which is what to take where folds lack emotions.
 
-    Clips of one speaker stand or fall together, so that it is speakers, not clips, that are
-    drawn with replacement. A fold counts as often as its speakers are drawn; with one speaker a
-    fold, this is the plain bootstrap of the folds' UARs. An emotion of a fold that no speaker drawn
-    has keeps the recall that it has with all speakers. The interval covers the choice of test
-    speakers, not that of training data.
+    Clips of one speaker are alike, so that the interval is made of how much the UAR changes when
+    each of the :math:`n` speakers is left out (the jackknife [1]_, which is right for folds of
+    several speakers and for speakers with different numbers of clips, too), on the logit, where
+    it stays between 0 and 1 [2]_:
+
+    .. math::
+
+        \operatorname{logit} u \pm t \, \frac{s}{u (1 - u)}, \qquad
+        s^2 = \frac{n - 1}{n} \sum_j (u_{(j)} - \bar u_{(\cdot)})^2
+
+    where :math:`u_{(j)}` is the UAR without speaker :math:`j`, and :math:`t` a quantile of
+    Student's t with :math:`1 / \sum_j w_j^2 - 1` degrees of freedom, :math:`w_j` being the weight
+    of the speaker's clips in the UAR: :math:`n - 1` where speakers weigh the same, fewer where
+    some of them weigh more (the effective number of speakers [3]_ less one), never less than one.
 
     Parameters
     ----------
@@ -42,20 +50,32 @@ def speaker_interval(
         The fold of each prediction. None pools all predictions, as if they were one fold.
     confidence_level : float, default=0.95
         Coverage wanted.
-    n_resamples : int, default=2000
-        Number of bootstrap resamples.
-    random_state : int or None, default=0
-        Seed of the resampling.
 
     Returns
     -------
     interval : (float, float) or None
-        Bias-corrected and accelerated (BCa); percentiles where that is undefined. None with
-        fewer than two speakers.
+        None with fewer than four speakers, of whom it would say nothing.
+
+    Notes
+    -----
+    At a UAR of 1, whose logit is infinite, the lower end is that of predictions with one more
+    error, of the clip that counts most, and the upper end is 1; at 0 likewise. If all speakers
+    have the same UAR (and it is neither 0 nor 1), both ends are the UAR. An emotion of one
+    speaker only counts as if its recall were that speaker's doing.
+
+    The interval covers the choice of test speakers, not that of training data. Simulated with
+    speakers' recognition rates from a beta distribution around .7 and 40 clips each, left out one
+    by one, "95 %" covered the population's mean in 95.7, 95.2, 95.0, 95.0, 94.7 and 95.6 % of runs
+    with 4, 5, 8, 10, 24 and 91 speakers, and resampling speakers (BCa bootstrap) in 84, 84, 88,
+    90, 93 and 94 %. Where nearly all speakers are perfect and few are not, any interval
+    made of them is too short: ``benchmarks/results/intervals.md``.
 
     References
     ----------
-    B. Efron, R. Tibshirani, "An Introduction to the Bootstrap", 1993.
+    .. [1] B. Efron, C. Stein, "The jackknife estimate of variance", Annals of Statistics 9, 1981.
+    .. [2] L. Brown, T. Cai, A. DasGupta, "Interval estimation for a binomial proportion",
+       Statistical Science 16, 2001, section 4.1.1.
+    .. [3] L. Kish, "Survey Sampling", 1965, section 11.7.
 
     Examples
     --------
@@ -66,54 +86,21 @@ def speaker_interval(
     >>> low < 0.75 < high
     True
     """
-    from scipy.stats import bootstrap
-
     check_number(confidence_level, "confidence_level", Number(Real, 0, 1, closed="neither"))
-    check_number(n_resamples, "n_resamples", COUNT)
     y_true, y_pred = as_classes(y_true, "y_true"), as_classes(y_pred, "y_pred")
     check_lengths(y_true=y_true, y_pred=y_pred, speakers=speakers, folds=folds)
-    emotions, truth = np.unique(y_true, return_inverse=True)
-    right = y_true == y_pred
-    names, speaker = np.unique(as_speakers(speakers, "speakers"), return_inverse=True)
-    if len(names) < 2:
+    counts = Counts(y_true, speakers, folds)
+    if counts.n_speakers < MIN_SPEAKERS:
         return None
-    folds = np.zeros(len(truth)) if folds is None else np.asarray(folds)
-    n_folds, fold = len(np.unique(folds)), np.unique(folds, return_inverse=True)[1]
-    # How many predictions, and how many right ones, by speaker, fold and emotion.
-    shape = (len(names), n_folds, len(emotions))
-    total, hits = np.zeros(shape), np.zeros(shape)
-    np.add.at(total, (speaker, fold, truth), 1)
-    np.add.at(hits, (speaker, fold, truth), right)
-    present = total.sum(axis=2) > 0
-    share = present / present.sum(axis=0)
-    there = total.sum(axis=0) > 0
-    of_all = np.divide(hits.sum(axis=0), total.sum(axis=0), where=there, out=np.zeros(there.shape))
-
-    def statistic(drawn: npt.NDArray[np.float64], axis: int = -1) -> npt.NDArray[np.float64]:
-        drawn = np.moveaxis(np.atleast_1d(drawn), axis, -1).astype(int)
-        times = (drawn[..., np.newaxis] == np.arange(len(names))).sum(axis=-2)
-        counts = np.tensordot(times, total, axes=1)
-        recalls = np.divide(
-            np.tensordot(times, hits, axes=1),
-            counts,
-            where=counts > 0,
-            out=np.broadcast_to(of_all, counts.shape).copy(),
-        )
-        uars = recalls.sum(axis=-1) / there.sum(axis=-1)
-        weights = times @ share
-        return (uars * weights).sum(axis=-1) / weights.sum(axis=-1)
-
-    for method in ("BCa", "percentile"):
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")  # a degenerate resample is met with percentiles
-            interval = bootstrap(
-                (np.arange(len(names)),),
-                statistic,
-                confidence_level=confidence_level,
-                n_resamples=n_resamples,
-                method=method,
-                rng=np.random.default_rng(random_state),
-            ).confidence_interval
-        if np.isfinite(interval).all():
-            break
-    return float(interval.low), float(interval.high)
+    right = y_true == y_pred
+    extreme = right.all() or not right.any()
+    hits = counts.hits(right)
+    if extreme:
+        where = np.where(counts.total > 0, counts.clip_weights, 0)
+        hits[np.unravel_index(where.argmax(), where.shape)] += -1 if right.all() else 1
+    found = counts.estimate(hits)
+    margin = found.margin(confidence_level) / (found.value * (1 - found.value))
+    low, high = expit(logit(found.value) + np.array([-margin, margin])).tolist()
+    if not extreme:
+        return (low, high) if margin else (found.value, found.value)
+    return (low, 1.0) if right.all() else (0.0, high)

@@ -29,7 +29,7 @@ __all__ = [
     "installed_versions",
 ]
 
-SCHEMA = 1  # of results.json; raise it when a field goes, or changes its meaning
+SCHEMA = 2  # of results.json; raise it when a field goes, or changes its meaning
 ALL_OTHERS = "all others"
 # How a score comes out of several folds.
 MEAN, POOLED = "mean over folds", "pooled over folds"
@@ -63,7 +63,7 @@ class Row:
     uar, accuracy, macro_f1 : float
         Unweighted average recall and others, averaged as `averaging` says.
     uar_ci : list of float, or None
-        Interval of the UAR, 95 %.
+        Interval of the UAR, 95 %, by :func:`speaker_interval`; None with fewer than four speakers.
     averaging : str
         "mean over folds", or "pooled over folds" where folds lack emotions.
     fold_uar : list of float
@@ -144,7 +144,6 @@ class _Results:
     cv_folds: Any
     classifier: str
     classifier_parameters: dict[str, Any]
-    random_state: int
     audit: Any
     versions: dict[str, str]
     rows: list[Row]
@@ -265,8 +264,6 @@ class Comparison(_Results):
         The folds: their name, what to make the splitter from, or the positions of their clips.
     classifier, classifier_parameters : str, dict
         Its name, and what to make it from.
-    random_state : int
-        Seed.
     audit : dict
         speaker_independent, shares_audio and verdict.
     versions : dict of str to str
@@ -363,8 +360,6 @@ class CrossComparison(_Results):
         The folds within a corpus; positions are by corpus.
     classifier, classifier_parameters : str, dict
         Its name, and what to make it from.
-    random_state : int
-        Seed.
     audit : str
         Where training and test sets overlap, in words.
     versions : dict of str to str

@@ -20,7 +20,7 @@ from sklearn_ser.audit import SplitAudit, audit_split
 from sklearn_ser.evaluation._classifiers import check_fits
 from sklearn_ser.evaluation._feature_tables import embed
 from sklearn_ser.evaluation._fits import Targets, Task, fit_all, scores
-from sklearn_ser.evaluation._recipes import recipe_of, recipe_of_classifier, recipe_of_splitter
+from sklearn_ser.evaluation._recipes import recipe_of_classifier, recipe_of_splitter
 from sklearn_ser.evaluation._results import Row, installed_versions
 
 __all__ = ["Cell", "Run", "Setup", "run"]
@@ -45,7 +45,6 @@ class Setup(NamedTuple):
     audit: bool
     n_jobs: int | None
     verbose: bool
-    random_state: Any
     parameters: Mapping[str, Any]  # of embedders
     speaker_scaling: str | None = None
     alignments: Sequence[str | None] = (None,)
@@ -57,7 +56,6 @@ class Setup(NamedTuple):
             "cv_parameters": recipe_of_splitter(self.cv),
             "classifier": classifier if isinstance(classifier, str) else repr(classifier),
             "classifier_parameters": recipe_of_classifier(classifier),
-            "random_state": recipe_of(self.random_state),
             "versions": installed_versions(),
         }
 
@@ -137,7 +135,7 @@ def run(corpus: Bunch, cells: Sequence[Cell], setup: Setup) -> Run:
         verbose=setup.verbose,
     )
     rows = [
-        Row(**description, **scores(predictions[predictions["row"] == row], setup.random_state))
+        Row(**description, **scores(predictions[predictions["row"] == row]))
         for row, description in enumerate(descriptions)
     ]
     predictions["clip"] = usable[predictions["clip"]]

@@ -66,9 +66,9 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         What the classifier's scores are divided by, to maximise the likelihood of held-out
         speakers' emotions.
     scores_ : dict
-        uar, uar_ci (95 %, resampling speakers), averaging, accuracy, macro_f1, fold_uar and
-        log_loss, of speakers held out of training, as :func:`~sklearn_ser.evaluation.compare`
-        computes them.
+        uar, uar_ci (95 %, None with fewer than four speakers), averaging, accuracy, macro_f1,
+        fold_uar and log_loss, of speakers held out of training, as
+        :func:`~sklearn_ser.evaluation.compare` computes them.
     seconds_ : tuple of float
         Median and maximum duration of the clips.
 
@@ -170,7 +170,7 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
                 "seconds": 0.0,
             }
         )
-        found = scores(predictions, random_state=0)
+        found = scores(predictions)
         del found["seconds_fit"]
         probabilities = softmax(held_out / self.temperature_, axis=1)
         return {**found, "log_loss": float(log_loss(y, probabilities, labels=self.classes_))}

@@ -96,9 +96,8 @@ def test_rows_count_clips_and_speakers(corpora, kept):
     clips = found.predictions["clip"].to_numpy()
     assert (pooled.y[clips] == found.predictions["emotion"]).all()
     assert (pooled.groups[clips] == found.predictions["speaker"]).all()
-    other = compare_across(corpora, ["mfcc"], **given, random_state=1)
-    ends = [[row["uar_ci"] for row in each.results["rows"]] for each in (found, other)]
-    assert ends[0] != ends[1]
+    # Three speakers make no interval, four do.
+    assert {row["test"] for row in found.results["rows"] if row["uar_ci"]} == {"two"}
 
 
 def test_all_others_equals_compare_with_leave_one_corpus_out(corpora):

@@ -4,6 +4,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy import stats
+from scipy.special import expit, logit
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
@@ -98,21 +100,23 @@ def test_folds_with_all_emotions_are_averaged():
     assert row["uar"] == pytest.approx(np.mean(row["fold_uar"]))
 
 
-def test_the_interval_resamples_speakers_of_pooled_recalls():
+def test_the_interval_leaves_speakers_out_of_pooled_recalls():
     found = run(corpus_of(CORPORA["one label a speaker"], informative=1.5), "lda")
-    told = found.predictions.assign(right=lambda t: t["emotion"] == t["predicted"])
-    counts = told.groupby(["speaker", "emotion"])["right"].agg(["sum", "size"])
-    right, size = (counts[name].unstack(fill_value=0).to_numpy() for name in ("sum", "size"))
-    rng = np.random.default_rng(1)
-    drawn = [rng.integers(len(size), size=len(size)) for _ in range(4000)]
-    uars = [
-        (right[d].sum(axis=0) / size[d].sum(axis=0)).mean() for d in drawn if size[d].any(0).all()
+    told = found.predictions
+    names = sorted(set(told["speaker"]))
+    uar = found.results["rows"][0]["uar"]
+    left = [
+        balanced_accuracy_score(rest["emotion"], rest["predicted"])
+        for name in names
+        for rest in [told[told["speaker"] != name]]
     ]
-    low, high = found.results["rows"][0]["uar_ci"]
-    assert (low, high) == pytest.approx(np.percentile(uars, [2.5, 97.5]), abs=0.05)
-    assert low < found.results["rows"][0]["uar"] < high
+    error = np.sqrt((len(names) - 1) * np.var(left)) / (uar * (1 - uar))
+    weights = np.array([1 / 2 / 5] * 5 + [1 / 2 / 10] * 10)  # of five and ten speakers an emotion
+    margin = stats.t.ppf(0.975, 1 / np.sum(weights**2) - 1) * error
+    expected = expit(logit(uar) + np.array([-margin, margin]))
+    assert found.results["rows"][0]["uar_ci"] == pytest.approx(expected)
     pooled = speaker_interval(told["emotion"], told["predicted"], told["speaker"])
-    assert pooled == (low, high)
+    assert pooled == pytest.approx(expected)
 
 
 def test_a_tested_corpus_may_lack_emotions():

@@ -1,6 +1,9 @@
+import warnings
+
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.special import expit, logit
 from sklearn.metrics import balanced_accuracy_score
 
 from sklearn_ser.evaluation import fold_average, speaker_interval, uar_score
@@ -38,12 +41,17 @@ def test_fold_average_weighs_folds_equally(predictions):
     assert average == pytest.approx(sum(expected) / 2)
 
 
-def test_interval_of_one_speaker_a_fold_is_the_bootstrap_of_fold_scores(predictions):
+def on_logit(uar, error, freedom, level=0.95):
+    margin = stats.t.ppf(0.5 + level / 2, freedom) * error / (uar * (1 - uar))
+    return expit(logit(uar) + np.array([-margin, margin]))
+
+
+@pytest.mark.parametrize("level", [0.5, 0.95])
+def test_interval_of_one_speaker_a_fold_is_that_of_the_mean_of_fold_scores(predictions, level):
     y_true, y_pred, speakers = predictions
-    _, scores = fold_average(uar_score, y_true, y_pred, speakers)
-    low, high = speaker_interval(y_true, y_pred, speakers, speakers, n_resamples=5000)
-    drawn = np.random.default_rng(1).choice(scores, (20000, 10)).mean(axis=1)
-    assert (low, high) == pytest.approx(np.percentile(drawn, [2.5, 97.5]), abs=0.02)
+    uar, scores = fold_average(uar_score, y_true, y_pred, speakers)
+    found = speaker_interval(y_true, y_pred, speakers, speakers, confidence_level=level)
+    assert found == pytest.approx(on_logit(uar, stats.sem(scores), 9, level))
 
 
 def test_interval_is_wider_than_one_that_resamples_clips(predictions):
@@ -61,84 +69,95 @@ def test_interval_contains_the_score_of_folds_of_several_speakers(predictions):
     assert low < average < high
 
 
-@pytest.mark.parametrize(("level", "expected"), [(0.95, 0.95), (0.5, 0.5)])
-def test_interval_covers_at_its_level_and_is_as_wide_as_the_speakers_vary(level, expected):
-    """Of one emotion, the UAR is the mean of the speakers' rates: t intervals of these are known.
-
-    Four standard errors of 200 runs, and what a bootstrap of 20 speakers falls short of them.
-    """
-    rng = np.random.default_rng(0)
-    n_runs, n_speakers = 200, 20
-    covered, widths = 0, []
-    for _ in range(n_runs):
-        rates = np.clip(rng.normal(0.5, 0.15, n_speakers), 0, 1)
-        right = rng.random((n_speakers, 50)) < rates[:, None]
-        y_pred = np.where(right, "a", "b").ravel()
-        speakers = np.repeat(np.arange(n_speakers), 50)
-        low, high = speaker_interval(
-            ["a"] * 1000, y_pred, speakers, confidence_level=level, n_resamples=300
-        )
-        covered += low < 0.5 < high
-        low_t, high_t = stats.t.interval(
-            level, n_speakers - 1, right.mean(), stats.sem(right.mean(axis=1))
-        )
-        assert (low + high) / 2 == pytest.approx(right.mean(), abs=0.03)
-        widths.append((high - low) / (high_t - low_t))
-    error = 4 * np.sqrt(expected * (1 - expected) / n_runs)
-    assert expected - 0.04 - error < covered / n_runs < min(expected + error, 0.999)
-    assert 0.85 < np.mean(widths) < 1.05
-    assert min(widths) > 0.6
-    assert max(widths) < 1.4
-
-
-def test_interval_of_uneven_folds_is_the_bca_bootstrap_of_a_plain_loop(predictions):
-    """A fold counts by the share of its speakers that are drawn, over the emotions that it has."""
+def test_interval_of_uneven_folds_is_the_jackknife_of_a_plain_loop(predictions):
+    """A fold counts by the share of its speakers who are left, over the emotions that it has."""
     y_true, y_pred, speakers = predictions
     y_true = np.where(speakers == 0, "anger", y_true)
     fold_of_speaker = np.array([0, 1, 1, 2, 2, 2, 2, 2, 2, 2])
     right = y_true == y_pred
 
-    def statistic(drawn):
+    def uar(kept):
         weights, uars = [], []
         for fold in range(3):
-            inside = drawn[fold_of_speaker[drawn] == fold]
+            inside = kept[fold_of_speaker[kept] == fold]
             if len(inside):
-                rows = np.concatenate([np.flatnonzero(speakers == name) for name in inside])
-                recalls = [right[rows][y_true[rows] == name].mean() for name in set(y_true[rows])]
-                uars.append(np.mean(recalls))
+                rows = np.flatnonzero(np.isin(speakers, inside))
+                uars.append(balanced_accuracy_score(y_true[rows], y_pred[rows]))
                 weights.append(len(inside) / np.sum(fold_of_speaker == fold))
         return np.average(uars, weights=weights)
 
-    expected = stats.bootstrap(
-        (np.arange(10),),
-        statistic,
-        vectorized=False,
-        n_resamples=300,
-        method="BCa",
-        rng=np.random.default_rng(3),
-    ).confidence_interval
-    found = speaker_interval(
-        y_true, y_pred, speakers, fold_of_speaker[speakers], n_resamples=300, random_state=3
-    )
-    assert found == pytest.approx((expected.low, expected.high))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of emotions that are predicted and not tested
+        left = [uar(np.delete(np.arange(10), one)) for one in range(10)]
+        whole = uar(np.arange(10))
+    assert right.any()
+    weights = 1 / 3 / np.bincount(fold_of_speaker)[fold_of_speaker]
+    error = np.sqrt(9 * np.var(left))
+    found = speaker_interval(y_true, y_pred, speakers, fold_of_speaker[speakers])
+    assert found == pytest.approx(on_logit(whole, error, 1 / np.sum(weights**2) - 1))
 
 
-def test_random_state_is_the_seed_of_the_resampling(predictions):
-    y_true, y_pred, speakers = predictions
-    ends = [
-        speaker_interval(y_true, y_pred, speakers, n_resamples=100, random_state=seed)
-        for seed in (0, 0, 1)
-    ]
-    assert ends[0] == ends[1] != ends[2]
+# Sizes of speakers: how many clips each has of four emotions; and the fold of each.
+DESIGNS = {
+    "four speakers, left out one by one": ([10] * 4, range(4)),
+    "ten uneven speakers in three folds": ([4, 6, 8, 10, 12] * 2, [0, 1, 2] * 3 + [0]),
+    "one speaker has half of all clips": ([5] * 9 + [45], [0] * 10),
+}
 
 
-def test_an_emotion_that_no_speaker_drawn_has_keeps_its_recall():
-    """With one speaker an emotion, recalls never vary, whoever is drawn."""
-    y_true, y_pred = ["a", "a", "b", "b", "b"], ["a", "b", "b", "b", "a"]
-    low, high = speaker_interval(y_true, y_pred, [1, 1, 2, 2, 2])
-    assert (low, high) == pytest.approx([(1 / 2 + 2 / 3) / 2] * 2)
+@pytest.mark.parametrize("design", DESIGNS)
+def test_interval_covers_the_mean_of_the_population(design):
+    """Within three binomial errors of 300 runs; a bootstrap of four speakers covers in 84 %."""
+    sizes, folds = (np.array(list(each)) for each in DESIGNS[design])
+    rng = np.random.default_rng(0)
+    n_runs, covered, widths = 300, 0, []
+    speakers = np.repeat(np.arange(len(sizes)), 4 * sizes)
+    y_true = np.concatenate([np.repeat(list("abcd"), size) for size in sizes])
+    for _ in range(n_runs):
+        rates = rng.beta(4.2, 1.8, len(sizes))
+        y_pred = np.where(rng.random(len(y_true)) < rates[speakers], y_true, "e")
+        low, high = speaker_interval(y_true, y_pred, speakers, folds[speakers])
+        covered += low < 0.7 < high
+        widths.append(high - low)
+    error = 3 * np.sqrt(0.95 * 0.05 / n_runs)
+    assert 0.95 - error <= covered / n_runs <= 1
+    assert np.mean(widths) < 0.52
 
 
-def test_interval_without_variation_or_with_one_speaker():
-    assert speaker_interval(["a", "b"] * 2, ["a", "b"] * 2, [1, 1, 2, 2]) == (1, 1)
-    assert speaker_interval(["a", "b"], ["a", "b"], [1, 1]) is None
+def test_an_emotion_of_one_speaker_is_left_out_with_them():
+    y_true, speakers = list("ababababcc"), list("ssttuuvvww")
+    y_pred = list("abaaabbbcb")
+    recalls = {"a": 3 / 4, "b": 3 / 4, "c": 1 / 2}
+    left = []
+    for one in "stuvw":
+        kept = [i for i, name in enumerate(speakers) if name != one]
+        left.append(balanced_accuracy_score([y_true[i] for i in kept], [y_pred[i] for i in kept]))
+    uar = np.mean(list(recalls.values()))
+    freedom = 1 / (4 * (2 / 3 / 4) ** 2 + (1 / 3) ** 2) - 1
+    expected = on_logit(uar, np.sqrt(4 * np.var(left)), freedom)
+    assert speaker_interval(y_true, y_pred, speakers) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_interval_at_the_ends_is_that_of_one_clip_more(right):
+    """Of the clip that counts most: an emotion's only one."""
+    y_true, speakers = [*"abababab", "c"], list("ssttuuvvv")
+    y_pred = y_true if right else ["d"] * 9
+    changed = [*y_true[:8], "d"] if right else [*["d"] * 8, "c"]
+    low, high = speaker_interval(y_true, y_pred, speakers)
+    of_changed = speaker_interval(y_true, changed, speakers)
+    assert (low, high) == ((of_changed[0], 1.0) if right else (0.0, of_changed[1]))
+    assert 0 < low < 1 if right else 0 < high < 1
+
+
+def test_interval_of_speakers_who_are_alike_is_their_uar():
+    found = speaker_interval(["a", "b"] * 4, ["a", "a"] * 4, list("ssttuuvv"))
+    assert found == (0.5, 0.5)
+
+
+@pytest.mark.parametrize("n_speakers", [0, 1, 2, 3, 4])
+def test_fewer_than_four_speakers_have_no_interval(n_speakers):
+    y_true, speakers = ["a", "b"] * n_speakers, np.repeat(np.arange(n_speakers), 2)
+    y_pred = ["a", "b", *(["a", "a"] * n_speakers)][: 2 * n_speakers]
+    found = speaker_interval(y_true, y_pred, speakers, speakers)
+    assert (found is None) is (n_speakers < 4)

@@ -430,7 +430,6 @@ OTHERS = {  # a value of each parameter that is not its default
     "scheme": "valence",
     "alignment": "coral",
     "audit": False,
-    "random_state": 1,
     "features": {"other": FunctionTransformer(lambda X: some_numbers(X)[:, :2])},
 }
 NOT_ABOUT_RESULTS = {"n_jobs", "verbose", "parameters"}

@@ -228,7 +228,8 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         ValueError
             If a clip cannot be used, though an embedder's ``on_error`` is "nan".
         """
-        return most_probable(self.classes_, self._scores(X))
+        scores = self._scores(X)  # which checks that there are classes
+        return most_probable(self.classes_, scores)
 
     def _scores(self, X: Any) -> npt.NDArray[np.float64]:
         import torch

@@ -98,8 +98,9 @@ def compare(
         interval (:func:`speaker_interval`; None with fewer than four speakers); accuracy and macro
         F1 are means over folds too. Where folds lack emotions, all of these are pooled over folds
         instead, each emotion once, and ``averaging`` says so; ``fold_uar`` is each fold's UAR over
-        the emotions that it has. Chance is 1 / number of emotions. ``embedder`` and ``classifier_parameters`` are what to make a
-        row's estimators from. The results also hold what
+        the emotions that it has. Chance is 1 / number of emotions. ``embedder`` and
+        ``classifier_parameters`` are what to make a row's estimators from. The results also hold
+        what
         :func:`~sklearn_ser.audit.audit_split` found, and the figures published for the
         same protocol on the same clips.
 

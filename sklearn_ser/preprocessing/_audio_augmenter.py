@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from numbers import Integral
+from pathlib import Path
 from typing import Any, ClassVar
 
 import joblib
@@ -29,12 +30,13 @@ from sklearn_ser._utils import (
     Progress,
     StrOptions,
     as_classes,
+    delete_files,
     digest_of,
     fit_context,
     safe_indexing,
 )
 from sklearn_ser.exceptions import ClipError
-from sklearn_ser.preprocessing._changes import SETTINGS, Change, CopiedClip, Copy
+from sklearn_ser.preprocessing._changes import FILES, SETTINGS, Change, CopiedClip, Copy
 from sklearn_ser.preprocessing._clip_columns import (
     append_copies,
     find_clip_column,
@@ -263,13 +265,19 @@ class AudioAugmenter(BaseEstimator):
             )
         return copy.deepcopy(changes)  # transforms keep the parameters that they have drawn
 
+    def clear_cache(self) -> None:
+        """Delete all stored copies, of whatever settings; other files are left alone."""
+        if (folder := self._folder()) is not None:
+            delete_files(Path(folder), FILES)
+
+    def _folder(self) -> str | None:
+        return None if self.cache is None else os.path.abspath(Store(self.cache).folder / FOLDER)
+
     def _copy_clips(
         self, clips: Sequence[Clip], y: Any, changes: tuple[Change, ...]
     ) -> tuple[list[int], list[CopiedClip]]:
         """Return the rows that the copies are of, and the copies."""
-        folder = None
-        if self.cache is not None:
-            folder = os.path.abspath(Store(self.cache).folder / FOLDER)
+        folder = self._folder()
         digests = [self._digest_of(clip) for clip in clips]
         known: dict[Key, CopiedClip] = {}
         while True:

@@ -266,7 +266,7 @@ class AudioAugmenter(BaseEstimator):
         return copy.deepcopy(changes)  # transforms keep the parameters that they have drawn
 
     def clear_cache(self) -> None:
-        """Delete all copies that are kept, of whatever settings; other files are left alone."""
+        """Delete all stored copies, of whatever settings; other files are left alone."""
         if (folder := self._folder()) is not None:
             delete_files(Path(folder), FILES)
 

@@ -1,4 +1,4 @@
-"""What standardising each speaker gives, for speakers never heard before.
+"""What standardising each speaker gives, on speakers who are not in the training set.
 
     python docs/examples/speaker_scaling.py EMODB MODEL
 

@@ -4,7 +4,7 @@
 
 prints the UAR, mean and standard deviation over folds, of one and the same SVC on what a feature
 extractor returns (the normalised waveform, padded with zeros), on MFCCs and on embeddings: for
-random folds and for speakers never heard before, as it comes and with scaled columns and C=10.
+random folds and for new speakers, as it comes and with scaled columns and C=10.
 """
 
 import sys

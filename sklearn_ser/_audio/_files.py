@@ -327,7 +327,7 @@ def _check_end(file: Any, stream: Stream, n_samples: int, begin: int) -> None:
 
 
 def _needs_pyav(content: Encoded) -> bool:
-    """Tell whether a file is of the MP4 family, or another that libsndfile does not know."""
+    """Return whether a file is of the MP4 family, or another that libsndfile does not know."""
     begin = after_tags(content)
     head = content[begin : begin + 36]
     if head.startswith(b"OggS"):

@@ -41,7 +41,7 @@ _SUFFIXES = {
 SOUND_SUFFIXES = {
     suffix: decoder for decoder, suffixes in _SUFFIXES.items() for suffix in suffixes.split()
 }
-# What archives and file servers leave behind, beside names that start with a dot.
+# What archives and file servers leave behind, apart from names that start with a dot.
 DEBRIS = frozenset(
     [
         "__MACOSX",
@@ -179,7 +179,7 @@ class Files(list[Path]):
                     target = path.resolve() if entry.is_symlink() else path
                     if not any(parent.is_relative_to(target) for parent in parents):
                         hidden += self._walk(path, parents)
-                # A link to nothing counts: who reads it is told so.
+                # A link to nothing counts: reading it is an error.
                 elif entry.is_file() or not os.path.exists(path):
                     self.append(path)
                 if entry.is_symlink() and not os.path.exists(path) and not path.suffix:

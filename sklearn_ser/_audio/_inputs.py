@@ -239,7 +239,7 @@ def _or_none(value: Any) -> Any:
 
 
 def is_numeric_batch(X: Any) -> bool:
-    """Tell whether `X` is what scikit-learn calls 2-D data, and not a collection of clips.
+    """Return whether `X` is what scikit-learn calls 2-D data, and not a collection of clips.
 
     A collection is a list, tuple, object array, Series or one-column frame of clips, or a frame
     of segments: path, start, end, channel. Anything else is left to scikit-learn's own validation,

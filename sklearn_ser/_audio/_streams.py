@@ -326,7 +326,7 @@ def _mpeg(content: Encoded, at: int, end: int) -> list[Stream]:
 
 
 def _is_followed(content: Encoded, at: int, end: int, frame: Frame) -> bool:
-    """Tell whether a frame ends where another begins, or the file does."""
+    """Return whether a frame ends where another begins, or the file does."""
     after = at + frame.size
     follower = parse_frame(content[after : after + 4])
     if follower is not None:

@@ -119,7 +119,7 @@ def is_exact(
     clips: Sequence[Any],
     dtype: torch.dtype,
 ) -> bool:
-    """Tell whether clips get the same states together as alone.
+    """Return whether clips get the same states together as alone.
 
     Parameters
     ----------

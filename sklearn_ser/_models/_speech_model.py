@@ -292,7 +292,7 @@ class SpeechModel:
         return moments.statistics()
 
     def may_batch(self, clip: ModelInput) -> bool:
-        """Tell whether a clip may share a padded batch with others."""
+        """Return whether a clip may share a padded batch with others."""
         if clip.windows or len(clip.parts) > 1:
             return False
         if self.is_whisper and clip.parts[0].shape[1] < whisper_length(self._model):
@@ -340,7 +340,7 @@ class SpeechModel:
             )
 
     def _keeps_no_state(self) -> bool:
-        """Tell whether no module remembers anything of a clip, which threads would mix up.
+        """Return whether no module remembers anything of a clip, which threads would mix up.
 
         Conformers keep what they computed of positions, outside of their weights or at a pass.
         """

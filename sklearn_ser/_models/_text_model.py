@@ -22,7 +22,7 @@ __all__ = ["TextModel", "Tokens", "load_text_model"]
 
 Array = npt.NDArray[np.float32]
 
-CONTEXT = 64  # tokens that a window of a long text sees beyond its own, on each side
+CONTEXT = 64  # tokens that a window of a long text sees as context, on each side
 # What sums up a text for the task the model was trained on; no layer depends on it.
 POOLER = ("pooler.dense.weight", "pooler.dense.bias", "pooler.weight", "pooler.bias")
 PROBES = ("No!", "What do you want of me?", "I did not think that you would be back so soon.")
@@ -42,14 +42,14 @@ class Pass(NamedTuple):
     """Tokens that are run at once, special ones included, and which of them are wanted."""
 
     ids: list[int]
-    own: slice
+    valid: slice
 
 
 @dataclass
 class Tokens:
     """A text as its model's tokenizer cuts it."""
 
-    n_own: int  # without special ones
+    n_valid: int  # without special ones
     passes: list[Pass]  # one, or the windows of a text too long for that
 
     @property
@@ -124,7 +124,7 @@ class TextModel:
     def tokens(self, text: str) -> Tokens:
         """Cut a text into tokens, and a long one into windows.
 
-        Each token of its own is wanted of one window only.
+        Each valid token is wanted of one window only.
         """
         with self._tokenizing:
             found = self.tokenizer(text, return_special_tokens_mask=True, verbose=False)
@@ -132,10 +132,10 @@ class TextModel:
         places = [i for i, is_special in enumerate(special) if not is_special]
         first, last = (places[0], places[-1] + 1) if places else (0, 0)
         before, words, after = ids[:first], ids[first:last], ids[last:]
-        n_words, most = len(words), max(1, self.max_tokens - len(before) - len(after))
+        n_words, max_words = len(words), max(1, self.max_tokens - len(before) - len(after))
         spans = [Window(0, n_words, slice(0, n_words))]
-        if n_words > most:
-            spans = windows(n_words, most, min(CONTEXT, most // 4))
+        if n_words > max_words:
+            spans = windows(n_words, max_words, min(CONTEXT, max_words // 4))
         passes = [
             Pass(
                 [*before, *words[span.start : span.stop], *after],
@@ -165,7 +165,7 @@ class TextModel:
     def _states(self, texts: Sequence[Tokens]) -> list[list[torch.Tensor]]:
         """Return the states of each text's tokens, of shape (n_tokens, n_dims)."""
         states = self._run([text.passes[0] for text in texts])
-        return [[s[i, text.passes[0].own] for s in states] for i, text in enumerate(texts)]
+        return [[s[i, text.passes[0].valid] for s in states] for i, text in enumerate(texts)]
 
     def frames(self, text: Tokens) -> Array:
         """Return all layers and their mean, of shape (n_layers + 2, n_tokens, n_dims)."""
@@ -173,7 +173,7 @@ class TextModel:
             return np.concatenate([self._frames(a_pass) for a_pass in text.passes], axis=1)
 
     def _frames(self, a_pass: Pass) -> Array:
-        return frames_of([state[:, a_pass.own] for state in self._run([a_pass])], self._layers)
+        return frames_of([state[:, a_pass.valid] for state in self._run([a_pass])], self._layers)
 
     def statistics(self, texts: Sequence[Tokens]) -> list[Array]:
         """Return every statistic of every layer, and of the layers' mean, for a batch of texts.
@@ -190,13 +190,13 @@ class TextModel:
         with running(self.device):
             passes = texts[0].passes
             if len(passes) > 1:
-                moments = Moments(texts[0].n_own)
+                moments = Moments(texts[0].n_valid)
                 for a_pass in passes:
                     moments.add(self._frames(a_pass))
                 return [moments.statistics()]
-            first = passes[0].own.start
+            first = passes[0].valid.start
             states = [s[:, first:] for s in self._run([text.passes[0] for text in texts])]
-            return pool_states(states, [text.n_own for text in texts], self._layers)
+            return pool_states(states, [text.n_valid for text in texts], self._layers)
 
 
 def _max_tokens(tokenizer: Any, model: Any) -> int:

@@ -74,7 +74,7 @@ class LastLayers(nn.Module):
         self.norm = model.layer_norm.requires_grad_() if is_whisper else nn.Identity()
         self.at_once = PIECE if is_whisper else AT_ONCE
         self.positions = getattr(getattr(model, "encoder", None), "embed_positions", None)
-        # WavLM's first layer alone knows what distances mean, and tells the others.
+        # Only WavLM's first layer has the embedding of distances, which the others use.
         first = getattr(every[0], "attention", None)
         self._position_bias = first.position_bias if isinstance(first, FusedAttention) else None
 
@@ -190,9 +190,9 @@ class FineTunedNetwork(nn.Module):
         frames : tensor of shape (n_clips, n_frames, n_dims)
             States that enter the layers, padded.
         mask : tensor of shape (n_clips, n_frames)
-            Which of them are a clip's own: those at the start.
+            The padding mask: True for valid frames, those at the start.
         """
-        clips = [own[:n] for own, n in zip(frames, mask.sum(dim=1).tolist(), strict=True)]
+        clips = [clip[:n] for clip, n in zip(frames, mask.sum(dim=1).tolist(), strict=True)]
         if self.training and self._longest is not None:
             clips = [_stretch(clip, self._longest) for clip in clips]
         low = self._dtype != torch.float32

@@ -92,7 +92,7 @@ class FusedAttention(torch.nn.Module):
         """Return the bias of each pair of frames, of shape (n_heads, n_frames, n_frames).
 
         It depends on their distance alone, so the bias of one frame to all, and of all to one, is
-        enough; only the first layer of a model can tell.
+        enough; only the first layer of a model has the embedding for it.
         """
         forward = self._compute_bias(1, n_frames)[:, 0]
         backward = self._compute_bias(n_frames, 1)[:, :, 0]

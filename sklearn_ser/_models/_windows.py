@@ -41,7 +41,7 @@ def windows(n_frames: int, length: int, context: int, multiple: int = 1) -> list
     n_frames : int
         Frames of the clip.
     length, context : int
-        Most frames of a window, and how many of them only lend context on each side.
+        Maximal number of frames of a window, and how many of them are context on each side.
     multiple : int
         Windows start at multiples of it, as the model joins so many frames to one.
     """

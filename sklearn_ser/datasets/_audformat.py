@@ -130,7 +130,7 @@ def load_audformat(
         name = f"speaker={speaker!r}, of clips with labels (speaker=None loads none)"
         refuse_missing(speakers, name, "speaker")
         frame["speaker"] = speakers
-    licence = f"{database.description or ''}\n\nLicence: {database.license or 'not told'}."
+    licence = f"{database.description or ''}\n\nLicence: {database.license or 'not stated'}."
     return as_corpus(database.name, frame, licence.strip())
 
 

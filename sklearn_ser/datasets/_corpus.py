@@ -22,7 +22,7 @@ from sklearn_ser._utils import (
 
 __all__ = ["as_corpus", "one_row_each", "rename_columns"]
 
-# What columns of a frame are called, and their order; a corpus has those that it tells.
+# What columns of a frame are called, and their order; a corpus has those that are known of it.
 COLUMNS = ["path", "emotion", "code", "speaker", "sex", "session", "sentence", "intensity"]
 COLUMNS += ["split", "duration"]
 

@@ -90,8 +90,8 @@ def load_cremad(folder: str | os.PathLike[str]) -> Bunch:
         frame[column] = frame[column].str.upper()
     frame["emotion"] = frame["code"].map(EMOTIONS)
     frame["intensity"] = frame["intensity"].map(INTENSITIES)
-    beside = files.root.parent / ACTORS
-    known = next((path for path in files if path.name == ACTORS), beside)
+    expected = files.root.parent / ACTORS
+    known = next((path for path in files if path.name == ACTORS), expected)
     if known.is_file():
         actors = pd.read_csv(known, dtype={"ActorID": str}).set_index("ActorID")
         frame["sex"] = frame["speaker"].map(actors["Sex"].str.strip().str.lower())

@@ -39,7 +39,7 @@ SPEAKERS = {
     "urdu": r"/(S[FM]\d+)_F?\d+",
 }
 DESCRIPTION = """\
-EmoBox, fold {fold} of {corpus}: the frame's column split tells train, valid and test. Z. Ma et al.,
+EmoBox, fold {fold} of {corpus}: the frame's column split has train, valid and test. Z. Ma et al.,
 "EmoBox: multilingual multi-corpus speech emotion recognition toolkit and benchmark", Interspeech
 2024. Some of its folds (EmoDB, CREMA-D, TESS, ShEMO, URDU) share speakers between train and
 test."""
@@ -77,7 +77,7 @@ def load_emobox(
         Where relative paths of clips start: by default the folder that holds ``data``.
     speaker : str, default=None
         Regular expression that finds the speaker in a clip's path: its groups that match, joined,
-        if it has any. By default one for the corpora whose file names tell; for others ``groups``
+        if it has any. By default one for corpora whose file names have it; for others ``groups``
         is None.
 
     Returns

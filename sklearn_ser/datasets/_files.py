@@ -48,7 +48,7 @@ def find_clips(
     corpus, example : str
         The corpus, and what its clips are called, for errors.
     identity : sequence of str
-        The columns that tell whether two files are copies of one clip, by default all. Of copies
+        The columns that decide whether two files are copies of one clip, by default all. Of copies
         one in a format without loss counts, and then the one with the shortest path: some archives
         hold a second copy of everything.
     suffixes : collection of str
@@ -57,7 +57,7 @@ def find_clips(
     Returns
     -------
     frame : DataFrame
-        path, duration in seconds (NaN if a file's header does not tell), and the groups.
+        path, duration in seconds (NaN if a file's header does not state it), and the groups.
 
     Raises
     ------

@@ -53,7 +53,7 @@ def load_folder(folder: str | os.PathLike[str], *, speaker: str | None = None) -
     -----
     UserWarning
         If there are sound files that are not taken: how many, and why. They cannot be decoded, are
-        hidden, lie beside the emotions' folders, or are links to what is taken already.
+        hidden, lie next to the emotions' folders, or are links to what is taken already.
 
     Examples
     --------

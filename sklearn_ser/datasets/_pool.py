@@ -41,7 +41,7 @@ def pool_corpora(corpora: Mapping[str, Any], scheme: str | None = "four") -> Bun
     -------
     corpus : Bunch
         X, y, groups, frame (with the columns corpus, position there, and what the corpora's frames
-        tell) and DESCR. Speakers, sessions and sentences are called "corpus/speaker" and so on:
+        have) and DESCR. Speakers, sessions and sentences are called "corpus/speaker" and so on:
         those of two corpora are never taken for one. Unknown sessions and sentences stay missing.
 
     Raises
@@ -69,7 +69,7 @@ def pool_corpora(corpora: Mapping[str, Any], scheme: str | None = "four") -> Bun
     ('one/s01', ['anger', 'anger', 'anger', 'neutral', 'anger', 'neutral'])
     """
     X: list[Any] = []
-    frames, told = [], []
+    frames, described = [], []
     for name, corpus in check_corpora(corpora).items():
         corpus = check_corpus(corpus, name)
         if corpus.groups is None:
@@ -88,7 +88,7 @@ def pool_corpora(corpora: Mapping[str, Any], scheme: str | None = "four") -> Bun
                 values = as_speakers(frame[column], where, fractions=True, unknown=True)
                 frame[column] = [None if v is None else f"{name}/{v}" for v in values]
         frames.append(frame.iloc[kept])
-        told.append(f"{name}: {len(kept)} of {len(y)} clips")
+        described.append(f"{name}: {len(kept)} of {len(y)} clips")
     frame = pd.concat(frames, ignore_index=True)
     repeated = repeated_rows(X)
     refuse_contradictions(
@@ -110,5 +110,5 @@ def pool_corpora(corpora: Mapping[str, Any], scheme: str | None = "four") -> Bun
         y=frame["emotion"].to_numpy(dtype=str),
         groups=frame["speaker"].to_numpy(dtype=str),
         frame=frame,
-        DESCR=f"Corpora put together, labels {scheme or 'as they were'}. {'; '.join(told)}.",
+        DESCR=f"Corpora put together, labels {scheme or 'as they were'}. {'; '.join(described)}.",
     )

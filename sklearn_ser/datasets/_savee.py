@@ -43,7 +43,7 @@ def load_savee(folder: str | os.PathLike[str]) -> Bunch:
         X (list of paths), y (anger, disgust, fear, happiness, neutral, sadness, surprise), groups
         ("DC", "JE", "JK" or "KL"), frame (path, emotion, code, speaker, sex, sentence and duration
         in seconds) and DESCR. A sentence is named by its emotion and number; some of the neutral
-        ones have the text of others, which names do not tell.
+        ones have the text of others, which names do not show.
 
     Raises
     ------

@@ -207,7 +207,7 @@ def _refuse(values: pd.Series[Any], bad: Iterable[Any], where: str, what: str, c
 def _read_csv(
     source: str, content: str | bytes, needed: list[str], optional: list[str]
 ) -> pd.DataFrame:
-    """Read a CSV file, of which the columns that are needed tell the delimiter."""
+    """Read a CSV file, whose delimiter is the one that gives the columns that are needed."""
     text = content if isinstance(content, str) else _decode(source, content)
     if text.lstrip().startswith(("{", "[")):
         raise ValueError(
@@ -301,7 +301,7 @@ def _decode(source: str, content: bytes) -> str:
         line = content[: error.start].count(b"\n") + 1
         raise ValueError(
             f"{source} is not in UTF-8: line {line} has the byte 0x{content[error.start]:02X}. "
-            "Which characters it means cannot be told from the file. Save it as UTF-8 (in Excel: "
+            "Which characters it means is not known from the file. Save it as UTF-8 (in Excel: "
             "CSV UTF-8), or pass a frame: pandas.read_csv(…, encoding='cp1252') where Excel saved "
             "it in Western Europe or America."
         ) from None

@@ -27,7 +27,7 @@ N_CLIPS = 2800
 DESCRIPTION = """\
 Toronto Emotional Speech Set (TESS): two actresses, one older (OAF), one younger (YAF), say 200
 English words in one carrier phrase and seven emotions, 24.414 kHz; "ps" is pleasant surprise. Two
-speakers tell little about a third. CC BY-NC-ND 4.0. M. K. Pichora-Fuller, K. Dupuis, "Toronto
+speakers say little about a third. CC BY-NC-ND 4.0. M. K. Pichora-Fuller, K. Dupuis, "Toronto
 emotional speech set (TESS)", University of Toronto, 2010."""
 
 

@@ -95,7 +95,12 @@ class RecordEmbedder(CachedParameterNames, TransformerMixin, BaseEstimator, meta
 
     @abstractmethod
     def make_extractor(self) -> Extractor:
-        """Return what computes records; asked for only if some are not stored."""
+        """Return what computes records; asked for only if some are not stored.
+
+        Returns
+        -------
+        extractor : Extractor
+        """
 
     def check_settings(self) -> None:
         """Raise a ValueError if parameters do not fit together; called by `fit` and `transform`."""
@@ -109,7 +114,7 @@ class RecordEmbedder(CachedParameterNames, TransformerMixin, BaseEstimator, meta
         """Return what the elements of a collection stand for."""
 
     def gives_sequences(self) -> bool:
-        """Tell whether `transform` gives frames: by default, if `pooling` is None.
+        """Return whether `transform` gives frames: by default, if `pooling` is None.
 
         Returns
         -------
@@ -136,7 +141,7 @@ class RecordEmbedder(CachedParameterNames, TransformerMixin, BaseEstimator, meta
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> Any:
-        """Check the parameters and the kind of input; nothing is learnt from `X`.
+        """Check the parameters and the kind of input; nothing is fitted to `X`.
 
         Parameters
         ----------
@@ -362,19 +367,13 @@ class BaseEmbedder(RecordEmbedder):
         -------
         extractor : Extractor
         """
-        make_record, n_threads = self.layout().make_record, joblib.effective_n_jobs(self.n_jobs)
+        make_record = self.layout().make_record
+        given = self.rate, self.min_samples(), joblib.effective_n_jobs(self.n_jobs)
         if self.batch_seconds is None:
-            return WaveformExtractor(
-                lambda waveform: make_record(self.compute(waveform)),
-                self.rate,
-                self.min_samples(),
-                n_threads,
-            )
+            return WaveformExtractor(lambda waveform: make_record(self.compute(waveform)), *given)
         return BatchExtractor(
             lambda waveforms: [make_record(found) for found in self.compute_batch(waveforms)],
-            self.rate,
-            self.min_samples(),
-            n_threads,
+            *given,
             self.batch_seconds,
         )
 

@@ -52,7 +52,7 @@ class EGeMAPSEmbedder(BaseEmbedder):
         The set's own functionals, or its low-level descriptors, pooled over frames.
     pooling : str, list of str, or None, default=("mean", "std")
         For ``level="lld"``, statistics over frames: "mean", "std", "min", "max", "median";
-        None returns the frames. Functionals are one row a clip already, so that setting it beside
+        None returns the frames. Functionals are one row a clip already, so that setting it for
         them is an error.
     rate : float, default=16000
         Sampling rate, in Hz, that clips are resampled to.
@@ -161,7 +161,7 @@ class EGeMAPSEmbedder(BaseEmbedder):
         return {**compute, "opensmile": version_of("opensmile")}
 
     def gives_sequences(self) -> bool:
-        """Tell whether `transform` gives the frames of low-level descriptors.
+        """Return whether `transform` gives the frames of low-level descriptors.
 
         Returns
         -------
@@ -280,7 +280,7 @@ def _smile_class() -> Any:
     import opensmile
 
     class Smile(opensmile.Smile):
-        """openSMILE without its warning of earlier versions, which are asked for by their name."""
+        """openSMILE without its warning of earlier versions, which users choose by name."""
 
         def _check_deprecated(self) -> None:
             pass

@@ -17,8 +17,9 @@ from sklearn_ser.embedders._layouts import ModelLayers
 
 __all__ = ["SSLEmbedder"]
 
-# Raise it when the same model and waveform would give other values; it is part of the key.
-MEANING = "layers before final norm, Whisper after; own frames only; 1"
+# Raise it when the same model and waveform would give other values; it is part of the key, in which
+# it is called "meaning", and whose words stay as they are: others would lose the records.
+RECORD_VERSION = "layers before final norm, Whisper after; own frames only; 1"
 # Windows of long clips, which the meaning of "auto" depends on.
 WINDOWS = "40 s at once, else 30 s with 2 s of context; median of 6000 frames; 1"
 
@@ -33,7 +34,7 @@ class SSLEmbedder(ModelLayers, BaseEmbedder):
 
     One pass over a clip yields every layer and every statistic, which are kept: `layer` and
     `pooling` only choose among them, so a grid over both runs the model once a clip. Inputs go
-    through the checkpoint's own feature extractor.
+    through the checkpoint's feature extractor.
 
     Parameters
     ----------
@@ -55,7 +56,7 @@ class SSLEmbedder(ModelLayers, BaseEmbedder):
         one, windows of 30 s with 2 s of context on both sides, and a warning. A number: windows
         of so many seconds, 0.2 at least, for clips longer than that. None: always all of it.
         Whisper alone takes pieces of 30 s, padded with silence ("auto"), or with "clip" only the
-        clip's own frames, which is many times faster on short clips, but not what it was trained
+        valid frames, which is many times faster on short clips, but not what it was trained
         on.
     device : str, default="auto"
         Where the model runs: "cpu", "cuda", "cuda:1", …; "auto" takes a GPU if there is one.
@@ -64,7 +65,7 @@ class SSLEmbedder(ModelLayers, BaseEmbedder):
         that has it, and moves embeddings by about 0.6 % (relative L2); it has records of its own.
     batch_seconds : float, "auto" or None, default="auto"
         Seconds of audio that share a padded forward pass, halved when memory runs out. "auto" is
-        160 on a GPU; on a CPU, where padding only costs time, every core runs clips of its own.
+        160 on a GPU; on a CPU, where padding only costs time, every core runs one clip at a time.
         None: one clip at a time, on all cores. Embeddings do not depend on it: a model whose
         clips would change in a batch is run clip by clip.
     waveform_rate : float, default=None
@@ -100,7 +101,7 @@ class SSLEmbedder(ModelLayers, BaseEmbedder):
     Notes
     -----
     The last layer is taken before any final normalisation, in Whisper after it, whatever the
-    version of transformers. Whisper's encoder always takes 30 s; only the clip's own frames are
+    version of transformers. Whisper's encoder always takes 30 s; only the valid frames are
     pooled, and a longer clip is cut into pieces of 30 s. The median of a clip that is run in
     windows or pieces and is longer than two minutes is taken over every second, third, … frame.
 
@@ -206,7 +207,7 @@ class SSLEmbedder(ModelLayers, BaseEmbedder):
         settings: dict[str, Any] = {
             "weights": model_digest(self.model_folder()),
             "revision": self.revision,
-            "meaning": MEANING,
+            "meaning": RECORD_VERSION,
         }
         if self._config().model_type == "whisper":
             settings |= {"window": "clip"} if self.window == "clip" else {}
@@ -231,7 +232,7 @@ class SSLEmbedder(ModelLayers, BaseEmbedder):
         if family != "whisper" and self.window == "clip":
             raise ValueError(
                 f"window='clip' is for Whisper, which pads clips to 30 s. {self.model} is of the "
-                f"family {family!r}, whose frames are the clip's own: leave window='auto', or "
+                f"family {family!r}, whose frames are all valid: leave window='auto', or "
                 "give a number of seconds, or None for all of a long clip at once."
             )
 

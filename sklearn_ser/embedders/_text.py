@@ -21,8 +21,9 @@ __all__ = ["TextEmbedder"]
 
 BATCH_TOKENS = 1024.0  # padding included
 BATCHES_AHEAD = 4
-# Raise it when the same model and text would give other values; it is part of the key.
-MEANING = "hidden states; own tokens only; windows with 64 tokens of context; 1"
+# Raise it when the same model and text would give other values; it is part of the key, in which it
+# is called "meaning".
+RECORD_VERSION = "hidden states; own tokens only; windows with 64 tokens of context; 1"
 
 
 class TextEmbedder(ModelLayers, RecordEmbedder):
@@ -34,7 +35,7 @@ class TextEmbedder(ModelLayers, RecordEmbedder):
     and `pooling` only choose among them. A sentence that many speakers say is run once.
 
     Takes a list or an object array of str, a Series, or a frame of one column, so that in a
-    ``ColumnTransformer`` it stands beside embedders of sound.
+    ``ColumnTransformer`` it is used with embedders of sound.
 
     Parameters
     ----------
@@ -78,12 +79,12 @@ class TextEmbedder(ModelLayers, RecordEmbedder):
 
     Notes
     -----
-    Only the text's own tokens are pooled: not those that the tokenizer puts around it ([CLS],
-    [SEP], <s>, …), and no padding. A text gets the same numbers alone as beside any others;
+    Only the text's valid tokens are pooled: not those that the tokenizer puts around it ([CLS],
+    [SEP], <s>, …), and no padding. A text gets the same numbers alone as with any others;
     a model in which that is not so is run text by text.
 
     A text with more tokens than the model has positions is run in windows that see up to 64
-    tokens beyond their own on both sides; each token is counted once. The median of a text of
+    tokens of context on both sides; each token is counted once. The median of a text of
     more than 6000 tokens that is run in windows is taken over every second, third, … token.
 
     States are those that transformers returns, so that the last layer of models with a final
@@ -98,7 +99,7 @@ class TextEmbedder(ModelLayers, RecordEmbedder):
     >>> words.fit_transform(["I could not care less.", "Watch out!", None]).shape  # doctest: +SKIP
     (3, 3072)
 
-    Beside sound, for a table with the columns path and text:
+    Text and audio, for a table with the columns path and text:
 
     >>> from sklearn.compose import ColumnTransformer
     >>> from sklearn.linear_model import LogisticRegression
@@ -139,7 +140,7 @@ class TextEmbedder(ModelLayers, RecordEmbedder):
 
     @property
     def on_error(self) -> str:
-        """What a clip without words does, as other embedders call it."""
+        """What a missing transcript does, as other embedders call it."""
         return "raise" if self.missing == "raise" else "nan"
 
     @property
@@ -172,7 +173,7 @@ class TextEmbedder(ModelLayers, RecordEmbedder):
         """
         from sklearn_ser._models import TOKENIZERS, model_digest
 
-        return {"weights": model_digest(self.model_folder(), TOKENIZERS), "meaning": MEANING}
+        return {"weights": model_digest(self.model_folder(), TOKENIZERS), "meaning": RECORD_VERSION}
 
     def _items(self, X: Any, reset: bool) -> list[Any]:
         if isinstance(X, (str, bytes)):
@@ -243,12 +244,12 @@ class TextExtractor(Extractor):
         """Return a text's tokens."""
         model = self.model
         text = model.tokens(content.decode())
-        if not text.n_own:
+        if not text.n_valid:
             cure = 'Set missing="zeros" or missing="nan", or leave the clip out.'
             raise clip.error("its transcript has no token that the model knows", cure)
         if len(text.passes) > 1:
             what = (
-                f"has {text.n_own} tokens, and the model takes {model.max_tokens} at once: they "
+                f"has {text.n_valid} tokens, and the model takes {model.max_tokens} at once: they "
                 f"are run in {len(text.passes)} windows, in which they attend to each other"
             )
             warnings.warn(clip.note(what), ClipWarning, stacklevel=2)

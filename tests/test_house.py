@@ -25,7 +25,7 @@ LONG_FILES = {"evaluation/_results.py": 510}
 # A room's `__init__` lists its names, and `__main__` starts it.
 MIN_LINES = 25
 # The aim is 110 modules and 16,500 lines.
-MAX_MODULES, MAX_TOTAL = 136, 22_850
+MAX_MODULES, MAX_TOTAL = 128, 23_400
 
 
 @cache

@@ -42,7 +42,6 @@ from sklearn_ser.embedders._layouts import (
 from sklearn_ser.exceptions import ArgumentError, ClipWarning
 
 __all__ = ["Array", "BaseEmbedder", "RecordEmbedder", "version_of"]
-
 Array = npt.NDArray[np.float32]
 version_of = functools.cache(version)  # reading it takes as long as ten stored clips
 

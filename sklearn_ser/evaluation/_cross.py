@@ -36,6 +36,7 @@ def compare_across(
     layer: int | str | Sequence[int] | None = None,
     cv: Any = "loso",
     classifier: Any = "logistic",
+    nested: bool = True,
     audit: bool = True,
     n_jobs: int | None = None,
     verbose: bool = False,
@@ -62,7 +63,7 @@ def compare_across(
         both centred, scaled by the training clips' deviation, and shrunk (Ledoit and Wolf) instead
         of being added a constant. Both look at the test corpus, though not at its labels: such rows
         are marked transductive. A list makes a row of each.
-    layer, classifier, audit, n_jobs, verbose, **parameters
+    layer, classifier, nested, audit, n_jobs, verbose, **parameters
         As in :func:`compare`.
     cv : str or cross-validator, default="loso"
         Folds within a corpus, as in :func:`compare`.
@@ -143,6 +144,7 @@ def compare_across(
         layer,
         cv,
         classifier,
+        nested,
         audit,
         n_jobs,
         verbose,
@@ -181,6 +183,7 @@ def compare_across(
         cv=cv if isinstance(cv, str) else repr(cv) if hasattr(cv, "split") else "given folds",
         cv_folds=_within_corpora(cv, cells),
         rows=found.rows,
+        nested=found.nested,
         predictions=found.predictions,
         **setup.describe(),
     )

@@ -21,11 +21,11 @@ HOOKS = {"_parameter_constraints", "_doc_link_module", "_doc_link_template", "_e
 
 MAX_LINES = 400
 # Longer files that are left to cut, and how long they may be until then.
-LONG_FILES = {"evaluation/_results.py": 510}
+LONG_FILES: dict[str, int] = {}
 # A room's `__init__` lists its names, and `__main__` starts it.
 MIN_LINES = 25
 # The aim is 110 modules and 16,500 lines.
-MAX_MODULES, MAX_TOTAL = 128, 23_400
+MAX_MODULES, MAX_TOTAL = 130, 23_800
 
 
 @cache

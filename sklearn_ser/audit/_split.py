@@ -20,6 +20,8 @@ __all__ = ["SplitAudit", "audit_split"]
 
 # Columns whose values training and test set may share, and what many of them are called.
 SHARED = {"speaker": "speakers", "session": "sessions", "sentence": "sentences"}
+# How far above chance the UAR of predicting emotions from speaker labels may be.
+MARGIN = 0.1
 PAIR = ("test", "train", "kind", "offset", "overlap", "error_rate")
 
 
@@ -38,6 +40,10 @@ class SplitAudit:
         compared) and emotions_not_trained (in the test set only).
     emotions : DataFrame
         A row a fold, a column an emotion: its share of the test set.
+    predicted_by_speaker : DataFrame
+        Shaped as `emotions`: the share of the test set whose emotion is the most frequent one of
+        the speaker's other clips, in any fold. Clips that tie count by part; NaN if speakers are
+        unknown.
     pairs : DataFrame
         Test and training clips with the same audio: fold, test and train (positions), kind, offset
         (seconds after the start of the test clip at which the training clip starts), overlap
@@ -48,6 +54,7 @@ class SplitAudit:
     cv: str
     folds: pd.DataFrame
     emotions: pd.DataFrame
+    predicted_by_speaker: pd.DataFrame
     pairs: pd.DataFrame
 
     def of_folds(self, start: int, stop: int) -> SplitAudit:
@@ -67,6 +74,7 @@ class SplitAudit:
             self.cv,
             self.folds.iloc[start:stop],
             self.emotions.iloc[start:stop],
+            self.predicted_by_speaker.iloc[start:stop],
             self.pairs[(fold >= start) & (fold < stop)],
         )
 
@@ -88,6 +96,32 @@ class SplitAudit:
         """Whether the same audio is in training and test set; None if it was not compared."""
         found = self.folds[["n_identical", "n_near_identical"]]
         return None if found.isna().any(axis=None) else bool(found.to_numpy().any())
+
+    @property
+    def speaker_uar(self) -> float | None:
+        """UAR of predicting each clip's emotion from the speaker label; None if some are unknown.
+
+        A clip is given the most frequent emotion of the speaker's other clips: near 1 where each
+        speaker has one emotion, near or below chance where all have all of them.
+        """
+        if self.predicted_by_speaker.isna().any(axis=None):
+            return None
+        n_test = self.folds["n_test"].to_numpy()[:, np.newaxis]
+        tested = (self.emotions.to_numpy() * n_test).sum(axis=0)
+        right = (self.predicted_by_speaker.to_numpy() * n_test).sum(axis=0)
+        return float(np.mean(right[tested > 0] / tested[tested > 0]))
+
+    @property
+    def confounded(self) -> bool | None:
+        """Whether that is more than .1 above chance; None if some speakers are unknown."""
+        uar, tested = self.speaker_uar, (self.emotions > 0).any()
+        return None if uar is None else bool(uar > 1 / tested.sum() + MARGIN)
+
+    @property
+    def n_folds_lacking_emotions(self) -> int:
+        """How many folds test some of the emotions only that all folds together do."""
+        tested = self.emotions.loc[:, (self.emotions > 0).any()]
+        return int((tested == 0).any(axis=1).sum())
 
     @property
     def verdict(self) -> str:
@@ -126,7 +160,25 @@ class SplitAudit:
             sentences.append(
                 f"Some folds test emotions that they were not trained on: {', '.join(lacking)}."
             )
+        if self.confounded:
+            sentences.append(self._confounding())
         return " ".join(sentences)
+
+    def _confounding(self) -> str:
+        """Return what can be concluded where the speaker label predicts the emotion."""
+        n_emotions = int((self.emotions > 0).any().sum())
+        concluded = (
+            "a score says how well speakers of one emotion are distinguished from speakers of "
+            "another, not how well the emotions of one speaker are"
+            if self.speaker_independent
+            else "a score may be that of recognising speakers"
+        )
+        return (
+            f"CONFOUNDED: the speaker label alone predicts the emotion with a UAR of "
+            f"{self.speaker_uar:.2f} (chance {1 / n_emotions:.2f}), and "
+            f"{self.n_folds_lacking_emotions} of {len(self.folds)} folds lack emotions: "
+            f"{concluded}."
+        )
 
     def __str__(self) -> str:
         return f"{self.cv}: {self.verdict}"
@@ -223,6 +275,7 @@ def audit_split(
         cv_name(cv, len(folds)),
         pd.DataFrame(rows),
         _emotion_shares(frame["emotion"], folds),
+        _predicted_by_speaker(frame, folds),
         pd.DataFrame(in_both, columns=["fold", *PAIR]),
     )
 
@@ -313,3 +366,21 @@ def _emotion_shares(emotions: pd.Series, folds: Folds) -> pd.DataFrame:
     shares = [emotions.iloc[test].value_counts(normalize=True) for _, test in folds]
     table = pd.DataFrame(shares, columns=sorted(emotions.unique())).fillna(0.0)
     return table.reset_index(drop=True).rename_axis("fold")
+
+
+def _predicted_by_speaker(frame: pd.DataFrame, folds: Folds) -> pd.DataFrame:
+    """Return how much of each fold's test set has its speaker's most frequent other emotion."""
+    emotions, codes = np.unique(frame["emotion"], return_inverse=True)
+    right = np.full(len(frame), np.nan)
+    if "speaker" in frame:
+        speakers = as_speakers(frame["speaker"], "column speaker", fractions=True, unknown=True)
+        names, speaker = np.unique(speakers.astype(str), return_inverse=True)
+        counts = np.zeros((len(names), len(emotions)))
+        np.add.at(counts, (speaker, codes), 1)
+        clips = np.arange(len(frame))
+        others = counts[speaker]
+        others[clips, codes] -= 1
+        most = others == others.max(axis=1, keepdims=True)
+        right = np.where(speakers == None, np.nan, most[clips, codes] / most.sum(axis=1))  # noqa: E711
+    shares = [np.bincount(codes[test], right[test], len(emotions)) / len(test) for _, test in folds]
+    return pd.DataFrame(shares, columns=emotions).rename_axis("fold")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sklearn_ser.audit import SplitAudit
-from sklearn_ser.evaluation import Comparison, CrossComparison, Row
+from sklearn_ser.evaluation import Comparison, CrossComparison, Nested, Row
 
 __all__ = [
     "print_audit",
@@ -36,11 +37,14 @@ def show(renderable: Any) -> None:
 
 def print_table(comparison: Comparison) -> None:
     """Print the rows of a comparison, the best in bold."""
+    marked = any(row.p_holm is not None for row in comparison.rows)
     table = Table(
         title=comparison.title,
         caption=f"UAR: unweighted average recall, {_averaging(comparison.rows)}; interval: 95 %, "
         f"for new speakers{_without_interval(comparison.rows)}. Chance is {comparison.chance:.3f}. "
-        "Seconds to extract (all layers at once) and to fit.",
+        "Seconds to extract (all layers at once) and to fit."
+        + " ≈ cannot be told from the best (paired by speaker, Holm's p ≥ .05)."
+        * marked,
     )
     table.add_column("features", overflow="fold")
     for name in ("layer", "UAR", "95 % interval", "accuracy", "macro F1", "seconds"):
@@ -50,7 +54,7 @@ def print_table(comparison: Comparison) -> None:
         table.add_row(
             row.name,
             "" if row.layer is None else str(row.layer),
-            f"{row.uar:.3f}",
+            f"{row.uar:.3f}" + (" ≈" if row.not_worse_than_best else "  ") * marked,
             "" if interval is None else f"{interval[0]:.3f}–{interval[1]:.3f}",
             f"{row.accuracy:.3f}",
             f"{row.macro_f1:.3f}",
@@ -58,11 +62,25 @@ def print_table(comparison: Comparison) -> None:
             style="bold" if position == comparison.best else None,
         )
     show(table)
+    for nested in comparison.nested:
+        show(_nested(nested))
     if comparison.emotions_not_tested:
         show(f"Never tested: {', '.join(comparison.emotions_not_tested)}.")
     _print_left_out(comparison)
     show(f"Audit: {comparison.audit['verdict']}")
     _print_published(comparison)
+
+
+def _nested(nested: Nested) -> str:
+    """Return the score of a feature set whose layer is chosen inside the training folds."""
+    counts = Counter(str(layer) for layer in nested.layers)
+    chosen = ", ".join(f"{layer} in {count}" for layer, count in counts.most_common())
+    low_high = nested.uar_ci
+    interval = "" if low_high is None else f" ({low_high[0]:.3f}–{low_high[1]:.3f})"
+    return (
+        f"{nested.features}, layer chosen inside the training folds: UAR {nested.uar:.3f}"
+        f"{interval}; layer {chosen} of {len(nested.layers)} folds."
+    )
 
 
 def _without_interval(rows: list[Row]) -> str:

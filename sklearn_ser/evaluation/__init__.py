@@ -8,6 +8,7 @@ from sklearn_ser.evaluation._classifiers import check_fits as check_fits
 from sklearn_ser.evaluation._classifiers import fit_classifier as fit_classifier
 from sklearn_ser.evaluation._compare import compare
 from sklearn_ser.evaluation._cross import compare_across
+from sklearn_ser.evaluation._cross_results import CrossComparison
 from sklearn_ser.evaluation._features import as_embedders as as_embedders
 from sklearn_ser.evaluation._features import effective_parameters as effective_parameters
 from sklearn_ser.evaluation._features import embed_rows as embed_rows
@@ -15,14 +16,16 @@ from sklearn_ser.evaluation._features import feature_name as feature_name
 from sklearn_ser.evaluation._fits import scores as scores
 from sklearn_ser.evaluation._intervals import speaker_interval
 from sklearn_ser.evaluation._metrics import fold_average, uar_score
-from sklearn_ser.evaluation._results import Comparison, CrossComparison, Row
+from sklearn_ser.evaluation._results import Comparison
 from sklearn_ser.evaluation._results import installed_versions as installed_versions
+from sklearn_ser.evaluation._rows import Nested, Row
 from sklearn_ser.exceptions import LeakageWarning
 
 __all__ = [
     "Comparison",
     "CrossComparison",
     "LeakageWarning",
+    "Nested",
     "Row",
     "compare",
     "compare_across",

@@ -26,7 +26,15 @@ from sklearn_ser._utils import is_search, speaker_folds
 from sklearn_ser.evaluation._metrics import uar_score
 from sklearn_ser.preprocessing import SpeakerScaler
 
-__all__ = ["CLASSIFIERS", "INNER_FOLDS", "check_classifier", "check_fits", "fit_classifier"]
+__all__ = [
+    "CLASSIFIERS",
+    "INNER_FOLDS",
+    "best_inner_score",
+    "check_classifier",
+    "check_fits",
+    "fit_classifier",
+    "inner_folds",
+]
 
 # Name: the classifier, and the values of C to choose from inside the training folds.
 CLASSIFIERS: dict[str, tuple[BaseEstimator, list[float] | None]] = {
@@ -173,15 +181,30 @@ def _recalled(emotions: npt.NDArray[Any], estimator: Any, X: Any, y: Any) -> dic
     return {**counts, **hits}
 
 
+def best_inner_score(fitted: Any) -> float | None:
+    """Return the score by which a search chose; None if it is no search, or has no such score."""
+    if not is_search(fitted):
+        return None
+    if fitted.refit is _best_of_pooled_recalls:
+        return float(_pooled_uars(fitted.cv_results_).max())
+    score = getattr(fitted, "best_score_", None)
+    return None if score is None or not np.isfinite(score) else float(score)
+
+
 def _best_of_pooled_recalls(results: dict[str, Any]) -> int:
-    """Return the candidate with the highest UAR; means over folds have the ratio of sums."""
+    """Return the candidate with the highest UAR."""
+    return int(_pooled_uars(results).argmax())
+
+
+def _pooled_uars(results: dict[str, Any]) -> npt.NDArray[np.float64]:
+    """Return the UAR of each candidate; means over folds have the ratio of sums."""
     n_emotions = sum(key.startswith("mean_test_clips_") for key in results)
     recalls = [
         results[f"mean_test_hits_{k}"] / results[f"mean_test_clips_{k}"]
         for k in range(n_emotions)
         if results[f"mean_test_clips_{k}"][0] > 0
     ]
-    return int(np.mean(recalls, axis=0).argmax())
+    return np.asarray(np.mean(recalls, axis=0))
 
 
 def _fit_with_groups(estimator: Any, X: Any, y: Any, groups: Any) -> Any:

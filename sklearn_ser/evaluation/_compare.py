@@ -35,6 +35,7 @@ def compare(
     classifier: Any = "logistic",
     speaker_scaling: str | None = None,
     alignment: str | None = None,
+    nested: bool = True,
     audit: bool = True,
     n_jobs: int | None = None,
     verbose: bool = False,
@@ -80,6 +81,10 @@ def compare(
     alignment : {"standardize", "coral"}, default=None
         With `train` and `test`, how features are aligned to the test corpus, as in
         :func:`compare_across`: transductive.
+    nested : bool, default=True
+        Whether to also choose one of the layers of a feature set inside each training fold, by
+        folds of its speakers. It takes the scores by which C is chosen, or those of a search; of
+        other classifiers, five more fits a layer and fold.
     audit : bool, default=True
         Whether to look for the same audio in training and test folds, too; speakers, sessions and
         sentences are always looked for.
@@ -98,9 +103,11 @@ def compare(
         interval (:func:`speaker_interval`; None with fewer than four speakers); accuracy and macro
         F1 are means over folds too. Where folds lack emotions, all of these are pooled over folds
         instead, each emotion once, and ``averaging`` says so; ``fold_uar`` is each fold's UAR over
-        the emotions that it has. Chance is 1 / number of emotions. ``embedder`` and
-        ``classifier_parameters`` are what to make a row's estimators from. The results also hold
-        what
+        the emotions that it has. Chance is 1 / number of emotions. ``difference`` and what follows
+        it compare a row with the best one, paired by speaker (:meth:`Comparison.differences`).
+        ``nested`` holds the scores of layers that are chosen inside the training folds.
+        ``embedder`` and ``classifier_parameters`` are what to make a row's estimators from. The
+        results also hold what
         :func:`~sklearn_ser.audit.audit_split` found, and the figures published for the
         same protocol on the same clips.
 
@@ -125,8 +132,8 @@ def compare(
     Clips that cannot be embedded by one feature set (with ``on_error="warn"`` or "nan") are left
     out of all of them, so that every row is computed on the same clips.
 
-    The best of many rows is best partly by chance: to report one number for a layer, choose the
-    layer inside the training folds, with GridSearchCV over a pipeline's ``sslembedder__layer``.
+    The best of many rows is best partly by chance: to report one number for a feature set of
+    several layers, report its ``nested`` one.
 
     Examples
     --------
@@ -173,6 +180,7 @@ def compare(
         layer,
         cv,
         classifier,
+        nested,
         audit,
         n_jobs,
         verbose,
@@ -207,10 +215,14 @@ def compare(
             "speaker_independent": audited.speaker_independent,
             "shares_audio": audited.shares_audio,
             "verdict": audited.verdict,
+            "speaker_uar": audited.speaker_uar,
+            "confounded": audited.confounded,
+            "n_folds_lacking_emotions": audited.n_folds_lacking_emotions,
         },
         published=[],
         published_note="",
         rows=found.rows,
+        nested=found.nested,
         predictions=found.predictions,
         **setup.describe(),
     )

@@ -16,8 +16,8 @@ from sklearn_ser.audit import SplitAudit
 from sklearn_ser.datasets import pool_corpora
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
 from sklearn_ser.evaluation._classifiers import check_classifier
+from sklearn_ser.evaluation._cross_results import ALL_OTHERS, CrossComparison
 from sklearn_ser.evaluation._recipes import corpus_digests, recipe_of_folds
-from sklearn_ser.evaluation._results import ALL_OTHERS, CrossComparison
 from sklearn_ser.evaluation._runner import Cell, Setup, run
 from sklearn_ser.exceptions import ClipError, LeakageWarning
 from sklearn_ser.model_selection import corpus_folds
@@ -36,6 +36,7 @@ def compare_across(
     layer: int | str | Sequence[int] | None = None,
     cv: Any = "loso",
     classifier: Any = "logistic",
+    nested: bool = True,
     audit: bool = True,
     n_jobs: int | None = None,
     verbose: bool = False,
@@ -62,7 +63,7 @@ def compare_across(
         both centred, scaled by the training clips' deviation, and shrunk (Ledoit and Wolf) instead
         of being added a constant. Both look at the test corpus, though not at its labels: such rows
         are marked transductive. A list makes a row of each.
-    layer, classifier, audit, n_jobs, verbose, **parameters
+    layer, classifier, nested, audit, n_jobs, verbose, **parameters
         As in :func:`compare`.
     cv : str or cross-validator, default="loso"
         Folds within a corpus, as in :func:`compare`.
@@ -141,6 +142,7 @@ def compare_across(
         layer,
         cv,
         classifier,
+        nested,
         audit,
         n_jobs,
         verbose,
@@ -179,6 +181,7 @@ def compare_across(
         cv=cv if isinstance(cv, str) else repr(cv) if hasattr(cv, "split") else "given folds",
         cv_folds=_within_corpora(cv, cells),
         rows=found.rows,
+        nested=found.nested,
         predictions=found.predictions,
         **setup.describe(),
     )

@@ -15,10 +15,10 @@ from threadpoolctl import threadpool_limits
 
 from sklearn_ser._utils import default_settings
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
-from sklearn_ser.evaluation._classifiers import fit_classifier
+from sklearn_ser.evaluation._classifiers import best_inner_score, fit_classifier, inner_folds
 from sklearn_ser.evaluation._intervals import speaker_interval
 from sklearn_ser.evaluation._metrics import fold_average, uar_score
-from sklearn_ser.evaluation._results import MEAN, POOLED
+from sklearn_ser.evaluation._rows import MEAN, POOLED
 
 __all__ = ["Targets", "Task", "fit_all", "fit_fold", "scores"]
 
@@ -40,6 +40,7 @@ class Task(NamedTuple):
     train: npt.NDArray[Any]
     test: npt.NDArray[Any]
     alignment: str | None = None
+    inner: bool = False  # whether to score it inside the training fold, too
 
 
 def fit_all(
@@ -51,9 +52,10 @@ def fit_all(
     n_jobs: int | None,
     verbose: bool,
 ) -> pd.DataFrame:
-    """Return the predictions of all tasks: row, fold, clip, speaker, emotion, predicted, seconds.
+    """Return the predictions of all tasks, a line each.
 
-    The seconds are those of the whole fold, on each of its lines.
+    It has row, fold, clip, speaker, emotion and predicted; and of the whole fold inner_uar, the
+    score inside the training fold if that is asked for, and seconds.
     """
     from tqdm.auto import tqdm
 
@@ -72,6 +74,7 @@ def _fit_one(
     with default_settings(), threadpool_limits(1):
         fitted, X_test = fit_fold(task, classifier, targets, speaker_scaling)
         predicted = fitted.predict(X_test)
+        inner = _inner_uar(fitted, task, classifier, targets, speaker_scaling)
     test = task.test
     return pd.DataFrame(
         {
@@ -81,6 +84,7 @@ def _fit_one(
             "speaker": targets.speakers[test],
             "emotion": targets.emotions[test],
             "predicted": predicted,
+            "inner_uar": inner,
             "seconds": time.perf_counter() - started,
         }
     )
@@ -90,6 +94,46 @@ def fit_fold(
     task: Task, classifier: Any, targets: Targets, speaker_scaling: str | None
 ) -> tuple[Any, npt.NDArray[np.float64]]:
     """Return what was fitted on a training fold, and the test fold as it takes it."""
+    X_train, X_test = _fold_inputs(task, targets, speaker_scaling)
+    fitted = fit_classifier(
+        classifier,
+        X_train,
+        targets.emotions[task.train],
+        targets.speakers[task.train],
+        speaker_scaling=speaker_scaling,
+    )
+    return fitted, X_test
+
+
+def _inner_uar(
+    fitted: Any, task: Task, classifier: Any, targets: Targets, speaker_scaling: str | None
+) -> float:
+    """Return the UAR of speakers held out of the training fold; NaN if they cannot be split."""
+    if not task.inner:
+        return np.nan
+    searched = best_inner_score(fitted)
+    if searched is not None:
+        return searched
+    X = _fold_inputs(task, targets, speaker_scaling)[0]
+    y, groups = targets.emotions[task.train], targets.speakers[task.train]
+    folds = inner_folds(y, groups)
+    if not folds:
+        return np.nan
+    told = []
+    for train, test in folds:
+        within = fit_classifier(
+            classifier, X[train], y[train], groups[train], speaker_scaling=speaker_scaling
+        )
+        told.append((y[test], within.predict(X[test])))
+    if all(len(np.unique(its)) == len(np.unique(y)) for its, _ in told):
+        return float(np.mean([uar_score(*each) for each in told]))
+    return uar_score(*(np.concatenate(each) for each in zip(*told, strict=True)))
+
+
+def _fold_inputs(
+    task: Task, targets: Targets, speaker_scaling: str | None
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return training and test features, aligned, and with the speakers as last column."""
     train, test = task.train, task.test
     X_train, X_test = task.values[train], task.values[test]
     if task.alignment is not None:
@@ -99,14 +143,7 @@ def fit_fold(
         codes = np.unique(targets.speakers, return_inverse=True)[1].astype(float)
         X_train = np.column_stack([X_train, codes[train]])
         X_test = np.column_stack([X_test, codes[test]])
-    fitted = fit_classifier(
-        classifier,
-        X_train,
-        targets.emotions[train],
-        targets.speakers[train],
-        speaker_scaling=speaker_scaling,
-    )
-    return fitted, X_test
+    return X_train, X_test
 
 
 def scores(predictions: pd.DataFrame) -> dict[str, Any]:

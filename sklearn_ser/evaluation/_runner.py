@@ -18,10 +18,12 @@ from sklearn.utils import Bunch
 from sklearn_ser._utils import Folds, restrict_folds, safe_indexing
 from sklearn_ser.audit import SplitAudit, audit_split
 from sklearn_ser.evaluation._classifiers import check_fits
+from sklearn_ser.evaluation._comparisons import differences_to_best
 from sklearn_ser.evaluation._feature_tables import embed
 from sklearn_ser.evaluation._fits import Targets, Task, fit_all, scores
 from sklearn_ser.evaluation._recipes import recipe_of_classifier, recipe_of_splitter
-from sklearn_ser.evaluation._results import Row, installed_versions
+from sklearn_ser.evaluation._results import installed_versions
+from sklearn_ser.evaluation._rows import POOLED, Nested, Row
 
 __all__ = ["Cell", "Run", "Setup", "run"]
 
@@ -42,6 +44,7 @@ class Setup(NamedTuple):
     layer: Any
     cv: Any
     classifier: Any
+    nested: bool
     audit: bool
     n_jobs: int | None
     verbose: bool
@@ -64,6 +67,8 @@ class Run(NamedTuple):
     """Rows of scores, and what they were made of."""
 
     rows: list[Row]
+    #: Of each feature set with several layers, with one of them chosen inside the training folds.
+    nested: list[Nested]
     #: Predictions of all rows; `clip` is the position in the corpus that was given.
     predictions: pd.DataFrame
     #: The clips that all feature sets could embed, and their positions.
@@ -122,8 +127,15 @@ def run(corpus: Bunch, cells: Sequence[Cell], setup: Setup) -> Run:
                         "seconds_extract": round(table.seconds, 3),
                     }
                 )
+                several = (
+                    sum(
+                        other.description["features"] == table.description["features"]
+                        for other in tables
+                    )
+                    > 1
+                )
                 tasks += [
-                    Task(row, fold, table.values, *sides, alignment)
+                    Task(row, fold, table.values, *sides, alignment, setup.nested and several)
                     for fold, sides in enumerate(cell.folds)
                 ]
     predictions = fit_all(
@@ -134,14 +146,46 @@ def run(corpus: Bunch, cells: Sequence[Cell], setup: Setup) -> Run:
         n_jobs=setup.n_jobs,
         verbose=setup.verbose,
     )
-    rows = [
-        Row(**description, **scores(predictions[predictions["row"] == row]))
-        for row, description in enumerate(descriptions)
-    ]
+    of_row = [lines for _, lines in predictions.groupby("row")]
+    scored = [scores(lines) for lines in of_row]
+    for positions in _together(descriptions, "train", "test"):
+        found = differences_to_best(
+            [of_row[k] for k in positions],
+            [scored[k]["uar"] for k in positions],
+            pooled=scored[positions[0]]["averaging"] == POOLED,
+        )
+        for position, difference in zip(positions, found, strict=True):
+            scored[position] |= difference
+    rows = [Row(**each, **of_it) for each, of_it in zip(descriptions, scored, strict=True)]
+    nested = []
+    for positions in _together(descriptions, "features", "train", "test", "alignment"):
+        if chosen := _choose([of_row[k] for k in positions]):
+            nested.append(Nested.of_rows(rows, *chosen))
     predictions["clip"] = usable[predictions["clip"]]
-    predictions = predictions.drop(columns="seconds")
+    predictions = predictions.drop(columns=["seconds", "inner_uar"])
     n_folds = [len(cell.folds) for cell in cells]
-    return Run(rows, predictions, corpus, usable, left_out, audits, n_folds, waveform_rate)
+    return Run(rows, nested, predictions, corpus, usable, left_out, audits, n_folds, waveform_rate)
+
+
+def _together(descriptions: list[dict[str, Any]], *names: str) -> list[list[int]]:
+    """Return the positions of the rows that have the same values of some fields."""
+    found: dict[tuple[Any, ...], list[int]] = {}
+    for position, description in enumerate(descriptions):
+        found.setdefault(tuple(description[name] for name in names), []).append(position)
+    return list(found.values())
+
+
+def _choose(of_row: list[pd.DataFrame]) -> tuple[list[int], dict[str, Any]] | None:
+    """Return the row that inner folds choose in each fold, and the scores of its predictions.
+
+    None if there is nothing to choose from, or training speakers could not be split.
+    """
+    lines = pd.concat(of_row)
+    inner = lines.groupby(["fold", "row"])["inner_uar"].first().unstack()
+    if len(of_row) < 2 or inner.isna().any(axis=None):
+        return None
+    chosen = inner.idxmax(axis=1)  # the first of those that are as good
+    return chosen.tolist(), scores(lines[lines["row"] == lines["fold"].map(chosen)])
 
 
 def _check_cells(cells: Sequence[Cell], corpus: Bunch, classifier: Any) -> None:

@@ -220,3 +220,65 @@ def test_schemes_by_name(corpus):
         audit_split(corpus, "kfold")
     with pytest.raises(ValueError, match="needs 5 speakers or more; there are 4"):
         audit_split(corpus, "balanced5")
+
+
+SPEAKERS = {  # the emotions of each speaker, the UAR of a guess from the label alone, folds lacking
+    "one emotion each": ([{"a": 3}, {"b": 4}, {"a": 2}, {"c": 5}, {"b": 2}], 1.0, 5),
+    "all emotions each, as often": ([{"a": 3, "b": 3, "c": 3}] * 4, 0.0, 0),
+    "one is far more frequent": ([{"a": 9, "b": 2, "c": 2}] * 4, 1 / 3, 0),
+    # a: 4 + 4 of 8; b: 3 of 3 + 5; c: 0 of 2
+    "some of both": ([{"a": 4, "c": 2}, {"b": 3}, {"a": 4, "b": 2}], (1 + 3 / 5 + 0) / 3, 3),
+    "two clips, of which the other tells": ([{"a": 1, "b": 1}, {"a": 2}, {"b": 2}], 2 / 3, 2),
+    "one clip, which leaves a guess": ([{"a": 1}, {"b": 1}, {"c": 1}], 1 / 3, 3),
+}
+
+
+@pytest.mark.parametrize("case", SPEAKERS)
+def test_how_well_the_speaker_label_alone_predicts_the_emotion(case):
+    speakers, uar, n_lacking = SPEAKERS[case]
+    rows = [
+        (f"s{k}", emotion)
+        for k, counts in enumerate(speakers)
+        for emotion, count in counts.items()
+        for _ in range(count)
+    ]
+    frame = pd.DataFrame(rows, columns=["speaker", "emotion"])
+    audit = audit_split(frame, audio=False)
+    assert audit.speaker_uar == pytest.approx(uar)
+    assert audit.n_folds_lacking_emotions == n_lacking
+    n_emotions = frame["emotion"].nunique()
+    assert audit.confounded is bool(uar > 1 / n_emotions + 0.1)
+    said = f"predicts the emotion with a UAR of {uar:.2f} (chance {1 / n_emotions:.2f}), and "
+    assert (f"{said}{n_lacking} of {len(speakers)} folds" in audit.verdict) is audit.confounded
+    assert ("speakers of one emotion" in audit.verdict) is audit.confounded
+    if case == "one emotion each":
+        shared = audit_split(frame, KFold(2, shuffle=True, random_state=0), audio=False)
+        assert "a score may be that of recognising speakers" in shared.verdict
+
+
+def test_speakers_who_are_unknown_predict_nothing():
+    frame = pd.DataFrame({"emotion": ["a", "b"] * 3, "speaker": ["s", None, "t", "t", "u", "u"]})
+    folds = [([0, 1, 2], [3, 4, 5]), ([3, 4, 5], [0, 1, 2])]
+    for given in (frame, frame.drop(columns="speaker")):
+        audit = audit_split(given, folds, audio=False)
+        assert audit.speaker_uar is None
+        assert audit.confounded is None
+    assert audit_split(frame, folds[:1], audio=False).speaker_uar is not None
+
+
+def test_folds_of_one_corpus_are_told_from_those_of_another():
+    rows = [
+        ("s", "a"),
+        ("s", "a"),
+        ("t", "b"),
+        ("t", "b"),
+        *[("u", e) for e in "ab"],
+        ("v", "a"),
+        ("v", "b"),
+    ]
+    frame = pd.DataFrame(rows, columns=["speaker", "emotion"])
+    folds = [([2, 3], [0, 1]), ([0, 1], [2, 3]), ([6, 7], [4, 5]), ([4, 5], [6, 7])]
+    audit = audit_split(frame, folds, audio=False)
+    assert audit.of_folds(0, 2).speaker_uar == 1
+    assert audit.of_folds(2, 4).speaker_uar == 0
+    assert audit.speaker_uar == 0.5

@@ -432,7 +432,7 @@ OTHERS = {  # a value of each parameter that is not its default
     "audit": False,
     "features": {"other": FunctionTransformer(lambda X: some_numbers(X)[:, :2])},
 }
-NOT_ABOUT_RESULTS = {"n_jobs", "verbose", "parameters"}
+NOT_ABOUT_RESULTS = {"nested", "n_jobs", "verbose", "parameters"}
 CORPORA = {"corpus", "corpora", "train", "test"}
 REFUSED = {  # the features of this test have no layers
     "compare": {"layer", "alignment"},

@@ -1,0 +1,178 @@
+"""One row of results: the scores of one feature set, and of a layer chosen inside the folds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+__all__ = ["MEAN", "POOLED", "Nested", "Row"]
+
+# How a score comes out of several folds.
+MEAN, POOLED = "mean over folds", "pooled over folds"
+
+
+@dataclass(frozen=True)
+class Row:
+    """Scores of one feature set, and layer, trained on one corpus and tested on one.
+
+    Parameters
+    ----------
+    features : str
+        Name of the feature set.
+    model, layer, pooling : str, int or None
+        Of features that have them.
+    train, test : str
+        Names of the corpora; within one corpus, folds keep training and test clips apart.
+    speaker_scaling, alignment : str or None
+        How features were scaled by speaker, and aligned to the test corpus.
+    transductive : bool
+        Whether features of test clips were used, though not their labels.
+    n_train, n_test : int
+        Training clips of the smallest fold, and test clips of all folds.
+    chance : float
+        UAR of a guess: 1 / number of emotions.
+    speaker_independent : bool
+        Whether no speaker is in training and test set of a fold.
+    shares_audio : bool or None
+        Whether the same audio is; None if audio was not compared.
+    uar, accuracy, macro_f1 : float
+        Unweighted average recall and others, averaged as `averaging` says.
+    uar_ci : list of float, or None
+        Interval of the UAR, 95 %, by :func:`speaker_interval`; None with fewer than four speakers.
+    averaging : str
+        "mean over folds", or "pooled over folds" where folds lack emotions.
+    fold_uar : list of float
+        UAR of each fold over the emotions that it has.
+    difference, difference_ci, p_value : float, list of float, float, or None
+        UAR less that of the best row on the same folds, its 95 % interval and its p-value, paired
+        by speaker; None of that row itself. The latter two are None with fewer than four speakers.
+    p_holm : float or None
+        The p-value by Holm's method, among those of all pairs of rows on the same folds, of which
+        the best one was chosen.
+    not_worse_than_best : bool or None
+        Whether it cannot be told from the best row: it is that row, or `p_holm` is 0.05 or more.
+    embedder : dict
+        What to make the embedder from, and everything that its values depend on.
+    seconds_extract, seconds_fit : float
+        Time that extraction (of all layers) and all fits took.
+    """
+
+    features: str
+    model: str | None
+    layer: int | str | None
+    pooling: str | None
+    train: str
+    test: str
+    speaker_scaling: str | None
+    alignment: str | None
+    transductive: bool
+    n_train: int
+    n_test: int
+    chance: float
+    speaker_independent: bool
+    shares_audio: bool | None
+    uar: float
+    accuracy: float
+    macro_f1: float
+    uar_ci: list[float] | None
+    averaging: str
+    fold_uar: list[float]
+    difference: float | None
+    difference_ci: list[float] | None
+    p_value: float | None
+    p_holm: float | None
+    not_worse_than_best: bool | None
+    embedder: dict[str, Any]
+    seconds_extract: float
+    seconds_fit: float
+
+    @property
+    def crosses(self) -> bool:
+        """Whether training and test corpus are two."""
+        return self.train != self.test
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether recalls are pooled over folds, as some folds lack emotions."""
+        return self.averaging == POOLED
+
+    @property
+    def name(self) -> str:
+        """What the features are called, with the model, if there is one.
+
+        A model is called by its id on the hub, or by the last part of its folder.
+        """
+        model = self.model
+        if not model or model == self.features:
+            return self.features
+        path = Path(model)
+        if (
+            path.is_absolute()
+            or len(path.parts) > 2
+            or path.exists()
+            or model.startswith((".", "~"))
+        ):
+            model = path.name
+        return f"{self.features} ({model})"
+
+
+@dataclass(frozen=True)
+class Nested:
+    """Scores of one feature set whose layer is chosen inside each training fold.
+
+    Parameters
+    ----------
+    features, model, train, test, alignment : str or None
+        As in the rows that are chosen from.
+    rows, layers : list
+        The row, and its layer, that inner folds of the training speakers chose in each fold.
+    uar : float
+        As in :class:`Row`, of the chosen rows' predictions; so are all that follow.
+    uar_ci : list of float, or None
+        Interval of the UAR, 95 %.
+    averaging : str
+        How the UAR comes out of several folds.
+    accuracy, macro_f1 : float
+        Averaged like the UAR.
+    fold_uar : list of float
+        UAR of each fold.
+    """
+
+    features: str
+    model: str | None
+    train: str
+    test: str
+    alignment: str | None
+    rows: list[int]
+    layers: list[int | str | None]
+    uar: float
+    uar_ci: list[float] | None
+    averaging: str
+    accuracy: float
+    macro_f1: float
+    fold_uar: list[float]
+
+    @classmethod
+    def of_rows(cls, rows: list[Row], chosen: list[int], scores: dict[str, Any]) -> Nested:
+        """Return what the rows that were chosen in each fold, and their scores, make.
+
+        Parameters
+        ----------
+        rows : list of Row
+            All of them.
+        chosen : list of int
+            Positions among these, one a fold.
+        scores : dict
+            Of the predictions of these rows in these folds.
+
+        Returns
+        -------
+        nested : Nested
+        """
+        values = {
+            f.name: getattr(rows[chosen[0]], f.name) for f in fields(cls) if f.name in vars(rows[0])
+        }
+        found = {name: value for name, value in scores.items() if name in values}
+        layers = [rows[k].layer for k in chosen]
+        return cls(**{**values, **found, "rows": chosen, "layers": layers})

@@ -220,9 +220,8 @@ class RecordEmbedder(CachedParameterNames, TransformerMixin, BaseEstimator, meta
             extraction.compute(extractor, verbose=bool(self.verbose), name=self.short_name)
             for remark in extractor.remarks():
                 warnings.warn(remark, ClipWarning, stacklevel=4)
-        parts = extraction.result(stacklevel=4)
         stack = stack_sequences if layout.gives_sequences else stack_rows
-        return stack(parts, layout, self.fill_value)
+        return stack(extraction.result(stacklevel=4), layout, self.fill_value)
 
     def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
         """Return the name of each column that `transform` gives, before `fit` too.

@@ -158,7 +158,7 @@ def intervals(repeats, others):
     yield f"## Intervals, {LEVEL:.0%}\n\nMean rate .7, concentration 6; {repeats:,} runs, of which "
     yield f"{others:,} with bootstraps. Folds are averaged unless pooled.\n"
     rows = [
-        [name, *cell(clips, folds, n, repeats, others if n < 50 else others // 4)]
+        [name, *cell(clips, folds, n, repeats, others)]
         for name, (clips, folds, sizes) in DESIGNS.items()
         for n in sizes
     ]
@@ -261,7 +261,7 @@ def main():
     options = parser(__doc__)
     options.set_defaults(repeats=2000)
     options = options.parse_args()
-    parts = [*intervals(options.repeats, options.repeats // 5), *differences(options.repeats)]
+    parts = [*intervals(options.repeats, options.repeats // 10), *differences(options.repeats)]
     report("Intervals and comparisons", parts, options.out)
 
 

@@ -262,8 +262,8 @@ class Comparison(Results):
         all alike, and 10 speakers, some row was told from the best in 16 % of runs otherwise.
 
         Training data is not part of the standard error. In simulations where it mattered much,
-        feature sets of equal worth were told apart at the level of 5 % in 6 to 9 % of runs without
-        the correction, and in 0 to 3 % with it (``benchmarks/results/intervals.md``).
+        feature sets of equal worth were told apart at the level of 5 % in 7 to 10 % of runs without
+        the correction, and in 1.5 to 4 % with it (``benchmarks/bench_intervals.py``).
 
         References
         ----------

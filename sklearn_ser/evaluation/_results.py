@@ -259,7 +259,7 @@ class Comparison(Results):
         -----
         Holm's p-values are of all rows against a reference that is given; against the best row,
         which was chosen by its score, of all pairs of rows: in simulations with 13 rows that were
-        all alike, and 10 speakers, some row was told from the best in 16 % of runs otherwise.
+        all alike, some row was told from the best in 13 to 16 % of runs otherwise.
 
         Training data is not part of the standard error. In simulations where it mattered much,
         feature sets of equal worth were told apart at the level of 5 % in 7 to 10 % of runs without

@@ -137,7 +137,7 @@ def predictions(system, X, y, folds, seeds, progress):
 
 def cells_of(found):
     """Return accuracy and UAR, means over folds, with their deviation over seeds."""
-    each = [scores(of_seed, 0) for _, of_seed in found.groupby("seed")]
+    each = [scores(of_seed) for _, of_seed in found.groupby("seed")]
     cells = []
     for name in ("accuracy", "uar"):
         values = [of_seed[name] for of_seed in each]
@@ -150,4 +150,4 @@ def within(found):
     """Return the interval of the UAR; a clip counts once a seed, so that seeds are averaged."""
     if (n_speakers := found["speaker"].nunique()) < FEWEST:
         return f"{n_speakers} speaker(s)"
-    return "{:.3f}–{:.3f}".format(*scores(found, 0)["uar_ci"])
+    return "{:.3f}–{:.3f}".format(*scores(found)["uar_ci"])

@@ -84,7 +84,8 @@ def compare(
     nested : bool, default=True
         Whether to also choose one of the layers of a feature set inside each training fold, by
         folds of its speakers. It takes the scores by which C is chosen, or those of a search; of
-        other classifiers, five more fits a layer and fold.
+        other classifiers, five more fits a layer and fold. A training fold that is too small to
+        be split itself has no such score, and the comparison none for its features.
     audit : bool, default=True
         Whether to look for the same audio in training and test folds, too; speakers, sessions and
         sentences are always looked for.

@@ -121,9 +121,12 @@ def _inner_uar(
         return np.nan
     told = []
     for train, test in folds:
-        within = fit_classifier(
-            classifier, X[train], y[train], groups[train], speaker_scaling=speaker_scaling
-        )
+        try:
+            within = fit_classifier(
+                classifier, X[train], y[train], groups[train], speaker_scaling=speaker_scaling
+            )
+        except ValueError:  # too few clips are left for the classifier
+            return np.nan
         told.append((y[test], within.predict(X[test])))
     if all(len(np.unique(its)) == len(np.unique(y)) for its, _ in told):
         return float(np.mean([uar_score(*each) for each in told]))

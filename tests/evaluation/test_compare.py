@@ -249,6 +249,9 @@ def test_audit_is_part_of_the_results(corpus):
         "shares_audio": False,
         "verdict": "Speaker-independent: no speaker is both trained on and tested. 5 of 5 folds "
         "test sentences that they were trained on. No audio is in both training and test set.",
+        "speaker_uar": 0.0,
+        "confounded": False,
+        "n_folds_lacking_emotions": 0,
     }
     unlooked = compare(corpus, ["mfcc"], classifier="lda", audit=False).results["audit"]
     assert unlooked["shares_audio"] is None
@@ -412,7 +415,7 @@ def test_scores_of_predictions_by_hand():
             "seconds": [2.0] * 4 + [3.0] * 2,
         }
     )
-    found = scores(predictions, random_state=0)
+    found = scores(predictions)
     assert found["seconds_fit"] == 5.0
     assert found["fold_uar"] == [0.75, 0.5]
     assert found["uar"] == pytest.approx((0.75 + 0.5) / 2)

@@ -409,7 +409,7 @@ def test_features_without_order_or_names_are_refused(features, message):
 
 @pytest.mark.parametrize("corpora", [None, [1, 2], {1: 2, 3: 4}], ids=str)
 def test_corpora_without_names_are_refused(corpora):
-    with pytest.raises(TypeError, match="corpora must be a mapping of names"):
+    with pytest.raises(TypeError, match=r"must be a mapping of names|is no name of"):
         compare_across(corpora)
 
 

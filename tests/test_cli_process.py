@@ -247,6 +247,7 @@ def n_workers(process):
     return n
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="looks for workers in /proc")
 def test_a_signal_while_workers_fit_is_one_line(tmp_path):
     arguments = ["compare", "--features", "mfcc", "--jobs", "2", "--no-audio-audit"]

@@ -242,6 +242,7 @@ def test_the_layer_is_chosen_inside_the_training_folds(monkeypatch, kind, tmp_pa
     assert Comparison.load(tmp_path) == found
 
 
+@pytest.mark.slow
 def test_of_thirteen_layers_of_noise_the_best_is_flattered_and_the_nested_one_is_not(monkeypatch):
     best, nested = [], []
     for seed in range(5):

@@ -1,4 +1,4 @@
-"""The main job: compare features of speech on a corpus, for speakers never heard before."""
+"""Compare features of speech on a corpus, for speakers who are not in the training set."""
 
 from __future__ import annotations
 

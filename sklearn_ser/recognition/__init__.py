@@ -1,4 +1,4 @@
-"""Trained recognizers: kept in a file, and used on anyone's recordings.
+"""Trained recognizers: kept in a file, and used to predict on recordings.
 
 What is imported as itself is for the command line, and not public.
 """

@@ -19,6 +19,7 @@ import pandas as pd
 
 from sklearn_ser._utils import FIGURES, remove_figure
 from sklearn_ser.evaluation._comparisons import row_differences
+from sklearn_ser.evaluation._formats import Table, frame_of, row_table
 from sklearn_ser.evaluation._rows import Nested, Row
 
 __all__ = ["Comparison", "Results", "installed_versions"]
@@ -27,7 +28,7 @@ SCHEMA = 2  # of results.json; raise it when a field goes, or changes its meanin
 PACKAGES = ("sklearn-ser", "scikit-learn", "torch", "transformers", "librosa", "opensmile", "numpy")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Results:
     """What both kinds of comparison hold."""
 
@@ -58,6 +59,82 @@ class Results:
     def frame(self) -> pd.DataFrame:
         """The rows as a DataFrame."""
         return pd.DataFrame([asdict(row) for row in self.rows])
+
+    def tables(self, digits: int = 3, *, timings: bool = True) -> list[Table]:
+        """Return what is shown, as text by row and column.
+
+        Parameters
+        ----------
+        digits : int, default=3
+            Decimal places of scores.
+        timings : bool, default=True
+            Whether to show the seconds that extraction and fits took.
+
+        Returns
+        -------
+        tables : list
+            One of a comparison on one corpus, and of several corpora one a feature set.
+        """
+        return self._tables(digits, timings)
+
+    def _tables(self, digits: int, timings: bool) -> list[Table]:
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return "\n\n".join(table.to_text() for table in self.tables())
+
+    def _repr_html_(self) -> str:
+        return "\n".join(table.to_html() for table in self.tables())
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the scores as numbers, a line a row and a nested score.
+
+        Returns
+        -------
+        scores : DataFrame
+            row (its position; NaN of a nested score), features with their model, layer ("nested"
+            where it is chosen inside the training folds), train, test, alignment, uar, uar_low and
+            uar_high (its 95 % interval), accuracy, macro_f1, n_clips (tested), difference to the
+            best row with its interval, p_holm, not_worse_than_best, seconds_extract, seconds_fit,
+            and n_speakers. What a row does not have is missing.
+        """
+        return frame_of(self)
+
+    def to_markdown(self, *, digits: int = 3) -> str:
+        """Return the table in Markdown, as GitHub shows it.
+
+        Parameters
+        ----------
+        digits : int, default=3
+            Decimal places of scores.
+
+        Returns
+        -------
+        text : str
+            The best UAR is bold; ≈ marks those that are not different from it.
+        """
+        return "\n".join(table.to_markdown() for table in self.tables(digits, timings=False))
+
+    def to_latex(self, *, digits: int = 3, label: str | None = None) -> str:
+        r"""Return the table in LaTeX; it needs the package booktabs.
+
+        Parameters
+        ----------
+        digits : int, default=3
+            Decimal places of scores.
+        label : str, default=None
+            What ``\ref`` calls it; of several tables, the first.
+
+        Returns
+        -------
+        text : str
+            A floating table. The best UAR is bold; ≈ marks those that are not different from it.
+            The caption says what the interval is, and the number of speakers and clips. Names are
+            escaped; letters that pdfLaTeX lacks, as Chinese ones, need LuaLaTeX or XeLaTeX.
+        """
+        tables = self.tables(digits, timings=False)
+        labels = [label, *[None] * len(tables)]
+        return "\n".join(t.to_latex(name) for t, name in zip(tables, labels, strict=False))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values: every field but the predictions.
@@ -145,7 +222,7 @@ class Results:
         Path(folder, "results.json").write_text(text + "\n", encoding="utf-8")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison(Results):
     """What :func:`compare` found.
 
@@ -219,6 +296,9 @@ class Comparison(Results):
     transductive: bool
     published: list[dict[str, Any]]
     published_note: str
+
+    def _tables(self, digits: int, timings: bool) -> list[Table]:
+        return [row_table(self, digits, timings)]
 
     @property
     def best(self) -> int:

@@ -82,9 +82,10 @@ def save_figures(comparison: Any, folder: str) -> list[str]:
     from sklearn.metrics import ConfusionMatrixDisplay
 
     from sklearn_ser._utils import FIGURES, write_figure
-    from sklearn_ser.plotting import ComparisonDisplay
+    from sklearn_ser.plotting import ComparisonDisplay, off_screen
 
-    display = ComparisonDisplay.from_comparison(comparison)
+    with off_screen():
+        display = ComparisonDisplay.from_comparison(comparison)
     path, path_of_matrix = (Path(folder, name) for name in FIGURES)
     write_figure(display.figure_, path)
     predictions = comparison.predictions

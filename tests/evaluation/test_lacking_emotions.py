@@ -188,9 +188,9 @@ def test_table_and_figures_say_so(capsys, tmp_path, monkeypatch):
         save_figures(found, tmp_path)
         assert f"UAR 0.500, {words}" in titles[-1].replace("\n", " ")
         ax = ComparisonDisplay.from_comparison(found).ax_
-        assert ("pooled" in ax.get_ylabel()) is (words == "pooled over folds")
+        assert ("pooled" in ax.get_xlabel()) is (words == "pooled over folds")
         chance = next(line for line in ax.get_lines() if line.get_label() == "chance")
-        assert set(chance.get_ydata()) == {0.5}
+        assert set(chance.get_xdata()) == {0.5}
 
 
 def test_published_means_over_folds_do_not_stand_beside_pooled_scores():

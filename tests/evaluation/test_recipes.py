@@ -465,7 +465,8 @@ def test_table_and_figures_name_the_model(corpus, capsys, monkeypatch):
     print_table(found)
     printed = capsys.readouterr().out
     assert printed.count("first (nano)") == 4  # two layers, and the nested score in two places
-    labels = [line.get_label() for line in ComparisonDisplay.from_comparison(found).ax_.get_lines()]
+    (legend,) = ComparisonDisplay.from_comparison(found).figure_.legends
+    labels = [text.get_text() for text in legend.texts]
     assert labels == ["first (nano), by layer", "mfcc", "chance"]
     across = compare_across({"a": corpus, "b": corpus}, named, classifier="lda", audit=False)
     print_cross(across)

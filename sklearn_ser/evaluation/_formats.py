@@ -14,7 +14,7 @@ import pandas as pd
 
 from sklearn_ser.evaluation._rows import Nested, Row
 
-__all__ = ["NESTED", "Table", "cross_tables", "describe_nested", "frame_of", "row_table"]
+__all__ = ["NESTED", "Shown", "Table", "cross_tables", "describe_nested", "row_table"]
 
 NESTED = "nested"  # in place of a layer: it is chosen inside the training folds
 SAME = " ≈"  # behind the UAR of a row that is not different from the best one
@@ -171,11 +171,8 @@ def frame_of(comparison: Any) -> pd.DataFrame:
         lines.append(_scores(row, NESTED, nested))
     frame = pd.DataFrame(lines)
     n_speakers = comparison.n_speakers
-    if isinstance(n_speakers, dict):
-        frame["n_speakers"] = frame["test"].map(n_speakers)
-    else:
-        frame["n_speakers"] = n_speakers
-    return frame
+    several = isinstance(n_speakers, dict)
+    return frame.assign(n_speakers=frame["test"].map(n_speakers) if several else n_speakers)
 
 
 def _scores(row: Row, layer: Any, scored: Row | Nested) -> dict[str, Any]:
@@ -319,8 +316,85 @@ def cross_tables(comparison: Any, digits: int) -> list[Table]:
 
 
 def _averaging_within(rows: list[Row]) -> str:
-    within = {row.train: row for row in rows if not row.crosses}
-    pooled = [name for name, row in within.items() if row.is_pooled]
-    if not pooled:
-        return "mean over folds"
-    return f"mean over folds ({', '.join(pooled)}: pooled over folds, as folds lack emotions)"
+    pooled = dict.fromkeys(row.train for row in rows if row.is_pooled and not row.crosses)
+    why = f" ({', '.join(pooled)}: pooled over folds, as folds lack emotions)" if pooled else ""
+    return f"mean over folds{why}"
+
+
+class Shown:
+    """A comparison that shows itself, by the tables that its kind makes."""
+
+    def tables(self, digits: int = 3, *, timings: bool = True) -> list[Table]:
+        """Return what is shown, as text by row and column.
+
+        Parameters
+        ----------
+        digits : int, default=3
+            Decimal places of scores.
+        timings : bool, default=True
+            Whether to show seconds.
+
+        Returns
+        -------
+        tables : list
+            One of a single corpus; of several, one a feature set.
+        """
+        return self._tables(digits, timings)
+
+    def _tables(self, digits: int, timings: bool) -> list[Table]:
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return "\n\n".join(table.to_text() for table in self.tables())
+
+    def _repr_html_(self) -> str:
+        return "\n".join(table.to_html() for table in self.tables())
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the scores as numbers, a line a row and a nested score.
+
+        Returns
+        -------
+        scores : DataFrame
+            row (its position; NaN of a nested score), features with their model, layer ("nested"
+            where it is chosen inside the training folds), train, test, alignment, uar, uar_low and
+            uar_high (its 95 % interval), accuracy, macro_f1, n_clips (tested), difference to the
+            best row with its interval, p_holm, not_worse_than_best, seconds_extract, seconds_fit,
+            and n_speakers. What a row does not have is missing.
+        """
+        return frame_of(self)
+
+    def to_markdown(self, *, digits: int = 3) -> str:
+        """Return the table in Markdown, as GitHub shows it.
+
+        Parameters
+        ----------
+        digits : int, default=3
+            Decimal places of scores.
+
+        Returns
+        -------
+        text : str
+            The best UAR is bold; ≈ marks what is not different from it.
+        """
+        return "\n".join(table.to_markdown() for table in self.tables(digits, timings=False))
+
+    def to_latex(self, *, digits: int = 3, label: str | None = None) -> str:
+        r"""Return the table in LaTeX; it needs the package booktabs.
+
+        Parameters
+        ----------
+        digits : int, default=3
+            Decimal places of scores.
+        label : str, default=None
+            What ``\ref`` calls it; of several tables, the first.
+
+        Returns
+        -------
+        text : str
+            A floating table. The best UAR is bold; ≈ marks what is not different from it. Names
+            are escaped; letters that pdfLaTeX lacks, as Chinese ones, need LuaLaTeX or XeLaTeX.
+        """
+        tables = self.tables(digits, timings=False)
+        labels = [label, *[None] * len(tables)]
+        return "\n".join(t.to_latex(name) for t, name in zip(tables, labels, strict=False))

@@ -1,4 +1,4 @@
-"""Displays of a comparison: scores by layer, differences, recall by emotion, scores by speaker."""
+"""Displays of a comparison: scores by layer with intervals, and differences to one row."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ if TYPE_CHECKING:
     from sklearn_ser.evaluation import Comparison, Row
 
 __all__ = [
+    "INTERVAL",
     "ComparisonDisplay",
     "DifferencesDisplay",
-    "RecallDisplay",
-    "SpeakersDisplay",
+    "RowsDisplay",
     "best_of_each",
+    "row_name",
 ]
 
 NAMES = 2.6  # inches for names on the left
 INTERVAL = {"capsize": 3, "elinewidth": 1.2, "capthick": 1.2}
 
 
-def _name(row: Row, *, layer: bool = True) -> str:
+def row_name(row: Row, *, layer: bool = True) -> str:
     """Return what a row is called among those of other features, layers and classifiers."""
     parts = [row.name, getattr(row, "classifier", None)]
     if layer and row.layer is not None:
@@ -35,7 +36,7 @@ def _name(row: Row, *, layer: bool = True) -> str:
 
 def _series(row: Row) -> str:
     """Return what a row is called, with the others that are drawn as one curve."""
-    return _name(row, layer=not isinstance(row.layer, int))
+    return row_name(row, layer=not isinstance(row.layer, int))
 
 
 def best_of_each(rows: Sequence[Row]) -> list[int]:
@@ -55,7 +56,7 @@ def _ends(rows: Sequence[Row]) -> Any:
     return np.abs(ends - uar)
 
 
-class _RowsDisplay(AxesDisplay):
+class RowsDisplay(AxesDisplay):
     """A display with a line for each of some names, from the top."""
 
     title: str
@@ -81,7 +82,7 @@ class _RowsDisplay(AxesDisplay):
         ax.set_title(wrapped(self.title, 7.1 - NAMES, 10), fontsize=10)
 
 
-class ComparisonDisplay(_RowsDisplay):
+class ComparisonDisplay(RowsDisplay):
     """UAR of every row of a comparison with its interval: by layer, or side by side.
 
     Feature sets with several layers are curves with a band, the others levels with an error bar on
@@ -159,7 +160,7 @@ class ComparisonDisplay(_RowsDisplay):
         return [row for row in self.rows if not isinstance(row.layer, int)]
 
     def _lines(self) -> list[str]:
-        return [_name(row) for row in self._levels()]
+        return [row_name(row) for row in self._levels()]
 
     def _size(self) -> tuple[float, float]:
         return (7.5, 4.5) if self._curves() else super()._size()
@@ -176,7 +177,7 @@ class ComparisonDisplay(_RowsDisplay):
                 style = series_style(y)
                 marker = {"fmt": style["marker"], "color": style["color"]}
                 ax.errorbar(
-                    [row.uar], [y], xerr=_ends([row]), label=_name(row), **marker, **INTERVAL
+                    [row.uar], [y], xerr=_ends([row]), label=row_name(row), **marker, **INTERVAL
                 )
             chance = ax.axvline(self.chance, label="chance", **CHANCE)
             ax.set_xlim(0, 1)
@@ -198,18 +199,17 @@ class ComparisonDisplay(_RowsDisplay):
             x /= max(x.max(), 1) if self.relative_depth else 1
             uar, (below, above) = np.array([row.uar for row in rows]), _ends(rows)
             style = series_style(order.index(name))
-            hatch, color = style.pop("hatch"), style["color"]
+            color = style["color"]
+            del style["hatch"]
             handles += ax.plot(x, uar, label=f"{name}, by layer", markersize=5, **style)
-            ax.fill_between(
-                x, uar - below, uar + above, facecolor=color, alpha=0.15, linewidth=0, hatch=hatch
-            )
+            ax.fill_between(x, uar - below, uar + above, facecolor=color, alpha=0.15, linewidth=0)
             if len(rows) == 1:  # which has no band
                 ax.errorbar(x, uar, yerr=_ends(rows), fmt="none", ecolor=color, **INTERVAL)
             end = max(end, x.max())
         step = 0.04 * (1 if self.relative_depth else max(end, 5))
         for k, row in enumerate(self._levels(), start=1):
             style = series_style(order.index(_series(row)))
-            look = {"color": style["color"], "label": _name(row)}
+            look = {"color": style["color"], "label": row_name(row)}
             ax.axhline(row.uar, linestyle=style["linestyle"], linewidth=1, **look)
             bar = {"yerr": _ends([row]), "fmt": style["marker"], "markersize": 5}
             handles.append(ax.errorbar([end + k * step], [row.uar], **bar, **look, **INTERVAL))
@@ -222,7 +222,7 @@ class ComparisonDisplay(_RowsDisplay):
         return handles
 
 
-class DifferencesDisplay(_RowsDisplay):
+class DifferencesDisplay(RowsDisplay):
     """Differences in UAR to one row, paired by speaker, with their intervals: a forest plot.
 
     Parameters
@@ -280,8 +280,8 @@ class DifferencesDisplay(_RowsDisplay):
         if len(rows) < 2:
             raise ValueError("there is one row, so that there are no differences to draw.")
         differences = comparison.differences(reference, correction=correction)
-        differences["name"] = [_name(rows[k]) for k in differences["row"]]
-        name = _name(rows[int(differences["reference"].iloc[0])])
+        differences["name"] = [row_name(rows[k]) for k in differences["row"]]
+        name = row_name(rows[int(differences["reference"].iloc[0])])
         return cls(differences, name, comparison.title).plot(ax=ax)
 
     def _lines(self) -> list[str]:
@@ -309,173 +309,3 @@ class DifferencesDisplay(_RowsDisplay):
             f"n = {n_speakers}; Holm's p; filled: p < .05)",
         )
         return []
-
-
-class RecallDisplay(_RowsDisplay):
-    """Recall of each emotion with its interval, over all tested clips.
-
-    Parameters
-    ----------
-    recalls : DataFrame
-        A line an emotion and row: name (of the row), emotion, recall, low, high and n_clips.
-    title : str
-        What is written above.
-
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-    figure_ : matplotlib Figure
-    """
-
-    def __init__(self, recalls: pd.DataFrame, title: str) -> None:
-        self.recalls = recalls
-        self.title = title
-
-    @classmethod
-    def from_comparison(
-        cls, comparison: Comparison, rows: Sequence[int] | None = None, *, ax: Any = None
-    ) -> RecallDisplay:
-        """Draw the recalls of some rows of a comparison.
-
-        Parameters
-        ----------
-        comparison : Comparison
-            What `compare` returned.
-        rows : sequence of int, default=None
-            Positions; None is the best layer of each feature set.
-        ax : matplotlib Axes, default=None
-            Where to draw; a new figure by default.
-
-        Returns
-        -------
-        display : RecallDisplay
-        """
-        from sklearn_ser.evaluation import speaker_interval
-
-        lines = []
-        for position in best_of_each(comparison.rows) if rows is None else rows:
-            predictions = comparison.predictions
-            predictions = predictions[predictions["row"] == position]
-            for emotion, tested in predictions.groupby("emotion"):
-                right = tested["emotion"] == tested["predicted"]
-                interval = speaker_interval(
-                    tested["emotion"], tested["predicted"], tested["speaker"]
-                )
-                low, high = (np.nan, np.nan) if interval is None else interval
-                lines.append(
-                    {
-                        "name": _name(comparison.rows[position]),
-                        "emotion": emotion,
-                        "recall": right.mean(),
-                        "low": low,
-                        "high": high,
-                        "n_clips": len(tested),
-                    }
-                )
-        return cls(pd.DataFrame(lines), comparison.title).plot(ax=ax)
-
-    def _lines(self) -> list[str]:
-        first = self.recalls.drop_duplicates("emotion")
-        return [f"{line.emotion} (n = {line.n_clips})" for line in first.itertuples()]
-
-    def _size(self) -> tuple[float, float]:
-        width, height = super()._size()
-        n_rows = self.recalls["name"].nunique()
-        return width, height + 0.12 * n_rows * self.recalls["emotion"].nunique()
-
-    def _draw(self, ax: Any) -> list[Any]:
-        emotions = list(dict.fromkeys(self.recalls["emotion"]))
-        handles = []
-        of_rows = self.recalls.groupby("name", sort=False)
-        for k, (name, found) in enumerate(of_rows):
-            style = series_style(k)
-            shift = 0.7 * ((k + 0.5) / len(of_rows) - 0.5)
-            handles.append(
-                ax.errorbar(
-                    found["recall"],
-                    [emotions.index(emotion) + shift for emotion in found["emotion"]],
-                    xerr=[found["recall"] - found["low"], found["high"] - found["recall"]],
-                    fmt=style["marker"],
-                    color=style["color"],
-                    label=name,
-                    **INTERVAL,
-                )
-            )
-        ax.set_xlim(-0.02, 1.02)
-        self._set_lines(ax, "recall, over all tested clips (95 % interval for new speakers)")
-        return handles
-
-
-class SpeakersDisplay(_RowsDisplay):
-    """UAR of each speaker as a point, in a strip for each row, with the median.
-
-    Parameters
-    ----------
-    scores : DataFrame
-        A line a speaker and row: name (of the row), speaker and uar.
-    title : str
-        What is written above.
-
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-    figure_ : matplotlib Figure
-    """
-
-    def __init__(self, scores: pd.DataFrame, title: str) -> None:
-        self.scores = scores
-        self.title = title
-
-    @classmethod
-    def from_comparison(
-        cls, comparison: Comparison, rows: Sequence[int] | None = None, *, ax: Any = None
-    ) -> SpeakersDisplay:
-        """Draw the scores of each speaker, over the emotions that the speaker has.
-
-        Parameters
-        ----------
-        comparison : Comparison
-            What `compare` returned.
-        rows : sequence of int, default=None
-            Positions; None is the best layer of each feature set.
-        ax : matplotlib Axes, default=None
-            Where to draw; a new figure by default.
-
-        Returns
-        -------
-        display : SpeakersDisplay
-        """
-        lines = []
-        for position in best_of_each(comparison.rows) if rows is None else rows:
-            predictions = comparison.predictions
-            predictions = predictions[predictions["row"] == position]
-            right = predictions["emotion"] == predictions["predicted"]
-            recalls = right.groupby([predictions["speaker"], predictions["emotion"]]).mean()
-            uar = recalls.groupby("speaker").mean().rename("uar").reset_index()
-            lines.append(uar.assign(name=_name(comparison.rows[position])))
-        return cls(pd.concat(lines, ignore_index=True), comparison.title).plot(ax=ax)
-
-    def _lines(self) -> list[str]:
-        return list(dict.fromkeys(self.scores["name"]))
-
-    def _draw(self, ax: Any) -> list[Any]:
-        jitter = np.random.default_rng(0)
-        median = None
-        for k, (_, found) in enumerate(self.scores.groupby("name", sort=False)):
-            style = series_style(k)
-            y = k + jitter.uniform(-0.22, 0.22, len(found))
-            ax.scatter(
-                found["uar"],
-                y,
-                s=22,
-                marker=style["marker"],
-                color=style["color"],
-                alpha=0.8,
-                linewidth=0,
-            )
-            middle = found["uar"].median()
-            (median,) = ax.plot([middle] * 2, [k - 0.32, k + 0.32], color=INK, label="median")
-        ax.set_xlim(-0.02, 1.02)
-        n_speakers = self.scores["speaker"].nunique()
-        self._set_lines(ax, f"UAR of each speaker (n = {n_speakers}), over the speaker's emotions")
-        return [median]

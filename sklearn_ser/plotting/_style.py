@@ -12,6 +12,7 @@ __all__ = [
     "INK",
     "AxesDisplay",
     "FigureDisplay",
+    "new_figure",
     "off_screen",
     "series_style",
     "wrapped",
@@ -24,6 +25,8 @@ LINES = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)))
 HATCHES = ("", "///", "...", "\\\\\\", "xxx", "---", "+++", "ooo")
 INK = "#222222"  # of text and axes
 CHANCE = {"color": INK, "linestyle": ":", "linewidth": 1.2}
+
+INKED = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
 
 FONT = 9.0  # points
 LINE = 0.18  # inches a line of text of a legend
@@ -47,9 +50,13 @@ def series_style(k: int) -> dict[str, Any]:
 @contextmanager
 def off_screen() -> Iterator[None]:
     """Make figures that are written to files, without pyplot, which would show and keep them."""
+    import matplotlib
+
+    inked: Any = dict.fromkeys(INKED, INK)
     token = _off_screen.set(True)
     try:
-        yield
+        with matplotlib.rc_context(inked):
+            yield
     finally:
         _off_screen.reset(token)
 

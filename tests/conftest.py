@@ -1,6 +1,7 @@
 """Signals and folders that every test may use."""
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pytest
 
 from sklearn_ser import MFCCEmbedder
@@ -24,6 +26,14 @@ def cache_folder(tmp_path_factory, monkeypatch):
     folder = tmp_path_factory.mktemp("records")
     monkeypatch.setenv("SKLEARN_SER_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    """Close the figures that a test leaves open, as a notebook does."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture(scope="session")
@@ -73,3 +83,95 @@ def emodb(shared):
     if not folder.is_dir():
         pytest.skip("EmoDB is not in ../shared/corpora")
     return folder
+
+
+EMOTIONS = ["anger", "happiness", "neutral", "sadness"]
+
+
+@pytest.fixture(scope="session")
+def make_comparison():
+    """Return a function that makes a comparison of random predictions, of any names and skill."""
+    from dataclasses import fields
+
+    from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
+
+    from sklearn_ser.evaluation import Comparison, Nested, Row, speaker_interval
+    from sklearn_ser.evaluation._comparisons import differences_to_best
+
+    def make(skills, *, n_speakers=6, emotions=EMOTIONS, corpus="corpus", seed=0, **more):
+        """`skills`: of each (features, layer), the share of clips that are recognised."""
+        rng = np.random.default_rng(seed)
+        emotion = np.tile(np.repeat(emotions, 5), n_speakers)
+        speaker = np.repeat([f"s{k:02d}" for k in range(n_speakers)], 5 * len(emotions))
+        folds = np.repeat(np.arange(n_speakers), 5 * len(emotions))
+        tested = {"fold": folds, "clip": np.arange(len(folds)), "speaker": speaker}
+        of_row, rows = [], []
+        for position, ((features, layer), skill) in enumerate(skills.items()):
+            right = rng.random(len(folds)) < skill
+            predicted = np.where(right, emotion, rng.choice(emotions, len(folds)))
+            lines = pd.DataFrame({"row": position, **tested, "emotion": emotion})
+            of_row.append(lines.assign(predicted=predicted))
+            of_fold = [lines for _, lines in of_row[-1].groupby("fold")]
+            scored = {
+                name: [score(lines["emotion"], lines["predicted"], **how) for lines in of_fold]
+                for name, score, how in (
+                    ("uar", balanced_accuracy_score, {}),
+                    ("accuracy", accuracy_score, {}),
+                    ("macro_f1", f1_score, {"average": "macro"}),
+                )
+            }
+            interval = speaker_interval(emotion, predicted, speaker, folds=folds)
+            rows.append(
+                {
+                    **dict.fromkeys(field.name for field in fields(Row)),
+                    "features": features,
+                    "layer": layer,
+                    "train": corpus,
+                    "test": corpus,
+                    "n_test": len(folds),
+                    "uar_ci": None if interval is None else [float(end) for end in interval],
+                    "averaging": "mean over folds",
+                    "fold_uar": scored["uar"],
+                    "embedder": {},
+                    "seconds_extract": 0.5,
+                    "seconds_fit": 1.5,
+                    **{name: float(np.mean(values)) for name, values in scored.items()},
+                }
+            )
+        uars = [row["uar"] for row in rows]
+        found = differences_to_best(of_row, uars, pooled=False)
+        rows = [Row(**{**row, **to_best}) for row, to_best in zip(rows, found, strict=True)]
+        nested = [
+            Nested.of_rows(rows, [position] * n_speakers, vars(row) | {"layers": None})
+            for position, row in enumerate(rows)
+            if row.layer == 1
+        ]
+        known = {
+            **dict.fromkeys(field.name for field in fields(Comparison)),
+            "corpus": corpus,
+            "n_clips": len(folds),
+            "n_clips_left_out": 0,
+            "clips_left_out": [],
+            "n_speakers": n_speakers,
+            "emotions": emotions,
+            "emotions_not_tested": [],
+            "chance": 1 / len(emotions),
+            "cv": "loso",
+            "n_folds": n_speakers,
+            "classifier": "logistic",
+            "classifier_parameters": {},
+            "audit": {
+                "speaker_independent": True,
+                "shares_audio": False,
+                "verdict": "Speaker-independent.",
+            },
+            "versions": {"python": "3"},
+            "published": [],
+            "published_note": "",
+            "rows": rows,
+            "nested": nested,
+            "predictions": pd.concat(of_row, ignore_index=True),
+        }
+        return Comparison(**{**known, **more})
+
+    return make

@@ -1,3 +1,4 @@
+import html
 import json
 import re
 import sys
@@ -9,6 +10,7 @@ import pytest
 import soundfile
 
 from sklearn_ser import MFCCEmbedder
+from sklearn_ser._utils import FORMATS
 from sklearn_ser.cli import NAMED, main
 from sklearn_ser.cli._predict import _draw
 from sklearn_ser.cli._train import _parts
@@ -39,9 +41,12 @@ def test_compare_writes_table_json_and_figures(clips, tmp_path, capsys):
     assert results["n_speakers"] == 4
     printed = capsys.readouterr().out
     assert f"{results['rows'][0]['uar']:.3f}" in printed
-    for name in ("uar.png", "confusion_matrix.png"):
+    for name in ("uar.png", "differences.png", "confusion_matrix.png"):
         assert (out / name).read_bytes().startswith(b"\x89PNG")
         assert name in printed
+    assert "report.html" in printed
+    page = (out / "report.html").read_text()
+    assert f"sklearn-ser compare --corpus folder --data {clips}" in html.unescape(page)
 
 
 def test_compare_says_for_whom_its_scores_hold(clips, tmp_path, capsys):
@@ -173,10 +178,12 @@ def test_predict_that_draws_no_timeline_says_so_and_leaves_no_earlier_one(
 
 def test_results_are_not_mixed_with_earlier_ones(clips, tmp_path):
     out, names = tmp_path / "out", ["results.json", "predictions.csv"]
-    figures = ["uar.png", "confusion_matrix.png"]
+    drawn = ["uar", "recall", "speakers", "confusion_matrix"]
+    figures = ["report.html", *(f"{name}.{suffix}" for name in drawn for suffix in FORMATS)]
     given = ["--speaker", "^(s[0-9]+)_", "--classifier", "lda", "--quiet", "--no-audio-audit"]
     given += ["--features", "mfcc", "--out", str(out)]
     compared = ["compare", "--corpus", "folder", "--data", str(clips), *given]
+    compared += ["--format", *FORMATS]
 
     def files():
         return {path.name: path.read_bytes() for path in out.iterdir()}
@@ -195,7 +202,8 @@ def test_results_are_not_mixed_with_earlier_ones(clips, tmp_path):
     (out / "uar.png").write_bytes(b"mine")
     corpus = make_emotional_speech(n_speakers=3, n_sentences=1, random_state=0)
     compare(corpus, ["mfcc"], classifier="lda", audit=False).save(out)
-    assert set(files()) == {*names, "notes.txt", "uar.png"}
+    assert set(files()) == {*names, "report.html", "notes.txt", "uar.png"}
+    assert files()["uar.png"] == b"mine"
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".json", ".jsonl"])

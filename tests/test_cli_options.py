@@ -211,6 +211,7 @@ def test_output_that_cannot_be_written_is_refused_before_any_work(
         ("embed FOLDER --features mfcc --out m.parquet", "pyarrow", "'sklearn-ser[parquet]'"),
         ("train synthetic --out m.skops", "skops", "'sklearn-ser[skops]'"),
         ("predict m.skops FOLDER --timeline D", "matplotlib", "'sklearn-ser[plot]'"),
+        ("compare --format pdf --out D", "matplotlib", "'sklearn-ser[plot]'"),
     ],
 )
 def test_output_that_needs_a_package_is_refused_before_any_work(
@@ -266,7 +267,7 @@ def test_an_option_that_is_given_twice_is_an_error(command, option, value, place
 
 
 # What changes the result, or how it is shown, whatever is asked.
-ALWAYS = "--abstain --align --classifier --corpus --cv --device --features --jobs"
+ALWAYS = "--abstain --align --classifier --corpus --cv --device --features --format --jobs"
 ALWAYS += " --out --scheme --speaker-scaling --window"
 
 

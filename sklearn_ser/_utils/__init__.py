@@ -15,7 +15,8 @@ from sklearn_ser._utils._corpora import (
     repeated_rows,
 )
 from sklearn_ser._utils._files import (
-    FIGURES,
+    DRAWN,
+    FORMATS,
     delete_files,
     digest_of,
     existing_folder,
@@ -96,8 +97,9 @@ from sklearn_ser._utils._sklearn import (
 __all__ = [
     "CANONICAL",
     "COUNT",
+    "DRAWN",
     "EMOTIONS",
-    "FIGURES",
+    "FORMATS",
     "HIGHEST_RATE",
     "LOWEST_RATE",
     "POSITIVE",

@@ -138,24 +138,35 @@ def file_digest(path: str | os.PathLike[str]) -> str:
     return digest
 
 
-FIGURES = ("uar.png", "confusion_matrix.png")  # next to the results of a comparison
+FIGURES = ("uar", "differences", "recall", "speakers", "confusion_matrix")
+FORMATS = ("png", "pdf", "svg")
+# Next to the results of a comparison; what may be there of an earlier one.
+DRAWN = (*(f"{name}.{suffix}" for name in FIGURES for suffix in FORMATS), "report.html")
 
-SOURCE = {"Source": "sklearn-ser"}  # in a PNG's text, "Source", a null byte, "sklearn-ser"
-MARK = b"Source\0sklearn-ser"
-N_BYTES = 4096  # in which it stands
+# What files that this package wrote say of themselves.
+SOURCE = {
+    "png": {"Source": "sklearn-ser"},
+    "pdf": {"Creator": "sklearn-ser"},
+    "svg": {"Source": "sklearn-ser"},
+}
+MARKS = (
+    b"Source\0sklearn-ser",
+    b"/Creator (sklearn-ser)",
+    b"<dc:source>sklearn-ser",
+    b'<meta name="generator" content="sklearn-ser">',
+)
 
 
 def write_figure(figure: Any, path: Path) -> None:
-    """Write a figure as PNG."""
-    figure.savefig(path, dpi=150, metadata=SOURCE)
+    """Write a figure as PNG, PDF or SVG, as its file's name ends."""
+    figure.savefig(path, dpi=150, metadata=SOURCE[path.suffix.removeprefix(".")])
 
 
 def remove_figure(path: Path) -> None:
-    """Remove a figure that :func:`write_figure` wrote; what anyone else wrote there stays."""
+    """Remove a figure or a report of this package; what anyone else wrote there stays."""
     if path.is_file():
-        with open(path, "rb") as file:
-            is_ours = MARK in file.read(N_BYTES)
-        if is_ours:
+        content = path.read_bytes()
+        if any(mark in content for mark in MARKS):
             path.unlink()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-from pathlib import Path
 from typing import Any
 
 from sklearn_ser.cli._options import (
@@ -21,7 +20,7 @@ from sklearn_ser.cli._options import (
 )
 from sklearn_ser.cli._process import uninterrupted
 
-__all__ = ["add_compare", "add_cross", "save_figures"]
+__all__ = ["add_compare", "add_cross"]
 
 
 def add_compare(commands: Any) -> None:
@@ -40,17 +39,24 @@ def add_compare(commands: Any) -> None:
         "of the training fold",
     )
     command.add_argument("--out", default="comparison", metavar="DIR", help="default: comparison")
+    command.add_argument(
+        "--format",
+        nargs="+",
+        choices=["png", "pdf", "svg"],
+        help="of the figures beside the report; default: png",
+    )
     command.set_defaults(run=_compare)
 
 
 def _compare(options: argparse.Namespace) -> int:
-    check_out(options.out)
+    check_out(options.out, needs=options.format and "matplotlib:'sklearn-ser[plot]'")
     check_features(options)
     from sklearn_ser.cli._tables import print_table
     from sklearn_ser.evaluation import compare
 
+    corpus = load_corpus(options)
     comparison = compare(
-        load_corpus(options),
+        corpus,
         options.features,
         cv=options.cv,
         classifier=options.classifier,
@@ -61,52 +67,18 @@ def _compare(options: argparse.Namespace) -> int:
         **embedding_parameters(options),
     )
     with uninterrupted():
-        comparison.save(options.out)
-        figures = save_figures(comparison, options.out)
+        written = comparison.save(
+            options.out,
+            corpus=corpus,
+            command=options.command_line,
+            formats=options.format or ["png"],
+        )
         options.results = f"results are written to {options.out}"
     print_table(comparison)
-    print(f"Written to {options.out}: {', '.join(['results.json', 'predictions.csv', *figures])}")
-    if not figures:
+    print(f"Written to {options.out}: {', '.join(written)}")
+    if importlib.util.find_spec("matplotlib") is None:
         print("No figures: matplotlib is missing; pip install 'sklearn-ser[plot]'.")
     return 0
-
-
-def save_figures(comparison: Any, folder: str) -> list[str]:
-    """Write the UAR by layer and the best row's confusion matrix as PNG; return their names.
-
-    Without matplotlib, there are none.
-    """
-    if importlib.util.find_spec("matplotlib") is None:
-        return []
-    from matplotlib.figure import Figure
-    from sklearn.metrics import ConfusionMatrixDisplay
-
-    from sklearn_ser._utils import FIGURES, write_figure
-    from sklearn_ser.plotting import ComparisonDisplay
-
-    display = ComparisonDisplay.from_comparison(comparison)
-    path, path_of_matrix = (Path(folder, name) for name in FIGURES)
-    write_figure(display.figure_, path)
-    predictions = comparison.predictions
-    best = predictions[predictions["row"] == comparison.best]
-    figure = Figure(figsize=(5.5, 5), layout="constrained")
-    ax = figure.add_subplot()
-    ConfusionMatrixDisplay.from_predictions(
-        best["emotion"],
-        best["predicted"],
-        normalize="true",
-        values_format=".2f",
-        cmap="Blues",
-        colorbar=False,
-        ax=ax,
-    )
-    row = comparison.rows[comparison.best]
-    layer = "" if row.layer is None else f", layer {row.layer}"
-    title = f"{comparison.title}\n{row.name}{layer}: UAR {row.uar:.3f}, {row.averaging}"
-    title += "; below, all folds together"
-    ax.set_title(title, fontsize="small", wrap=True)
-    write_figure(figure, path_of_matrix)
-    return list(FIGURES)
 
 
 def add_cross(commands: Any) -> None:

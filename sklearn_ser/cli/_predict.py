@@ -149,7 +149,9 @@ def _predict(options: argparse.Namespace) -> int:
     rows = pd.DataFrame(found)
     drawn: list[Path] | None = None
     if options.timeline is not None:
-        drawn, notes = _draw(rows, recognizer.classes_.tolist(), Path(options.timeline))
+        drawn, notes = _draw(
+            rows, recognizer.classes_.tolist(), Path(options.timeline), options.abstain
+        )
     if out is None:
         print_rows(rows)
     else:
@@ -203,10 +205,12 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
 WRITERS = {".csv": _csv, ".jsonl": _jsonl, ".json": _json}
 
 
-def _draw(rows: Any, emotions: list[str], folder: Path) -> tuple[list[Path], list[str]]:
+def _draw(
+    rows: Any, emotions: list[str], folder: Path, abstain: float | None = None
+) -> tuple[list[Path], list[str]]:
     """Draw each recording that has windows; return the files, and a note of what was not drawn."""
     from sklearn_ser._utils import remove_figure, write_figure
-    from sklearn_ser.plotting import TimelineDisplay
+    from sklearn_ser.plotting import TimelineDisplay, off_screen
 
     folder.mkdir(parents=True, exist_ok=True)
     drawn: Counter[str] = Counter()
@@ -216,7 +220,8 @@ def _draw(rows: Any, emotions: list[str], folder: Path) -> tuple[list[Path], lis
         if len(of_recording) == 1:
             others.append(name)
             continue
-        display = TimelineDisplay.from_rows(of_recording, emotions)
+        with off_screen():
+            display = TimelineDisplay.from_rows(of_recording, emotions, threshold=abstain)
         drawn[name] += 1  # another folder's recording may be called the same
         path = folder / (f"{name}.png" if drawn[name] == 1 else f"{name}-{drawn[name]}.png")
         with uninterrupted():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sklearn_ser.audit import SplitAudit
-from sklearn_ser.evaluation import Comparison, CrossComparison, Nested, Row
+from sklearn_ser.evaluation import Comparison, CrossComparison, describe_nested
 
 __all__ = [
     "print_audit",
@@ -24,6 +23,7 @@ __all__ = [
     "store_table",
 ]
 
+NUMBERS = ("layer", "UAR", "95 % interval", "accuracy", "macro F1", "seconds")  # never wrapped
 N_NAMED = 5  # clips that were left out, on the terminal
 # What a card says of features: what was selected, and what was computed by which weights.
 SELECTED = ("model", "layer", "pooling")
@@ -37,33 +37,9 @@ def show(renderable: Any) -> None:
 
 def print_table(comparison: Comparison) -> None:
     """Print the rows of a comparison, the best in bold."""
-    marked = any(row.p_holm is not None for row in comparison.rows)
-    table = Table(
-        title=comparison.title,
-        caption=f"UAR: unweighted average recall, {_averaging(comparison.rows)}; interval: 95 %, "
-        f"for new speakers{_without_interval(comparison.rows)}. Chance is {comparison.chance:.3f}. "
-        "Seconds to extract (all layers at once) and to fit."
-        + " ≈ cannot be told from the best (paired by speaker, Holm's p ≥ .05)."
-        * marked,
-    )
-    table.add_column("features", overflow="fold")
-    for name in ("layer", "UAR", "95 % interval", "accuracy", "macro F1", "seconds"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for position, row in enumerate(comparison.rows):
-        interval = row.uar_ci
-        table.add_row(
-            row.name,
-            "" if row.layer is None else str(row.layer),
-            f"{row.uar:.3f}" + (" ≈" if row.not_worse_than_best else "  ") * marked,
-            "" if interval is None else f"{interval[0]:.3f}–{interval[1]:.3f}",
-            f"{row.accuracy:.3f}",
-            f"{row.macro_f1:.3f}",
-            f"{row.seconds_extract:.1f}+{row.seconds_fit:.1f}",
-            style="bold" if position == comparison.best else None,
-        )
-    show(table)
+    _show_tables(comparison)
     for nested in comparison.nested:
-        show(_nested(nested))
+        show(describe_nested(nested, comparison.rows))
     if comparison.emotions_not_tested:
         show(f"Never tested: {', '.join(comparison.emotions_not_tested)}.")
     _print_left_out(comparison)
@@ -71,27 +47,19 @@ def print_table(comparison: Comparison) -> None:
     _print_published(comparison)
 
 
-def _nested(nested: Nested) -> str:
-    """Return the score of a feature set whose layer is chosen inside the training folds."""
-    counts = Counter(str(layer) for layer in nested.layers)
-    chosen = ", ".join(f"{layer} in {count}" for layer, count in counts.most_common())
-    low_high = nested.uar_ci
-    interval = "" if low_high is None else f" ({low_high[0]:.3f}–{low_high[1]:.3f})"
-    return (
-        f"{nested.features}, layer chosen inside the training folds: UAR {nested.uar:.3f}"
-        f"{interval}; layer {chosen} of {len(nested.layers)} folds."
-    )
-
-
-def _without_interval(rows: list[Row]) -> str:
-    """Return why there are no intervals, if there are none."""
-    return "" if any(row.uar_ci for row in rows) else " (none: fewer than four speakers)"
-
-
-def _averaging(rows: list[Row]) -> str:
-    """Return how scores come out of several folds, in words."""
-    why = ", as folds lack emotions: one recall an emotion" if rows[0].is_pooled else ""
-    return rows[0].averaging + why
+def _show_tables(comparison: Comparison | CrossComparison) -> None:
+    """Print what a comparison shows as rich tables, which fold names to the terminal's width."""
+    for cells in comparison.tables():
+        table = Table(title=cells.title, caption=" ".join(cells.notes))
+        for k, name in enumerate(cells.columns):
+            if k < cells.n_names:
+                table.add_column(name, overflow="fold")
+            else:
+                table.add_column(name, justify="right", no_wrap=name in NUMBERS)
+        for k, row in enumerate(cells.cells):
+            best = any(position == k for position, _ in cells.bold)
+            table.add_row(*row, style="bold" if best else None)
+        show(table)
 
 
 def _print_left_out(comparison: Any) -> None:
@@ -124,45 +92,9 @@ def _print_published(comparison: Any) -> None:
 
 def print_cross(comparison: CrossComparison) -> None:
     """Print a square of UARs for each feature set and alignment, at its best layer."""
-    leaky = {
-        (row.train, row.test)
-        for row in comparison.rows
-        if not row.speaker_independent or row.shares_audio
-    }
-    counts = ", ".join(f"{name} {count}" for name, count in comparison.corpora.items())
-    shown = {(row.features, row.alignment) for row in comparison.rows if row.crosses}
-    for features, how in sorted(shown, key=lambda pair: (pair[0], pair[1] or "")):
-        uar = comparison.matrix(features, alignment=how)
-        row = comparison.select(features, None, how)[0]
-        layer = "" if row.layer is None else f", layer {row.layer}"
-        table = Table(
-            title=f"{row.name}{layer}: {counts} clips, {len(comparison.emotions)} emotions, "
-            f"{comparison.classifier}" + (f", {how} (transductive)" if how else ""),
-            caption="UAR; a row for what was trained on. Within a corpus "
-            f"{_averaging_within(comparison.rows)}, {comparison.cv}, not aligned; elsewhere "
-            f"over all clips. Chance is {comparison.chance:.3f}. * training and test "
-            "clips share speakers or audio.",
-        )
-        table.add_column("trained on")
-        for name in uar.columns:
-            table.add_column(f"tested on {name}", justify="right")
-        for trained, values in uar.iterrows():
-            cells = [
-                "" if np.isnan(value) else f"{value:.3f}" + "*" * ((trained, tested) in leaky)
-                for tested, value in values.items()
-            ]
-            table.add_row(str(trained), *cells)
-        show(table)
+    _show_tables(comparison)
     show(f"Audit: {comparison.audit}")
     _print_left_out(comparison)
-
-
-def _averaging_within(rows: list[Row]) -> str:
-    within = {row.train: row for row in rows if not row.crosses}
-    pooled = [name for name, row in within.items() if row.is_pooled]
-    if not pooled:
-        return "mean over folds"
-    return f"mean over folds ({', '.join(pooled)}: pooled over folds, as folds lack emotions)"
 
 
 def print_audit(audit: SplitAudit) -> None:

@@ -20,11 +20,34 @@ from sklearn_ser._utils import (
     rows_named,
 )
 
-__all__ = ["as_corpus", "one_row_each", "rename_columns"]
+__all__ = ["Corpus", "as_corpus", "one_row_each", "rename_columns"]
 
 # What columns of a frame are called, and their order; a corpus has those that are known of it.
 COLUMNS = ["path", "emotion", "code", "speaker", "sex", "session", "sentence", "intensity"]
 COLUMNS += ["split", "duration"]
+
+
+class Corpus(Bunch):
+    """A Bunch that shows itself in a few lines, and not by all its clips."""
+
+    def __repr__(self) -> str:
+        y, groups, frame = (self.get(name) for name in ("y", "groups", "frame"))
+        if y is None or frame is None:
+            return super().__repr__()
+        lines = [
+            f"{self.get('name', 'corpus')}: {len(y)} clips, "
+            + ("speakers unknown" if groups is None else f"{len(np.unique(groups))} speakers")
+        ]
+        for column in ("emotion", "sex", "corpus"):
+            if column in frame:
+                counts = frame[column].value_counts().sort_index()
+                lines.append(f"{column}: {', '.join(f'{name} {n}' for name, n in counts.items())}")
+        if "duration" in frame:
+            seconds = frame["duration"]
+            lines.append(f"duration: {seconds.min():.1f} to {seconds.max():.1f} s")
+        lines.append(f"frame: {', '.join(map(str, frame.columns))}")
+        lines.append(f"fields: {', '.join(self)}")
+        return "\n".join(lines)
 
 
 def as_corpus(
@@ -75,7 +98,7 @@ def as_corpus(
     emotions = frame["emotion"].value_counts().sort_index()
     counts = ", ".join(f"{emotion} {count}" for emotion, count in emotions.items())
     speakers = "unknown speakers" if groups is None else f"{len(np.unique(groups))} speakers"
-    return Bunch(
+    return Corpus(
         name=name,
         X=clips,
         y=y,

@@ -20,7 +20,7 @@ from sklearn_ser._utils import (
     rows_named,
     safe_indexing,
 )
-from sklearn_ser.datasets._corpus import rename_columns
+from sklearn_ser.datasets._corpus import Corpus, rename_columns
 from sklearn_ser.datasets._labels import DROPPED, harmonize_labels
 
 __all__ = ["pool_corpora"]
@@ -104,7 +104,7 @@ def pool_corpora(corpora: Mapping[str, Any], scheme: str | None = "four") -> Bun
             "Leave them out of one corpus.",
             stacklevel=2,
         )
-    return Bunch(
+    return Corpus(
         name=", ".join(corpora),
         X=X,
         y=frame["emotion"].to_numpy(dtype=str),

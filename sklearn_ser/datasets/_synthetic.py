@@ -12,6 +12,7 @@ from scipy.signal import resample_poly
 from sklearn.utils import Bunch, check_random_state
 
 from sklearn_ser._utils import COUNT, HIGHEST_RATE, Number, validate_params
+from sklearn_ser.datasets._corpus import Corpus
 from sklearn_ser.datasets._synthesiser import (
     EMOTIONS,
     RATE,
@@ -156,7 +157,7 @@ def make_emotional_speech(
         name = f"{speaker}_{sentence}_{emotion}_{k + 1}"
         rows.append((name, speaker, speakers[i].sex, sentence, emotion, k + 1))
     frame = pd.DataFrame(rows, columns=COLUMNS)
-    return Bunch(
+    return Corpus(
         name="synthetic",
         X=X,
         y=frame["emotion"].to_numpy(dtype=str),

@@ -14,10 +14,11 @@ from sklearn_ser.evaluation._features import effective_parameters as effective_p
 from sklearn_ser.evaluation._features import embed_rows as embed_rows
 from sklearn_ser.evaluation._features import feature_name as feature_name
 from sklearn_ser.evaluation._fits import scores as scores
+from sklearn_ser.evaluation._formats import describe_nested as describe_nested
 from sklearn_ser.evaluation._intervals import speaker_interval
 from sklearn_ser.evaluation._metrics import fold_average, uar_score
+from sklearn_ser.evaluation._recipes import installed_versions as installed_versions
 from sklearn_ser.evaluation._results import Comparison
-from sklearn_ser.evaluation._results import installed_versions as installed_versions
 from sklearn_ser.evaluation._rows import Nested, Row
 from sklearn_ser.exceptions import LeakageWarning
 

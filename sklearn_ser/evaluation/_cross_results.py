@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sklearn_ser.evaluation._formats import Table, cross_tables
 from sklearn_ser.evaluation._results import Results
 from sklearn_ser.evaluation._rows import Row
 
@@ -16,7 +17,7 @@ __all__ = ["ALL_OTHERS", "CrossComparison"]
 ALL_OTHERS = "all others"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CrossComparison(Results):
     """What :func:`compare_across` found.
 
@@ -70,6 +71,9 @@ class CrossComparison(Results):
     kind = "compare_across"
     corpora: dict[str, int]
     scheme: str | None
+
+    def _tables(self, digits: int, timings: bool) -> list[Table]:
+        return cross_tables(self, digits)
 
     def matrix(
         self, features: str | None = None, layer: Any = None, alignment: str | None = None

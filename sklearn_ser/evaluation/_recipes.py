@@ -8,7 +8,9 @@ import itertools
 import json
 import math
 import os
+import platform
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -20,11 +22,14 @@ from sklearn_ser.evaluation._classifiers import CLASSIFIERS, INNER_FOLDS
 
 __all__ = [
     "corpus_digests",
+    "installed_versions",
     "recipe_of",
     "recipe_of_classifier",
     "recipe_of_folds",
     "recipe_of_splitter",
 ]
+
+PACKAGES = ("sklearn-ser", "scikit-learn", "torch", "transformers", "librosa", "opensmile", "numpy")
 
 
 def recipe_of(value: Any) -> Any:
@@ -131,3 +136,14 @@ def corpus_digests(X: Any, y: Any, groups: Any, waveform_rate: Any = None) -> di
 
 def _hash(value: Any) -> str:
     return digest_of(json.dumps(value))
+
+
+def installed_versions() -> dict[str, str]:
+    """Return the versions of what a score depends on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

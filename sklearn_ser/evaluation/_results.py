@@ -8,27 +8,26 @@ from __future__ import annotations
 
 import json
 import os
-import platform
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
-from sklearn_ser._utils import FIGURES, remove_figure
+from sklearn_ser._utils import DRAWN, FORMATS, remove_figure
 from sklearn_ser.evaluation._comparisons import row_differences
+from sklearn_ser.evaluation._formats import Shown, Table, row_table
 from sklearn_ser.evaluation._rows import Nested, Row
 
-__all__ = ["Comparison", "Results", "installed_versions"]
+__all__ = ["Comparison", "Results"]
 
 SCHEMA = 2  # of results.json; raise it when a field goes, or changes its meaning
-PACKAGES = ("sklearn-ser", "scikit-learn", "torch", "transformers", "librosa", "opensmile", "numpy")
 
 
-@dataclass(frozen=True)
-class Results:
+@dataclass(frozen=True, repr=False)
+class Results(Shown):
     """What both kinds of comparison hold."""
 
     kind: ClassVar[str]
@@ -125,27 +124,34 @@ class Results:
         )
         return cls.from_dict(results, predictions)
 
-    def save(self, folder: str | os.PathLike[str]) -> None:
+    def save(self, folder: str | os.PathLike[str]) -> list[str]:
         """Write ``results.json`` and ``predictions.csv``.
 
         Parameters
         ----------
         folder : str or path-like
             Made if it is not there. Both files of an earlier comparison in it are replaced, and
-            the figures that the command line drew of that one are removed.
+            its figures and its report are removed.
+
+        Returns
+        -------
+        names : list of str
+            Of the files written.
         """
         Path(folder).mkdir(parents=True, exist_ok=True)
         text = json.dumps(self.to_dict(), indent=1, allow_nan=False)
         # No file of an earlier comparison stays beside those of this one, even if killed here.
-        for name in ("results.json", "predictions.csv"):
+        names = ["results.json", "predictions.csv"]
+        for name in names:
             Path(folder, name).unlink(missing_ok=True)
-        for name in FIGURES:
+        for name in DRAWN:
             remove_figure(Path(folder, name))
         self.predictions.to_csv(Path(folder, "predictions.csv"), index=False)
         Path(folder, "results.json").write_text(text + "\n", encoding="utf-8")
+        return names
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison(Results):
     """What :func:`compare` found.
 
@@ -205,6 +211,7 @@ class Comparison(Results):
     'mfcc'
     >>> folder = tempfile.mkdtemp()
     >>> comparison.save(folder)
+    ['results.json', 'predictions.csv', 'report.html']
     >>> Comparison.load(folder) == comparison
     True
     """
@@ -219,6 +226,75 @@ class Comparison(Results):
     transductive: bool
     published: list[dict[str, Any]]
     published_note: str
+
+    def _tables(self, digits: int, timings: bool) -> list[Table]:
+        return [row_table(self, digits, timings)]
+
+    def to_html(self, *, corpus: Any = None, command: str | None = None) -> str:
+        """Return the report: one page that needs no other file, and no network.
+
+        It holds the corpus, the audit, scores with intervals and tests, figures (with the extra
+        ``plot``), scores by emotion, speaker and sex, versions, settings, and LaTeX.
+
+        Parameters
+        ----------
+        corpus : Bunch, default=None
+            The corpus that was compared, for durations and the speakers' sexes.
+        command : str, default=None
+            The command line that made it.
+
+        Returns
+        -------
+        page : str
+
+        Raises
+        ------
+        ValueError
+            If the corpus is not the one that was compared.
+        """
+        from sklearn_ser._report import render_report
+
+        return render_report(self, corpus=corpus, command=command)
+
+    def save(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        corpus: Any = None,
+        command: str | None = None,
+        formats: Sequence[str] = (),
+    ) -> list[str]:
+        """Write ``results.json``, ``predictions.csv``, ``report.html`` and, if asked for, figures.
+
+        Parameters
+        ----------
+        folder : str or path-like
+            Made if it is not there. All of these of an earlier comparison are removed.
+        corpus, command : Bunch, str
+            As in `to_html`.
+        formats : sequence of {"png", "pdf", "svg"}, default=()
+            To write each figure of the report as a file, too.
+
+        Returns
+        -------
+        names : list of str
+            Of the files written; without matplotlib there are no figures among them.
+
+        Raises
+        ------
+        ValueError
+            If a format is unknown, or the corpus is another one.
+        """
+        from sklearn_ser._report import figures_of, render_report, written_figures
+
+        unknown = [each for each in formats if each not in FORMATS]
+        if unknown or isinstance(formats, str):
+            raise ValueError(f"formats={formats!r}; known are {', '.join(FORMATS)}, in a list.")
+        figures = figures_of(self)
+        page = render_report(self, corpus=corpus, command=command, figures=figures)
+        names = super().save(folder)
+        Path(folder, "report.html").write_text(page, encoding="utf-8")
+        return [*names, "report.html", *written_figures(figures, folder, formats)]
 
     @property
     def best(self) -> int:
@@ -322,14 +398,3 @@ def _make(cls: Any, values: dict[str, Any], what: str) -> Any:
     if wrong := sorted(names ^ set(values)):
         raise ValueError(f"{what}: fields that are missing or unknown: {', '.join(wrong)}.")
     return cls(**values)
-
-
-def installed_versions() -> dict[str, str]:
-    """Return the versions of what a score depends on."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

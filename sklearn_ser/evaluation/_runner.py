@@ -21,8 +21,11 @@ from sklearn_ser.evaluation._classifiers import check_fits
 from sklearn_ser.evaluation._comparisons import differences_to_best
 from sklearn_ser.evaluation._feature_tables import embed
 from sklearn_ser.evaluation._fits import Targets, Task, fit_all, scores
-from sklearn_ser.evaluation._recipes import recipe_of_classifier, recipe_of_splitter
-from sklearn_ser.evaluation._results import installed_versions
+from sklearn_ser.evaluation._recipes import (
+    installed_versions,
+    recipe_of_classifier,
+    recipe_of_splitter,
+)
 from sklearn_ser.evaluation._rows import POOLED, Nested, Row
 
 __all__ = ["Cell", "Run", "Setup", "run"]

@@ -1,10 +1,25 @@
-"""Displays in scikit-learn's way; they need the extra ``plot`` (matplotlib)."""
+"""Displays in scikit-learn's way; they need the extra ``plot`` (matplotlib).
 
-from sklearn_ser.plotting._displays import (
-    ComparisonDisplay,
-    HistoryDisplay,
-    LayerWeightsDisplay,
-    TimelineDisplay,
-)
+What is imported as itself is for the report and the command line, and not public.
+"""
 
-__all__ = ["ComparisonDisplay", "HistoryDisplay", "LayerWeightsDisplay", "TimelineDisplay"]
+from sklearn_ser.plotting._comparison import ComparisonDisplay, DifferencesDisplay
+from sklearn_ser.plotting._comparison import best_of_each as best_of_each
+from sklearn_ser.plotting._comparison import row_name as row_name
+from sklearn_ser.plotting._groups import RecallDisplay, SpeakersDisplay
+from sklearn_ser.plotting._style import INK as INK
+from sklearn_ser.plotting._style import new_figure as new_figure
+from sklearn_ser.plotting._style import off_screen as off_screen
+from sklearn_ser.plotting._style import wrapped as wrapped
+from sklearn_ser.plotting._timeline import TimelineDisplay
+from sklearn_ser.plotting._training import HistoryDisplay, LayerWeightsDisplay
+
+__all__ = [
+    "ComparisonDisplay",
+    "DifferencesDisplay",
+    "HistoryDisplay",
+    "LayerWeightsDisplay",
+    "RecallDisplay",
+    "SpeakersDisplay",
+    "TimelineDisplay",
+]

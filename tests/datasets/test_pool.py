@@ -1,5 +1,7 @@
 """Corpora put together keep apart what must be kept apart."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -63,3 +65,14 @@ def test_what_cannot_be_pooled_is_named(two):
     bored = Bunch(X=["a.wav"], y=["boredom"], groups=["a"])
     with pytest.raises(ValueError, match=r"drops every clip of two: .*boredom"):
         pool_corpora({"one": two["one"], "two": bored})
+
+
+@pytest.mark.parametrize("pooled", [True, False])
+def test_a_corpus_shows_its_counts_in_ten_lines_at_most(two, pooled):
+    corpus = pool_corpora(two) if pooled else two["one"]
+    shown = repr(corpus).splitlines()
+    assert len(shown) <= 10
+    assert max(map(len, shown)) < 200
+    assert shown[0].endswith("16 clips, 4 speakers" if pooled else "12 clips, 2 speakers")
+    assert ("emotion: anger 8, neutral 8" if pooled else "sex: female 6, male 6") in shown
+    assert copy.deepcopy(corpus).y.tolist() == corpus.y.tolist()

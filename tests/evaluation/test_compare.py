@@ -232,7 +232,7 @@ def test_display_shows_every_row():
     }
     found = Comparison(**{**dict.fromkeys(field.name for field in fields(Comparison)), **known})
     ax = ComparisonDisplay.from_comparison(found).ax_
-    assert ax.get_title() == (
+    assert " ".join(ax.get_title().split()) == (
         "c: 9 clips of 3 speakers, 2 emotions, loso, lda, scaled per speaker (transductive), "
         "aligned by coral (transductive), "
         "NOT speaker-independent, SAME AUDIO trained on and tested"

@@ -125,7 +125,7 @@ def test_with_few_speakers_differences_have_no_test(capsys):
     assert "≈" not in printed
 
 
-def test_the_table_marks_what_cannot_be_told_from_the_best(capsys):
+def test_the_table_marks_neither_the_best_nor_what_is_different_from_it(capsys):
     found = compare(
         corpus_of(8, 20),
         {"good": columns(0), "also": columns(0, 3), "none": columns(2, 3)},
@@ -138,7 +138,10 @@ def test_the_table_marks_what_cannot_be_told_from_the_best(capsys):
         name: "≈" in next(line for line in printed.splitlines() if f"│ {name} " in line)
         for name in ("good", "also", "none")
     }
-    assert marked == {"good": True, "also": True, "none": False}
+    good, also, none = found.rows
+    assert good.uar == also.uar > none.uar  # both are the best, and bold
+    assert marked == {"good": False, "also": False, "none": False}
+    assert [row.not_worse_than_best for row in found.rows] == [True, True, False]
 
 
 def test_speakers_who_all_differ_alike_have_the_p_value_of_the_sign_test():

@@ -20,7 +20,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils import Bunch
 
-from sklearn_ser.cli._compare import save_figures
 from sklearn_ser.cli._tables import print_card, print_cross, print_table
 from sklearn_ser.evaluation import compare, compare_across, speaker_interval, uar_score
 from sklearn_ser.evaluation._classifiers import CLASSIFIERS, fit_classifier
@@ -185,12 +184,12 @@ def test_table_and_figures_say_so(capsys, tmp_path, monkeypatch):
         printed = " ".join(capsys.readouterr().out.split())
         assert words in printed
         assert "Chance is 0.500" in printed
-        save_figures(found, tmp_path)
+        found.save(tmp_path, formats=["png"])
         assert f"UAR 0.500, {words}" in titles[-1].replace("\n", " ")
         ax = ComparisonDisplay.from_comparison(found).ax_
-        assert ("pooled" in ax.get_ylabel()) is (words == "pooled over folds")
+        assert ("pooled" in ax.get_xlabel()) is (words == "pooled over folds")
         chance = next(line for line in ax.get_lines() if line.get_label() == "chance")
-        assert set(chance.get_ydata()) == {0.5}
+        assert set(chance.get_xdata()) == {0.5}
 
 
 def test_published_means_over_folds_do_not_stand_beside_pooled_scores():

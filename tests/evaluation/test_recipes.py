@@ -464,8 +464,9 @@ def test_table_and_figures_name_the_model(corpus, capsys, monkeypatch):
     found = compare(corpus, named, classifier="lda", audit=False)
     print_table(found)
     printed = capsys.readouterr().out
-    assert printed.count("first (nano)") == 2
-    labels = [line.get_label() for line in ComparisonDisplay.from_comparison(found).ax_.get_lines()]
+    assert printed.count("first (nano)") == 4  # two layers, and the nested score in two places
+    (legend,) = ComparisonDisplay.from_comparison(found).figure_.legends
+    labels = [text.get_text() for text in legend.texts]
     assert labels == ["first (nano), by layer", "mfcc", "chance"]
     across = compare_across({"a": corpus, "b": corpus}, named, classifier="lda", audit=False)
     print_cross(across)

@@ -1,13 +1,12 @@
-"""Displays draw the numbers that they are given."""
+"""Displays of training draw the numbers that they are given."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
 pytest.importorskip("matplotlib")
 
 from sklearn_ser.classifiers import LayerWeightedClassifier
-from sklearn_ser.plotting import HistoryDisplay, LayerWeightsDisplay, TimelineDisplay
+from sklearn_ser.plotting import HistoryDisplay, LayerWeightsDisplay
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +27,7 @@ def test_curves_are_the_history(head):
     np.testing.assert_array_equal(valid.get_ydata(), head.history_["valid_loss"])
     np.testing.assert_array_equal(uar.lines[0].get_ydata(), head.history_["valid_uar"])
     assert kept.get_xdata()[0] == head.n_epochs_
-    assert [text.get_text() for text in loss.get_legend().texts] == [
+    assert [text.get_text() for text in display.figure_.legends[0].texts] == [
         "trained on",
         "held out",
         "weights kept",
@@ -41,27 +40,3 @@ def test_bars_are_the_layers_weights(head):
     np.testing.assert_allclose(heights, head.layer_weights_)
     several = LayerWeightsDisplay([[0.2, 0.8], [0.4, 0.6]]).plot()
     np.testing.assert_allclose([bar.get_height() for bar in several.ax_.patches], [0.3, 0.7])
-
-
-def test_a_timeline_stacks_probabilities_and_leaves_gaps():
-    rows = pd.DataFrame(
-        {
-            "recording": "speech.mp3",
-            "start": [0.0, 1.5, 3.0],
-            "end": [2.0, 3.5, 5.0],
-            "emotion": ["anger", None, "neutral"],
-            "anger": [0.7, np.nan, 0.2],
-            "neutral": [0.3, np.nan, 0.8],
-            "out_of_domain": [0.1, 0.99, 0.4],
-            "note": ["", "abstained", ""],
-        }
-    )
-    display = TimelineDisplay.from_rows(rows, ["anger", "neutral"])
-    chances, far = display.ax_
-    anger, neutral, blank = chances.containers
-    assert [bar.get_height() for bar in anger] == [0.7, 0, 0.2]
-    assert [bar.get_y() for bar in neutral] == [0.7, 0, 0.2]
-    assert [(bar.get_x(), bar.get_width()) for bar in blank] == [(1.5, 1.5)]
-    assert [bar.get_width() for bar in anger] == [1.5, 1.5, 2.0]
-    assert [bar.get_height() for bar in far.containers[0]] == [0.1, 0.99, 0.4]
-    assert chances.get_title() == "speech.mp3"

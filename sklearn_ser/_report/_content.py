@@ -1,0 +1,239 @@
+"""What a report says: tables of scores, of the corpus, of speakers, and what repeats the run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from sklearn_ser._utils import check_corpus, is_missing
+from sklearn_ser.plotting import row_name
+
+if TYPE_CHECKING:
+    from sklearn_ser.evaluation import Comparison
+
+__all__ = [
+    "Cell",
+    "Grid",
+    "clips_of",
+    "confusion",
+    "corpus_grid",
+    "scores_grid",
+    "settings_of",
+    "sex_grid",
+    "speaker_grid",
+]
+
+
+class Cell(NamedTuple):
+    """Text of a cell, what it is sorted by, and whether it is the best of its column."""
+
+    text: str
+    value: Any = None
+    best: bool = False
+    shade: float | None = None
+
+
+class Grid(NamedTuple):
+    """A table of a page: its caption, its heads, and its rows, the first of which are names."""
+
+    caption: str
+    heads: list[str]
+    rows: list[list[Cell]]
+    sortable: bool = True
+
+
+def _number(value: float | None, form: str = ".3f") -> Cell:
+    if value is None or np.isnan(value):
+        return Cell("")
+    return Cell(f"{value:{form}}".replace("-", "−"), float(value))
+
+
+def _interval(ends: Sequence[float] | None, form: str = ".3f") -> Cell:
+    if ends is None:
+        return Cell("")
+    low, high = ends
+    joined = " to " if "+" in form else "–"
+    return Cell(f"{low:{form}}{joined}{high:{form}}".replace("-", "−"), float(low))
+
+
+def clips_of(comparison: Comparison, corpus: Any = None) -> pd.DataFrame:
+    """Return a line each tested clip, with what is known of it from the corpus.
+
+    Returns
+    -------
+    clips : DataFrame
+        speaker and emotion, indexed by the clips' positions; sex and duration if they are known.
+
+    Raises
+    ------
+    ValueError
+        If the corpus is not the one that was compared.
+    """
+    tested = comparison.predictions[["clip", "speaker", "emotion"]]
+    clips = tested.drop_duplicates("clip").set_index("clip").sort_index()
+    if corpus is None:
+        return clips
+    corpus = check_corpus(corpus)
+    frame = corpus.frame
+    is_it = clips.index.max() < len(frame) and corpus.groups is not None
+    if is_it:
+        columns = frame.iloc[clips.index][["speaker", "emotion"]]
+        is_it = bool((columns.to_numpy(dtype=str) == clips.to_numpy(dtype=str)).all())
+    if not is_it:
+        raise ValueError(
+            f"the corpus {corpus.name!r} is not the one that was compared: its clips have other "
+            "speakers or emotions. Give the corpus that compare was given, or none."
+        )
+    for name in ("sex", "duration"):
+        if name in frame and not is_missing(frame[name]).all():
+            clips[name] = frame[name].iloc[clips.index].to_numpy()
+    pairs = [corpus.X[k] for k in clips.index]
+    if "duration" not in clips and all(isinstance(each, tuple) for each in pairs):
+        clips["duration"] = [len(waveform) / rate for waveform, rate in pairs]
+    return clips
+
+
+def corpus_grid(comparison: Comparison, clips: pd.DataFrame) -> Grid:
+    """Return the counts of clips, by emotion."""
+    heads = ["emotion", "clips", "share", "speakers"]
+    known = "duration" in clips
+    rows = []
+    for emotion, of_emotion in [*clips.groupby("emotion"), ("all", clips)]:
+        row = [
+            Cell(str(emotion)),
+            _number(len(of_emotion), ".0f"),
+            _number(100 * len(of_emotion) / len(clips), ".0f"),
+            _number(of_emotion["speaker"].nunique(), ".0f"),
+        ]
+        if known:
+            seconds = of_emotion["duration"].astype(float)
+            row += [_number(seconds.median(), ".1f"), _number(seconds.sum() / 60, ".1f")]
+        rows.append(row)
+    heads[2] += " (%)"
+    heads += ["median length (s)", "sum (min)"] * known
+    return Grid("Tested clips by emotion", heads, rows, sortable=False)
+
+
+def scores_grid(comparison: Comparison) -> Grid:
+    """Return the scores of every row and of nested ones, with intervals and tests."""
+    frame = comparison.to_frame()
+    named = "classifier" in frame
+    heads = ["features", *["classifier"] * named, "layer", "UAR", "95 % interval"]
+    heads += ["less the best", "95 % interval of it", "Holm's p", "accuracy", "macro F1"]
+    heads += ["extraction (s)", "fits (s)"]
+    best = frame["uar"].where(frame["row"].notna()).max()
+    rows = []
+    for line in frame.to_dict("records"):
+        is_best = line["uar"] == best and not np.isnan(line["row"])
+        same = line["not_worse_than_best"] is True and not is_best
+        uar = f"{line['uar']:.3f}{' best' if is_best else ' ≈' if same else ''}"
+        layer = line["layer"]
+        whole = isinstance(layer, (int, float)) and not np.isnan(layer)
+        low, high = line["difference_low"], line["difference_high"]
+        ends = None if np.isnan(line["uar_low"]) else (line["uar_low"], line["uar_high"])
+        rows.append(
+            [
+                Cell(line["features"]),
+                *[Cell(str(line.get("classifier")))] * named,
+                Cell(f"{layer:.0f}", layer) if whole else Cell(layer or ""),
+                Cell(uar, line["uar"], best=is_best),
+                _interval(ends),
+                _number(line["difference"], "+.3f"),
+                _interval(None if pd.isna(low) else (low, high), "+.3f"),
+                _number(line["p_holm"]),
+                _number(line["accuracy"]),
+                _number(line["macro_f1"]),
+                _number(line["seconds_extract"], ".1f"),
+                _number(line["seconds_fit"], ".1f"),
+            ]
+        )
+    return Grid("Scores on held-out speakers", heads, rows)
+
+
+def _tested(comparison: Comparison, position: int) -> pd.DataFrame:
+    predictions = comparison.predictions
+    return predictions[predictions["row"] == position]
+
+
+def _uar(tested: pd.DataFrame) -> float:
+    right = tested["emotion"] == tested["predicted"]
+    return float(right.groupby(tested["emotion"]).mean().mean())
+
+
+def confusion(comparison: Comparison) -> Grid:
+    """Return the confusion matrix of the best row, in shares of each emotion's clips."""
+    tested = _tested(comparison, comparison.best)
+    emotions = comparison.emotions
+    counts = pd.crosstab(tested["emotion"], tested["predicted"])
+    counts = counts.reindex(index=emotions, columns=emotions, fill_value=0)
+    rows = []
+    for emotion, of_emotion in counts.iterrows():
+        n_clips = int(of_emotion.sum())
+        shares = of_emotion / max(n_clips, 1)
+        cells = [Cell(f"{share:.2f}", share, shade=float(share)) for share in shares]
+        rows.append([Cell(f"{emotion} (n = {n_clips})"), *cells])
+    heads = ["true emotion", *(f"as {emotion}" for emotion in emotions)]
+    return Grid("Share of each emotion's clips, by what was predicted", heads, rows, sortable=False)
+
+
+def speaker_grid(comparison: Comparison, clips: pd.DataFrame) -> Grid:
+    """Return the scores of each speaker, by the best row."""
+    tested = _tested(comparison, comparison.best)
+    known = "sex" in clips
+    sexes = clips.groupby("speaker")["sex"].first() if known else None
+    rows = []
+    for speaker, lines in tested.groupby("speaker"):
+        right = lines["emotion"] == lines["predicted"]
+        rows.append(
+            [
+                Cell(str(speaker)),
+                *[Cell("" if sexes is None else str(sexes[speaker]))] * known,
+                _number(lines["clip"].nunique(), ".0f"),
+                _number(lines["emotion"].nunique(), ".0f"),
+                _number(_uar(lines)),
+                _number(right.mean()),
+            ]
+        )
+    heads = ["speaker", *["sex"] * known, "clips", "emotions", "UAR", "accuracy"]
+    return Grid("Each speaker, over the emotions that the speaker has", heads, rows)
+
+
+def sex_grid(comparison: Comparison, clips: pd.DataFrame, shown: Sequence[int]) -> Grid | None:
+    """Return the scores by the speakers' sex; None where it is not known."""
+    if "sex" not in clips:
+        return None
+    from sklearn_ser.evaluation import speaker_interval
+
+    rows = []
+    for position in shown:
+        row, tested = comparison.rows[position], _tested(comparison, position)
+        sexes = clips["sex"].reindex(tested["clip"]).to_numpy()
+        for sex, lines in tested.groupby(sexes):
+            labels = [lines[name] for name in ("emotion", "predicted", "speaker")]
+            rows.append(
+                [
+                    Cell(row_name(row)),
+                    Cell(str(sex)),
+                    _number(lines["speaker"].nunique(), ".0f"),
+                    _number(lines["clip"].nunique(), ".0f"),
+                    _number(_uar(lines)),
+                    _interval(speaker_interval(*labels)),
+                ]
+            )
+    heads = ["features", "sex", "speakers", "clips", "UAR", "95 % interval"]
+    return Grid("By the speakers' sex, pooled over folds", heads, rows)
+
+
+def settings_of(comparison: Comparison) -> str:
+    """Return what rows, folds and classifiers are made from, as JSON."""
+    names = ("classifier", "classifier_parameters", "cv", "cv_parameters", "speaker_scaling")
+    settings = {name: getattr(comparison, name) for name in (*names, "alignment", "digests")}
+    settings["rows"] = [
+        {"features": row.features, "layer": row.layer, "embedder": row.embedder}
+        for row in comparison.rows
+    ]
+    return json.dumps(settings, indent=1, ensure_ascii=False)

@@ -1,0 +1,400 @@
+"""A comparison as a table: plain text, Markdown, LaTeX and HTML, all of the same cells."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sklearn_ser.evaluation._rows import Nested, Row
+
+__all__ = ["NESTED", "Shown", "Table", "cross_tables", "describe_nested", "row_table"]
+
+NESTED = "nested"  # in place of a layer: it is chosen inside the training folds
+SAME = " ≈"  # behind the UAR of a row that is not different from the best one
+
+LATEX = {
+    **{sign: f"\\{sign}" for sign in "{}$&#_%"},
+    "\\": r"\textbackslash{}",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': "''",
+    "[": "{[}",  # a row that starts with one would be read as an argument of the \\ before it
+    "]": "{]}",
+    "*": "{*}",
+    "–": "--",
+    "—": "---",
+    "−": "$-$",
+    "≈": r"$\approx$",
+    "≥": r"$\geq$",
+    "→": r"$\rightarrow$",
+    "×": r"$\times$",
+    "±": r"$\pm$",
+    "…": r"\ldots{}",
+    "\u202f": r"\,",
+    "\u00a0": "~",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as text, by row.
+
+    Parameters
+    ----------
+    title : str
+    columns : sequence of str
+        Heads.
+    cells : sequence of sequence of str
+    notes : sequence of str
+        Sentences below the table.
+    n_names : int, default=1
+        How many columns hold names, on the left; the others hold numbers.
+    bold : frozenset of tuple of int
+        Positions (row, column) of the best scores.
+    """
+
+    title: str
+    columns: Sequence[str]
+    cells: Sequence[Sequence[str]]
+    notes: Sequence[str]
+    n_names: int = 1
+    bold: frozenset[tuple[int, int]] = frozenset()
+
+    def to_text(self) -> str:
+        """Return lines with columns by two spaces apart."""
+        heads, *rows = self._aligned([self.columns, *self.cells])
+        lines = ["  ".join(row).rstrip() for row in [heads, ["-" * len(h) for h in heads], *rows]]
+        return "\n".join([_one_line(self.title), "", *lines, "", *map(_one_line, self.notes)])
+
+    def to_markdown(self) -> str:
+        """Return a table of GitHub's Markdown, the title above and the notes below it."""
+        marked = self._marked(_markdown, "**{}**")
+        heads, *rows = self._aligned([[_markdown(name) for name in self.columns], *marked])
+        rule = [
+            "-" * len(head) if k < self.n_names else "-" * (len(head) - 1) + ":"
+            for k, head in enumerate(heads)
+        ]
+        lines = [f"| {' | '.join(row)} |" for row in [heads, rule, *rows]]
+        notes = " ".join(_markdown(note) for note in self.notes)
+        return "\n".join([f"**{_markdown(self.title)}**", "", *lines, "", notes]) + "\n"
+
+    def to_latex(self, label: str | None = None) -> str:
+        """Return a floating table with rules of the package booktabs."""
+        notes = " ".join([f"{self.title.rstrip('.')}.", *self.notes])
+        align = "l" * self.n_names + "r" * (len(self.columns) - self.n_names)
+        body = [f"{' & '.join(row)} \\\\" for row in self._marked(_latex, r"\textbf{{{}}}")]
+        lines = [
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{_latex(notes)}}}",
+            *([rf"\label{{{label}}}"] if label else []),
+            rf"\begin{{tabular}}{{{align}}}",
+            r"\toprule",
+            f"{' & '.join(map(_latex, self.columns))} \\\\",
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+        ]
+        return "\n".join(lines) + "\n"
+
+    def to_html(self) -> str:
+        """Return a table for a notebook."""
+        heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in self.columns)
+        rows = [
+            "".join(
+                f'<th scope="row" style="text-align:left">{cell}</th>'
+                if k == 0
+                else f"<td>{cell}</td>"
+                for k, cell in enumerate(row)
+            )
+            for row in self._marked(escape, "<strong>{}</strong>")
+        ]
+        body = "\n".join(f"<tr>{row}</tr>" for row in rows)
+        notes = "".join(f"<p>{escape(note)}</p>\n" for note in self.notes)
+        return (
+            f'<table>\n<caption style="text-align:left">{escape(self.title)}</caption>\n'
+            f"<thead><tr>{heads}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>\n{notes}"
+        )
+
+    def _marked(self, escaped: Any, bold: str) -> list[list[str]]:
+        return [
+            [
+                bold.format(escaped(cell)) if (k, column) in self.bold else escaped(cell)
+                for column, cell in enumerate(row)
+            ]
+            for k, row in enumerate(self.cells)
+        ]
+
+    def _aligned(self, rows: Sequence[Sequence[str]]) -> list[list[str]]:
+        rows = [[_one_line(cell) for cell in row] for row in rows]
+        widths = [max(3, *map(len, column)) for column in zip(*rows, strict=True)]
+        return [
+            [
+                cell.ljust(width) if k < self.n_names else cell.rjust(width)
+                for k, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ]
+            for row in rows
+        ]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _markdown(text: str) -> str:
+    return re.sub(r"([\\|*_`<>\[\]])", r"\\\1", _one_line(text))
+
+
+def _latex(text: str) -> str:
+    return "".join(LATEX.get(sign, sign) for sign in re.sub(r"[^\S\u00a0\u202f]+", " ", text))
+
+
+def frame_of(comparison: Any) -> pd.DataFrame:
+    """Return the scores of rows, and of layers chosen inside the training folds, as numbers."""
+    lines = []
+    for position, row in enumerate(comparison.rows):
+        lines.append({"row": position, **_scores(row, row.layer, row), **_difference(row)})
+    for nested in comparison.nested or []:
+        row = comparison.rows[nested.rows[0]]
+        lines.append(_scores(row, NESTED, nested))
+    frame = pd.DataFrame(lines)
+    n_speakers = comparison.n_speakers
+    several = isinstance(n_speakers, dict)
+    return frame.assign(n_speakers=frame["test"].map(n_speakers) if several else n_speakers)
+
+
+def _scores(row: Row, layer: Any, scored: Row | Nested) -> dict[str, Any]:
+    """Return the scores of a row, or of those that are chosen from in its place."""
+    low, high = scored.uar_ci or (np.nan, np.nan)
+    classifier = getattr(row, "classifier", None)
+    return {
+        "features": row.name,
+        **({} if classifier is None else {"classifier": classifier}),
+        "layer": layer,
+        "train": row.train,
+        "test": row.test,
+        "alignment": row.alignment,
+        "uar": scored.uar,
+        "uar_low": low,
+        "uar_high": high,
+        "accuracy": scored.accuracy,
+        "macro_f1": scored.macro_f1,
+        "n_clips": row.n_test,
+    }
+
+
+def _difference(row: Row) -> dict[str, Any]:
+    low, high = row.difference_ci or (np.nan, np.nan)
+    return {
+        "difference": row.difference,
+        "difference_low": low,
+        "difference_high": high,
+        "p_holm": row.p_holm,
+        "not_worse_than_best": row.not_worse_than_best,
+        "seconds_extract": row.seconds_extract,
+        "seconds_fit": row.seconds_fit,
+    }
+
+
+def row_table(comparison: Any, digits: int, timings: bool) -> Table:
+    """Return the table of a comparison on one corpus, or from one to another."""
+    rows, nested = comparison.rows, comparison.nested or []
+    best = max(row.uar for row in rows)
+    marked = any(row.p_holm is not None for row in rows)
+    classifiers = any(getattr(row, "classifier", None) is not None for row in rows)
+    columns = ["features", *["classifier"] * classifiers, "layer", "UAR", "95 % interval"]
+    columns += ["accuracy", "macro F1", *["seconds"] * timings]
+    cells = []
+    for row in [*rows, *nested]:
+        is_nested = isinstance(row, Nested)
+        layer = NESTED if is_nested else row.layer
+        same = not is_nested and marked and row.not_worse_than_best and row.uar < best
+        seconds = "" if is_nested else f"{row.seconds_extract:.1f}+{row.seconds_fit:.1f}"
+        cells.append(
+            [
+                _row_of(row, rows).name,
+                *[str(getattr(_row_of(row, rows), "classifier", ""))] * classifiers,
+                "" if layer is None else str(layer),
+                f"{row.uar:.{digits}f}" + (SAME if same else ""),
+                "" if row.uar_ci is None else "–".join(f"{end:.{digits}f}" for end in row.uar_ci),
+                f"{row.accuracy:.{digits}f}",
+                f"{row.macro_f1:.{digits}f}",
+                *[seconds] * timings,
+            ]
+        )
+    bold = frozenset((k, columns.index("UAR")) for k, row in enumerate(rows) if row.uar == best)
+    notes = _notes(comparison, marked)
+    if timings:
+        notes.append("Seconds to extract (all layers at once) and to fit.")
+    return Table(comparison.title, columns, cells, notes, 1 + classifiers, bold)
+
+
+def _row_of(row: Row | Nested, rows: list[Row]) -> Row:
+    return rows[row.rows[0]] if isinstance(row, Nested) else row
+
+
+def _notes(comparison: Any, marked: bool) -> list[str]:
+    rows = comparison.rows
+    why = ", as folds lack emotions: one recall an emotion" if rows[0].is_pooled else ""
+    none = "" if any(row.uar_ci for row in rows) else " (none: fewer than four speakers)"
+    notes = [
+        f"UAR: unweighted average recall, {rows[0].averaging}{why}; interval: 95 %, for new "
+        f"speakers{none}; n = {comparison.n_speakers} speakers, {comparison.n_clips} clips. "
+        f"Chance is {comparison.chance:.3f}."
+    ]
+    if comparison.nested:
+        notes.append("nested: the layer is chosen inside the training folds.")
+    if marked:
+        notes.append(
+            "≈: not significantly different from the best (paired by speaker, Holm's p ≥ .05)."
+        )
+    return notes
+
+
+def describe_nested(nested: Nested, rows: list[Row]) -> str:
+    """Return the score of a feature set whose layer is chosen inside the training folds."""
+    counts = Counter(str(layer) for layer in nested.layers)
+    chosen = ", ".join(f"{layer} in {count}" for layer, count in counts.most_common())
+    low_high = nested.uar_ci
+    interval = "" if low_high is None else f" ({low_high[0]:.3f}–{low_high[1]:.3f})"
+    return (
+        f"{_row_of(nested, rows).name}, layer chosen inside the training folds: "
+        f"UAR {nested.uar:.3f}{interval}; layer {chosen} of {len(nested.layers)} folds."
+    )
+
+
+def cross_tables(comparison: Any, digits: int) -> list[Table]:
+    """Return a square of UARs for each feature set and alignment, at its best layer."""
+    rows = comparison.rows
+    leaky = {
+        (row.train, row.test) for row in rows if not row.speaker_independent or row.shares_audio
+    }
+    counts = ", ".join(f"{name} {count}" for name, count in comparison.corpora.items())
+    shown = {(row.features, row.alignment) for row in rows if row.crosses}
+    tables = []
+    for features, how in sorted(shown, key=lambda pair: (pair[0], pair[1] or "")):
+        uar = comparison.matrix(features, alignment=how)
+        row = comparison.select(features, None, how)[0]
+        layer = "" if row.layer is None else f", layer {row.layer}"
+        cells = [
+            [
+                str(trained),
+                *(
+                    ""
+                    if np.isnan(value)
+                    else f"{value:.{digits}f}" + "*" * ((trained, tested) in leaky)
+                    for tested, value in values.items()
+                ),
+            ]
+            for trained, values in uar.iterrows()
+        ]
+        title = (
+            f"{row.name}{layer}: {counts} clips, {len(comparison.emotions)} emotions, "
+            f"{comparison.classifier}" + (f", {how} (transductive)" if how else "")
+        )
+        notes = [
+            "UAR; a row for what was trained on. Within a corpus "
+            f"{_averaging_within(rows)}, {comparison.cv}, not aligned; elsewhere over all clips. "
+            f"Chance is {comparison.chance:.3f}. * training and test clips share speakers or audio."
+        ]
+        tables.append(
+            Table(title, ["trained on", *(f"tested on {name}" for name in uar)], cells, notes)
+        )
+    return tables
+
+
+def _averaging_within(rows: list[Row]) -> str:
+    pooled = dict.fromkeys(row.train for row in rows if row.is_pooled and not row.crosses)
+    why = f" ({', '.join(pooled)}: pooled over folds, as folds lack emotions)" if pooled else ""
+    return f"mean over folds{why}"
+
+
+class Shown:
+    """A comparison that shows itself, by the tables that its kind makes."""
+
+    def tables(self, digits: int = 3, *, timings: bool = True) -> list[Table]:
+        """Return what is shown, as text by row and column.
+
+        Parameters
+        ----------
+        digits : int, default=3
+            Decimal places of scores.
+        timings : bool, default=True
+            Whether to show seconds.
+
+        Returns
+        -------
+        tables : list
+            One of a single corpus; of several, one a feature set.
+        """
+        return self._tables(digits, timings)
+
+    def _tables(self, digits: int, timings: bool) -> list[Table]:
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return "\n\n".join(table.to_text() for table in self.tables())
+
+    def _repr_html_(self) -> str:
+        return "\n".join(table.to_html() for table in self.tables())
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the scores as numbers, a line a row and a nested score.
+
+        Returns
+        -------
+        scores : DataFrame
+            row (its position; NaN of a nested score), features with their model, layer ("nested"
+            where it is chosen inside the training folds), train, test, alignment, uar, uar_low and
+            uar_high (its 95 % interval), accuracy, macro_f1, n_clips (tested), difference to the
+            best row with its interval, p_holm, not_worse_than_best, seconds_extract, seconds_fit,
+            and n_speakers. What a row does not have is missing.
+        """
+        return frame_of(self)
+
+    def to_markdown(self, *, digits: int = 3) -> str:
+        """Return the table in Markdown, as GitHub shows it.
+
+        Parameters
+        ----------
+        digits : int, default=3
+            Decimal places of scores.
+
+        Returns
+        -------
+        text : str
+            The best UAR is bold; ≈ marks what is not different from it.
+        """
+        return "\n".join(table.to_markdown() for table in self.tables(digits, timings=False))
+
+    def to_latex(self, *, digits: int = 3, label: str | None = None) -> str:
+        r"""Return the table in LaTeX; it needs the package booktabs.
+
+        Parameters
+        ----------
+        digits : int, default=3
+            Decimal places of scores.
+        label : str, default=None
+            What ``\ref`` calls it; of several tables, the first.
+
+        Returns
+        -------
+        text : str
+            A floating table. The best UAR is bold; ≈ marks what is not different from it. Names
+            are escaped; letters that pdfLaTeX lacks, as Chinese ones, need LuaLaTeX or XeLaTeX.
+        """
+        tables = self.tables(digits, timings=False)
+        labels = [label, *[None] * len(tables)]
+        return "\n".join(t.to_latex(name) for t, name in zip(tables, labels, strict=False))

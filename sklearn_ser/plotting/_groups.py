@@ -1,0 +1,187 @@
+"""Displays of a comparison by groups of clips: recall of each emotion, scores of each speaker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from sklearn_ser.plotting._comparison import INTERVAL, RowsDisplay, best_of_each, row_name
+from sklearn_ser.plotting._style import INK, series_style
+
+if TYPE_CHECKING:
+    from sklearn_ser.evaluation import Comparison
+
+__all__ = ["RecallDisplay", "SpeakersDisplay"]
+
+
+class RecallDisplay(RowsDisplay):
+    """Recall of each emotion with its interval, over all tested clips.
+
+    Parameters
+    ----------
+    recalls : DataFrame
+        A line an emotion and row: name (of the row), emotion, recall, low, high and n_clips.
+    title : str
+        What is written above.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    """
+
+    def __init__(self, recalls: pd.DataFrame, title: str) -> None:
+        self.recalls = recalls
+        self.title = title
+
+    @classmethod
+    def from_comparison(
+        cls, comparison: Comparison, rows: Sequence[int] | None = None, *, ax: Any = None
+    ) -> RecallDisplay:
+        """Draw the recalls of some rows of a comparison.
+
+        Parameters
+        ----------
+        comparison : Comparison
+            What `compare` returned.
+        rows : sequence of int, default=None
+            Positions; None is the best layer of each feature set.
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        display : RecallDisplay
+        """
+        from sklearn_ser.evaluation import speaker_interval
+
+        lines = []
+        for position in best_of_each(comparison.rows) if rows is None else rows:
+            predictions = comparison.predictions
+            predictions = predictions[predictions["row"] == position]
+            for emotion, tested in predictions.groupby("emotion"):
+                right = tested["emotion"] == tested["predicted"]
+                interval = speaker_interval(
+                    tested["emotion"], tested["predicted"], tested["speaker"]
+                )
+                low, high = (np.nan, np.nan) if interval is None else interval
+                lines.append(
+                    {
+                        "name": row_name(comparison.rows[position]),
+                        "emotion": emotion,
+                        "recall": right.mean(),
+                        "low": low,
+                        "high": high,
+                        "n_clips": len(tested),
+                    }
+                )
+        return cls(pd.DataFrame(lines), comparison.title).plot(ax=ax)
+
+    def _lines(self) -> list[str]:
+        first = self.recalls.drop_duplicates("emotion")
+        return [f"{line.emotion} (n = {line.n_clips})" for line in first.itertuples()]
+
+    def _size(self) -> tuple[float, float]:
+        width, height = super()._size()
+        n_rows = self.recalls["name"].nunique()
+        return width, height + 0.12 * n_rows * self.recalls["emotion"].nunique()
+
+    def _draw(self, ax: Any) -> list[Any]:
+        emotions = list(dict.fromkeys(self.recalls["emotion"]))
+        handles = []
+        of_rows = self.recalls.groupby("name", sort=False)
+        for k, (name, found) in enumerate(of_rows):
+            style = series_style(k)
+            shift = 0.7 * ((k + 0.5) / len(of_rows) - 0.5)
+            handles.append(
+                ax.errorbar(
+                    found["recall"],
+                    [emotions.index(emotion) + shift for emotion in found["emotion"]],
+                    xerr=[found["recall"] - found["low"], found["high"] - found["recall"]],
+                    fmt=style["marker"],
+                    color=style["color"],
+                    label=name,
+                    **INTERVAL,
+                )
+            )
+        ax.set_xlim(-0.02, 1.02)
+        self._set_lines(ax, "recall, over all tested clips (95 % interval for new speakers)")
+        return handles
+
+
+class SpeakersDisplay(RowsDisplay):
+    """UAR of each speaker as a point, in a strip for each row, with the median.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        A line a speaker and row: name (of the row), speaker and uar.
+    title : str
+        What is written above.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    """
+
+    def __init__(self, scores: pd.DataFrame, title: str) -> None:
+        self.scores = scores
+        self.title = title
+
+    @classmethod
+    def from_comparison(
+        cls, comparison: Comparison, rows: Sequence[int] | None = None, *, ax: Any = None
+    ) -> SpeakersDisplay:
+        """Draw the scores of each speaker, over the emotions that the speaker has.
+
+        Parameters
+        ----------
+        comparison : Comparison
+            What `compare` returned.
+        rows : sequence of int, default=None
+            Positions; None is the best layer of each feature set.
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        display : SpeakersDisplay
+        """
+        lines = []
+        for position in best_of_each(comparison.rows) if rows is None else rows:
+            predictions = comparison.predictions
+            predictions = predictions[predictions["row"] == position]
+            right = predictions["emotion"] == predictions["predicted"]
+            recalls = right.groupby([predictions["speaker"], predictions["emotion"]]).mean()
+            uar = recalls.groupby("speaker").mean().rename("uar").reset_index()
+            lines.append(uar.assign(name=row_name(comparison.rows[position])))
+        return cls(pd.concat(lines, ignore_index=True), comparison.title).plot(ax=ax)
+
+    def _lines(self) -> list[str]:
+        return list(dict.fromkeys(self.scores["name"]))
+
+    def _draw(self, ax: Any) -> list[Any]:
+        jitter = np.random.default_rng(0)
+        median = None
+        for k, (_, found) in enumerate(self.scores.groupby("name", sort=False)):
+            style = series_style(k)
+            y = k + jitter.uniform(-0.22, 0.22, len(found))
+            ax.scatter(
+                found["uar"],
+                y,
+                s=22,
+                marker=style["marker"],
+                color=style["color"],
+                alpha=0.8,
+                linewidth=0,
+            )
+            middle = found["uar"].median()
+            (median,) = ax.plot([middle] * 2, [k - 0.32, k + 0.32], color=INK, label="median")
+        ax.set_xlim(-0.02, 1.02)
+        n_speakers = self.scores["speaker"].nunique()
+        self._set_lines(ax, f"UAR of each speaker (n = {n_speakers}), over the speaker's emotions")
+        return [median]

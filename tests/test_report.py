@@ -1,0 +1,182 @@
+"""The report holds what was found, and what it was found on, in one file."""
+
+import re
+from html import unescape
+from html.parser import HTMLParser
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.utils import Bunch
+
+SKILLS = {("mfcc", None): 0.2, ("ssl", 0): 0.6, ("ssl", 1): 0.9, ("egemaps", None): 0.75}
+HOSTILE = '<script>alert("x")</script>{{ 7 * 7 }}'
+
+
+def corpus_of(found):
+    clips = found.predictions.drop_duplicates("clip")
+    sexes = np.where(clips["speaker"].isin(["s00", "s01"]), "female", "male")
+    frame = pd.DataFrame({"sex": sexes, "duration": np.linspace(1, 3, len(clips))})
+    y, groups = (clips[name].to_numpy(dtype=str) for name in ("emotion", "speaker"))
+    X = [f"{k}.wav" for k in range(len(y))]
+    return Bunch(name=found.corpus, X=X, y=y, groups=groups, frame=frame)
+
+
+@pytest.fixture(scope="module")
+def found(make_comparison):
+    return make_comparison(SKILLS)
+
+
+@pytest.fixture(scope="module")
+def page(found):
+    return found.to_html(corpus=corpus_of(found), command="sklearn-ser compare 'a b'")
+
+
+class Page(HTMLParser):
+    """Tables of a page by their captions, and all that it refers to."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tables, self.links, self.ids, self.inside = {}, [], [], None
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.ids += [attributes["id"]] if "id" in attributes else []
+        names = ("href", "src", "xlink:href", "action")
+        self.links += [attributes[name] for name in names if attributes.get(name)]
+        if tag == "table":
+            self.rows, self.caption = [], ""
+        elif tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th"):
+            assert tag == "td" or attributes["scope"] in ("row", "col")
+            self.rows[-1].append("")
+        if tag in ("td", "th", "caption"):
+            self.inside = tag
+
+    def handle_endtag(self, tag):
+        if tag == self.inside:
+            self.inside = None
+        if tag == "table":
+            self.tables[self.caption] = self.rows
+
+    def handle_data(self, data):
+        if self.inside == "caption":
+            self.caption += data
+        elif self.inside:
+            self.rows[-1][-1] += data
+
+
+def table(page, caption):
+    read = Page(page)
+    return next(rows for name, rows in read.tables.items() if name.startswith(caption))
+
+
+def test_scores_are_those_of_the_rows_with_intervals_and_tests(found, page):
+    heads, *rows = table(page, "Scores on held-out speakers")
+    assert len(rows) == len(found.rows) + len(found.nested)
+    for cells, row in zip(rows, found.rows, strict=False):
+        cells = dict(zip(heads, cells, strict=True))
+        assert cells["UAR"].split()[0] == f"{row.uar:.3f}"
+        assert cells["95 % interval"] == "–".join(f"{end:.3f}" for end in row.uar_ci)
+        assert cells["Holm's p"] == ("" if row.p_holm is None else f"{row.p_holm:.3f}")
+        assert ("≈" in cells["UAR"]) is (row.p_holm is not None and row.p_holm >= 0.05)
+    assert [cells[2].endswith("best") for cells in rows].index(True) == found.best
+
+
+def test_the_corpus_is_counted(found, page):
+    heads, *rows = table(page, "Tested clips by emotion")
+    assert rows[0][:4] == ["anger", "30", "25", "6"]
+    assert rows[-1][:4] == ["all", "120", "100", "6"]
+    assert rows[-1][-2:] == ["2.0", "4.0"]  # 120 clips of 1 to 3 s
+    assert heads[-1] == "sum (min)"
+
+
+def test_scores_of_speakers_and_sexes_are_those_of_the_predictions(found, page):
+    best = found.predictions[found.predictions["row"] == found.best]
+    of_speaker = {cells[0]: cells for cells in table(page, "Each speaker")[1:]}
+    for speaker, lines in best.groupby("speaker"):
+        uar = balanced_accuracy_score(lines["emotion"], lines["predicted"])
+        assert of_speaker[speaker][4] == f"{uar:.3f}"
+    female = best[best["speaker"].isin(["s00", "s01"])]
+    uar = balanced_accuracy_score(female["emotion"], female["predicted"])
+    cells = next(row for row in table(page, "By the speakers' sex") if row[:2] == BEST_FEMALE)
+    assert cells[2:] == ["2", "40", f"{uar:.3f}", ""]  # two speakers have no interval
+
+
+BEST_FEMALE = ["ssl, layer 1", "female"]
+
+
+def test_the_confusion_matrix_is_that_of_the_best_row(found, page):
+    best = found.predictions[found.predictions["row"] == found.best]
+    shares = pd.crosstab(best["emotion"], best["predicted"], normalize="index")
+    drawn = [cells[1:] for cells in table(page, "Share of each emotion's clips")[1:]]
+    assert drawn == [[f"{share:.2f}" for share in row] for row in shares.to_numpy()]
+
+
+def test_the_page_refers_to_nothing_outside_of_it(page):
+    read = Page(page)
+    assert [link for link in read.links if not link.startswith("#")] == []
+    assert {link.removeprefix("#") for link in read.links} <= set(read.ids)
+    assert len(set(read.ids)) == len(read.ids)
+    assert "default-src 'none'" in unescape(page)
+    style = re.search(r"<style>(.*?)</style>", page, re.DOTALL)[1]
+    assert "url(" not in style
+    assert "@import" not in style
+    assert len(page.encode()) < 3e6
+
+
+def test_it_says_how_to_repeat_the_run_and_holds_the_table_in_latex(found, page):
+    text = unescape(page)
+    assert "sklearn-ser compare 'a b'" in text
+    assert found.to_latex() in text
+    assert '"classifier": "logistic"' in text
+    assert found.audit["verdict"] in text
+
+
+def test_figures_have_a_text_and_the_colour_of_the_page(page):
+    figures = re.findall(r'<svg role="img" aria-label="([^"]+)"', page)
+    assert len(figures) == 4
+    assert "ssl, layer 1 with" in figures[0]
+    assert page.count("<figcaption>") == 4
+    assert "currentColor" in page
+    assert not re.search(r"(fill|stroke): #000000", page)
+
+
+def test_names_are_text_and_no_markup(make_comparison):
+    emotions = [f"{HOSTILE}{k}" for k in "ab"]
+    skills = {(HOSTILE, None): 0.5, ("other", None): 0.6}
+    page = make_comparison(skills, emotions=emotions, corpus=HOSTILE).to_html(command=HOSTILE)
+    assert page.count("<script>") == 1
+    assert "{{ 7 * 7 }}" in page
+    assert [row[0] for row in table(page, "Scores on")[1:]] == [HOSTILE, "other"]
+
+
+def test_of_one_row_there_are_no_differences(make_comparison):
+    page = make_comparison({("mfcc", None): 0.5}, n_speakers=3).to_html()
+    assert page.count('<svg role="img"') == 3
+    assert "none: fewer than four speakers" in page
+    assert "By the speakers' sex" not in page
+
+
+def test_another_corpus_is_refused(found):
+    corpus = corpus_of(found)
+    other = Bunch(**{**corpus, "groups": corpus.groups[::-1].copy()})
+    with pytest.raises(ValueError, match="is not the one that was compared"):
+        found.to_html(corpus=other)
+
+
+@pytest.mark.parametrize("formats", ["png", ["gif"]])
+def test_unknown_formats_are_refused_before_anything_is_written(found, tmp_path, formats):
+    with pytest.raises(ValueError, match="known are png, pdf, svg, in a list"):
+        found.save(tmp_path / "out", formats=formats)
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_matplotlib_it_says_that_there_are_no_figures(found, monkeypatch):
+    nothing = SimpleNamespace(util=SimpleNamespace(find_spec=lambda name: None))
+    monkeypatch.setattr("sklearn_ser._report._figures.importlib", nothing)
+    assert "as matplotlib is not installed" in found.to_html()

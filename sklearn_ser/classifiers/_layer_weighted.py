@@ -139,7 +139,7 @@ class LayerWeightedClassifier(PooledClassifier):
 
     @classmethod
     def superb(cls, n_layers: int | str = "auto", **parameters: Any) -> LayerWeightedClassifier:
-        """Return the head that SUPERB classifies emotions with [1]_.
+        """Return the head that SUPERB classifies emotions with.
 
         Its projection and its mean over frames are linear, so that frames may as well be averaged
         first, by ``SSLEmbedder(layer="all", pooling="mean")``.

@@ -15,7 +15,6 @@ from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import StackingClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import make_scorer
 from sklearn.model_selection import BaseCrossValidator, GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -23,7 +22,7 @@ from sklearn.svm import SVC
 from sklearn.utils.metadata_routing import get_routing_for_object
 
 from sklearn_ser._utils import is_search, speaker_folds
-from sklearn_ser.evaluation._metrics import uar_score
+from sklearn_ser.evaluation._metrics import mean_recall
 from sklearn_ser.preprocessing import SpeakerScaler
 
 __all__ = [
@@ -157,7 +156,7 @@ def fit_classifier(
             warnings.filterwarnings("ignore", "Only one sample available", UserWarning)
             return pipeline.fit(X, y)
     folds, emotions = inner_folds(y, groups), np.unique(y)
-    scoring: Any = make_scorer(uar_score)
+    scoring: Any = _scored
     refit: Any = True
     if any(len(np.unique(y[test])) < len(emotions) for _, test in folds):
         scoring, refit = functools.partial(_recalled, emotions), _best_of_pooled_recalls
@@ -171,6 +170,10 @@ def fit_classifier(
         error_score="raise",
     )
     return search.fit(X, y)
+
+
+def _scored(estimator: Any, X: Any, y: Any) -> float:
+    return mean_recall(y, estimator.predict(X))
 
 
 def _recalled(emotions: npt.NDArray[Any], estimator: Any, X: Any, y: Any) -> dict[str, float]:

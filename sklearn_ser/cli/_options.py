@@ -105,7 +105,13 @@ def add_evaluation(command: Any) -> None:
         help=f'{", ".join(FEATURES)}, or your own as "module:Class" or "file.py:Class"',
     )
     add_embedding(command, layer="all")
-    command.add_argument("--classifier", default="logistic", choices=CLASSIFIERS)
+    command.add_argument(
+        "--classifier",
+        nargs="+",
+        default=["logistic"],
+        choices=CLASSIFIERS,
+        help="one or several, each a row of every feature set; default: logistic",
+    )
 
 
 def add_embedding(command: Any, layer: str, *, on_error: bool = True) -> None:

@@ -46,13 +46,17 @@ def print_table(comparison: Comparison) -> None:
         + " ≈ cannot be told from the best (paired by speaker, Holm's p ≥ .05)."
         * marked,
     )
+    several = len({row.classifier for row in comparison.rows}) > 1
     table.add_column("features", overflow="fold")
+    if several:
+        table.add_column("classifier", overflow="fold")
     for name in ("layer", "UAR", "95 % interval", "accuracy", "macro F1", "seconds"):
         table.add_column(name, justify="right", no_wrap=True)
     for position, row in enumerate(comparison.rows):
         interval = row.uar_ci
         table.add_row(
             row.name,
+            *[row.classifier] * several,
             "" if row.layer is None else str(row.layer),
             f"{row.uar:.3f}" + (" ≈" if row.not_worse_than_best else "  ") * marked,
             "" if interval is None else f"{interval[0]:.3f}–{interval[1]:.3f}",
@@ -63,7 +67,7 @@ def print_table(comparison: Comparison) -> None:
         )
     show(table)
     for nested in comparison.nested:
-        show(_nested(nested))
+        show(_nested(nested, comparison.rows))
     if comparison.emotions_not_tested:
         show(f"Never tested: {', '.join(comparison.emotions_not_tested)}.")
     _print_left_out(comparison)
@@ -71,15 +75,23 @@ def print_table(comparison: Comparison) -> None:
     _print_published(comparison)
 
 
-def _nested(nested: Nested) -> str:
-    """Return the score of a feature set whose layer is chosen inside the training folds."""
-    counts = Counter(str(layer) for layer in nested.layers)
-    chosen = ", ".join(f"{layer} in {count}" for layer, count in counts.most_common())
+def _nested(nested: Nested, rows: list[Row]) -> str:
+    """Return the score of a feature set whose row is chosen inside the training folds."""
+    candidates = [row for row in rows if row.features == nested.features]
+    choices = {"layer": nested.layers, "classifier": nested.classifiers}
+    several = {
+        name: chosen
+        for name, chosen in choices.items()
+        if len({getattr(row, name) for row in candidates}) > 1
+    }
+    counts = Counter(zip(*several.values(), strict=True))
+    chosen = ", ".join(f"{' '.join(map(str, of))} in {n}" for of, n in counts.most_common())
     low_high = nested.uar_ci
     interval = "" if low_high is None else f" ({low_high[0]:.3f}–{low_high[1]:.3f})"
+    names = " and ".join(several)
     return (
-        f"{nested.features}, layer chosen inside the training folds: UAR {nested.uar:.3f}"
-        f"{interval}; layer {chosen} of {len(nested.layers)} folds."
+        f"{nested.features}, {names} chosen inside the training folds: UAR {nested.uar:.3f}"
+        f"{interval}; {names} {chosen} of {len(nested.layers)} folds."
     )
 
 
@@ -137,7 +149,7 @@ def print_cross(comparison: CrossComparison) -> None:
         layer = "" if row.layer is None else f", layer {row.layer}"
         table = Table(
             title=f"{row.name}{layer}: {counts} clips, {len(comparison.emotions)} emotions, "
-            f"{comparison.classifier}" + (f", {how} (transductive)" if how else ""),
+            f"{row.classifier}" + (f", {how} (transductive)" if how else ""),
             caption="UAR; a row for what was trained on. Within a corpus "
             f"{_averaging_within(comparison.rows)}, {comparison.cv}, not aligned; elsewhere "
             f"over all clips. Chance is {comparison.chance:.3f}. * training and test "

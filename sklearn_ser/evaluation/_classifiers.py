@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,7 @@ __all__ = [
     "check_fits",
     "fit_classifier",
     "inner_folds",
+    "named_classifiers",
 ]
 
 # Name: the classifier, and the values of C to choose from inside the training folds.
@@ -56,7 +57,9 @@ def check_classifier(classifier: Any) -> None:
                 f"classifier={classifier!r}; it must be one of {sorted(CLASSIFIERS)} or a "
                 "scikit-learn classifier."
             )
-    elif isinstance(classifier, type) or not is_classifier(classifier):
+    elif isinstance(classifier, type) or not (
+        hasattr(classifier, "get_params") and is_classifier(classifier)
+    ):
         raise TypeError(f"{classifier!r} is not a scikit-learn classifier.")
     else:
         for part in _parts(classifier):
@@ -66,6 +69,32 @@ def check_classifier(classifier: Any) -> None:
                     f"speaker={speaker!r} of {type(part).__name__} would have no effect but to "
                     "drop a feature: speaker labels are passed as groups. Leave it None."
                 )
+
+
+def named_classifiers(classifier: Any) -> dict[str, Any]:
+    """Return name → classifier of one, of several, or of a mapping, each checked.
+
+    An estimator is called by its class, a pipeline by that of its last step.
+    """
+    given: list[tuple[Any, Any]] = [(None, classifier)]
+    if isinstance(classifier, Mapping):
+        given = list(classifier.items())
+        if unnamed := [name for name, _ in given if not isinstance(name, str) or not name]:
+            raise TypeError(f"classifier: {unnamed[0]!r} is no name; keys must be texts.")
+    elif isinstance(classifier, (list, tuple, np.ndarray)):
+        given = [(None, each) for each in classifier]
+    if not given:
+        raise ValueError("classifier is empty: name a classifier, or pass an estimator.")
+    named: dict[str, Any] = {}
+    for name, each in given:
+        check_classifier(each)
+        if name is None:
+            last = each.steps[-1][1] if hasattr(each, "steps") else each
+            name = str(each) if isinstance(each, str) else type(last).__name__
+        if name in named:
+            raise ValueError(f"two classifiers are called {name!r}; pass a dict of names.")
+        named[name] = each
+    return named
 
 
 def _parts(classifier: Any) -> list[Any]:

@@ -13,7 +13,7 @@ from sklearn.utils import Bunch
 from sklearn_ser._utils import Folds, check_corpus, cv_name, given_corpus
 from sklearn_ser.datasets import pool_corpora
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
-from sklearn_ser.evaluation._classifiers import check_classifier
+from sklearn_ser.evaluation._classifiers import named_classifiers
 from sklearn_ser.evaluation._published import published_beside
 from sklearn_ser.evaluation._recipes import corpus_digests, recipe_of_folds
 from sklearn_ser.evaluation._results import Comparison
@@ -43,9 +43,9 @@ def compare(
 ) -> Comparison:
     """Compare feature sets, and layers of pretrained models, on a corpus.
 
-    Each clip is embedded once. Every row of the result then fits the classifier on the training
-    folds, chooses its C there by a search whose folds share no speaker, and predicts the test
-    fold's clips.
+    Each clip is embedded once. Every row of the result, one a feature set, layer and classifier,
+    then fits the classifier on the training folds, chooses its C there by a search whose folds
+    share no speaker, and predicts the test fold's clips.
 
     Parameters
     ----------
@@ -68,11 +68,13 @@ def compare(
         are alike in emotions and sex; "session", "ravdess", "sentence" and "corpus" are further
         protocols of :mod:`sklearn_ser.model_selection`. Or a scikit-learn splitter, or the indices
         of folds: positions in the corpus, clips that are left out among them.
-    classifier : {"logistic", "lda", "svm"} or estimator, default="logistic"
-        A name stands for StandardScaler and the classifier, its C chosen inside the training
-        folds. "lda" is linear discriminant analysis with Ledoit-Wolf shrinkage. Whatever part of an
-        estimator takes ``groups`` (a search's splitter, a network that holds speakers out) is given
-        the speakers, also inside of pipelines and searches, but not of a StackingClassifier.
+    classifier : {"logistic", "lda", "svm"}, estimator, list or dict, default="logistic"
+        Several, in a list or a dict, make a row each of every feature set and layer; in a list,
+        estimators are called by their class. A name stands for StandardScaler and the classifier,
+        its C chosen inside the training folds. "lda" is linear discriminant analysis with
+        Ledoit-Wolf shrinkage. Whatever part of an estimator takes ``groups`` (a search's splitter,
+        a network that holds speakers out) is given the speakers, also inside of pipelines and
+        searches, but not of a StackingClassifier.
     speaker_scaling : {"own", "global"}, default=None
         Standardise each speaker's features, by
         :class:`~sklearn_ser.preprocessing.SpeakerScaler`, with test speakers scaled by their own
@@ -82,10 +84,11 @@ def compare(
         With `train` and `test`, how features are aligned to the test corpus, as in
         :func:`compare_across`: transductive.
     nested : bool, default=True
-        Whether to also choose one of the layers of a feature set inside each training fold, by
-        folds of its speakers. It takes the scores by which C is chosen, or those of a search; of
-        other classifiers, five more fits a layer and fold. A training fold that is too small to
-        be split itself has no such score, and the comparison none for its features.
+        Whether to also choose one of the layers and classifiers of a feature set inside each
+        training fold, by the UAR over folds of its speakers. It takes the scores by which C is
+        chosen, and of other classifiers, five more fits a row and fold; of a single classifier
+        that is a search of your own, that search's scores. A training fold that is too small
+        to be split itself has no such score, and the comparison none for its features.
     audit : bool, default=True
         Whether to look for the same audio in training and test folds, too; speakers, sessions and
         sentences are always looked for.
@@ -106,7 +109,8 @@ def compare(
         instead, each emotion once, and ``averaging`` says so; ``fold_uar`` is each fold's UAR over
         the emotions that it has. Chance is 1 / number of emotions. ``difference`` and what follows
         it compare a row with the best one, paired by speaker (:meth:`Comparison.differences`).
-        ``nested`` holds the scores of layers that are chosen inside the training folds.
+        ``nested`` holds the scores of layers and classifiers that are chosen inside the training
+        folds.
         ``embedder`` and ``classifier_parameters`` are what to make a row's estimators from. The
         results also hold what
         :func:`~sklearn_ser.audit.audit_split` found, and the figures published for the
@@ -134,7 +138,7 @@ def compare(
     out of all of them, so that every row is computed on the same clips.
 
     The best of many rows is best partly by chance: to report one number for a feature set of
-    several layers, report its ``nested`` one.
+    several layers or classifiers, report its ``nested`` one.
 
     Examples
     --------
@@ -173,14 +177,14 @@ def compare(
     else:
         corpus, cv, names = _as_one(train, test)
         corpus = _with_speakers(corpus)
-    check_classifier(classifier)
+    classifiers = named_classifiers(classifier)
     folds = corpus_folds(corpus.frame, cv)
     setup = Setup(
         compare,
         features,
         layer,
         cv,
-        classifier,
+        classifiers,
         nested,
         audit,
         n_jobs,

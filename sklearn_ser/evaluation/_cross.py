@@ -15,7 +15,7 @@ from sklearn_ser._utils import Folds, check_corpora
 from sklearn_ser.audit import SplitAudit
 from sklearn_ser.datasets import pool_corpora
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
-from sklearn_ser.evaluation._classifiers import check_classifier
+from sklearn_ser.evaluation._classifiers import named_classifiers
 from sklearn_ser.evaluation._cross_results import ALL_OTHERS, CrossComparison
 from sklearn_ser.evaluation._recipes import corpus_digests, recipe_of_folds
 from sklearn_ser.evaluation._runner import Cell, Setup, run
@@ -121,7 +121,7 @@ def compare_across(
     corpora = check_corpora(corpora)
     if len(corpora) < 2:
         raise ValueError("compare_across needs two corpora or more; compare is for one.")
-    check_classifier(classifier)
+    classifiers = named_classifiers(classifier)
     pooled = pool_corpora(corpora, scheme)
     emotions = _in_all(pooled)
     kept = np.flatnonzero(np.isin(pooled.y, emotions))
@@ -141,7 +141,7 @@ def compare_across(
         features,
         layer,
         cv,
-        classifier,
+        classifiers,
         nested,
         audit,
         n_jobs,

@@ -37,13 +37,13 @@ class CrossComparison(Results):
     cv, cv_parameters, cv_folds : str, dict or None, dict or None
         The folds within a corpus; positions are by corpus.
     classifier, classifier_parameters : str, dict
-        Its name, and what to make it from.
+        As in :class:`Comparison`.
     audit : str
         Where training and test sets overlap, in words.
     versions : dict of str to str
         Of Python and the libraries that scores depend on.
     rows : list of Row
-        One a feature set, layer, alignment, training and test corpus.
+        One a feature set, layer, classifier, alignment, training and test corpus.
     nested : list of Nested
         As in :class:`Comparison`, one a pair of corpora and alignment, too.
     predictions : DataFrame
@@ -72,7 +72,11 @@ class CrossComparison(Results):
     scheme: str | None
 
     def matrix(
-        self, features: str | None = None, layer: Any = None, alignment: str | None = None
+        self,
+        features: str | None = None,
+        layer: Any = None,
+        alignment: str | None = None,
+        classifier: str | None = None,
     ) -> pd.DataFrame:
         """Return the UAR of each pair of corpora: a row for what was trained on.
 
@@ -84,6 +88,8 @@ class CrossComparison(Results):
             Which layer; by default its best.
         alignment : str, default=None
             Which alignment; by default none, or the first if all rows are aligned.
+        classifier : str, default=None
+            Which classifier; by default that of the best row, as its layer.
 
         Returns
         -------
@@ -98,7 +104,7 @@ class CrossComparison(Results):
         ValueError
             If there is no such row.
         """
-        selected = self.select(features, layer, alignment)
+        selected = self.select(features, layer, alignment, classifier)
         names = [
             name for name in [*self.corpora, ALL_OTHERS] if any(r.train == name for r in selected)
         ]
@@ -108,9 +114,13 @@ class CrossComparison(Results):
         return uar.rename_axis(index="train", columns="test")
 
     def select(
-        self, features: str | None = None, layer: Any = None, alignment: str | None = None
+        self,
+        features: str | None = None,
+        layer: Any = None,
+        alignment: str | None = None,
+        classifier: str | None = None,
     ) -> list[Row]:
-        """Return the rows of one feature set, layer and alignment: those that `matrix` shows.
+        """Return the rows of one feature set, layer, classifier and alignment, as `matrix` does.
 
         Parameters
         ----------
@@ -119,6 +129,8 @@ class CrossComparison(Results):
         layer : int or str, default=None
             See `matrix`.
         alignment : str, default=None
+            See `matrix`.
+        classifier : str, default=None
             See `matrix`.
 
         Returns
@@ -134,23 +146,30 @@ class CrossComparison(Results):
         alignments = list(dict.fromkeys(row.alignment for row in between))
         if alignment is None and None not in alignments:
             alignment = alignments[0]
-        uars: dict[tuple[str, Any], list[float]] = {}
+        uars: dict[tuple[Any, ...], list[float]] = {}
         for row in between:
             if (
                 row.alignment == alignment
                 and features in (None, row.features)
                 and layer in (None, row.layer)
+                and classifier in (None, row.classifier)
             ):
-                uars.setdefault((row.features, row.layer), []).append(row.uar)
+                uars.setdefault(_what(row), []).append(row.uar)
         if not uars:
             raise ValueError(
-                f"no rows of features={features!r}, layer={layer!r}, alignment={alignment!r}; "
-                f"there are features {sorted({row.features for row in self.rows})} and alignments "
-                f"{alignments}."
+                f"no rows of features={features!r}, layer={layer!r}, "
+                f"classifier={classifier!r}, alignment={alignment!r}; there are features "
+                f"{sorted({row.features for row in self.rows})}, alignments {alignments} and "
+                f"classifiers {sorted({row.classifier for row in self.rows})}."
             )
         best = max(uars, key=lambda key: float(np.mean(uars[key])))
         return [
             row
             for row in self.rows
-            if (row.features, row.layer) == best and (not row.crosses or row.alignment == alignment)
+            if _what(row) == best and (not row.crosses or row.alignment == alignment)
         ]
+
+
+def _what(row: Row) -> tuple[Any, ...]:
+    """Return what is compared, whatever the corpora."""
+    return row.features, row.layer, row.pooling, row.classifier

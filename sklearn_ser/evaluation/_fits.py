@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import joblib
 import numpy as np
@@ -38,18 +38,16 @@ class Task(NamedTuple):
     values: npt.NDArray[np.float64]
     train: npt.NDArray[Any]
     test: npt.NDArray[Any]
+    classifier: Any
+    speaker_scaling: str | None = None
     alignment: str | None = None
-    inner: bool = False  # whether to score it inside the training fold, too
+    #: Whether to score it inside the training fold, too: beside rows of the same classifier by the
+    #: score of its own search, if it is one; None is not at all.
+    inner: Literal["own", "same"] | None = None
 
 
 def fit_all(
-    tasks: Sequence[Task],
-    classifier: Any,
-    targets: Targets,
-    *,
-    speaker_scaling: str | None = None,
-    n_jobs: int | None,
-    verbose: bool,
+    tasks: Sequence[Task], targets: Targets, *, n_jobs: int | None, verbose: bool
 ) -> pd.DataFrame:
     """Return the predictions of all tasks, a line each.
 
@@ -59,21 +57,19 @@ def fit_all(
     from tqdm.auto import tqdm
 
     found = joblib.Parallel(n_jobs, return_as="generator")(
-        joblib.delayed(_fit_one)(task, classifier, targets, speaker_scaling) for task in tasks
+        joblib.delayed(_fit_one)(task, targets) for task in tasks
     )
     progress = tqdm(found, total=len(tasks), desc="fit", unit="fold", disable=not verbose)
     return pd.concat(progress, ignore_index=True)
 
 
-def _fit_one(
-    task: Task, classifier: Any, targets: Targets, speaker_scaling: str | None
-) -> pd.DataFrame:
+def _fit_one(task: Task, targets: Targets) -> pd.DataFrame:
     started = time.perf_counter()
     # Problems this small are many times slower when BLAS splits them; folds are what runs at once.
     with default_settings(), threadpool_limits(1):
-        fitted, X_test = fit_fold(task, classifier, targets, speaker_scaling)
+        fitted, X_test = fit_fold(task, targets)
         predicted = fitted.predict(X_test)
-        inner = _inner_uar(fitted, task, classifier, targets, speaker_scaling)
+        inner = _inner_uar(fitted, task, targets)
     test = task.test
     return pd.DataFrame(
         {
@@ -89,31 +85,28 @@ def _fit_one(
     )
 
 
-def fit_fold(
-    task: Task, classifier: Any, targets: Targets, speaker_scaling: str | None
-) -> tuple[Any, npt.NDArray[np.float64]]:
+def fit_fold(task: Task, targets: Targets) -> tuple[Any, npt.NDArray[np.float64]]:
     """Return what was fitted on a training fold, and the test fold as it takes it."""
-    X_train, X_test = _fold_inputs(task, targets, speaker_scaling)
+    X_train, X_test = _fold_inputs(task, targets)
     fitted = fit_classifier(
-        classifier,
+        task.classifier,
         X_train,
         targets.emotions[task.train],
         targets.speakers[task.train],
-        speaker_scaling=speaker_scaling,
+        speaker_scaling=task.speaker_scaling,
     )
     return fitted, X_test
 
 
-def _inner_uar(
-    fitted: Any, task: Task, classifier: Any, targets: Targets, speaker_scaling: str | None
-) -> float:
+def _inner_uar(fitted: Any, task: Task, targets: Targets) -> float:
     """Return the UAR of speakers held out of the training fold; NaN if they cannot be split."""
-    if not task.inner:
+    if task.inner is None:
         return np.nan
-    searched = best_inner_score(fitted)
-    if searched is not None:
+    # What a search of the user's own maximises need not be what others are scored by.
+    comparable = task.inner == "own" or isinstance(task.classifier, str)
+    if comparable and (searched := best_inner_score(fitted)) is not None:
         return searched
-    X = _fold_inputs(task, targets, speaker_scaling)[0]
+    X = _fold_inputs(task, targets)[0]
     y, groups = targets.emotions[task.train], targets.speakers[task.train]
     folds = inner_folds(y, groups)
     if not folds:
@@ -122,7 +115,11 @@ def _inner_uar(
     for train, test in folds:
         try:
             within = fit_classifier(
-                classifier, X[train], y[train], groups[train], speaker_scaling=speaker_scaling
+                task.classifier,
+                X[train],
+                y[train],
+                groups[train],
+                speaker_scaling=task.speaker_scaling,
             )
         except ValueError:  # too few clips are left for the classifier
             return np.nan
@@ -133,7 +130,7 @@ def _inner_uar(
 
 
 def _fold_inputs(
-    task: Task, targets: Targets, speaker_scaling: str | None
+    task: Task, targets: Targets
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return training and test features, aligned, and with the speakers as last column."""
     train, test = task.train, task.test
@@ -141,7 +138,7 @@ def _fold_inputs(
     if task.alignment is not None:
         corpora = np.zeros(len(train)) if targets.corpora is None else targets.corpora[train]
         X_train, X_test = ALIGNMENTS[task.alignment](X_train, X_test, corpora)
-    if speaker_scaling is not None:
+    if task.speaker_scaling is not None:
         codes = np.unique(targets.speakers, return_inverse=True)[1].astype(float)
         X_train = np.column_stack([X_train, codes[train]])
         X_test = np.column_stack([X_test, codes[test]])

@@ -1,7 +1,7 @@
 """What a comparison found, as a schema: tables, pictures and files read these fields.
 
 `compare` gives a `Comparison`, `compare_across` a `CrossComparison`; each holds one `Row` a feature
-set, layer and pair of corpora. ``results.json`` is `to_dict`, and `from_dict` reads it again.
+set, layer, classifier and pair of corpora. ``results.json`` is `to_dict`; `from_dict` reads it.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ class Comparison(Results):
     """What :func:`compare` found.
 
     Its fields are what ``results.json`` holds: corpus, n_clips, n_speakers, emotions, cv,
-    classifier, audit, published, versions, and ``rows``, one a feature set and layer.
+    classifier, audit, published, versions, and ``rows``, one a feature set, layer and classifier.
 
     Parameters
     ----------
@@ -167,17 +167,17 @@ class Comparison(Results):
     cv, cv_parameters, cv_folds : str, dict or None, list or None
         The folds: their name, what to make the splitter from, or the positions of their clips.
     classifier, classifier_parameters : str, dict
-        Its name, and what to make it from.
+        Its name, and what to make it from; of several, their names, and that by name.
     audit : dict
         speaker_independent, shares_audio, speaker_uar, confounded, n_folds_lacking_emotions and
         verdict, of :class:`~sklearn_ser.audit.SplitAudit`.
     versions : dict of str to str
         Of Python and the libraries that scores depend on.
     rows : list of Row
-        One a feature set and layer.
+        One a feature set, layer and classifier.
     nested : list of Nested
-        One a feature set with several layers: the score with the layer chosen inside the training
-        folds, where their speakers can be split.
+        One a feature set with several layers or classifiers: the score with these chosen inside
+        the training folds, where their speakers can be split.
     predictions : DataFrame
         One line a row and a tested clip: row, fold, clip (its position), speaker, emotion,
         predicted.
@@ -247,8 +247,8 @@ class Comparison(Results):
         -------
         differences : DataFrame
             A line each other row: row and reference (their positions), features, layer,
-            difference, low and high (95 %), p_value, p_holm and n_speakers. NaN where there are
-            fewer than four speakers.
+            classifier, difference, low and high (95 %), p_value, p_holm and n_speakers. NaN where
+            there are fewer than four speakers.
 
         Raises
         ------
@@ -288,6 +288,7 @@ class Comparison(Results):
         names = {
             "features": [row.features for row in self.rows],
             "layer": [row.layer for row in self.rows],
+            "classifier": [row.classifier for row in self.rows],
         }
         rows = pd.DataFrame({"row": range(len(self.rows)), "reference": position, **names})
         found = pd.concat([rows, found], axis=1).assign(n_speakers=of_row[0]["speaker"].nunique())

@@ -14,7 +14,7 @@ MEAN, POOLED = "mean over folds", "pooled over folds"
 
 @dataclass(frozen=True)
 class Row:
-    """Scores of one feature set, and layer, trained on one corpus and tested on one.
+    """Scores of one feature set, layer and classifier, trained on one corpus and tested on one.
 
     Parameters
     ----------
@@ -22,6 +22,8 @@ class Row:
         Name of the feature set.
     model, layer, pooling : str, int or None
         Of features that have them.
+    classifier : str
+        Name of the classifier.
     train, test : str
         Names of the corpora; within one corpus, folds keep training and test clips apart.
     speaker_scaling, alignment : str or None
@@ -62,6 +64,7 @@ class Row:
     model: str | None
     layer: int | str | None
     pooling: str | None
+    classifier: str
     train: str
     test: str
     speaker_scaling: str | None
@@ -119,14 +122,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Nested:
-    """Scores of one feature set whose layer is chosen inside each training fold.
+    """Scores of one feature set whose layer and classifier are chosen inside each training fold.
 
     Parameters
     ----------
     features, model, train, test, alignment : str or None
         As in the rows that are chosen from.
-    rows, layers : list
-        The row, and its layer, that inner folds of the training speakers chose in each fold.
+    rows, layers, classifiers : list
+        The row, and its layer and classifier, that inner folds of the training speakers chose in
+        each fold.
     uar : float
         As in :class:`Row`, of the chosen rows' predictions; so are all that follow.
     uar_ci : list of float, or None
@@ -146,6 +150,7 @@ class Nested:
     alignment: str | None
     rows: list[int]
     layers: list[int | str | None]
+    classifiers: list[str]
     uar: float
     uar_ci: list[float] | None
     averaging: str
@@ -174,5 +179,9 @@ class Nested:
             f.name: getattr(rows[chosen[0]], f.name) for f in fields(cls) if f.name in vars(rows[0])
         }
         found = {name: value for name, value in scores.items() if name in values}
-        layers = [rows[k].layer for k in chosen]
-        return cls(**{**values, **found, "rows": chosen, "layers": layers})
+        choices = {
+            "rows": chosen,
+            "layers": [rows[k].layer for k in chosen],
+            "classifiers": [rows[k].classifier for k in chosen],
+        }
+        return cls(**{**values, **found, **choices})

@@ -7,8 +7,10 @@ the folds of each cell, a pair of training and test corpus.
 from __future__ import annotations
 
 import inspect
+import itertools
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +21,7 @@ from sklearn_ser._utils import Folds, restrict_folds, safe_indexing
 from sklearn_ser.audit import SplitAudit, audit_split
 from sklearn_ser.evaluation._classifiers import check_fits
 from sklearn_ser.evaluation._comparisons import differences_to_best
-from sklearn_ser.evaluation._feature_tables import embed
+from sklearn_ser.evaluation._feature_tables import FeatureTable, embed
 from sklearn_ser.evaluation._fits import Targets, Task, fit_all, scores
 from sklearn_ser.evaluation._recipes import recipe_of_classifier, recipe_of_splitter
 from sklearn_ser.evaluation._results import installed_versions
@@ -43,7 +45,7 @@ class Setup(NamedTuple):
     features: Any
     layer: Any
     cv: Any
-    classifier: Any
+    classifiers: Mapping[str, Any]
     nested: bool
     audit: bool
     n_jobs: int | None
@@ -54,11 +56,15 @@ class Setup(NamedTuple):
 
     def describe(self) -> dict[str, Any]:
         """Return the fields of the results that say what was asked for."""
-        classifier = self.classifier
+        names, (first, *others) = list(self.classifiers), self.classifiers.values()
+        one = first if isinstance(first, str) else repr(first)
+        recipes = [recipe_of_classifier(each) for each in (first, *others)]
         return {
             "cv_parameters": recipe_of_splitter(self.cv),
-            "classifier": classifier if isinstance(classifier, str) else repr(classifier),
-            "classifier_parameters": recipe_of_classifier(classifier),
+            "classifier": ", ".join(names) if others else one,
+            "classifier_parameters": (
+                dict(zip(names, recipes, strict=True)) if others else recipes[0]
+            ),
             "versions": installed_versions(),
         }
 
@@ -67,7 +73,7 @@ class Run(NamedTuple):
     """Rows of scores, and what they were made of."""
 
     rows: list[Row]
-    #: Of each feature set with several layers, with one of them chosen inside the training folds.
+    #: Of each feature set with several layers or classifiers, chosen inside the training folds.
     nested: list[Nested]
     #: Predictions of all rows; `clip` is the position in the corpus that was given.
     predictions: pd.DataFrame
@@ -92,7 +98,7 @@ def run(corpus: Bunch, cells: Sequence[Cell], setup: Setup) -> Run:
         Folds are positions in the corpus. Within a corpus nothing is aligned.
     setup : Setup
     """
-    _check_cells(cells, corpus, setup.classifier)
+    _check_cells(cells, corpus, setup.classifiers)
     tables, usable, left_out, waveform_rate = embed(
         corpus.X,
         setup.features,
@@ -107,42 +113,13 @@ def run(corpus: Bunch, cells: Sequence[Cell], setup: Setup) -> Run:
         n_clips = len(corpus.y)
         cells = [cell._replace(folds=restrict_folds(cell.folds, usable, n_clips)) for cell in cells]
         corpus = _subset(corpus, usable)
-        _check_cells(cells, corpus, setup.classifier)
+        _check_cells(cells, corpus, setup.classifiers)
     audits = _audit(cells, corpus, setup, waveform_rate)
     corpora = corpus.frame["corpus"].to_numpy(dtype=str) if "corpus" in corpus.frame else None
-    descriptions: list[dict[str, Any]] = []
-    tasks: list[Task] = []
-    for table in tables:
-        for cell, audit in zip(cells, audits, strict=True):
-            aligned = len(cells) == 1 or cell.train != cell.test
-            for alignment in setup.alignments if aligned else [None]:
-                row = len(descriptions)
-                descriptions.append(
-                    {
-                        **table.description,
-                        **_describe_cell(cell, audit, len(np.unique(corpus.y))),
-                        "speaker_scaling": setup.speaker_scaling,
-                        "alignment": alignment,
-                        "transductive": setup.speaker_scaling == "own" or alignment is not None,
-                        "seconds_extract": round(table.seconds, 3),
-                    }
-                )
-                several = (
-                    sum(
-                        other.description["features"] == table.description["features"]
-                        for other in tables
-                    )
-                    > 1
-                )
-                tasks += [
-                    Task(row, fold, table.values, *sides, alignment, setup.nested and several)
-                    for fold, sides in enumerate(cell.folds)
-                ]
+    descriptions, tasks = _plan(tables, cells, audits, setup, len(np.unique(corpus.y)))
     predictions = fit_all(
         tasks,
-        setup.classifier,
         Targets(corpus.y, corpus.groups, corpora),
-        speaker_scaling=setup.speaker_scaling,
         n_jobs=setup.n_jobs,
         verbose=setup.verbose,
     )
@@ -167,6 +144,43 @@ def run(corpus: Bunch, cells: Sequence[Cell], setup: Setup) -> Run:
     return Run(rows, nested, predictions, corpus, usable, left_out, audits, n_folds, waveform_rate)
 
 
+def _plan(
+    tables: Sequence[FeatureTable],
+    cells: Sequence[Cell],
+    audits: Sequence[SplitAudit],
+    setup: Setup,
+    n_emotions: int,
+) -> tuple[list[dict[str, Any]], list[Task]]:
+    """Return what each row is, and the fits that it takes."""
+    descriptions: list[dict[str, Any]] = []
+    tasks: list[Task] = []
+    n_tables = Counter(table.description["features"] for table in tables)
+    for table, (name, classifier) in itertools.product(tables, setup.classifiers.items()):
+        inner: Literal["own", "same"] | None = None
+        if setup.nested and n_tables[table.description["features"]] * len(setup.classifiers) > 1:
+            inner = "own" if len(setup.classifiers) == 1 else "same"
+        for cell, audit in zip(cells, audits, strict=True):
+            aligned = len(cells) == 1 or cell.train != cell.test
+            for alignment in setup.alignments if aligned else [None]:
+                row, scaling = len(descriptions), setup.speaker_scaling
+                tasks += [
+                    Task(row, fold, table.values, *sides, classifier, scaling, alignment, inner)
+                    for fold, sides in enumerate(cell.folds)
+                ]
+                descriptions.append(
+                    {
+                        **table.description,
+                        **_describe_cell(cell, audit, n_emotions),
+                        "classifier": name,
+                        "speaker_scaling": scaling,
+                        "alignment": alignment,
+                        "transductive": scaling == "own" or alignment is not None,
+                        "seconds_extract": round(table.seconds, 3),
+                    }
+                )
+    return descriptions, tasks
+
+
 def _together(descriptions: list[dict[str, Any]], *names: str) -> list[list[int]]:
     """Return the positions of the rows that have the same values of some fields."""
     found: dict[tuple[Any, ...], list[int]] = {}
@@ -188,8 +202,8 @@ def _choose(of_row: list[pd.DataFrame]) -> tuple[list[int], dict[str, Any]] | No
     return chosen.tolist(), scores(lines[lines["row"] == lines["fold"].map(chosen)])
 
 
-def _check_cells(cells: Sequence[Cell], corpus: Bunch, classifier: Any) -> None:
-    for cell in cells:
+def _check_cells(cells: Sequence[Cell], corpus: Bunch, classifiers: Mapping[str, Any]) -> None:
+    for cell, classifier in itertools.product(cells, classifiers.values()):
         try:
             check_fits(classifier, cell.folds, corpus.y, corpus.groups)
         except ValueError as error:

@@ -91,24 +91,29 @@ class ComparisonDisplay:
         ax = ax or _new_figure(7.5, 4.5).add_subplot()
         curves: dict[str, list[Row]] = {}
         levels = []
+        several = len({row.classifier for row in self.rows}) > 1
+
+        def label(row: Row) -> str:
+            return f"{_label(row)}, {row.classifier}" if several else _label(row)
+
         for row in self.rows:
             if isinstance(row.layer, int):
-                curves.setdefault(_label(row), []).append(row)
+                curves.setdefault(label(row), []).append(row)
             else:
                 levels.append(row)
-        for color, (label, rows) in enumerate(curves.items()):
+        for color, (name, rows) in enumerate(curves.items()):
             rows = sorted(rows, key=lambda row: int(row.layer or 0))
             layers = [row.layer for row in rows]
             uars = [row.uar for row in rows]
-            ax.plot(layers, uars, marker="o", color=f"C{color}", label=f"{label}, by layer")
+            ax.plot(layers, uars, marker="o", color=f"C{color}", label=f"{name}, by layer")
             ax.fill_between(layers, *_intervals(rows), color=f"C{color}", alpha=0.15, linewidth=0)
         for color, row in enumerate(levels, start=len(curves)):
-            style = {"color": f"C{color}", "label": _label(row)}
+            style = {"color": f"C{color}", "label": label(row)}
             if curves:
                 ax.axhline(row.uar, linestyle="--", **style)
             else:
                 ends = np.abs(_intervals([row]) - row.uar)
-                ax.errorbar([_label(row)], [row.uar], yerr=ends, fmt="o", capsize=4, **style)
+                ax.errorbar([label(row)], [row.uar], yerr=ends, fmt="o", capsize=4, **style)
         ax.axhline(self.chance, color="grey", linestyle=":", label="chance")
         if curves:
             ax.set_xlabel("layer")

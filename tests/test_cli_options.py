@@ -72,6 +72,11 @@ UNHEEDED = [
         for features, name, value in [
             ("mfcc", "model", "X"),
             ("nano", "model", "X"),  # which is a model
+            ("nano", "revision", "X"),
+            ("ssl:X", "model", "X"),
+            ("mfcc", "window", "3"),
+            ("mfcc+egemaps", "dtype", "float16"),
+            ("egemaps", "device", "cpu"),
             ("mfcc", "layer", "3"),
             ("egemaps", "layer", "all"),
             ("egemaps", "pooling", "max"),  # functionals have statistics already

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sklearn_ser.audit import SplitAudit
-from sklearn_ser.evaluation import Comparison, CrossComparison, Nested, Row
+from sklearn_ser.evaluation import Comparison, CrossComparison, Nested, Row, varying
 
 __all__ = [
     "print_audit",
@@ -46,17 +46,16 @@ def print_table(comparison: Comparison) -> None:
         + " ≈ cannot be told from the best (paired by speaker, Holm's p ≥ .05)."
         * marked,
     )
-    several = len({row.classifier for row in comparison.rows}) > 1
-    table.add_column("features", overflow="fold")
-    if several:
-        table.add_column("classifier", overflow="fold")
+    alternatives = [name for name in varying(comparison.rows) if name != "layer"]
+    for name in ("features", *alternatives):
+        table.add_column(name, overflow="fold")
     for name in ("layer", "UAR", "95 % interval", "accuracy", "macro F1", "seconds"):
         table.add_column(name, justify="right", no_wrap=True)
     for position, row in enumerate(comparison.rows):
         interval = row.uar_ci
         table.add_row(
             row.name,
-            *[row.classifier] * several,
+            *(str(getattr(row, name) or "") for name in alternatives),
             "" if row.layer is None else str(row.layer),
             f"{row.uar:.3f}" + (" ≈" if row.not_worse_than_best else "  ") * marked,
             "" if interval is None else f"{interval[0]:.3f}–{interval[1]:.3f}",
@@ -77,15 +76,9 @@ def print_table(comparison: Comparison) -> None:
 
 def _nested(nested: Nested, rows: list[Row]) -> str:
     """Return the score of a feature set whose row is chosen inside the training folds."""
-    candidates = [row for row in rows if row.features == nested.features]
-    choices = {"layer": nested.layers, "classifier": nested.classifiers}
-    several = {
-        name: chosen
-        for name, chosen in choices.items()
-        if len({getattr(row, name) for row in candidates}) > 1
-    }
-    counts = Counter(zip(*several.values(), strict=True))
-    chosen = ", ".join(f"{' '.join(map(str, of))} in {n}" for of, n in counts.most_common())
+    several = varying([row for row in rows if row.features == nested.features])
+    counts = Counter(tuple(str(getattr(rows[k], name)) for name in several) for k in nested.rows)
+    chosen = ", ".join(f"{' '.join(of)} in {n}" for of, n in counts.most_common())
     low_high = nested.uar_ci
     interval = "" if low_high is None else f" ({low_high[0]:.3f}–{low_high[1]:.3f})"
     names = " and ".join(several)

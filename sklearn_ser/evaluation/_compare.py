@@ -53,9 +53,11 @@ def compare(
         With X (clips), y (emotions) and groups (speakers), as the loaders return.
         None where `train` and `test` are given.
     features : mapping, or sequence of str and embedders, default=None
-        Names of feature sets ("mfcc", "egemaps", "nano", "ssl", "module:Class" or
-        "file.py:Class" for your own), embedders, or a mapping from any name to one of these. None
-        takes all that come with this package.
+        Names of feature sets ("mfcc", "egemaps", "nano", "ssl", "ssl:MODEL" with the id or folder
+        of a speech model, "module:Class" or "file.py:Class" for your own), embedders, or a mapping
+        from any name to one of these. "egemaps+nano" joins the columns of both, with those of each
+        layer of one model in turn; so does a FeatureUnion of embedders. None takes all that come
+        with this package.
     train, test : Bunch, default=None
         Two corpora instead: train on all of the one, test on all of the other, which must have no
         other emotions. :func:`compare_across` does this in all directions, with labels that mean
@@ -84,9 +86,9 @@ def compare(
         With `train` and `test`, how features are aligned to the test corpus, as in
         :func:`compare_across`: transductive.
     nested : bool, default=True
-        Whether to also choose one of the layers and classifiers of a feature set inside each
-        training fold, by the UAR over folds of its speakers. It takes the scores by which C is
-        chosen, and of other classifiers, five more fits a row and fold; of a single classifier
+        Whether to also choose one of the layers, poolings and classifiers of a feature set inside
+        each training fold, by the UAR over folds of its speakers. It takes the scores by which C
+        is chosen, and of other classifiers, five more fits a row and fold; of a single classifier
         that is a search of your own, that search's scores. A training fold that is too small
         to be split itself has no such score, and the comparison none for its features.
     audit : bool, default=True
@@ -97,8 +99,10 @@ def compare(
     verbose : bool, default=False
         Whether to show progress bars.
     **parameters
-        Set on the embedders made from a name that have them: model, pooling, cache, on_error, …
-        One of them has to have it. Those that are given ready-made are used as they are.
+        Set on the embedders made from a name that have them: model, revision, pooling, window,
+        dtype, device, cache, on_error, … One of them has to have it. Those that are given
+        ready-made are used as they are. ``pooling=["mean", "std"]`` concatenates statistics;
+        ``pooling=[["mean"], ["mean", "std"]]`` are alternatives, a row each.
 
     Returns
     -------

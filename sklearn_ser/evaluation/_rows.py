@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-__all__ = ["MEAN", "POOLED", "Nested", "Row"]
+__all__ = ["MEAN", "POOLED", "Nested", "Row", "varying"]
 
 # How a score comes out of several folds.
 MEAN, POOLED = "mean over folds", "pooled over folds"
@@ -106,31 +107,45 @@ class Row:
 
         A model is called by its id on the hub, or by the last part of its folder.
         """
-        model = self.model
-        if not model or model == self.features:
-            return self.features
-        path = Path(model)
-        if (
-            path.is_absolute()
-            or len(path.parts) > 2
-            or path.exists()
-            or model.startswith((".", "~"))
-        ):
-            model = path.name
-        return f"{self.features} ({model})"
+        name, apart = self.features, []
+        for model in (self.model or self.features).split(", "):
+            if f"ssl:{model}" in name:
+                name = name.replace(f"ssl:{model}", f"ssl:{_short(model)}")
+            elif model not in self.features.split("+"):
+                apart.append(_short(model))
+        return f"{name} ({', '.join(apart)})" if apart else name
+
+
+def _short(model: str) -> str:
+    """Return a model's id on the hub, or the last part of its folder."""
+    path = Path(model)
+    is_folder = path.is_absolute() or len(path.parts) > 2 or path.exists()
+    return path.name if is_folder or model.startswith((".", "~")) else model
+
+
+def varying(rows: Sequence[Row]) -> list[str]:
+    """Return which of layer, pooling and classifier are several for some feature set."""
+    of_features: dict[str, list[Row]] = {}
+    for row in rows:
+        of_features.setdefault(row.features, []).append(row)
+    return [
+        name
+        for name in ("layer", "pooling", "classifier")
+        if any(len({getattr(row, name) for row in its}) > 1 for its in of_features.values())
+    ]
 
 
 @dataclass(frozen=True)
 class Nested:
-    """Scores of one feature set whose layer and classifier are chosen inside each training fold.
+    """Scores of a feature set whose layer, pooling, classifier are chosen in each training fold.
 
     Parameters
     ----------
     features, model, train, test, alignment : str or None
         As in the rows that are chosen from.
-    rows, layers, classifiers : list
-        The row, and its layer and classifier, that inner folds of the training speakers chose in
-        each fold.
+    rows, layers, poolings, classifiers : list
+        The row, and its layer, pooling and classifier, that inner folds of the training speakers
+        chose in each fold.
     uar : float
         As in :class:`Row`, of the chosen rows' predictions; so are all that follow.
     uar_ci : list of float, or None
@@ -150,6 +165,7 @@ class Nested:
     alignment: str | None
     rows: list[int]
     layers: list[int | str | None]
+    poolings: list[str | None]
     classifiers: list[str]
     uar: float
     uar_ci: list[float] | None
@@ -182,6 +198,7 @@ class Nested:
         choices = {
             "rows": chosen,
             "layers": [rows[k].layer for k in chosen],
+            "poolings": [rows[k].pooling for k in chosen],
             "classifiers": [rows[k].classifier for k in chosen],
         }
         return cls(**{**values, **found, **choices})

@@ -88,13 +88,15 @@ class ComparisonDisplay:
         display : ComparisonDisplay
             The display itself, with what was drawn.
         """
+        from sklearn_ser.evaluation import varying
+
         ax = ax or _new_figure(7.5, 4.5).add_subplot()
         curves: dict[str, list[Row]] = {}
         levels = []
-        several = len({row.classifier for row in self.rows}) > 1
+        alternatives = [name for name in varying(self.rows) if name != "layer"]
 
         def label(row: Row) -> str:
-            return f"{_label(row)}, {row.classifier}" if several else _label(row)
+            return ", ".join([_label(row), *(str(getattr(row, name)) for name in alternatives)])
 
         for row in self.rows:
             if isinstance(row.layer, int):

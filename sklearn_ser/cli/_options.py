@@ -103,7 +103,8 @@ def add_evaluation(command: Any) -> None:
         nargs="+",
         metavar="NAME",
         help=f'{", ".join(FEATURES)}, "ssl:MODEL" (a hub id or a folder), or your own as '
-        '"module:Class" or "file.py:Class"; "+" joins: "egemaps+nano"',
+        '"module:Class" or "file.py:Class"; "+" joins: "egemaps+nano". For compare and cross also '
+        '"pretrained:MODEL", a published classifier',
     )
     add_embedding(command, layer="all")
     command.add_argument(

@@ -31,9 +31,11 @@ __all__ = [
     "best_inner_score",
     "check_classifier",
     "check_fits",
+    "classifier_name",
     "fit_classifier",
     "inner_folds",
     "named_classifiers",
+    "speaker_columns",
 ]
 
 # Name: the classifier, and the values of C to choose from inside the training folds.
@@ -45,11 +47,12 @@ CLASSIFIERS: dict[str, tuple[BaseEstimator, list[float] | None]] = {
 INNER_FOLDS = 5
 
 
-def check_classifier(classifier: Any) -> None:
+def check_classifier(classifier: Any, *, on_clips: bool = False) -> None:
     """Raise an error if `classifier` is neither a known name nor a classifier.
 
     Or if a part of it looks for speaker labels in a column of its input: it is given them as
-    ``groups``, and the column, a feature like the others, would be dropped.
+    ``groups``, and the column, a feature like the others, would be dropped. Of clips, there is a
+    column of that name.
     """
     if isinstance(classifier, str):
         if classifier not in CLASSIFIERS:
@@ -61,6 +64,15 @@ def check_classifier(classifier: Any) -> None:
         hasattr(classifier, "get_params") and is_classifier(classifier)
     ):
         raise TypeError(f"{classifier!r} is not a scikit-learn classifier.")
+    elif on_clips:
+        parts = _parts(classifier)
+        takers = [part for part in parts if _takes_groups(part) and part.speaker is None]
+        if takers and any(hasattr(part, "fit_resample") for part in parts):
+            raise ValueError(
+                f"speaker of {type(takers[0]).__name__} is None, so that it would be given the "
+                "speakers as groups, and copies of clips have none. Set it to a name, such as "
+                '"speaker": a column of speaker labels is given to it then.'
+            )
     else:
         for part in _parts(classifier):
             speaker = getattr(part, "speaker", None)
@@ -88,13 +100,26 @@ def named_classifiers(classifier: Any) -> dict[str, Any]:
     named: dict[str, Any] = {}
     for name, each in given:
         check_classifier(each)
-        if name is None:
-            last = each.steps[-1][1] if hasattr(each, "steps") else each
-            name = str(each) if isinstance(each, str) else type(last).__name__
+        name = classifier_name(each) if name is None else name
         if name in named:
             raise ValueError(f"two classifiers are called {name!r}; pass a dict of names.")
         named[name] = each
     return named
+
+
+def classifier_name(classifier: Any) -> str:
+    """Return the name, or the class of an estimator, or of a pipeline's last step."""
+    last = classifier.steps[-1][1] if hasattr(classifier, "steps") else classifier
+    return str(classifier) if isinstance(classifier, str) else type(last).__name__
+
+
+def speaker_columns(classifier: Any) -> list[str]:
+    """Return what parts of a classifier of clips call their column of speaker labels."""
+    parts = [classifier, *classifier.get_params().values()]
+    names = [each for part in parts if (each := getattr(part, "speaker", None)) is not None]
+    if numbers := [name for name in names if not isinstance(name, str)]:
+        raise ValueError(f"speaker={numbers[0]!r}: give the column of speaker labels a name.")
+    return list(dict.fromkeys(names))
 
 
 def _parts(classifier: Any) -> list[Any]:
@@ -172,7 +197,7 @@ def fit_classifier(
     ValueError
         If there is one emotion only, or C cannot be chosen as no split of the speakers leaves two.
     """
-    check_classifier(classifier)
+    check_classifier(classifier, on_clips=hasattr(X, "columns"))
     _check_training_clips(classifier, y, groups)
     scaler = None if speaker_scaling is None else SpeakerScaler(unseen=speaker_scaling)
     if not isinstance(classifier, str):
@@ -252,7 +277,9 @@ def _fit_with_groups(estimator: Any, X: Any, y: Any, groups: Any) -> Any:
     several = len(np.unique(groups)) > 1
     with config_context(enable_metadata_routing=True):
         for part in parts:
-            if isinstance(part, BaseEstimator) and several:
+            if getattr(part, "speaker", None) is not None and _takes_groups(part):
+                part.set_fit_request(groups=False)  # it is given them in a column
+            elif isinstance(part, BaseEstimator) and several:
                 _request(part, "fit")
             if is_search(part):
                 part.error_score = "raise"  # or it would choose by scores of which some are NaN

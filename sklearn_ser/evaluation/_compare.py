@@ -57,7 +57,11 @@ def compare(
         of a speech model, "module:Class" or "file.py:Class" for your own), embedders, or a mapping
         from any name to one of these. "egemaps+nano" joins the columns of both, with those of each
         layer of one model in turn; so does a FeatureUnion of embedders. None takes all that come
-        with this package.
+        with this package. A classifier, such as a Pipeline of embedder and network, is a row of its
+        own, fitted on the clips of each training fold. Speaker labels are given to it as groups,
+        or, where a part of it has a ``speaker`` column, in a frame of clips and that column, of
+        which samplers make copies. "pretrained:MODEL" is a published model
+        (:class:`~sklearn_ser.classifiers.PretrainedEmotionClassifier`), of which nothing is fitted.
     train, test : Bunch, default=None
         Two corpora instead: train on all of the one, test on all of the other, which must have no
         other emotions. :func:`compare_across` does this in all directions, with labels that mean
@@ -135,11 +139,17 @@ def compare(
     -----
     LeakageWarning
         If a test fold holds speakers, or audio, of its training fold.
+    UserWarning
+        If a published model lacks emotions of the corpus, or has others.
 
     Notes
     -----
     Clips that cannot be embedded by one feature set (with ``on_error="warn"`` or "nan") are left
-    out of all of them, so that every row is computed on the same clips.
+    out of all of them, so that every row is computed on the same clips. Those that an embedder
+    inside of a classifier of clips cannot embed are, too.
+
+    Emotions that a published model has no class for are counted as wrong, as are clips for which
+    it predicts a class that the corpus lacks; a warning says how many there are.
 
     The best of many rows is best partly by chance: to report one number for a feature set of
     several layers or classifiers, report its ``nested`` one.
@@ -233,7 +243,7 @@ def compare(
         rows=found.rows,
         nested=found.nested,
         predictions=found.predictions,
-        **setup.describe(),
+        **found.asked,
     )
     published, note = published_beside(comparison, check_cv(cv) if isinstance(cv, str) else cv)
     return replace(comparison, published=published, published_note=note)

@@ -183,7 +183,7 @@ def compare_across(
         rows=found.rows,
         nested=found.nested,
         predictions=found.predictions,
-        **setup.describe(),
+        **found.asked,
     )
 
 

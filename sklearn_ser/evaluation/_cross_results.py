@@ -160,7 +160,7 @@ class CrossComparison(Results):
                 f"no rows of features={features!r}, layer={layer!r}, "
                 f"classifier={classifier!r}, alignment={alignment!r}; there are features "
                 f"{sorted({row.features for row in self.rows})}, alignments {alignments} and "
-                f"classifiers {sorted({row.classifier for row in self.rows})}."
+                f"classifiers {sorted({row.classifier or '' for row in self.rows})}."
             )
         best = max(uars, key=lambda key: float(np.mean(uars[key])))
         return [

@@ -12,14 +12,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import clone
+from sklearn.utils import Bunch
 
 from sklearn_ser._audio import as_clips, items_of
 from sklearn_ser._utils import safe_indexing
 from sklearn_ser.embedders import FrameLayout, RecordEmbedder
+from sklearn_ser.evaluation._clip_classifiers import (
+    classify_clips,
+    is_clip_classifier,
+    usable_clips,
+)
 from sklearn_ser.evaluation._features import (
     embed_rows,
-    feature_sets,
-    offline_feature_names,
     parts_of,
 )
 from sklearn_ser.evaluation._recipes import recipe_of
@@ -35,9 +39,12 @@ class FeatureTable(NamedTuple):
 
     #: features, model, layer, pooling and embedder: what a row of the results begins with.
     description: dict[str, Any]
-    #: Of shape (n_usable_clips, n_features).
-    values: Array
+    #: Of shape (n_usable_clips, n_features); of a classifier of clips, what it is fitted on.
+    values: Any
     seconds: float
+    #: What is fitted instead of the classifiers that are asked for, and the clips that it can take.
+    classifier: Any = None
+    usable: npt.NDArray[np.bool_] | None = None
 
 
 class Embedded(NamedTuple):
@@ -53,32 +60,18 @@ class Embedded(NamedTuple):
     waveform_rate: float | None
 
 
-def embed(
-    X: Any,
-    features: Any,
-    *,
-    n_clips: int,
-    layer: Any,
-    n_jobs: int | None,
-    verbose: bool,
-    caller_parameters: Sequence[str] = (),
-    **parameters: Any,
-) -> Embedded:
-    """Embed each clip once by each feature set, having looked at all parameters first."""
-    if features is None:
-        features = offline_feature_names()
-    sets = feature_sets(
-        features,
-        caller_parameters=caller_parameters,
-        defaults={"layer": "all", "n_jobs": n_jobs, "verbose": verbose},
-        **({} if layer is None else {"layer": layer}),
-        **parameters,
-    )
+def embed(corpus: Bunch, sets: Sequence[tuple[str, Any]]) -> Embedded:
+    """Embed each clip once by each embedder, having looked at all settings first."""
+    X, n_clips = corpus.X, len(corpus.y)
     for name, embedder in sets:
         _check_before(name, embedder, X)
     embedded: dict[Any, tuple[Array, float]] = {}
     found, embedders = [], []
     for name, embedder in sets:
+        if is_clip_classifier(embedder):
+            found.append(FeatureTable(**classify_clips(name, embedder, corpus)))
+            embedders.append(embedder)
+            continue
         tables = []
         for part in parts_of(embedder):
             if (key := _key(part)) not in embedded:
@@ -89,7 +82,10 @@ def embed(
         for joined in _joined(embedder, tables):
             found.append(joined._replace(description={"features": name, **joined.description}))
             embedders.append(embedder)
-    finite = [np.isfinite(table.values).all(axis=1) for table in found]
+    finite = [
+        np.isfinite(table.values).all(axis=1) if table.usable is None else table.usable
+        for table in found
+    ]
     usable = np.flatnonzero(np.all(finite, axis=0))
     if not len(usable):
         raise ValueError("no clip could be embedded by all feature sets.")
@@ -104,7 +100,7 @@ def embed(
         for i in sorted(unusable)
     ]
     if left_out:
-        found = [table._replace(values=table.values[usable]) for table in found]
+        found = [table._replace(values=safe_indexing(table.values, usable)) for table in found]
     rates = [
         rate
         for _, embedder in sets
@@ -119,7 +115,10 @@ def _reason(embedder: Any, clip: Any) -> str:
     strict = clone(embedder)
     names = [name for name in strict.get_params() if name.endswith("on_error")]
     try:
-        strict.set_params(**dict.fromkeys(names, "raise")).fit_transform(clip)
+        strict.set_params(**dict.fromkeys(names, "raise"))
+        strict.fit_transform(clip) if hasattr(strict, "fit_transform") else usable_clips(
+            strict, clip, 1
+        )
     except ClipError as error:
         return error.cause
     return "its features are not finite"
@@ -139,7 +138,7 @@ def _check_before(name: str, embedder: Any, X: Any) -> None:
     parts = parts_of(embedder)
     n_layers = []
     for part in parts:
-        if isinstance(part, RecordEmbedder):
+        if isinstance(part, RecordEmbedder) and not is_clip_classifier(part):
             part.fit(X)
         if len(parts) > 1 and len(layers := _layers(part)) > 1:
             n_layers.append(len(layers))

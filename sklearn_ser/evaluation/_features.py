@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.base import is_classifier
 from sklearn.pipeline import FeatureUnion, make_union
 
 from sklearn_ser import embedders
@@ -21,6 +22,8 @@ from sklearn_ser._utils import (
     set_where_taken,
 )
 from sklearn_ser.embedders import EGeMAPSEmbedder, RecordEmbedder, SSLEmbedder, TextEmbedder
+from sklearn_ser.evaluation._classifiers import classifier_name
+from sklearn_ser.evaluation._clip_classifiers import is_clip_classifier
 from sklearn_ser.exceptions import ArgumentError
 
 __all__ = [
@@ -37,6 +40,7 @@ __all__ = [
 # What is called of every embedder: to embed clips, and to say how it does.
 NEEDED = ("fit_transform", "get_params", "set_params")
 MODEL = "ssl:"  # and the id or folder of a speech model
+PRETRAINED = "pretrained:"  # and those of a published classifier
 
 
 def _classes() -> dict[str, type[RecordEmbedder]]:
@@ -62,17 +66,21 @@ def offline_feature_names() -> list[str]:
 
 def embedder_class(name: str) -> type[RecordEmbedder]:
     """Return the embedder of a name, or of "module:Class" or "file.py:Class"."""
-    if name == MODEL:
-        raise ValueError(f"features {MODEL!r}: no model is named. Give its id or folder after it.")
+    if name in (MODEL, PRETRAINED):
+        raise ValueError(f"features {name!r}: no model is named. Give its id or folder after it.")
     if name in BUNDLED or name.startswith(MODEL):
         return SSLEmbedder
+    if name.startswith(PRETRAINED):
+        from sklearn_ser.classifiers import PretrainedEmotionClassifier
+
+        return PretrainedEmotionClassifier
     if name in _classes():
         return _classes()[name]
     module_name, _, class_name = name.rpartition(":")
     if not module_name:
         raise ValueError(
             f"unknown features {name!r}; known are {[*feature_names(), *BUNDLED]}, ssl:MODEL, "
-            "and your own as "
+            "pretrained:MODEL, and your own as "
             '"module:Class" or "file.py:Class"; "+" joins several.'
         )
     if module_name.endswith(".py"):
@@ -99,6 +107,7 @@ def feature_sets(features: Any, **given: Any) -> list[tuple[str, Any]]:
     Of alternatives, such as ``pooling=["mean", ["mean", "std"]]``, each that changes a feature set
     makes one of the same name.
     """
+    given["classifiers"] = True
     pooling: Any = given.get("pooling")
     if not _are_alternatives(pooling):
         return list(as_embedders(features, **given).items())
@@ -135,6 +144,7 @@ def as_embedders(
     caller_parameters: Sequence[str] = (),
     defaults: Mapping[str, Any] | None = None,
     needed: Sequence[str] = (),
+    classifiers: bool = False,
     **parameters: Any,
 ) -> dict[str, Any]:
     """Return name → embedder, each of which gives a row of features a clip.
@@ -151,6 +161,8 @@ def as_embedders(
         or what the caller itself has a use for, too.
     needed : sequence of str
         Methods that the caller calls, beside those that all embedders need.
+    classifiers : bool, default=False
+        Whether classifiers of clips are taken, too, and "pretrained:MODEL" is one.
     **parameters
         Set on those made from a name, where they have such a parameter.
 
@@ -173,8 +185,14 @@ def as_embedders(
     for name, feature in given:
         embedder = feature
         if isinstance(feature, str):
-            parts = {}
-            for text in split_names(feature):
+            parts, texts = {}, split_names(feature)
+            published = [text for text in texts if text.startswith(PRETRAINED)]
+            if published and (len(texts) > 1 or not classifiers):
+                raise ValueError(
+                    f"features {feature!r}: {published[0]} is a classifier, and no features that "
+                    "can be joined, or trained on. It is a row of a comparison."
+                )
+            for text in texts:
                 part, its_name, effective = _made(text, defaults or {}, parameters)
                 _check_methods(part, text, [*NEEDED, *needed])
                 if its_name in parts:
@@ -182,6 +200,8 @@ def as_embedders(
                 parts[its_name], taken[its_name] = part, effective
             embedder = part if len(parts) == 1 else make_union(*parts.values())
             name = "+".join(parts) if name is None else name
+        elif classifiers and is_clip_classifier(feature):
+            name = classifier_name(feature) if name is None else name
         else:
             _check_methods(embedder, feature, [*NEEDED, *needed])
             name = feature_name(embedder) if name is None else name
@@ -191,7 +211,8 @@ def as_embedders(
     refuse_without_effect(parameters, taken, caller_parameters)
     for name, embedder in named.items():
         for part in parts_of(embedder):
-            if isinstance(part, RecordEmbedder) and part.gives_sequences():
+            sequences = isinstance(part, RecordEmbedder) and part.gives_sequences()
+            if sequences and not is_classifier(part):
                 raise ValueError(
                     f"{name} gives frames (pooling=None), and what is needed are rows, one a clip: "
                     "choose statistics."
@@ -205,8 +226,8 @@ def split_names(text: str) -> list[str]:
     for n in range(len(pieces), 1, -1):
         first = "+".join(pieces[:n])
         path, _, class_name = first.rpartition(":")
-        if first.startswith(MODEL):
-            path, class_name = first.removeprefix(MODEL), ""
+        if first.startswith((MODEL, PRETRAINED)):
+            path, class_name = first.partition(":")[2], ""
         if path and "+" not in class_name and Path(path).expanduser().exists():
             return [first, *(split_names("+".join(pieces[n:])) if pieces[n:] else [])]
     return [pieces[0], *(split_names("+".join(pieces[1:])) if pieces[1:] else [])]
@@ -245,8 +266,8 @@ def _made(
     if not hasattr(embedder, "get_params") or not hasattr(embedder, "set_params"):
         return embedder, text, []
     fixed = {}
-    if text in BUNDLED or text.startswith(MODEL):
-        fixed = {"model": text.removeprefix(MODEL)}
+    if text in BUNDLED or text.startswith((MODEL, PRETRAINED)):
+        fixed = {"model": text.removeprefix(MODEL).removeprefix(PRETRAINED)}
     default = embedder.get_params()
     set_where_taken(embedder, {**defaults, **parameters, **fixed})
     taken_by_name = [*fixed, "revision"] if text in BUNDLED else [*fixed]

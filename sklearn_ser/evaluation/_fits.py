@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
 
 import joblib
@@ -12,12 +13,14 @@ import numpy.typing as npt
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from sklearn_ser._utils import default_settings
+from sklearn_ser._utils import default_settings, safe_indexing
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
 from sklearn_ser.evaluation._classifiers import best_inner_score, fit_classifier, inner_folds
+from sklearn_ser.evaluation._clip_classifiers import AsPredicted, at_position
 from sklearn_ser.evaluation._intervals import speaker_interval
 from sklearn_ser.evaluation._metrics import fold_average, macro_f1, mean_recall
 from sklearn_ser.evaluation._rows import MEAN, POOLED
+from sklearn_ser.exceptions import ClipError
 
 __all__ = ["Targets", "Task", "fit_all", "fit_fold", "scores"]
 
@@ -35,7 +38,7 @@ class Task(NamedTuple):
 
     row: int
     fold: int
-    values: npt.NDArray[np.float64]
+    values: Any  # features, of shape (n_clips, n_features), or clips
     train: npt.NDArray[Any]
     test: npt.NDArray[Any]
     classifier: Any
@@ -68,7 +71,8 @@ def _fit_one(task: Task, targets: Targets) -> pd.DataFrame:
     # Problems this small are many times slower when BLAS splits them; folds are what runs at once.
     with default_settings(), threadpool_limits(1):
         fitted, X_test = fit_fold(task, targets)
-        predicted = fitted.predict(X_test)
+        with _positions(task.test):
+            predicted = fitted.predict(X_test)
         inner = _inner_uar(fitted, task, targets)
     test = task.test
     return pd.DataFrame(
@@ -88,14 +92,28 @@ def _fit_one(task: Task, targets: Targets) -> pd.DataFrame:
 def fit_fold(task: Task, targets: Targets) -> tuple[Any, npt.NDArray[np.float64]]:
     """Return what was fitted on a training fold, and the test fold as it takes it."""
     X_train, X_test = _fold_inputs(task, targets)
-    fitted = fit_classifier(
-        task.classifier,
-        X_train,
-        targets.emotions[task.train],
-        targets.speakers[task.train],
-        speaker_scaling=task.speaker_scaling,
-    )
+    if isinstance(task.classifier, AsPredicted):
+        return task.classifier, X_test
+    with _positions(task.train):
+        fitted = fit_classifier(
+            task.classifier,
+            X_train,
+            targets.emotions[task.train],
+            targets.speakers[task.train],
+            speaker_scaling=task.speaker_scaling,
+        )
     return fitted, X_test
+
+
+@contextmanager
+def _positions(rows: npt.NDArray[Any]) -> Iterator[None]:
+    """Let errors of clips give their positions in the corpus."""
+    try:
+        yield
+    except ClipError as error:
+        if error.position >= len(rows):  # of a copy
+            raise
+        raise at_position(error, int(rows[error.position])) from None
 
 
 def _inner_uar(fitted: Any, task: Task, targets: Targets) -> float:
@@ -134,7 +152,7 @@ def _fold_inputs(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return training and test features, aligned, and with the speakers as last column."""
     train, test = task.train, task.test
-    X_train, X_test = task.values[train], task.values[test]
+    X_train, X_test = safe_indexing(task.values, train), safe_indexing(task.values, test)
     if task.alignment is not None:
         corpora = np.zeros(len(train)) if targets.corpora is None else targets.corpora[train]
         X_train, X_test = ALIGNMENTS[task.alignment](X_train, X_test, corpora)

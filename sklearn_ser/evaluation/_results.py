@@ -301,7 +301,7 @@ class Comparison(Results):
             f"{self.corpus}: {self.n_clips} clips of {self.n_speakers} speakers",
             f"{len(self.emotions)} emotions",
             self.cv,
-            self.classifier,
+            *([self.classifier] if self.classifier else []),
         ]
         if self.speaker_scaling is not None:
             kind = "transductive" if self.speaker_scaling == "own" else "inductive"

@@ -23,8 +23,8 @@ class Row:
         Name of the feature set.
     model, layer, pooling : str, int or None
         Of features that have them.
-    classifier : str
-        Name of the classifier.
+    classifier : str or None
+        Name of the classifier; None of a row that is a classifier of clips itself.
     train, test : str
         Names of the corpora; within one corpus, folds keep training and test clips apart.
     speaker_scaling, alignment : str or None
@@ -56,7 +56,8 @@ class Row:
     not_worse_than_best : bool or None
         Whether it cannot be told from the best row: it is that row, or `p_holm` is 0.05 or more.
     embedder : dict
-        What to make the embedder from, and everything that its values depend on.
+        What to make the embedder from, and everything that its values depend on; of a row that is
+        a classifier of clips, what to make that from.
     seconds_extract, seconds_fit : float
         Time that extraction (of all layers) and all fits took.
     """
@@ -65,7 +66,7 @@ class Row:
     model: str | None
     layer: int | str | None
     pooling: str | None
-    classifier: str
+    classifier: str | None
     train: str
     test: str
     speaker_scaling: str | None
@@ -166,7 +167,7 @@ class Nested:
     rows: list[int]
     layers: list[int | str | None]
     poolings: list[str | None]
-    classifiers: list[str]
+    classifiers: list[str | None]
     uar: float
     uar_ci: list[float] | None
     averaging: str

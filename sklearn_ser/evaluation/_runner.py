@@ -20,8 +20,15 @@ from sklearn.utils import Bunch
 from sklearn_ser._utils import Folds, restrict_folds, safe_indexing
 from sklearn_ser.audit import SplitAudit, audit_split
 from sklearn_ser.evaluation._classifiers import check_fits
+from sklearn_ser.evaluation._clip_classifiers import (
+    AsPredicted,
+    is_clip_classifier,
+    is_published,
+    warn_of_classes,
+)
 from sklearn_ser.evaluation._comparisons import differences_to_best
 from sklearn_ser.evaluation._feature_tables import FeatureTable, embed
+from sklearn_ser.evaluation._features import feature_sets, offline_feature_names
 from sklearn_ser.evaluation._fits import Targets, Task, fit_all, scores
 from sklearn_ser.evaluation._recipes import recipe_of_classifier, recipe_of_splitter
 from sklearn_ser.evaluation._results import installed_versions
@@ -56,6 +63,13 @@ class Setup(NamedTuple):
 
     def describe(self) -> dict[str, Any]:
         """Return the fields of the results that say what was asked for."""
+        if not self.classifiers:
+            return {
+                "cv_parameters": recipe_of_splitter(self.cv),
+                "classifier": "",
+                "classifier_parameters": {},
+                "versions": installed_versions(),
+            }
         names, (first, *others) = list(self.classifiers), self.classifiers.values()
         one = first if isinstance(first, str) else repr(first)
         recipes = [recipe_of_classifier(each) for each in (first, *others)]
@@ -85,6 +99,8 @@ class Run(NamedTuple):
     audits: list[SplitAudit]
     n_folds: list[int]
     waveform_rate: float | None
+    #: What `Setup.describe` returned.
+    asked: dict[str, Any]
 
 
 def run(corpus: Bunch, cells: Sequence[Cell], setup: Setup) -> Run:
@@ -98,22 +114,28 @@ def run(corpus: Bunch, cells: Sequence[Cell], setup: Setup) -> Run:
         Folds are positions in the corpus. Within a corpus nothing is aligned.
     setup : Setup
     """
-    _check_cells(cells, corpus, setup.classifiers)
-    tables, usable, left_out, waveform_rate = embed(
-        corpus.X,
-        setup.features,
-        n_clips=len(corpus.y),
-        layer=setup.layer,
-        n_jobs=setup.n_jobs,
-        verbose=setup.verbose,
+    sets = feature_sets(
+        offline_feature_names() if setup.features is None else setup.features,
         caller_parameters=[*inspect.signature(setup.caller).parameters],
+        defaults={"layer": "all", "n_jobs": setup.n_jobs, "verbose": setup.verbose},
+        **({} if setup.layer is None else {"layer": setup.layer}),
         **setup.parameters,
     )
+    of_clips = [each for _, each in sets if is_clip_classifier(each)]
+    if len(of_clips) == len(sets):
+        setup = _without_features(setup)
+    fitted = [*setup.classifiers.values(), *(each for each in of_clips if not is_published(each))]
+    _check_cells(cells, corpus, fitted)
+    tables, usable, left_out, waveform_rate = embed(corpus, sets)
     if left_out:
         n_clips = len(corpus.y)
         cells = [cell._replace(folds=restrict_folds(cell.folds, usable, n_clips)) for cell in cells]
         corpus = _subset(corpus, usable)
-        _check_cells(cells, corpus, setup.classifiers)
+        _check_cells(cells, corpus, fitted)
+    for table in tables:
+        if isinstance(table.classifier, AsPredicted):
+            name, recipe = (table.description[key] for key in ("features", "embedder"))
+            warn_of_classes(name, recipe, table.values, corpus.y)
     audits = _audit(cells, corpus, setup, waveform_rate)
     corpora = corpus.frame["corpus"].to_numpy(dtype=str) if "corpus" in corpus.frame else None
     descriptions, tasks = _plan(tables, cells, audits, setup, len(np.unique(corpus.y)))
@@ -140,8 +162,18 @@ def run(corpus: Bunch, cells: Sequence[Cell], setup: Setup) -> Run:
             nested.append(Nested.of_rows(rows, *chosen))
     predictions["clip"] = usable[predictions["clip"]]
     predictions = predictions.drop(columns=["seconds", "inner_uar"])
-    n_folds = [len(cell.folds) for cell in cells]
-    return Run(rows, nested, predictions, corpus, usable, left_out, audits, n_folds, waveform_rate)
+    return Run(
+        rows=rows,
+        nested=nested,
+        predictions=predictions,
+        corpus=corpus,
+        usable=usable,
+        left_out=left_out,
+        audits=audits,
+        n_folds=[len(cell.folds) for cell in cells],
+        waveform_rate=waveform_rate,
+        asked=setup.describe(),
+    )
 
 
 def _plan(
@@ -155,14 +187,23 @@ def _plan(
     descriptions: list[dict[str, Any]] = []
     tasks: list[Task] = []
     n_tables = Counter(table.description["features"] for table in tables)
-    for table, (name, classifier) in itertools.product(tables, setup.classifiers.items()):
+    pairs = [
+        (table, *named)
+        for table in tables
+        for named in [(None, table.classifier)] * (table.classifier is not None)
+        or setup.classifiers.items()
+    ]
+    for table, name, classifier in pairs:
+        of_clips = table.classifier is not None
+        scaling = None if of_clips else setup.speaker_scaling
         inner: Literal["own", "same"] | None = None
-        if setup.nested and n_tables[table.description["features"]] * len(setup.classifiers) > 1:
+        n_rows = n_tables[table.description["features"]] * len(setup.classifiers)
+        if setup.nested and n_rows > 1 and not of_clips:
             inner = "own" if len(setup.classifiers) == 1 else "same"
         for cell, audit in zip(cells, audits, strict=True):
             aligned = len(cells) == 1 or cell.train != cell.test
-            for alignment in setup.alignments if aligned else [None]:
-                row, scaling = len(descriptions), setup.speaker_scaling
+            for alignment in setup.alignments if aligned and not of_clips else [None]:
+                row = len(descriptions)
                 tasks += [
                     Task(row, fold, table.values, *sides, classifier, scaling, alignment, inner)
                     for fold, sides in enumerate(cell.folds)
@@ -202,8 +243,18 @@ def _choose(of_row: list[pd.DataFrame]) -> tuple[list[int], dict[str, Any]] | No
     return chosen.tolist(), scores(lines[lines["row"] == lines["fold"].map(chosen)])
 
 
-def _check_cells(cells: Sequence[Cell], corpus: Bunch, classifiers: Mapping[str, Any]) -> None:
-    for cell, classifier in itertools.product(cells, classifiers.values()):
+def _without_features(setup: Setup) -> Setup:
+    """Return what is asked for where all rows are classifiers of clips."""
+    if setup.speaker_scaling is not None or any(setup.alignments):
+        raise ValueError(
+            "speaker_scaling and alignment have no effect: they are for features, and all rows are "
+            "classifiers of clips."
+        )
+    return setup._replace(classifiers={})
+
+
+def _check_cells(cells: Sequence[Cell], corpus: Bunch, classifiers: Sequence[Any]) -> None:
+    for cell, classifier in itertools.product(cells, classifiers):
         try:
             check_fits(classifier, cell.folds, corpus.y, corpus.groups)
         except ValueError as error:

@@ -33,8 +33,8 @@ def folder(tmp_path_factory):
 
 
 def tables(corpus, features, **given):
-    options = {"layer": None, "n_jobs": None, "verbose": False, **given}
-    return embed(corpus.X, features, n_clips=len(corpus.y), **options).tables
+    sets = feature_sets(features, defaults={"layer": "all"}, **given)
+    return embed(corpus, sets).tables
 
 
 def block(corpus, embedder):

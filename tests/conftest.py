@@ -9,6 +9,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # to be set before NumPy and torch are imported.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import joblib
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -24,6 +25,13 @@ def cache_folder(tmp_path_factory, monkeypatch):
     folder = tmp_path_factory.mktemp("records")
     monkeypatch.setenv("SKLEARN_SER_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def one_fit_at_once():
+    """Fit in this process, where tests can look on; by default all cores would be used."""
+    with joblib.parallel_config(n_jobs=1):
+        yield
 
 
 @pytest.fixture(scope="session")

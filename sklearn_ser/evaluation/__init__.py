@@ -17,6 +17,7 @@ from sklearn_ser.evaluation._features import feature_sets as feature_sets
 from sklearn_ser.evaluation._fits import scores as scores
 from sklearn_ser.evaluation._intervals import speaker_interval
 from sklearn_ser.evaluation._metrics import fold_average, uar_score
+from sklearn_ser.evaluation._repeats import differences_of_runs as differences_of_runs
 from sklearn_ser.evaluation._results import Comparison
 from sklearn_ser.evaluation._results import installed_versions as installed_versions
 from sklearn_ser.evaluation._rows import Nested, Row

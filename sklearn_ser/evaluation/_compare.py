@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -38,6 +39,7 @@ def compare(
     nested: bool = True,
     audit: bool = True,
     n_jobs: int | None = None,
+    memory: str | os.PathLike[str] | None = None,
     verbose: bool = False,
     **parameters: Any,
 ) -> Comparison:
@@ -99,7 +101,14 @@ def compare(
         Whether to look for the same audio in training and test folds, too; speakers, sessions and
         sentences are always looked for.
     n_jobs : int, default=None
-        Number of folds that are fitted, and threads that extract, at once.
+        Number of folds that are fitted, and threads that extract, at once. None fits on all cores,
+        or as many as :func:`joblib.parallel_config` says.
+    memory : str or path-like, default=None
+        Folder in which each fit is kept when it is done, so that a comparison that is killed, or
+        extended, fits only what is missing. What is kept is found by the features' values, labels,
+        folds, all settings and versions. Estimators whose fits depend on more are fitted
+        again each time, with a warning: those with ``random_state=None`` somewhere, or with
+        functions or objects that no file defines.
     verbose : bool, default=False
         Whether to show progress bars.
     **parameters
@@ -204,6 +213,7 @@ def compare(
         n_jobs,
         verbose,
         parameters,
+        memory=memory,
         speaker_scaling=speaker_scaling,
         alignments=[alignment],
     )

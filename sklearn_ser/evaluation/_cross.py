@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -39,6 +40,7 @@ def compare_across(
     nested: bool = True,
     audit: bool = True,
     n_jobs: int | None = None,
+    memory: str | os.PathLike[str] | None = None,
     verbose: bool = False,
     **parameters: Any,
 ) -> CrossComparison:
@@ -63,7 +65,7 @@ def compare_across(
         both centred, scaled by the training clips' deviation, and shrunk (Ledoit and Wolf) instead
         of being added a constant. Both look at the test corpus, though not at its labels: such rows
         are marked transductive. A list makes a row of each.
-    layer, classifier, nested, audit, n_jobs, verbose, **parameters
+    layer, classifier, nested, audit, n_jobs, memory, verbose, **parameters
         As in :func:`compare`.
     cv : str or cross-validator, default="loso"
         Folds within a corpus, as in :func:`compare`.
@@ -147,6 +149,7 @@ def compare_across(
         n_jobs,
         verbose,
         parameters,
+        memory=memory,
         alignments=alignments,
     )
     try:

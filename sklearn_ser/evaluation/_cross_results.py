@@ -53,6 +53,8 @@ class CrossComparison(Results):
         Clips of each corpus that were compared.
     scheme : str or None
         The labels that all corpora were given.
+    command : dict or None
+        As in :class:`Comparison`.
 
     Examples
     --------

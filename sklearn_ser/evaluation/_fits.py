@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Literal, NamedTuple
 
-import joblib
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from joblib.parallel import get_active_backend
+from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 from sklearn_ser._utils import default_settings, safe_indexing
@@ -18,6 +22,7 @@ from sklearn_ser.evaluation._alignment import ALIGNMENTS
 from sklearn_ser.evaluation._classifiers import best_inner_score, fit_classifier, inner_folds
 from sklearn_ser.evaluation._clip_classifiers import AsPredicted, at_position
 from sklearn_ser.evaluation._intervals import speaker_interval
+from sklearn_ser.evaluation._kept_fits import Fit, KeptFits, Keys
 from sklearn_ser.evaluation._metrics import fold_average, macro_f1, mean_recall
 from sklearn_ser.evaluation._rows import MEAN, POOLED
 from sklearn_ser.exceptions import ClipError
@@ -50,30 +55,57 @@ class Task(NamedTuple):
 
 
 def fit_all(
-    tasks: Sequence[Task], targets: Targets, *, n_jobs: int | None, verbose: bool
+    tasks: Sequence[Task],
+    targets: Targets,
+    *,
+    n_jobs: int | None,
+    verbose: bool,
+    memory: str | os.PathLike[str] | None = None,
+    waveform_rate: float | None = None,
 ) -> pd.DataFrame:
     """Return the predictions of all tasks, a line each.
 
     It has row, fold, clip, speaker, emotion and predicted; and of the whole fold inner_uar, the
-    score inside the training fold if that is asked for, and seconds.
+    score inside the training fold if that is asked for, and seconds. With `memory`, each fit is
+    kept there when it is done, and those that are there already are not fitted again.
     """
     from tqdm.auto import tqdm
 
-    found = joblib.Parallel(n_jobs, return_as="generator")(
-        joblib.delayed(_fit_one)(task, targets) for task in tasks
+    kept = None if memory is None else KeptFits(memory)
+    keys: list[str | None] = [None] * len(tasks)
+    if kept is not None:
+        keys_of = Keys(targets, waveform_rate)
+        keys = [keys_of.of(task) for task in tasks]
+    fits = [None if kept is None else kept.load(key) for key in keys]
+    missing = [k for k, fit in enumerate(fits) if fit is None or not _has_inner(fit, tasks[k])]
+    found = Parallel(_n_jobs(n_jobs), return_as="generator")(
+        delayed(_fit_one)(tasks[k], targets, fits[k], kept, keys[k]) for k in missing
     )
-    progress = tqdm(found, total=len(tasks), desc="fit", unit="fold", disable=not verbose)
-    return pd.concat(progress, ignore_index=True)
+    progress = tqdm(found, total=len(missing), desc="fit", unit="fold", disable=not verbose)
+    for k, fit in zip(missing, progress, strict=True):
+        fits[k] = fit
+    return pd.concat(
+        [_lines(task, targets, fit) for task, fit in zip(tasks, fits, strict=True) if fit],
+        ignore_index=True,
+    )
 
 
-def _fit_one(task: Task, targets: Targets) -> pd.DataFrame:
-    started = time.perf_counter()
-    # Problems this small are many times slower when BLAS splits them; folds are what runs at once.
-    with default_settings(), threadpool_limits(1):
-        fitted, X_test = fit_fold(task, targets)
-        with _positions(task.test):
-            predicted = fitted.predict(X_test)
-        inner = _inner_uar(fitted, task, targets)
+def _n_jobs(n_jobs: int | None) -> int | None:
+    """Return how many folds are fitted at once: all cores, unless joblib is told otherwise."""
+    if n_jobs is not None:
+        return n_jobs
+    backend, configured = get_active_backend()
+    is_inside = bool(getattr(backend, "nesting_level", 0))
+    return -1 if configured is None and not is_inside else configured
+
+
+def _has_inner(fit: Fit, task: Task) -> bool:
+    return task.inner is None or task.inner in fit.inner
+
+
+def _lines(task: Task, targets: Targets, fit: Fit) -> pd.DataFrame:
+    """Return a line for each prediction of a fit, having given its warnings."""
+    fit.warn()
     test = task.test
     return pd.DataFrame(
         {
@@ -82,11 +114,44 @@ def _fit_one(task: Task, targets: Targets) -> pd.DataFrame:
             "clip": test,
             "speaker": targets.speakers[test],
             "emotion": targets.emotions[test],
-            "predicted": predicted,
-            "inner_uar": inner,
-            "seconds": time.perf_counter() - started,
+            "predicted": np.asarray(fit.predicted),
+            "inner_uar": np.nan if task.inner is None else fit.inner[task.inner],
+            "seconds": fit.seconds,
         }
     )
+
+
+def _fit_one(
+    task: Task, targets: Targets, known: Fit | None, kept: KeptFits | None, key: str | None
+) -> Fit:
+    """Return what is predicted by a fit, of which the inner score alone may be missing."""
+    started = time.perf_counter()
+    # Problems this small are many times slower when BLAS splits them; folds are what runs at once.
+    # Warnings are given again where all fits come together; threads would disturb each other's.
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    recorded: Any = warnings.catch_warnings(record=True) if in_main_thread else nullcontext([])
+    with default_settings(), threadpool_limits(1), recorded as caught:
+        if known is None:
+            fitted, X_test = fit_fold(task, targets)
+            with _positions(task.test):
+                predicted = np.asarray(fitted.predict(X_test)).tolist()
+            known = Fit(predicted, 0.0, _searched(fitted, task), [])
+        if not _has_inner(known, task):
+            known.inner[str(task.inner)] = _inner_uar(task, targets)
+    told = [(f"{w.category.__module__}.{w.category.__qualname__}", str(w.message)) for w in caught]
+    seconds = known.seconds + time.perf_counter() - started
+    known = known._replace(seconds=seconds, warnings=[*known.warnings, *told])
+    if kept is not None and key is not None:
+        kept.save(key, known)
+    return known
+
+
+def _searched(fitted: Any, task: Task) -> dict[str, float]:
+    """Return the score by which a search chose, by what it can be compared with."""
+    score = best_inner_score(fitted)
+    # What a search of the user's own maximises need not be what others are scored by.
+    names = ("own", "same") if isinstance(task.classifier, str) else ("own",)
+    return {} if score is None else dict.fromkeys(names, score)
 
 
 def fit_fold(task: Task, targets: Targets) -> tuple[Any, npt.NDArray[np.float64]]:
@@ -94,7 +159,7 @@ def fit_fold(task: Task, targets: Targets) -> tuple[Any, npt.NDArray[np.float64]
     X_train, X_test = _fold_inputs(task, targets)
     if isinstance(task.classifier, AsPredicted):
         return task.classifier, X_test
-    with _positions(task.train):
+    with _positions(task.train), _of_clips(task):
         fitted = fit_classifier(
             task.classifier,
             X_train,
@@ -103,6 +168,21 @@ def fit_fold(task: Task, targets: Targets) -> tuple[Any, npt.NDArray[np.float64]
             speaker_scaling=task.speaker_scaling,
         )
     return fitted, X_test
+
+
+@contextmanager
+def _of_clips(task: Task) -> Iterator[None]:
+    """Let errors say that a classifier is given clips, where it is one among the features."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if isinstance(error, ClipError) or isinstance(task.values, np.ndarray):
+            raise
+        raise ValueError(
+            f"{type(task.classifier).__name__}, a classifier among the features, cannot be fitted "
+            f"on clips: {error} It needs an embedder, as in make_pipeline(MFCCEmbedder(), …); a "
+            "classifier of features is passed as classifier."
+        ) from error
 
 
 @contextmanager
@@ -116,14 +196,8 @@ def _positions(rows: npt.NDArray[Any]) -> Iterator[None]:
         raise at_position(error, int(rows[error.position])) from None
 
 
-def _inner_uar(fitted: Any, task: Task, targets: Targets) -> float:
+def _inner_uar(task: Task, targets: Targets) -> float:
     """Return the UAR of speakers held out of the training fold; NaN if they cannot be split."""
-    if task.inner is None:
-        return np.nan
-    # What a search of the user's own maximises need not be what others are scored by.
-    comparable = task.inner == "own" or isinstance(task.classifier, str)
-    if comparable and (searched := best_inner_score(fitted)) is not None:
-        return searched
     X = _fold_inputs(task, targets)[0]
     y, groups = targets.emotions[task.train], targets.speakers[task.train]
     folds = inner_folds(y, groups)

@@ -48,6 +48,7 @@ class Results:
     rows: list[Row]
     nested: list[Nested]
     predictions: pd.DataFrame = field(compare=False, repr=False)
+    command: dict[str, Any] | None = field(default=None, kw_only=True)
 
     @property
     def results(self) -> dict[str, Any]:
@@ -193,6 +194,9 @@ class Comparison(Results):
         As in the rows.
     published, published_note : list of dict, str
         Figures published for the same protocol on the same clips; why others are not shown.
+    command : dict or None
+        ``arguments`` of the command line that made it, and the ``directory`` that it ran in; None
+        in Python.
 
     Examples
     --------

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -58,6 +59,7 @@ class Setup(NamedTuple):
     n_jobs: int | None
     verbose: bool
     parameters: Mapping[str, Any]  # of embedders
+    memory: str | os.PathLike[str] | None = None
     speaker_scaling: str | None = None
     alignments: Sequence[str | None] = (None,)
 
@@ -144,6 +146,8 @@ def run(corpus: Bunch, cells: Sequence[Cell], setup: Setup) -> Run:
         Targets(corpus.y, corpus.groups, corpora),
         n_jobs=setup.n_jobs,
         verbose=setup.verbose,
+        memory=setup.memory,
+        waveform_rate=waveform_rate,
     )
     of_row = [lines for _, lines in predictions.groupby("row")]
     scored = [scores(lines) for lines in of_row]

@@ -10,6 +10,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import GridSearchCV, LeaveOneGroupOut
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import Bunch
 
@@ -321,6 +322,11 @@ def test_clips_that_a_published_model_cannot_use_are_left_out(corpus, published)
 def test_what_cannot_be_a_row_is_refused(corpus, features, given, message):
     with pytest.raises(ValueError, match=message):
         compare(corpus, features, audit=False, **given)
+
+
+def test_a_classifier_of_features_is_no_classifier_of_clips(corpus):
+    with pytest.raises(ValueError, match=r"GaussianNB, a classifier among .*It needs an embedder"):
+        compare(corpus, {"x": GaussianNB()}, audit=False)
 
 
 def test_recognizers_and_matrices_take_no_classifiers():

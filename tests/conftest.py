@@ -10,6 +10,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # to be set before NumPy and torch are imported.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import joblib
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -34,6 +35,13 @@ def close_figures():
     yield
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.fixture(autouse=True)
+def one_fit_at_once():
+    """Fit in this process, where tests can look on; by default all cores would be used."""
+    with joblib.parallel_config(n_jobs=1):
+        yield
 
 
 @pytest.fixture(scope="session")

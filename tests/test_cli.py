@@ -186,7 +186,7 @@ def test_results_are_not_mixed_with_earlier_ones(clips, tmp_path):
     compared += ["--format", *FORMATS]
 
     def files():
-        return {path.name: path.read_bytes() for path in out.iterdir()}
+        return {path.name: path.read_bytes() for path in out.iterdir() if path.name != "fits"}
 
     assert main(compared) == 0
     first = files()

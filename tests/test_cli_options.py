@@ -72,6 +72,11 @@ UNHEEDED = [
         for features, name, value in [
             ("mfcc", "model", "X"),
             ("nano", "model", "X"),  # which is a model
+            ("nano", "revision", "X"),
+            ("ssl:X", "model", "X"),
+            ("mfcc", "window", "3"),
+            ("mfcc+egemaps", "dtype", "float16"),
+            ("egemaps", "device", "cpu"),
             ("mfcc", "layer", "3"),
             ("egemaps", "layer", "all"),
             ("egemaps", "pooling", "max"),  # functionals have statistics already
@@ -267,7 +272,7 @@ def test_an_option_that_is_given_twice_is_an_error(command, option, value, place
 
 
 # What changes the result, or how it is shown, whatever is asked.
-ALWAYS = "--abstain --align --classifier --corpus --cv --device --features --format --jobs"
+ALWAYS = "--abstain --align --classifier --corpus --cv --device --features --format --from --jobs"
 ALWAYS += " --out --scheme --speaker-scaling --window"
 
 

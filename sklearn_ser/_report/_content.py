@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_ser._utils import check_corpus, is_missing
-from sklearn_ser.plotting import row_name
+from sklearn_ser.evaluation import row_name
 
 if TYPE_CHECKING:
     from sklearn_ser.evaluation import Comparison
@@ -121,8 +121,8 @@ def corpus_grid(comparison: Comparison, clips: pd.DataFrame) -> Grid:
 def scores_grid(comparison: Comparison) -> Grid:
     """Return the scores of every row and of nested ones, with intervals and tests."""
     frame = comparison.to_frame()
-    named = "classifier" in frame
-    heads = ["features", *["classifier"] * named, "layer", "UAR", "95 % interval"]
+    columns = ["features", *comparison.tables()[0].columns[1 : comparison.tables()[0].n_names]]
+    heads = [*columns, "layer", "UAR", "95 % interval"]
     heads += ["less the best", "95 % interval of it", "Holm's p", "accuracy", "macro F1"]
     heads += ["extraction (s)", "fits (s)"]
     best = frame["uar"].where(frame["row"].notna()).max()
@@ -137,8 +137,7 @@ def scores_grid(comparison: Comparison) -> Grid:
         ends = None if np.isnan(line["uar_low"]) else (line["uar_low"], line["uar_high"])
         rows.append(
             [
-                Cell(line["features"]),
-                *[Cell(str(line.get("classifier")))] * named,
+                *(Cell(str(line[name] or "")) for name in columns),
                 Cell(f"{layer:.0f}", layer) if whole else Cell(layer or ""),
                 Cell(uar, line["uar"], best=is_best),
                 _interval(ends),
@@ -216,7 +215,7 @@ def sex_grid(comparison: Comparison, clips: pd.DataFrame, shown: Sequence[int]) 
             labels = [lines[name] for name in ("emotion", "predicted", "speaker")]
             rows.append(
                 [
-                    Cell(row_name(row)),
+                    Cell(row_name(row, comparison.rows)),
                     Cell(str(sex)),
                     _number(lines["speaker"].nunique(), ".0f"),
                     _number(lines["clip"].nunique(), ".0f"),

@@ -30,17 +30,17 @@ def figures_of(comparison: Comparison) -> dict[str, Drawn]:
     """Return the figures of a comparison by name; none without matplotlib."""
     if importlib.util.find_spec("matplotlib") is None:
         return {}
+    from sklearn_ser.evaluation import row_name
     from sklearn_ser.plotting import (
         ComparisonDisplay,
         DifferencesDisplay,
         RecallDisplay,
         SpeakersDisplay,
         off_screen,
-        row_name,
     )
 
     best = comparison.rows[comparison.best]
-    named = row_name(best)
+    named = row_name(best, comparison.rows)
     displays: dict[str, tuple[Any, str]] = {
         "uar": (
             ComparisonDisplay,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sklearn_ser._report import _content as content
 from sklearn_ser._report._figures import Drawn, figures_of, inline_svg
-from sklearn_ser.plotting import best_of_each, row_name
+from sklearn_ser.plotting import best_of_each
 
 if TYPE_CHECKING:
     from sklearn_ser.evaluation import Comparison
@@ -37,7 +37,7 @@ def render_report(
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    from sklearn_ser.evaluation import describe_nested
+    from sklearn_ser.evaluation import describe_nested, row_name
 
     loader = PackageLoader("sklearn_ser._report", "template")
     environment = Environment(
@@ -54,7 +54,7 @@ def render_report(
     return environment.get_template("report.html").render(
         comparison=comparison,
         best=best,
-        best_name=row_name(best),
+        best_name=row_name(best, rows),
         n_features=len({row.name for row in rows}),
         notes=comparison.tables(timings=False)[0].notes,
         nested=[describe_nested(each, rows) for each in comparison.nested or []],

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -42,15 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     status : int
-        0 if all went well; 1 if `audit` found a leak, or `predict` could not use a recording or
-        draw any timeline that was asked for; 2 if the arguments or the data were not usable; 130
-        after Ctrl-C, and 143 after SIGTERM. A bug is raised, so that Python shows its traceback
-        and exits with 1.
+        0 if all went well; 1 if `audit` found a leak, a repeated comparison differs, or `predict`
+        could not use a recording or draw any timeline that was asked for; 2 if the arguments or
+        the data were not usable; 130 after Ctrl-C, and 143 after SIGTERM. A bug is raised, so that
+        Python shows its traceback and exits with 1.
     """
     parser = _parser()
     options = parser.parse_args(arguments)
-    given = sys.argv[1:] if arguments is None else arguments
-    options.command_line = shlex.join(["sklearn-ser", *given])
+    options.arguments = [*(sys.argv[1:] if arguments is None else arguments)]
     if options.run is None:
         parser.print_help(sys.stderr)
         return 2

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import dataclasses
 import importlib.util
+import shlex
+from pathlib import Path
 from typing import Any
 
 from sklearn_ser.cli._options import (
@@ -45,10 +49,64 @@ def add_compare(commands: Any) -> None:
         choices=["png", "pdf", "svg"],
         help="of the figures beside the report; default: png",
     )
+    command.add_argument(
+        "--from",
+        dest="record",
+        metavar="FILE",
+        help="a results.json: repeat that comparison from its own record, fitting all of it again, "
+        "and say what differs; takes only --out, --format, --jobs and --quiet",
+    )
     command.set_defaults(run=_compare)
 
 
 def _compare(options: argparse.Namespace) -> int:
+    if options.record is not None:
+        return _repeat(options)
+    options.fits = check_out(options.out) / "fits"
+    return _run(options)
+
+
+def _repeat(options: argparse.Namespace) -> int:
+    """Run the command that made results again, and print what differs."""
+    others = vars(options)["given"] - {"record", "out", "jobs", "format"}
+    others |= {"no_audio_audit"} & {name for name, value in vars(options).items() if value is True}
+    if others:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(others))
+        names = names.replace("--model-window", "--window")
+        raise ValueError(f"{names} has no effect with --from, which repeats its record's command.")
+    from sklearn_ser._utils import existing_folder
+    from sklearn_ser.cli import _parser
+    from sklearn_ser.cli._tables import show
+    from sklearn_ser.evaluation import Comparison, differences_of_runs
+
+    record = Path(options.record).expanduser().resolve()
+    folder = record if record.is_dir() else record.parent
+    earlier = Comparison.load(folder)
+    if earlier.command is None:
+        raise ValueError(
+            f"{options.record} was made in Python, and does not say how its corpus was loaded. "
+            "Call compare again."
+        )
+    again = _parser().parse_args(earlier.command["arguments"])
+    out = Path(options.out).resolve() if "out" in options.given else folder / "again"
+    if out == folder:
+        raise ValueError(f"--out {options.out} would overwrite the record that is repeated.")
+    again.out, again.fits, again.quiet = str(out), None, options.quiet
+    again.format = options.format or again.format
+    again.arguments = earlier.command["arguments"]
+    again.jobs = options.jobs or again.jobs
+    with contextlib.chdir(existing_folder(earlier.command["directory"])):
+        _run(again)
+    options.results = again.results
+    versions, differences = differences_of_runs(earlier, Comparison.load(out))
+    for line in (*versions, *differences):
+        show(f"Differs: {line}")
+    if not differences:
+        show(f"All scores and predictions of {folder} are the same.")
+    return 1 if differences else 0
+
+
+def _run(options: argparse.Namespace) -> int:
     check_out(options.out, needs=options.format and "matplotlib:'sklearn-ser[plot]'")
     check_features(options)
     from sklearn_ser.cli._tables import print_table
@@ -63,14 +121,16 @@ def _compare(options: argparse.Namespace) -> int:
         speaker_scaling=options.speaker_scaling,
         audit=not options.no_audio_audit,
         n_jobs=options.jobs,
+        memory=options.fits,
         verbose=not options.quiet,
         **embedding_parameters(options),
     )
+    comparison = _with_command(comparison, options)
     with uninterrupted():
         written = comparison.save(
             options.out,
             corpus=corpus,
-            command=options.command_line,
+            command=shlex.join(["sklearn-ser", *options.arguments]),
             formats=options.format or ["png"],
         )
         options.results = f"results are written to {options.out}"
@@ -79,6 +139,11 @@ def _compare(options: argparse.Namespace) -> int:
     if importlib.util.find_spec("matplotlib") is None:
         print("No figures: matplotlib is missing; pip install 'sklearn-ser[plot]'.")
     return 0
+
+
+def _with_command(comparison: Any, options: argparse.Namespace) -> Any:
+    command = {"arguments": options.arguments, "directory": str(Path.cwd())}
+    return dataclasses.replace(comparison, command=command)
 
 
 def add_cross(commands: Any) -> None:
@@ -104,7 +169,7 @@ def add_cross(commands: Any) -> None:
 
 
 def _cross(options: argparse.Namespace) -> int:
-    check_out(options.out)
+    options.fits = check_out(options.out) / "fits"
     check_features(options)
     from sklearn_ser.cli._tables import print_cross
     from sklearn_ser.evaluation import compare_across
@@ -118,9 +183,11 @@ def _cross(options: argparse.Namespace) -> int:
         classifier=options.classifier,
         audit=not options.no_audio_audit,
         n_jobs=options.jobs,
+        memory=options.fits,
         verbose=not options.quiet,
         **embedding_parameters(options),
     )
+    comparison = _with_command(comparison, options)
     with uninterrupted():
         comparison.save(options.out)
         options.results = f"results are written to {options.out}"

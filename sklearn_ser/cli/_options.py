@@ -102,21 +102,49 @@ def add_evaluation(command: Any) -> None:
         "--features",
         nargs="+",
         metavar="NAME",
-        help=f'{", ".join(FEATURES)}, or your own as "module:Class" or "file.py:Class"',
+        help=f'{", ".join(FEATURES)}, "ssl:MODEL" (a hub id or a folder), or your own as '
+        '"module:Class" or "file.py:Class"; "+" joins: "egemaps+nano". For compare and cross also '
+        '"pretrained:MODEL", a published classifier',
     )
     add_embedding(command, layer="all")
-    command.add_argument("--classifier", default="logistic", choices=CLASSIFIERS)
+    command.add_argument(
+        "--classifier",
+        nargs="+",
+        default=["logistic"],
+        choices=CLASSIFIERS,
+        help="one or several, each a row of every feature set; default: logistic",
+    )
 
 
 def add_embedding(command: Any, layer: str, *, on_error: bool = True) -> None:
     command.add_argument("--model", metavar="ID", help="for ssl: a hub id or a folder")
+    command.add_argument("--revision", help="for ssl: branch, tag or commit on the hub")
+    command.add_argument(
+        "--window",
+        dest="model_window",  # that of predict cuts recordings
+        type=_model_window,
+        metavar="SECONDS",
+        help="for ssl and nano: what of a clip attends to itself at once; seconds, auto (the "
+        "default), clip (Whisper) or none (all of it)",
+    )
+    command.add_argument(
+        "--dtype",
+        choices=["float32", "bfloat16", "float16"],
+        help="for ssl and nano: precision; default: float32",
+    )
+    command.add_argument("--device", help="for ssl and nano: cpu, cuda, …; default: auto")
     command.add_argument(
         "--layer",
         type=_layer,
         metavar="LAYER",
         help=f'for ssl and nano: a number, several as "3,4", middle, mean or all; default: {layer}',
     )
-    command.add_argument("--pooling", nargs="+", metavar="STATISTIC", help="mean, std, min, …")
+    command.add_argument(
+        "--pooling",
+        nargs="+",
+        metavar="STATISTIC",
+        help="mean, std, min, …; compare and cross take alternatives, too: mean mean+std",
+    )
     command.add_argument(
         "--cache", metavar="DIR", help='where clip records are kept, or "none"; default: auto'
     )
@@ -149,20 +177,36 @@ def _layer(text: str) -> int | str | list[int]:
     return layers if len(layers) > 1 else layers[0]
 
 
+def _model_window(text: str) -> float | str:
+    if text in ("auto", "clip", "none"):
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        message = f"{text!r} is not a number of seconds, auto, clip or none"
+        raise argparse.ArgumentTypeError(message) from None
+
+
 def embedding_parameters(options: argparse.Namespace) -> dict[str, Any]:
     """Return the embedders' parameters that are given, so that one without effect is refused."""
-    names = ("cache", "on_error", "model", "layer", "pooling", "device")
+    names = ("cache", "on_error", "model", "revision", "layer", "dtype", "device")
     given = {name: getattr(options, name, None) for name in names}
+    given["window"] = getattr(options, "model_window", None)
     parameters = {name: value for name, value in given.items() if value is not None}
-    return {**parameters, "cache": None} if options.cache == "none" else parameters
+    parameters |= {name: None for name in ("cache", "window") if parameters.get(name) == "none"}
+    if getattr(options, "pooling", None) is not None:
+        alternatives = [text.split("+") for text in options.pooling]
+        several = max(map(len, alternatives)) > 1 and len(alternatives) > 1
+        parameters["pooling"] = alternatives if several else "+".join(options.pooling).split("+")
+    return parameters
 
 
 def check_features(options: argparse.Namespace) -> None:
     """Raise the error of features, or of options for them, that cannot be used."""
-    from sklearn_ser.evaluation import as_embedders
+    from sklearn_ser.evaluation import feature_sets
 
     if options.features is not None:
-        as_embedders(options.features, **embedding_parameters(options))
+        feature_sets(options.features, **embedding_parameters(options))
 
 
 def load_corpus(options: argparse.Namespace) -> Any:

@@ -80,14 +80,16 @@ def what_is_kept(options: argparse.Namespace) -> str:
     """Return what an interrupted command leaves, and where the same command would start."""
     cache = getattr(options, "cache", None) or options.default_cache
     results = options.results or "no results are written"
-    if cache == "none":
-        return f"no clip records are kept, so that the same command starts again; {results}"
-    from sklearn_ser._store import Store
+    kept = []
+    if cache != "none":
+        from sklearn_ser._store import Store
 
-    return (
-        f"clip records in {Store(cache).folder} are kept, and the same command goes on from there; "
-        f"{results}"
-    )
+        kept.append(f"clip records in {Store(cache).folder}")
+    if (fits := getattr(options, "fits", None)) is not None and fits.is_dir():
+        kept.append(f"finished fits in {fits}")
+    if not kept:
+        return f"no clip records are kept, so that the same command starts again; {results}"
+    return f"{' and '.join(kept)} are kept, and the same command goes on from there; {results}"
 
 
 @contextmanager

@@ -24,6 +24,8 @@ __all__ = [
 ]
 
 NUMBERS = ("layer", "UAR", "95 % interval", "accuracy", "macro F1", "seconds")  # never wrapped
+WIDE = 110  # columns of a terminal on which classifiers and poolings fit beside all scores
+IN_FILE = ("accuracy", "macro F1", "seconds")  # left out on others
 N_NAMED = 5  # clips that were left out, on the terminal
 # What a card says of features: what was selected, and what was computed by which weights.
 SELECTED = ("model", "layer", "pooling")
@@ -50,15 +52,20 @@ def print_table(comparison: Comparison) -> None:
 def _show_tables(comparison: Comparison | CrossComparison) -> None:
     """Print what a comparison shows as rich tables, which fold names to the terminal's width."""
     for cells in comparison.tables():
-        table = Table(title=cells.title, caption=" ".join(cells.notes))
-        for k, name in enumerate(cells.columns):
+        columns, notes = list(cells.columns), list(cells.notes)
+        if cells.n_names > 1 and Console().width < WIDE:
+            columns = [name for name in columns if name not in IN_FILE]
+            notes.append(f"In results.json: {', '.join(IN_FILE)}.")
+        table = Table(title=cells.title, caption=" ".join(notes))
+        for k, name in enumerate(columns):
             if k < cells.n_names:
                 table.add_column(name, overflow="fold")
             else:
                 table.add_column(name, justify="right", no_wrap=name in NUMBERS)
         for k, row in enumerate(cells.cells):
             best = any(position == k for position, _ in cells.bold)
-            table.add_row(*row, style="bold" if best else None)
+            shown = [cell for name, cell in zip(cells.columns, row, strict=True) if name in columns]
+            table.add_row(*shown, style="bold" if best else None)
         show(table)
 
 

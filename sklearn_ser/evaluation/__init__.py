@@ -13,13 +13,16 @@ from sklearn_ser.evaluation._features import as_embedders as as_embedders
 from sklearn_ser.evaluation._features import effective_parameters as effective_parameters
 from sklearn_ser.evaluation._features import embed_rows as embed_rows
 from sklearn_ser.evaluation._features import feature_name as feature_name
+from sklearn_ser.evaluation._features import feature_sets as feature_sets
 from sklearn_ser.evaluation._fits import scores as scores
 from sklearn_ser.evaluation._formats import describe_nested as describe_nested
 from sklearn_ser.evaluation._intervals import speaker_interval
 from sklearn_ser.evaluation._metrics import fold_average, uar_score
 from sklearn_ser.evaluation._recipes import installed_versions as installed_versions
+from sklearn_ser.evaluation._repeats import differences_of_runs as differences_of_runs
 from sklearn_ser.evaluation._results import Comparison
 from sklearn_ser.evaluation._rows import Nested, Row
+from sklearn_ser.evaluation._rows import row_name as row_name
 from sklearn_ser.exceptions import LeakageWarning
 
 __all__ = [

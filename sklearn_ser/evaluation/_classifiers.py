@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,6 @@ from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import StackingClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import make_scorer
 from sklearn.model_selection import BaseCrossValidator, GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -23,7 +22,7 @@ from sklearn.svm import SVC
 from sklearn.utils.metadata_routing import get_routing_for_object
 
 from sklearn_ser._utils import is_search, speaker_folds
-from sklearn_ser.evaluation._metrics import uar_score
+from sklearn_ser.evaluation._metrics import mean_recall
 from sklearn_ser.preprocessing import SpeakerScaler
 
 __all__ = [
@@ -32,8 +31,11 @@ __all__ = [
     "best_inner_score",
     "check_classifier",
     "check_fits",
+    "classifier_name",
     "fit_classifier",
     "inner_folds",
+    "named_classifiers",
+    "speaker_columns",
 ]
 
 # Name: the classifier, and the values of C to choose from inside the training folds.
@@ -45,11 +47,12 @@ CLASSIFIERS: dict[str, tuple[BaseEstimator, list[float] | None]] = {
 INNER_FOLDS = 5
 
 
-def check_classifier(classifier: Any) -> None:
+def check_classifier(classifier: Any, *, on_clips: bool = False) -> None:
     """Raise an error if `classifier` is neither a known name nor a classifier.
 
     Or if a part of it looks for speaker labels in a column of its input: it is given them as
-    ``groups``, and the column, a feature like the others, would be dropped.
+    ``groups``, and the column, a feature like the others, would be dropped. Of clips, there is a
+    column of that name.
     """
     if isinstance(classifier, str):
         if classifier not in CLASSIFIERS:
@@ -57,8 +60,19 @@ def check_classifier(classifier: Any) -> None:
                 f"classifier={classifier!r}; it must be one of {sorted(CLASSIFIERS)} or a "
                 "scikit-learn classifier."
             )
-    elif isinstance(classifier, type) or not is_classifier(classifier):
+    elif isinstance(classifier, type) or not (
+        hasattr(classifier, "get_params") and is_classifier(classifier)
+    ):
         raise TypeError(f"{classifier!r} is not a scikit-learn classifier.")
+    elif on_clips:
+        parts = _parts(classifier)
+        takers = [part for part in parts if _takes_groups(part) and part.speaker is None]
+        if takers and any(hasattr(part, "fit_resample") for part in parts):
+            raise ValueError(
+                f"speaker of {type(takers[0]).__name__} is None, so that it would be given the "
+                "speakers as groups, and copies of clips have none. Set it to a name, such as "
+                '"speaker": a column of speaker labels is given to it then.'
+            )
     else:
         for part in _parts(classifier):
             speaker = getattr(part, "speaker", None)
@@ -67,6 +81,45 @@ def check_classifier(classifier: Any) -> None:
                     f"speaker={speaker!r} of {type(part).__name__} would have no effect but to "
                     "drop a feature: speaker labels are passed as groups. Leave it None."
                 )
+
+
+def named_classifiers(classifier: Any) -> dict[str, Any]:
+    """Return name → classifier of one, of several, or of a mapping, each checked.
+
+    An estimator is called by its class, a pipeline by that of its last step.
+    """
+    given: list[tuple[Any, Any]] = [(None, classifier)]
+    if isinstance(classifier, Mapping):
+        given = list(classifier.items())
+        if unnamed := [name for name, _ in given if not isinstance(name, str) or not name]:
+            raise TypeError(f"classifier: {unnamed[0]!r} is no name; keys must be texts.")
+    elif isinstance(classifier, (list, tuple, np.ndarray)):
+        given = [(None, each) for each in classifier]
+    if not given:
+        raise ValueError("classifier is empty: name a classifier, or pass an estimator.")
+    named: dict[str, Any] = {}
+    for name, each in given:
+        check_classifier(each)
+        name = classifier_name(each) if name is None else name
+        if name in named:
+            raise ValueError(f"two classifiers are called {name!r}; pass a dict of names.")
+        named[name] = each
+    return named
+
+
+def classifier_name(classifier: Any) -> str:
+    """Return the name, or the class of an estimator, or of a pipeline's last step."""
+    last = classifier.steps[-1][1] if hasattr(classifier, "steps") else classifier
+    return str(classifier) if isinstance(classifier, str) else type(last).__name__
+
+
+def speaker_columns(classifier: Any) -> list[str]:
+    """Return what parts of a classifier of clips call their column of speaker labels."""
+    parts = [classifier, *classifier.get_params().values()]
+    names = [each for part in parts if (each := getattr(part, "speaker", None)) is not None]
+    if numbers := [name for name in names if not isinstance(name, str)]:
+        raise ValueError(f"speaker={numbers[0]!r}: give the column of speaker labels a name.")
+    return list(dict.fromkeys(names))
 
 
 def _parts(classifier: Any) -> list[Any]:
@@ -144,7 +197,7 @@ def fit_classifier(
     ValueError
         If there is one emotion only, or C cannot be chosen as no split of the speakers leaves two.
     """
-    check_classifier(classifier)
+    check_classifier(classifier, on_clips=hasattr(X, "columns"))
     _check_training_clips(classifier, y, groups)
     scaler = None if speaker_scaling is None else SpeakerScaler(unseen=speaker_scaling)
     if not isinstance(classifier, str):
@@ -157,7 +210,7 @@ def fit_classifier(
             warnings.filterwarnings("ignore", "Only one sample available", UserWarning)
             return pipeline.fit(X, y)
     folds, emotions = inner_folds(y, groups), np.unique(y)
-    scoring: Any = make_scorer(uar_score)
+    scoring: Any = _scored
     refit: Any = True
     if any(len(np.unique(y[test])) < len(emotions) for _, test in folds):
         scoring, refit = functools.partial(_recalled, emotions), _best_of_pooled_recalls
@@ -171,6 +224,10 @@ def fit_classifier(
         error_score="raise",
     )
     return search.fit(X, y)
+
+
+def _scored(estimator: Any, X: Any, y: Any) -> float:
+    return mean_recall(y, estimator.predict(X))
 
 
 def _recalled(emotions: npt.NDArray[Any], estimator: Any, X: Any, y: Any) -> dict[str, float]:
@@ -220,7 +277,9 @@ def _fit_with_groups(estimator: Any, X: Any, y: Any, groups: Any) -> Any:
     several = len(np.unique(groups)) > 1
     with config_context(enable_metadata_routing=True):
         for part in parts:
-            if isinstance(part, BaseEstimator) and several:
+            if getattr(part, "speaker", None) is not None and _takes_groups(part):
+                part.set_fit_request(groups=False)  # it is given them in a column
+            elif isinstance(part, BaseEstimator) and several:
                 _request(part, "fit")
             if is_search(part):
                 part.error_score = "raise"  # or it would choose by scores of which some are NaN

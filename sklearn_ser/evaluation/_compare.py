@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +14,7 @@ from sklearn.utils import Bunch
 from sklearn_ser._utils import Folds, check_corpus, cv_name, given_corpus
 from sklearn_ser.datasets import pool_corpora
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
-from sklearn_ser.evaluation._classifiers import check_classifier
+from sklearn_ser.evaluation._classifiers import named_classifiers
 from sklearn_ser.evaluation._published import published_beside
 from sklearn_ser.evaluation._recipes import corpus_digests, recipe_of_folds
 from sklearn_ser.evaluation._results import Comparison
@@ -38,14 +39,15 @@ def compare(
     nested: bool = True,
     audit: bool = True,
     n_jobs: int | None = None,
+    memory: str | os.PathLike[str] | None = None,
     verbose: bool = False,
     **parameters: Any,
 ) -> Comparison:
     """Compare feature sets, and layers of pretrained models, on a corpus.
 
-    Each clip is embedded once. Every row of the result then fits the classifier on the training
-    folds, chooses its C there by a search whose folds share no speaker, and predicts the test
-    fold's clips.
+    Each clip is embedded once. Every row of the result, one a feature set, layer and classifier,
+    then fits the classifier on the training folds, chooses its C there by a search whose folds
+    share no speaker, and predicts the test fold's clips.
 
     Parameters
     ----------
@@ -53,9 +55,15 @@ def compare(
         With X (clips), y (emotions) and groups (speakers), as the loaders return.
         None where `train` and `test` are given.
     features : mapping, or sequence of str and embedders, default=None
-        Names of feature sets ("mfcc", "egemaps", "nano", "ssl", "module:Class" or
-        "file.py:Class" for your own), embedders, or a mapping from any name to one of these. None
-        takes all that come with this package.
+        Names of feature sets ("mfcc", "egemaps", "nano", "ssl", "ssl:MODEL" with the id or folder
+        of a speech model, "module:Class" or "file.py:Class" for your own), embedders, or a mapping
+        from any name to one of these. "egemaps+nano" joins the columns of both, with those of each
+        layer of one model in turn; so does a FeatureUnion of embedders. None takes all that come
+        with this package. A classifier, such as a Pipeline of embedder and network, is a row of its
+        own, fitted on the clips of each training fold. Speaker labels are given to it as groups,
+        or, where a part of it has a ``speaker`` column, in a frame of clips and that column, of
+        which samplers make copies. "pretrained:MODEL" is a published model
+        (:class:`~sklearn_ser.classifiers.PretrainedEmotionClassifier`), of which nothing is fitted.
     train, test : Bunch, default=None
         Two corpora instead: train on all of the one, test on all of the other, which must have no
         other emotions. :func:`compare_across` does this in all directions, with labels that mean
@@ -68,11 +76,13 @@ def compare(
         are alike in emotions and sex; "session", "ravdess", "sentence" and "corpus" are further
         protocols of :mod:`sklearn_ser.model_selection`. Or a scikit-learn splitter, or the indices
         of folds: positions in the corpus, clips that are left out among them.
-    classifier : {"logistic", "lda", "svm"} or estimator, default="logistic"
-        A name stands for StandardScaler and the classifier, its C chosen inside the training
-        folds. "lda" is linear discriminant analysis with Ledoit-Wolf shrinkage. Whatever part of an
-        estimator takes ``groups`` (a search's splitter, a network that holds speakers out) is given
-        the speakers, also inside of pipelines and searches, but not of a StackingClassifier.
+    classifier : {"logistic", "lda", "svm"}, estimator, list or dict, default="logistic"
+        Several, in a list or a dict, make a row each of every feature set and layer; in a list,
+        estimators are called by their class. A name stands for StandardScaler and the classifier,
+        its C chosen inside the training folds. "lda" is linear discriminant analysis with
+        Ledoit-Wolf shrinkage. Whatever part of an estimator takes ``groups`` (a search's splitter,
+        a network that holds speakers out) is given the speakers, also inside of pipelines and
+        searches, but not of a StackingClassifier.
     speaker_scaling : {"own", "global"}, default=None
         Standardise each speaker's features, by
         :class:`~sklearn_ser.preprocessing.SpeakerScaler`, with test speakers scaled by their own
@@ -82,20 +92,30 @@ def compare(
         With `train` and `test`, how features are aligned to the test corpus, as in
         :func:`compare_across`: transductive.
     nested : bool, default=True
-        Whether to also choose one of the layers of a feature set inside each training fold, by
-        folds of its speakers. It takes the scores by which C is chosen, or those of a search; of
-        other classifiers, five more fits a layer and fold. A training fold that is too small to
-        be split itself has no such score, and the comparison none for its features.
+        Whether to also choose one of the layers, poolings and classifiers of a feature set inside
+        each training fold, by the UAR over folds of its speakers. It takes the scores by which C
+        is chosen, and of other classifiers, five more fits a row and fold; of a single classifier
+        that is a search of your own, that search's scores. A training fold that is too small
+        to be split itself has no such score, and the comparison none for its features.
     audit : bool, default=True
         Whether to look for the same audio in training and test folds, too; speakers, sessions and
         sentences are always looked for.
     n_jobs : int, default=None
-        Number of folds that are fitted, and threads that extract, at once.
+        Number of folds that are fitted, and threads that extract, at once. None fits on all cores,
+        or as many as :func:`joblib.parallel_config` says.
+    memory : str or path-like, default=None
+        Folder in which each fit is kept when it is done, so that a comparison that is killed, or
+        extended, fits only what is missing. What is kept is found by the features' values, labels,
+        folds, all settings and versions. Estimators whose fits depend on more are fitted
+        again each time, with a warning: those with ``random_state=None`` somewhere, or with
+        functions or objects that no file defines.
     verbose : bool, default=False
         Whether to show progress bars.
     **parameters
-        Set on the embedders made from a name that have them: model, pooling, cache, on_error, …
-        One of them has to have it. Those that are given ready-made are used as they are.
+        Set on the embedders made from a name that have them: model, revision, pooling, window,
+        dtype, device, cache, on_error, … One of them has to have it. Those that are given
+        ready-made are used as they are. ``pooling=["mean", "std"]`` concatenates statistics;
+        ``pooling=[["mean"], ["mean", "std"]]`` are alternatives, a row each.
 
     Returns
     -------
@@ -106,7 +126,8 @@ def compare(
         instead, each emotion once, and ``averaging`` says so; ``fold_uar`` is each fold's UAR over
         the emotions that it has. Chance is 1 / number of emotions. ``difference`` and what follows
         it compare a row with the best one, paired by speaker (:meth:`Comparison.differences`).
-        ``nested`` holds the scores of layers that are chosen inside the training folds.
+        ``nested`` holds the scores of layers and classifiers that are chosen inside the training
+        folds.
         ``embedder`` and ``classifier_parameters`` are what to make a row's estimators from. The
         results also hold what
         :func:`~sklearn_ser.audit.audit_split` found, and the figures published for the
@@ -127,14 +148,20 @@ def compare(
     -----
     LeakageWarning
         If a test fold holds speakers, or audio, of its training fold.
+    UserWarning
+        If a published model lacks emotions of the corpus, or has others.
 
     Notes
     -----
     Clips that cannot be embedded by one feature set (with ``on_error="warn"`` or "nan") are left
-    out of all of them, so that every row is computed on the same clips.
+    out of all of them, so that every row is computed on the same clips. Those that an embedder
+    inside of a classifier of clips cannot embed are, too.
+
+    Emotions that a published model has no class for are counted as wrong, as are clips for which
+    it predicts a class that the corpus lacks; a warning says how many there are.
 
     The best of many rows is best partly by chance: to report one number for a feature set of
-    several layers, report its ``nested`` one.
+    several layers or classifiers, report its ``nested`` one.
 
     Examples
     --------
@@ -173,19 +200,20 @@ def compare(
     else:
         corpus, cv, names = _as_one(train, test)
         corpus = _with_speakers(corpus)
-    check_classifier(classifier)
+    classifiers = named_classifiers(classifier)
     folds = corpus_folds(corpus.frame, cv)
     setup = Setup(
         compare,
         features,
         layer,
         cv,
-        classifier,
+        classifiers,
         nested,
         audit,
         n_jobs,
         verbose,
         parameters,
+        memory=memory,
         speaker_scaling=speaker_scaling,
         alignments=[alignment],
     )
@@ -225,7 +253,7 @@ def compare(
         rows=found.rows,
         nested=found.nested,
         predictions=found.predictions,
-        **setup.describe(),
+        **found.asked,
     )
     published, note = published_beside(comparison, check_cv(cv) if isinstance(cv, str) else cv)
     return replace(comparison, published=published, published_note=note)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,7 +16,7 @@ from sklearn_ser._utils import Folds, check_corpora
 from sklearn_ser.audit import SplitAudit
 from sklearn_ser.datasets import pool_corpora
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
-from sklearn_ser.evaluation._classifiers import check_classifier
+from sklearn_ser.evaluation._classifiers import named_classifiers
 from sklearn_ser.evaluation._cross_results import ALL_OTHERS, CrossComparison
 from sklearn_ser.evaluation._recipes import corpus_digests, recipe_of_folds
 from sklearn_ser.evaluation._runner import Cell, Setup, run
@@ -39,6 +40,7 @@ def compare_across(
     nested: bool = True,
     audit: bool = True,
     n_jobs: int | None = None,
+    memory: str | os.PathLike[str] | None = None,
     verbose: bool = False,
     **parameters: Any,
 ) -> CrossComparison:
@@ -63,7 +65,7 @@ def compare_across(
         both centred, scaled by the training clips' deviation, and shrunk (Ledoit and Wolf) instead
         of being added a constant. Both look at the test corpus, though not at its labels: such rows
         are marked transductive. A list makes a row of each.
-    layer, classifier, nested, audit, n_jobs, verbose, **parameters
+    layer, classifier, nested, audit, n_jobs, memory, verbose, **parameters
         As in :func:`compare`.
     cv : str or cross-validator, default="loso"
         Folds within a corpus, as in :func:`compare`.
@@ -121,7 +123,7 @@ def compare_across(
     corpora = check_corpora(corpora)
     if len(corpora) < 2:
         raise ValueError("compare_across needs two corpora or more; compare is for one.")
-    check_classifier(classifier)
+    classifiers = named_classifiers(classifier)
     pooled = pool_corpora(corpora, scheme)
     emotions = _in_all(pooled)
     kept = np.flatnonzero(np.isin(pooled.y, emotions))
@@ -141,12 +143,13 @@ def compare_across(
         features,
         layer,
         cv,
-        classifier,
+        classifiers,
         nested,
         audit,
         n_jobs,
         verbose,
         parameters,
+        memory=memory,
         alignments=alignments,
     )
     try:
@@ -183,7 +186,7 @@ def compare_across(
         rows=found.rows,
         nested=found.nested,
         predictions=found.predictions,
-        **setup.describe(),
+        **found.asked,
     )
 
 

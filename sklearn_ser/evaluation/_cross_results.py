@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_ser.evaluation._formats import Table, cross_tables
+from sklearn_ser.evaluation._formats import Table
 from sklearn_ser.evaluation._results import Results
 from sklearn_ser.evaluation._rows import Row
 
@@ -38,13 +38,13 @@ class CrossComparison(Results):
     cv, cv_parameters, cv_folds : str, dict or None, dict or None
         The folds within a corpus; positions are by corpus.
     classifier, classifier_parameters : str, dict
-        Its name, and what to make it from.
+        As in :class:`Comparison`.
     audit : str
         Where training and test sets overlap, in words.
     versions : dict of str to str
         Of Python and the libraries that scores depend on.
     rows : list of Row
-        One a feature set, layer, alignment, training and test corpus.
+        One a feature set, layer, classifier, alignment, training and test corpus.
     nested : list of Nested
         As in :class:`Comparison`, one a pair of corpora and alignment, too.
     predictions : DataFrame
@@ -54,6 +54,8 @@ class CrossComparison(Results):
         Clips of each corpus that were compared.
     scheme : str or None
         The labels that all corpora were given.
+    command : dict or None
+        As in :class:`Comparison`.
 
     Examples
     --------
@@ -73,10 +75,14 @@ class CrossComparison(Results):
     scheme: str | None
 
     def _tables(self, digits: int, timings: bool) -> list[Table]:
-        return cross_tables(self, digits)
+        return _tables_of(self, digits)
 
     def matrix(
-        self, features: str | None = None, layer: Any = None, alignment: str | None = None
+        self,
+        features: str | None = None,
+        layer: Any = None,
+        alignment: str | None = None,
+        classifier: str | None = None,
     ) -> pd.DataFrame:
         """Return the UAR of each pair of corpora: a row for what was trained on.
 
@@ -88,6 +94,8 @@ class CrossComparison(Results):
             Which layer; by default its best.
         alignment : str, default=None
             Which alignment; by default none, or the first if all rows are aligned.
+        classifier : str, default=None
+            Which classifier; by default that of the best row, as its layer.
 
         Returns
         -------
@@ -102,7 +110,7 @@ class CrossComparison(Results):
         ValueError
             If there is no such row.
         """
-        selected = self.select(features, layer, alignment)
+        selected = self.select(features, layer, alignment, classifier)
         names = [
             name for name in [*self.corpora, ALL_OTHERS] if any(r.train == name for r in selected)
         ]
@@ -112,9 +120,13 @@ class CrossComparison(Results):
         return uar.rename_axis(index="train", columns="test")
 
     def select(
-        self, features: str | None = None, layer: Any = None, alignment: str | None = None
+        self,
+        features: str | None = None,
+        layer: Any = None,
+        alignment: str | None = None,
+        classifier: str | None = None,
     ) -> list[Row]:
-        """Return the rows of one feature set, layer and alignment: those that `matrix` shows.
+        """Return the rows of one feature set, layer, classifier and alignment, as `matrix` does.
 
         Parameters
         ----------
@@ -123,6 +135,8 @@ class CrossComparison(Results):
         layer : int or str, default=None
             See `matrix`.
         alignment : str, default=None
+            See `matrix`.
+        classifier : str, default=None
             See `matrix`.
 
         Returns
@@ -138,23 +152,76 @@ class CrossComparison(Results):
         alignments = list(dict.fromkeys(row.alignment for row in between))
         if alignment is None and None not in alignments:
             alignment = alignments[0]
-        uars: dict[tuple[str, Any], list[float]] = {}
+        uars: dict[tuple[Any, ...], list[float]] = {}
         for row in between:
             if (
                 row.alignment == alignment
                 and features in (None, row.features)
                 and layer in (None, row.layer)
+                and classifier in (None, row.classifier)
             ):
-                uars.setdefault((row.features, row.layer), []).append(row.uar)
+                uars.setdefault(_what(row), []).append(row.uar)
         if not uars:
             raise ValueError(
-                f"no rows of features={features!r}, layer={layer!r}, alignment={alignment!r}; "
-                f"there are features {sorted({row.features for row in self.rows})} and alignments "
-                f"{alignments}."
+                f"no rows of features={features!r}, layer={layer!r}, "
+                f"classifier={classifier!r}, alignment={alignment!r}; there are features "
+                f"{sorted({row.features for row in self.rows})}, alignments {alignments} and "
+                f"classifiers {sorted({row.classifier or '' for row in self.rows})}."
             )
         best = max(uars, key=lambda key: float(np.mean(uars[key])))
         return [
             row
             for row in self.rows
-            if (row.features, row.layer) == best and (not row.crosses or row.alignment == alignment)
+            if _what(row) == best and (not row.crosses or row.alignment == alignment)
         ]
+
+
+def _what(row: Row) -> tuple[Any, ...]:
+    """Return what is compared, whatever the corpora."""
+    return row.features, row.layer, row.pooling, row.classifier
+
+
+def _tables_of(comparison: Any, digits: int) -> list[Table]:
+    """Return a square of UARs for each feature set and alignment, at its best layer."""
+    rows = comparison.rows
+    leaky = {
+        (row.train, row.test) for row in rows if not row.speaker_independent or row.shares_audio
+    }
+    counts = ", ".join(f"{name} {count}" for name, count in comparison.corpora.items())
+    shown = {(row.features, row.alignment) for row in rows if row.crosses}
+    tables = []
+    for features, how in sorted(shown, key=lambda pair: (pair[0], pair[1] or "")):
+        uar = comparison.matrix(features, alignment=how)
+        row = comparison.select(features, None, how)[0]
+        layer = "" if row.layer is None else f", layer {row.layer}"
+        cells = [
+            [
+                str(trained),
+                *(
+                    ""
+                    if np.isnan(value)
+                    else f"{value:.{digits}f}" + "*" * ((trained, tested) in leaky)
+                    for tested, value in values.items()
+                ),
+            ]
+            for trained, values in uar.iterrows()
+        ]
+        title = (
+            f"{row.name}{layer}: {counts} clips, {len(comparison.emotions)} emotions, "
+            f"{row.classifier}" + (f", {how} (transductive)" if how else "")
+        )
+        notes = [
+            "UAR; a row for what was trained on. Within a corpus "
+            f"{_averaging_within(rows)}, {comparison.cv}, not aligned; elsewhere over all clips. "
+            f"Chance is {comparison.chance:.3f}. * training and test clips share speakers or audio."
+        ]
+        tables.append(
+            Table(title, ["trained on", *(f"tested on {name}" for name in uar)], cells, notes)
+        )
+    return tables
+
+
+def _averaging_within(rows: list[Row]) -> str:
+    pooled = dict.fromkeys(row.train for row in rows if row.is_pooled and not row.crosses)
+    why = f" ({', '.join(pooled)}: pooled over folds, as folds lack emotions)" if pooled else ""
+    return f"mean over folds{why}"

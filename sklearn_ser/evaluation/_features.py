@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.base import is_classifier
+from sklearn.pipeline import FeatureUnion, make_union
 
 from sklearn_ser import embedders
 from sklearn_ser._models import BUNDLED
@@ -20,6 +22,8 @@ from sklearn_ser._utils import (
     set_where_taken,
 )
 from sklearn_ser.embedders import EGeMAPSEmbedder, RecordEmbedder, SSLEmbedder, TextEmbedder
+from sklearn_ser.evaluation._classifiers import classifier_name
+from sklearn_ser.evaluation._clip_classifiers import is_clip_classifier
 from sklearn_ser.exceptions import ArgumentError
 
 __all__ = [
@@ -28,11 +32,15 @@ __all__ = [
     "embed_rows",
     "feature_name",
     "feature_names",
+    "feature_sets",
     "offline_feature_names",
+    "parts_of",
 ]
 
 # What is called of every embedder: to embed clips, and to say how it does.
 NEEDED = ("fit_transform", "get_params", "set_params")
+MODEL = "ssl:"  # and the id or folder of a speech model
+PRETRAINED = "pretrained:"  # and those of a published classifier
 
 
 def _classes() -> dict[str, type[RecordEmbedder]]:
@@ -58,15 +66,22 @@ def offline_feature_names() -> list[str]:
 
 def embedder_class(name: str) -> type[RecordEmbedder]:
     """Return the embedder of a name, or of "module:Class" or "file.py:Class"."""
-    if name in BUNDLED:
+    if name in (MODEL, PRETRAINED):
+        raise ValueError(f"features {name!r}: no model is named. Give its id or folder after it.")
+    if name in BUNDLED or name.startswith(MODEL):
         return SSLEmbedder
+    if name.startswith(PRETRAINED):
+        from sklearn_ser.classifiers import PretrainedEmotionClassifier
+
+        return PretrainedEmotionClassifier
     if name in _classes():
         return _classes()[name]
     module_name, _, class_name = name.rpartition(":")
     if not module_name:
         raise ValueError(
-            f"unknown features {name!r}; known are {[*feature_names(), *BUNDLED]}, and your own as "
-            '"module:Class" or "file.py:Class".'
+            f"unknown features {name!r}; known are {[*feature_names(), *BUNDLED]}, ssl:MODEL, "
+            "pretrained:MODEL, and your own as "
+            '"module:Class" or "file.py:Class"; "+" joins several.'
         )
     if module_name.endswith(".py"):
         path = Path(module_name)
@@ -86,12 +101,50 @@ def embedder_class(name: str) -> type[RecordEmbedder]:
     return getattr(module, class_name)
 
 
+def feature_sets(features: Any, **given: Any) -> list[tuple[str, Any]]:
+    """Return (name, embedder) pairs, as `as_embedders`, one for each of several poolings.
+
+    Of alternatives, such as ``pooling=["mean", ["mean", "std"]]``, each that changes a feature set
+    makes one of the same name.
+    """
+    given["classifiers"] = True
+    pooling: Any = given.get("pooling")
+    if not _are_alternatives(pooling):
+        return list(as_embedders(features, **given).items())
+    alternatives = [(each,) if isinstance(each, str) else tuple(each) for each in pooling]
+    if len(set(alternatives)) < len(alternatives):
+        raise ValueError(f"pooling={pooling!r} names the same statistics twice.")
+    found: dict[str, list[Any]] = {}
+    for alternative in pooling:
+        for name, embedder in as_embedders(features, **{**given, "pooling": alternative}).items():
+            others = found.setdefault(name, [])
+            settings = [repr(each.get_params()) for each in (*others, embedder)]
+            if settings[-1] not in settings[:-1]:
+                others.append(embedder)
+    return [(name, embedder) for name, its in found.items() for embedder in its]
+
+
+def _are_alternatives(pooling: Any) -> bool:
+    return isinstance(pooling, (list, tuple)) and any(
+        isinstance(each, (list, tuple)) for each in pooling
+    )
+
+
+def parts_of(embedder: Any) -> list[Any]:
+    """Return the embedders whose features scikit-learn's FeatureUnion joins, or the one given."""
+    if type(embedder) is not FeatureUnion or embedder.transformer_weights:
+        return [embedder]
+    parts = [part for _, part in embedder.transformer_list]
+    return parts if all(isinstance(part, RecordEmbedder) for part in parts) else [embedder]
+
+
 def as_embedders(
     features: Any,
     *,
     caller_parameters: Sequence[str] = (),
     defaults: Mapping[str, Any] | None = None,
     needed: Sequence[str] = (),
+    classifiers: bool = False,
     **parameters: Any,
 ) -> dict[str, Any]:
     """Return name → embedder, each of which gives a row of features a clip.
@@ -99,8 +152,8 @@ def as_embedders(
     Parameters
     ----------
     features : mapping, or sequence of str and embedders
-        Names of feature sets or of bundled models, embedders, or a mapping from any name to one of
-        these.
+        Names of feature sets or of bundled models, "ssl:MODEL", several joined by "+", embedders,
+        or a mapping from any name to one of these.
     caller_parameters : sequence of str
         Further parameters that a keyword may be a misspelling of.
     defaults : mapping of str to any, default=None
@@ -108,6 +161,8 @@ def as_embedders(
         or what the caller itself has a use for, too.
     needed : sequence of str
         Methods that the caller calls, beside those that all embedders need.
+    classifiers : bool, default=False
+        Whether classifiers of clips are taken, too, and "pretrained:MODEL" is one.
     **parameters
         Set on those made from a name, where they have such a parameter.
 
@@ -117,39 +172,65 @@ def as_embedders(
         If a parameter has no effect: none of the feature sets that are made from a name takes it.
         Or if something is no embedder, or lacks methods that are needed.
     ValueError
-        If a name is unknown, or two feature sets have the same; or an embedder gives frames.
+        If a name is unknown, or two feature sets have the same; or an embedder gives frames; or
+        poolings are alternatives.
     """
     given = _listed(features)
     if not given:
         raise ValueError("features is empty: name a feature set, or pass an embedder.")
+    if _are_alternatives(parameters.get("pooling")):
+        raise ValueError(f"pooling={parameters['pooling']!r}: only compare takes alternatives.")
     named: dict[str, Any] = {}
     taken: dict[str, list[str]] = {}
     for name, feature in given:
-        embedder = _made(feature) if isinstance(feature, str) else feature
-        _check_methods(embedder, feature, [*NEEDED, *needed])
-        fixed = {"model": feature} if feature in BUNDLED else {}
+        embedder = feature
         if isinstance(feature, str):
-            default = embedder.get_params()
-            set_where_taken(embedder, {**(defaults or {}), **parameters, **fixed})
-            effective = effective_parameters(embedder, [*fixed, "revision"] if fixed else [])
-            # What has an effect on others alone stays as it is by default.
-            without = [key for key in default if key not in (*effective, *fixed)]
-            embedder.set_params(**{key: default[key] for key in without})
-        if name is None:
-            name = feature if fixed else feature_name(embedder)
+            parts, texts = {}, split_names(feature)
+            published = [text for text in texts if text.startswith(PRETRAINED)]
+            if published and (len(texts) > 1 or not classifiers):
+                raise ValueError(
+                    f"features {feature!r}: {published[0]} is a classifier, and no features that "
+                    "can be joined, or trained on. It is a row of a comparison."
+                )
+            for text in texts:
+                part, its_name, effective = _made(text, defaults or {}, parameters)
+                _check_methods(part, text, [*NEEDED, *needed])
+                if its_name in parts:
+                    raise ValueError(f"features {feature!r} join {its_name} with itself.")
+                parts[its_name], taken[its_name] = part, effective
+            embedder = part if len(parts) == 1 else make_union(*parts.values())
+            name = "+".join(parts) if name is None else name
+        elif classifiers and is_clip_classifier(feature):
+            name = classifier_name(feature) if name is None else name
+        else:
+            _check_methods(embedder, feature, [*NEEDED, *needed])
+            name = feature_name(embedder) if name is None else name
         if name in named:
             raise ValueError(f"two feature sets are called {name!r}; pass a dict of names.")
-        if isinstance(feature, str):
-            taken[name] = effective
         named[name] = embedder
     refuse_without_effect(parameters, taken, caller_parameters)
     for name, embedder in named.items():
-        if isinstance(embedder, RecordEmbedder) and embedder.gives_sequences():
-            raise ValueError(
-                f"{name} gives frames (pooling=None), and what is needed are rows, one a clip: "
-                "choose statistics."
-            )
+        for part in parts_of(embedder):
+            sequences = isinstance(part, RecordEmbedder) and part.gives_sequences()
+            if sequences and not is_classifier(part):
+                raise ValueError(
+                    f"{name} gives frames (pooling=None), and what is needed are rows, one a clip: "
+                    "choose statistics."
+                )
     return named
+
+
+def split_names(text: str) -> list[str]:
+    """Return the names that "+" joins; one in the path of a folder or a file joins nothing."""
+    pieces = text.split("+")
+    for n in range(len(pieces), 1, -1):
+        first = "+".join(pieces[:n])
+        path, _, class_name = first.rpartition(":")
+        if first.startswith((MODEL, PRETRAINED)):
+            path, class_name = first.partition(":")[2], ""
+        if path and "+" not in class_name and Path(path).expanduser().exists():
+            return [first, *(split_names("+".join(pieces[n:])) if pieces[n:] else [])]
+    return [pieces[0], *(split_names("+".join(pieces[1:])) if pieces[1:] else [])]
 
 
 def _listed(features: Any) -> list[tuple[str | None, Any]]:
@@ -170,16 +251,31 @@ def _listed(features: Any) -> list[tuple[str | None, Any]]:
     return [(None, feature) for feature in features]
 
 
-def _made(name: str) -> Any:
-    """Return an embedder of a name with its defaults."""
-    embedder = embedder_class(name)
+def _made(
+    text: str, defaults: Mapping[str, Any], parameters: Mapping[str, Any]
+) -> tuple[Any, str, list[str]]:
+    """Return an embedder of a name, what its features are called, and which parameters it takes."""
+    embedder_of = embedder_class(text)
     try:
-        return embedder()
+        embedder = embedder_of()
     except TypeError as error:
         raise ArgumentError(
-            f"features {name!r} cannot be made without arguments ({error}). Give each parameter a "
+            f"features {text!r} cannot be made without arguments ({error}). Give each parameter a "
             "default, or pass an embedder that you made."
         ) from error
+    if not hasattr(embedder, "get_params") or not hasattr(embedder, "set_params"):
+        return embedder, text, []
+    fixed = {}
+    if text in BUNDLED or text.startswith((MODEL, PRETRAINED)):
+        fixed = {"model": text.removeprefix(MODEL).removeprefix(PRETRAINED)}
+    default = embedder.get_params()
+    set_where_taken(embedder, {**defaults, **parameters, **fixed})
+    taken_by_name = [*fixed, "revision"] if text in BUNDLED else [*fixed]
+    effective = effective_parameters(embedder, taken_by_name)
+    # What has an effect on others alone stays as it is by default.
+    without = [key for key in default if key not in (*effective, *fixed)]
+    embedder.set_params(**{key: default[key] for key in without})
+    return embedder, text if fixed else feature_name(embedder), effective
 
 
 def _check_methods(embedder: Any, feature: Any, needed: Sequence[str]) -> None:

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any, Literal, NamedTuple
 
-import joblib
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.metrics import accuracy_score, f1_score
+from joblib.parallel import get_active_backend
+from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
-from sklearn_ser._utils import default_settings
+from sklearn_ser._utils import default_settings, safe_indexing
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
 from sklearn_ser.evaluation._classifiers import best_inner_score, fit_classifier, inner_folds
+from sklearn_ser.evaluation._clip_classifiers import AsPredicted, at_position
 from sklearn_ser.evaluation._intervals import speaker_interval
-from sklearn_ser.evaluation._metrics import fold_average, uar_score
+from sklearn_ser.evaluation._kept_fits import Fit, KeptFits, Keys
+from sklearn_ser.evaluation._metrics import fold_average, macro_f1, mean_recall
 from sklearn_ser.evaluation._rows import MEAN, POOLED
+from sklearn_ser.exceptions import ClipError
 
 __all__ = ["Targets", "Task", "fit_all", "fit_fold", "scores"]
 
@@ -36,45 +43,69 @@ class Task(NamedTuple):
 
     row: int
     fold: int
-    values: npt.NDArray[np.float64]
+    values: Any  # features, of shape (n_clips, n_features), or clips
     train: npt.NDArray[Any]
     test: npt.NDArray[Any]
+    classifier: Any
+    speaker_scaling: str | None = None
     alignment: str | None = None
-    inner: bool = False  # whether to score it inside the training fold, too
+    #: Whether to score it inside the training fold, too: beside rows of the same classifier by the
+    #: score of its own search, if it is one; None is not at all.
+    inner: Literal["own", "same"] | None = None
 
 
 def fit_all(
     tasks: Sequence[Task],
-    classifier: Any,
     targets: Targets,
     *,
-    speaker_scaling: str | None = None,
     n_jobs: int | None,
     verbose: bool,
+    memory: str | os.PathLike[str] | None = None,
+    waveform_rate: float | None = None,
 ) -> pd.DataFrame:
     """Return the predictions of all tasks, a line each.
 
     It has row, fold, clip, speaker, emotion and predicted; and of the whole fold inner_uar, the
-    score inside the training fold if that is asked for, and seconds.
+    score inside the training fold if that is asked for, and seconds. With `memory`, each fit is
+    kept there when it is done, and those that are there already are not fitted again.
     """
     from tqdm.auto import tqdm
 
-    found = joblib.Parallel(n_jobs, return_as="generator")(
-        joblib.delayed(_fit_one)(task, classifier, targets, speaker_scaling) for task in tasks
+    kept = None if memory is None else KeptFits(memory)
+    keys: list[str | None] = [None] * len(tasks)
+    if kept is not None:
+        keys_of = Keys(targets, waveform_rate)
+        keys = [keys_of.of(task) for task in tasks]
+    fits = [None if kept is None else kept.load(key) for key in keys]
+    missing = [k for k, fit in enumerate(fits) if fit is None or not _has_inner(fit, tasks[k])]
+    found = Parallel(_n_jobs(n_jobs), return_as="generator")(
+        delayed(_fit_one)(tasks[k], targets, fits[k], kept, keys[k]) for k in missing
     )
-    progress = tqdm(found, total=len(tasks), desc="fit", unit="fold", disable=not verbose)
-    return pd.concat(progress, ignore_index=True)
+    progress = tqdm(found, total=len(missing), desc="fit", unit="fold", disable=not verbose)
+    for k, fit in zip(missing, progress, strict=True):
+        fits[k] = fit
+    return pd.concat(
+        [_lines(task, targets, fit) for task, fit in zip(tasks, fits, strict=True) if fit],
+        ignore_index=True,
+    )
 
 
-def _fit_one(
-    task: Task, classifier: Any, targets: Targets, speaker_scaling: str | None
-) -> pd.DataFrame:
-    started = time.perf_counter()
-    # Problems this small are many times slower when BLAS splits them; folds are what runs at once.
-    with default_settings(), threadpool_limits(1):
-        fitted, X_test = fit_fold(task, classifier, targets, speaker_scaling)
-        predicted = fitted.predict(X_test)
-        inner = _inner_uar(fitted, task, classifier, targets, speaker_scaling)
+def _n_jobs(n_jobs: int | None) -> int | None:
+    """Return how many folds are fitted at once: all cores, unless joblib is told otherwise."""
+    if n_jobs is not None:
+        return n_jobs
+    backend, configured = get_active_backend()
+    is_inside = bool(getattr(backend, "nesting_level", 0))
+    return -1 if configured is None and not is_inside else configured
+
+
+def _has_inner(fit: Fit, task: Task) -> bool:
+    return task.inner is None or task.inner in fit.inner
+
+
+def _lines(task: Task, targets: Targets, fit: Fit) -> pd.DataFrame:
+    """Return a line for each prediction of a fit, having given its warnings."""
+    fit.warn()
     test = task.test
     return pd.DataFrame(
         {
@@ -83,38 +114,91 @@ def _fit_one(
             "clip": test,
             "speaker": targets.speakers[test],
             "emotion": targets.emotions[test],
-            "predicted": predicted,
-            "inner_uar": inner,
-            "seconds": time.perf_counter() - started,
+            "predicted": np.asarray(fit.predicted),
+            "inner_uar": np.nan if task.inner is None else fit.inner[task.inner],
+            "seconds": fit.seconds,
         }
     )
 
 
-def fit_fold(
-    task: Task, classifier: Any, targets: Targets, speaker_scaling: str | None
-) -> tuple[Any, npt.NDArray[np.float64]]:
+def _fit_one(
+    task: Task, targets: Targets, known: Fit | None, kept: KeptFits | None, key: str | None
+) -> Fit:
+    """Return what is predicted by a fit, of which the inner score alone may be missing."""
+    started = time.perf_counter()
+    # Problems this small are many times slower when BLAS splits them; folds are what runs at once.
+    # Warnings are given again where all fits come together; threads would disturb each other's.
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    recorded: Any = warnings.catch_warnings(record=True) if in_main_thread else nullcontext([])
+    with default_settings(), threadpool_limits(1), recorded as caught:
+        if known is None:
+            fitted, X_test = fit_fold(task, targets)
+            with _positions(task.test):
+                predicted = np.asarray(fitted.predict(X_test)).tolist()
+            known = Fit(predicted, 0.0, _searched(fitted, task), [])
+        if not _has_inner(known, task):
+            known.inner[str(task.inner)] = _inner_uar(task, targets)
+    told = [(f"{w.category.__module__}.{w.category.__qualname__}", str(w.message)) for w in caught]
+    seconds = known.seconds + time.perf_counter() - started
+    known = known._replace(seconds=seconds, warnings=[*known.warnings, *told])
+    if kept is not None and key is not None:
+        kept.save(key, known)
+    return known
+
+
+def _searched(fitted: Any, task: Task) -> dict[str, float]:
+    """Return the score by which a search chose, by what it can be compared with."""
+    score = best_inner_score(fitted)
+    # What a search of the user's own maximises need not be what others are scored by.
+    names = ("own", "same") if isinstance(task.classifier, str) else ("own",)
+    return {} if score is None else dict.fromkeys(names, score)
+
+
+def fit_fold(task: Task, targets: Targets) -> tuple[Any, npt.NDArray[np.float64]]:
     """Return what was fitted on a training fold, and the test fold as it takes it."""
-    X_train, X_test = _fold_inputs(task, targets, speaker_scaling)
-    fitted = fit_classifier(
-        classifier,
-        X_train,
-        targets.emotions[task.train],
-        targets.speakers[task.train],
-        speaker_scaling=speaker_scaling,
-    )
+    X_train, X_test = _fold_inputs(task, targets)
+    if isinstance(task.classifier, AsPredicted):
+        return task.classifier, X_test
+    with _positions(task.train), _of_clips(task):
+        fitted = fit_classifier(
+            task.classifier,
+            X_train,
+            targets.emotions[task.train],
+            targets.speakers[task.train],
+            speaker_scaling=task.speaker_scaling,
+        )
     return fitted, X_test
 
 
-def _inner_uar(
-    fitted: Any, task: Task, classifier: Any, targets: Targets, speaker_scaling: str | None
-) -> float:
+@contextmanager
+def _of_clips(task: Task) -> Iterator[None]:
+    """Let errors say that a classifier is given clips, where it is one among the features."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if isinstance(error, ClipError) or isinstance(task.values, np.ndarray):
+            raise
+        raise ValueError(
+            f"{type(task.classifier).__name__}, a classifier among the features, cannot be fitted "
+            f"on clips: {error} It needs an embedder, as in make_pipeline(MFCCEmbedder(), …); a "
+            "classifier of features is passed as classifier."
+        ) from error
+
+
+@contextmanager
+def _positions(rows: npt.NDArray[Any]) -> Iterator[None]:
+    """Let errors of clips give their positions in the corpus."""
+    try:
+        yield
+    except ClipError as error:
+        if error.position >= len(rows):  # of a copy
+            raise
+        raise at_position(error, int(rows[error.position])) from None
+
+
+def _inner_uar(task: Task, targets: Targets) -> float:
     """Return the UAR of speakers held out of the training fold; NaN if they cannot be split."""
-    if not task.inner:
-        return np.nan
-    searched = best_inner_score(fitted)
-    if searched is not None:
-        return searched
-    X = _fold_inputs(task, targets, speaker_scaling)[0]
+    X = _fold_inputs(task, targets)[0]
     y, groups = targets.emotions[task.train], targets.speakers[task.train]
     folds = inner_folds(y, groups)
     if not folds:
@@ -123,26 +207,30 @@ def _inner_uar(
     for train, test in folds:
         try:
             within = fit_classifier(
-                classifier, X[train], y[train], groups[train], speaker_scaling=speaker_scaling
+                task.classifier,
+                X[train],
+                y[train],
+                groups[train],
+                speaker_scaling=task.speaker_scaling,
             )
         except ValueError:  # too few clips are left for the classifier
             return np.nan
         told.append((y[test], within.predict(X[test])))
     if all(len(np.unique(its)) == len(np.unique(y)) for its, _ in told):
-        return float(np.mean([uar_score(*each) for each in told]))
-    return uar_score(*(np.concatenate(each) for each in zip(*told, strict=True)))
+        return float(np.mean([mean_recall(*each) for each in told]))
+    return mean_recall(*(np.concatenate(each) for each in zip(*told, strict=True)))
 
 
 def _fold_inputs(
-    task: Task, targets: Targets, speaker_scaling: str | None
+    task: Task, targets: Targets
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return training and test features, aligned, and with the speakers as last column."""
     train, test = task.train, task.test
-    X_train, X_test = task.values[train], task.values[test]
+    X_train, X_test = safe_indexing(task.values, train), safe_indexing(task.values, test)
     if task.alignment is not None:
         corpora = np.zeros(len(train)) if targets.corpora is None else targets.corpora[train]
         X_train, X_test = ALIGNMENTS[task.alignment](X_train, X_test, corpora)
-    if speaker_scaling is not None:
+    if task.speaker_scaling is not None:
         codes = np.unique(targets.speakers, return_inverse=True)[1].astype(float)
         X_train = np.column_stack([X_train, codes[train]])
         X_test = np.column_stack([X_test, codes[test]])
@@ -162,16 +250,15 @@ def scores(predictions: pd.DataFrame) -> dict[str, Any]:
     averaged = folds if averaging == MEAN else np.zeros(len(folds))
     interval = speaker_interval(y_true, y_pred, predictions["speaker"].to_numpy(), averaged)
     return {
-        "uar": fold_average(uar_score, y_true, y_pred, averaged)[0],
+        "uar": fold_average(mean_recall, y_true, y_pred, averaged)[0],
         "uar_ci": None if interval is None else list(interval),
         "averaging": averaging,
-        "accuracy": fold_average(accuracy_score, y_true, y_pred, averaged)[0],
-        "macro_f1": fold_average(_macro_f1, y_true, y_pred, averaged)[0],
-        "fold_uar": fold_average(uar_score, y_true, y_pred, folds)[1],
+        "accuracy": fold_average(_accuracy, y_true, y_pred, averaged)[0],
+        "macro_f1": fold_average(macro_f1, y_true, y_pred, averaged)[0],
+        "fold_uar": fold_average(mean_recall, y_true, y_pred, folds)[1],
         "seconds_fit": round(float(predictions.groupby("fold")["seconds"].first().sum()), 3),
     }
 
 
-def _macro_f1(y_true: Any, y_pred: Any) -> float:
-    emotions = np.unique(y_true)
-    return float(f1_score(y_true, y_pred, labels=emotions, average="macro", zero_division=0.0))
+def _accuracy(y_true: Any, y_pred: Any) -> float:
+    return float(np.mean(y_true == y_pred))

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_ser.evaluation._rows import Nested, Row
+from sklearn_ser.evaluation._rows import Nested, Row, varying
 
-__all__ = ["NESTED", "Shown", "Table", "cross_tables", "describe_nested", "row_table"]
+__all__ = ["NESTED", "Shown", "Table", "describe_nested", "row_table"]
 
 NESTED = "nested"  # in place of a layer: it is chosen inside the training folds
 SAME = " ≈"  # behind the UAR of a row that is not different from the best one
@@ -168,7 +168,8 @@ def frame_of(comparison: Any) -> pd.DataFrame:
         lines.append({"row": position, **_scores(row, row.layer, row), **_difference(row)})
     for nested in comparison.nested or []:
         row = comparison.rows[nested.rows[0]]
-        lines.append(_scores(row, NESTED, nested))
+        of_nested = {name: _alternative(nested, row, name) for name in ("pooling", "classifier")}
+        lines.append({**_scores(row, NESTED, nested), **of_nested})
     frame = pd.DataFrame(lines)
     n_speakers = comparison.n_speakers
     several = isinstance(n_speakers, dict)
@@ -178,10 +179,10 @@ def frame_of(comparison: Any) -> pd.DataFrame:
 def _scores(row: Row, layer: Any, scored: Row | Nested) -> dict[str, Any]:
     """Return the scores of a row, or of those that are chosen from in its place."""
     low, high = scored.uar_ci or (np.nan, np.nan)
-    classifier = getattr(row, "classifier", None)
     return {
         "features": row.name,
-        **({} if classifier is None else {"classifier": classifier}),
+        "pooling": row.pooling,
+        "classifier": row.classifier,
         "layer": layer,
         "train": row.train,
         "test": row.test,
@@ -213,19 +214,20 @@ def row_table(comparison: Any, digits: int, timings: bool) -> Table:
     rows, nested = comparison.rows, comparison.nested or []
     best = max(row.uar for row in rows)
     marked = any(row.p_holm is not None for row in rows)
-    classifiers = any(getattr(row, "classifier", None) is not None for row in rows)
-    columns = ["features", *["classifier"] * classifiers, "layer", "UAR", "95 % interval"]
+    alternatives = [name for name in varying(rows) if name != "layer"]
+    columns = ["features", *alternatives, "layer", "UAR", "95 % interval"]
     columns += ["accuracy", "macro F1", *["seconds"] * timings]
     cells = []
     for row in [*rows, *nested]:
         is_nested = isinstance(row, Nested)
+        its = rows[row.rows[0]] if is_nested else row
         layer = NESTED if is_nested else row.layer
         same = not is_nested and marked and row.not_worse_than_best and row.uar < best
         seconds = "" if is_nested else f"{row.seconds_extract:.1f}+{row.seconds_fit:.1f}"
         cells.append(
             [
-                _row_of(row, rows).name,
-                *[str(getattr(_row_of(row, rows), "classifier", ""))] * classifiers,
+                its.name,
+                *(_alternative(row, its, name) for name in alternatives),
                 "" if layer is None else str(layer),
                 f"{row.uar:.{digits}f}" + (SAME if same else ""),
                 "" if row.uar_ci is None else "–".join(f"{end:.{digits}f}" for end in row.uar_ci),
@@ -238,11 +240,13 @@ def row_table(comparison: Any, digits: int, timings: bool) -> Table:
     notes = _notes(comparison, marked)
     if timings:
         notes.append("Seconds to extract (all layers at once) and to fit.")
-    return Table(comparison.title, columns, cells, notes, 1 + classifiers, bold)
+    return Table(comparison.title, columns, cells, notes, 1 + len(alternatives), bold)
 
 
-def _row_of(row: Row | Nested, rows: list[Row]) -> Row:
-    return rows[row.rows[0]] if isinstance(row, Nested) else row
+def _alternative(row: Row | Nested, its: Row, name: str) -> str:
+    """Return a row's pooling or classifier, or that it is chosen; `its` is a row chosen from."""
+    several = isinstance(row, Nested) and len(set(getattr(row, f"{name}s"))) > 1
+    return NESTED if several else str(getattr(its, name) or "")
 
 
 def _notes(comparison: Any, marked: bool) -> list[str]:
@@ -255,7 +259,7 @@ def _notes(comparison: Any, marked: bool) -> list[str]:
         f"Chance is {comparison.chance:.3f}."
     ]
     if comparison.nested:
-        notes.append("nested: the layer is chosen inside the training folds.")
+        notes.append("nested: chosen inside the training folds.")
     if marked:
         notes.append(
             "≈: not significantly different from the best (paired by speaker, Holm's p ≥ .05)."
@@ -264,61 +268,17 @@ def _notes(comparison: Any, marked: bool) -> list[str]:
 
 
 def describe_nested(nested: Nested, rows: list[Row]) -> str:
-    """Return the score of a feature set whose layer is chosen inside the training folds."""
-    counts = Counter(str(layer) for layer in nested.layers)
-    chosen = ", ".join(f"{layer} in {count}" for layer, count in counts.most_common())
+    """Return the score of a feature set whose row is chosen inside the training folds."""
+    several = varying([row for row in rows if row.features == nested.features])
+    counts = Counter(tuple(str(getattr(rows[k], name)) for name in several) for k in nested.rows)
+    chosen = ", ".join(f"{' '.join(of)} in {n}" for of, n in counts.most_common())
     low_high = nested.uar_ci
     interval = "" if low_high is None else f" ({low_high[0]:.3f}–{low_high[1]:.3f})"
+    names = ", ".join(several)
     return (
-        f"{_row_of(nested, rows).name}, layer chosen inside the training folds: "
-        f"UAR {nested.uar:.3f}{interval}; layer {chosen} of {len(nested.layers)} folds."
+        f"{rows[nested.rows[0]].name}, {names} chosen inside the training folds: "
+        f"UAR {nested.uar:.3f}{interval}; {names} {chosen} of {len(nested.rows)} folds."
     )
-
-
-def cross_tables(comparison: Any, digits: int) -> list[Table]:
-    """Return a square of UARs for each feature set and alignment, at its best layer."""
-    rows = comparison.rows
-    leaky = {
-        (row.train, row.test) for row in rows if not row.speaker_independent or row.shares_audio
-    }
-    counts = ", ".join(f"{name} {count}" for name, count in comparison.corpora.items())
-    shown = {(row.features, row.alignment) for row in rows if row.crosses}
-    tables = []
-    for features, how in sorted(shown, key=lambda pair: (pair[0], pair[1] or "")):
-        uar = comparison.matrix(features, alignment=how)
-        row = comparison.select(features, None, how)[0]
-        layer = "" if row.layer is None else f", layer {row.layer}"
-        cells = [
-            [
-                str(trained),
-                *(
-                    ""
-                    if np.isnan(value)
-                    else f"{value:.{digits}f}" + "*" * ((trained, tested) in leaky)
-                    for tested, value in values.items()
-                ),
-            ]
-            for trained, values in uar.iterrows()
-        ]
-        title = (
-            f"{row.name}{layer}: {counts} clips, {len(comparison.emotions)} emotions, "
-            f"{comparison.classifier}" + (f", {how} (transductive)" if how else "")
-        )
-        notes = [
-            "UAR; a row for what was trained on. Within a corpus "
-            f"{_averaging_within(rows)}, {comparison.cv}, not aligned; elsewhere over all clips. "
-            f"Chance is {comparison.chance:.3f}. * training and test clips share speakers or audio."
-        ]
-        tables.append(
-            Table(title, ["trained on", *(f"tested on {name}" for name in uar)], cells, notes)
-        )
-    return tables
-
-
-def _averaging_within(rows: list[Row]) -> str:
-    pooled = dict.fromkeys(row.train for row in rows if row.is_pooled and not row.crosses)
-    why = f" ({', '.join(pooled)}: pooled over folds, as folds lack emotions)" if pooled else ""
-    return f"mean over folds{why}"
 
 
 class Shown:

@@ -9,11 +9,14 @@ import json
 import math
 import os
 import platform
+import sys
+import types
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 
 from sklearn_ser._audio import as_clips, items_of
 from sklearn_ser._utils import digest_of, source_files
@@ -27,9 +30,12 @@ __all__ = [
     "recipe_of_classifier",
     "recipe_of_folds",
     "recipe_of_splitter",
+    "why_not_repeatable",
 ]
 
 PACKAGES = ("sklearn-ser", "scikit-learn", "torch", "transformers", "librosa", "opensmile", "numpy")
+# scikit-learn's own way to clone, of estimators and of splitters.
+CLONED = (BaseEstimator.__sklearn_clone__, None)
 
 
 def recipe_of(value: Any) -> Any:
@@ -66,6 +72,46 @@ def recipe_of(value: Any) -> Any:
     if isinstance(value, RecordEmbedder):
         recipe["computed"] = json.loads(json.dumps(value.compute_settings()))
     return recipe
+
+
+def why_not_repeatable(value: Any) -> str | None:
+    """Return why an estimator's recipe does not say all that its fits depend on; None if it does.
+
+    Beside its parameters, these may depend on random numbers, on functions without a name, on the
+    state of objects that are no estimators, and on code of which no version is known.
+    """
+    if value is None or isinstance(value, (str, bool, int, float, np.number, os.PathLike)):
+        return None
+    if isinstance(value, np.ndarray):
+        return why_not_repeatable(value.tolist())
+    if isinstance(value, Mapping):
+        return why_not_repeatable([*value.items()])
+    if isinstance(value, (list, tuple, range)):
+        return next(filter(None, map(why_not_repeatable, value)), None)
+    if isinstance(value, type) or inspect.isroutine(value) or isinstance(value, np.ufunc):
+        return _why_unknown(value)
+    if (parameters := _parameters(value)) is None:
+        return f"{value!r:.60} is neither a value nor an estimator"
+    name = type(value).__name__
+    if parameters.get("random_state", 0) is None and parameters.get("shuffle", True):
+        return f"random_state of {name} is None; give it a number"
+    if {"_metadata_request", "_sklearn_output_config"} & {*getattr(value, "__dict__", {})}:
+        return f"{name} has requests or an output of its own"
+    if getattr(type(value), "__sklearn_clone__", None) not in CLONED:
+        return f"{name} is cloned in a way of its own"
+    return _why_unknown(type(value)) or why_not_repeatable(parameters)
+
+
+def _why_unknown(thing: Any) -> str | None:
+    """Return why a class or a function is not known by its name, its files and versions."""
+    name = getattr(thing, "__qualname__", thing.__name__)
+    owner = getattr(thing, "__self__", None)
+    if "<" in name or not (owner is None or isinstance(owner, (type, types.ModuleType))):
+        return f"{name} cannot be imported by its name"
+    module = str(getattr(thing, "__module__", None) or "numpy").partition(".")[0]
+    known = module in sys.stdlib_module_names - {"__main__"}
+    known |= hasattr(sys.modules.get(module), "__version__")
+    return None if known or source_files(thing) else f"the code of {name} is in no file"
 
 
 def _parameters(value: Any) -> dict[str, Any] | None:

@@ -1,7 +1,7 @@
 """What a comparison found, as a schema: tables, pictures and files read these fields.
 
 `compare` gives a `Comparison`, `compare_across` a `CrossComparison`; each holds one `Row` a feature
-set, layer and pair of corpora. ``results.json`` is `to_dict`, and `from_dict` reads it again.
+set, layer, classifier and pair of corpora. ``results.json`` is `to_dict`; `from_dict` reads it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import pandas as pd
 from sklearn_ser._utils import DRAWN, FORMATS, remove_figure
 from sklearn_ser.evaluation._comparisons import row_differences
 from sklearn_ser.evaluation._formats import Shown, Table, row_table
-from sklearn_ser.evaluation._rows import Nested, Row
+from sklearn_ser.evaluation._rows import Nested, Row, record_of
 
 __all__ = ["Comparison", "Results"]
 
-SCHEMA = 2  # of results.json; raise it when a field goes, or changes its meaning
+SCHEMA = 3  # of results.json; raise it when a field goes, or changes its meaning
 
 
 @dataclass(frozen=True, repr=False)
@@ -47,6 +47,7 @@ class Results(Shown):
     rows: list[Row]
     nested: list[Nested]
     predictions: pd.DataFrame = field(compare=False, repr=False)
+    command: dict[str, Any] | None = field(default=None, kw_only=True)
 
     @property
     def results(self) -> dict[str, Any]:
@@ -99,10 +100,10 @@ class Results(Shown):
                 f"kind {cls.kind!r} by schema {SCHEMA}. Run the comparison again."
             )
         values = {k: v for k, v in results.items() if k not in ("schema", "kind")}
-        rows = [_make(Row, row, "a row") for row in values.pop("rows", [])]
-        nested = [_make(Nested, each, "nested") for each in values.pop("nested", [])]
+        rows = [record_of(Row, row, "a row") for row in values.pop("rows", [])]
+        nested = [record_of(Nested, each, "nested") for each in values.pop("nested", [])]
         values |= {"rows": rows, "nested": nested, "predictions": predictions}
-        return _make(cls, values, "results")
+        return record_of(cls, values, "results")
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Any:
@@ -156,7 +157,7 @@ class Comparison(Results):
     """What :func:`compare` found.
 
     Its fields are what ``results.json`` holds: corpus, n_clips, n_speakers, emotions, cv,
-    classifier, audit, published, versions, and ``rows``, one a feature set and layer.
+    classifier, audit, published, versions, and ``rows``, one a feature set, layer and classifier.
 
     Parameters
     ----------
@@ -173,17 +174,17 @@ class Comparison(Results):
     cv, cv_parameters, cv_folds : str, dict or None, list or None
         The folds: their name, what to make the splitter from, or the positions of their clips.
     classifier, classifier_parameters : str, dict
-        Its name, and what to make it from.
+        Its name, and what to make it from; of several, their names, and that by name.
     audit : dict
         speaker_independent, shares_audio, speaker_uar, confounded, n_folds_lacking_emotions and
         verdict, of :class:`~sklearn_ser.audit.SplitAudit`.
     versions : dict of str to str
         Of Python and the libraries that scores depend on.
     rows : list of Row
-        One a feature set and layer.
+        One a feature set, layer and classifier.
     nested : list of Nested
-        One a feature set with several layers: the score with the layer chosen inside the training
-        folds, where their speakers can be split.
+        One a feature set with several layers or classifiers: the score with these chosen inside
+        the training folds, where their speakers can be split.
     predictions : DataFrame
         One line a row and a tested clip: row, fold, clip (its position), speaker, emotion,
         predicted.
@@ -199,6 +200,9 @@ class Comparison(Results):
         As in the rows.
     published, published_note : list of dict, str
         Figures published for the same protocol on the same clips; why others are not shown.
+    command : dict or None
+        ``arguments`` of the command line that made it, and the ``directory`` that it ran in; None
+        in Python.
 
     Examples
     --------
@@ -323,8 +327,8 @@ class Comparison(Results):
         -------
         differences : DataFrame
             A line each other row: row and reference (their positions), features, layer,
-            difference, low and high (95 %), p_value, p_holm and n_speakers. NaN where there are
-            fewer than four speakers.
+            classifier, difference, low and high (95 %), p_value, p_holm and n_speakers. NaN where
+            there are fewer than four speakers.
 
         Raises
         ------
@@ -364,6 +368,7 @@ class Comparison(Results):
         names = {
             "features": [row.features for row in self.rows],
             "layer": [row.layer for row in self.rows],
+            "classifier": [row.classifier for row in self.rows],
         }
         rows = pd.DataFrame({"row": range(len(self.rows)), "reference": position, **names})
         found = pd.concat([rows, found], axis=1).assign(n_speakers=of_row[0]["speaker"].nunique())
@@ -376,7 +381,7 @@ class Comparison(Results):
             f"{self.corpus}: {self.n_clips} clips of {self.n_speakers} speakers",
             f"{len(self.emotions)} emotions",
             self.cv,
-            self.classifier,
+            *([self.classifier] if self.classifier else []),
         ]
         if self.speaker_scaling is not None:
             kind = "transductive" if self.speaker_scaling == "own" else "inductive"
@@ -390,11 +395,3 @@ class Comparison(Results):
         if self.audit["shares_audio"]:
             parts.append("SAME AUDIO trained on and tested")
         return ", ".join(parts)
-
-
-def _make(cls: Any, values: dict[str, Any], what: str) -> Any:
-    """Return a dataclass of these values, or an error that names what is missing or unknown."""
-    names = {f.name for f in fields(cls)}
-    if wrong := sorted(names ^ set(values)):
-        raise ValueError(f"{what}: fields that are missing or unknown: {', '.join(wrong)}.")
-    return cls(**values)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-__all__ = ["MEAN", "POOLED", "Nested", "Row"]
+__all__ = ["MEAN", "POOLED", "Nested", "Row", "record_of", "row_name", "varying"]
 
 # How a score comes out of several folds.
 MEAN, POOLED = "mean over folds", "pooled over folds"
@@ -14,7 +15,7 @@ MEAN, POOLED = "mean over folds", "pooled over folds"
 
 @dataclass(frozen=True)
 class Row:
-    """Scores of one feature set, and layer, trained on one corpus and tested on one.
+    """Scores of one feature set, layer and classifier, trained on one corpus and tested on one.
 
     Parameters
     ----------
@@ -22,6 +23,8 @@ class Row:
         Name of the feature set.
     model, layer, pooling : str, int or None
         Of features that have them.
+    classifier : str or None
+        Name of the classifier; None of a row that is a classifier of clips itself.
     train, test : str
         Names of the corpora; within one corpus, folds keep training and test clips apart.
     speaker_scaling, alignment : str or None
@@ -53,7 +56,8 @@ class Row:
     not_worse_than_best : bool or None
         Whether it cannot be told from the best row: it is that row, or `p_holm` is 0.05 or more.
     embedder : dict
-        What to make the embedder from, and everything that its values depend on.
+        What to make the embedder from, and everything that its values depend on; of a row that is
+        a classifier of clips, what to make that from.
     seconds_extract, seconds_fit : float
         Time that extraction (of all layers) and all fits took.
     """
@@ -62,6 +66,7 @@ class Row:
     model: str | None
     layer: int | str | None
     pooling: str | None
+    classifier: str | None
     train: str
     test: str
     speaker_scaling: str | None
@@ -103,30 +108,52 @@ class Row:
 
         A model is called by its id on the hub, or by the last part of its folder.
         """
-        model = self.model
-        if not model or model == self.features:
-            return self.features
-        path = Path(model)
-        if (
-            path.is_absolute()
-            or len(path.parts) > 2
-            or path.exists()
-            or model.startswith((".", "~"))
-        ):
-            model = path.name
-        return f"{self.features} ({model})"
+        name, apart = self.features, []
+        for model in (self.model or self.features).split(", "):
+            if f"ssl:{model}" in name:
+                name = name.replace(f"ssl:{model}", f"ssl:{_short(model)}")
+            elif model not in self.features.split("+"):
+                apart.append(_short(model))
+        return f"{name} ({', '.join(apart)})" if apart else name
+
+
+def _short(model: str) -> str:
+    """Return a model's id on the hub, or the last part of its folder."""
+    path = Path(model)
+    is_folder = path.is_absolute() or len(path.parts) > 2 or path.exists()
+    return path.name if is_folder or model.startswith((".", "~")) else model
+
+
+def varying(rows: Sequence[Row]) -> list[str]:
+    """Return which of layer, pooling and classifier are several for some feature set."""
+    of_features: dict[str, list[Row]] = {}
+    for row in rows:
+        of_features.setdefault(row.features, []).append(row)
+    return [
+        name
+        for name in ("layer", "pooling", "classifier")
+        if any(len({getattr(row, name) for row in its}) > 1 for its in of_features.values())
+    ]
+
+
+def row_name(row: Row, rows: Sequence[Row], *, layer: bool = True) -> str:
+    """Return what a row is called among others: by features and layer, and by what else differs."""
+    others = [getattr(row, name) for name in varying(rows) if name != "layer"]
+    layers = [f"layer {row.layer}"] if layer and row.layer is not None else []
+    return ", ".join([row.name, *layers, *(str(other) for other in others if other is not None)])
 
 
 @dataclass(frozen=True)
 class Nested:
-    """Scores of one feature set whose layer is chosen inside each training fold.
+    """Scores of a feature set whose layer, pooling, classifier are chosen in each training fold.
 
     Parameters
     ----------
     features, model, train, test, alignment : str or None
         As in the rows that are chosen from.
-    rows, layers : list
-        The row, and its layer, that inner folds of the training speakers chose in each fold.
+    rows, layers, poolings, classifiers : list
+        The row, and its layer, pooling and classifier, that inner folds of the training speakers
+        chose in each fold.
     uar : float
         As in :class:`Row`, of the chosen rows' predictions; so are all that follow.
     uar_ci : list of float, or None
@@ -146,6 +173,8 @@ class Nested:
     alignment: str | None
     rows: list[int]
     layers: list[int | str | None]
+    poolings: list[str | None]
+    classifiers: list[str | None]
     uar: float
     uar_ci: list[float] | None
     averaging: str
@@ -174,5 +203,18 @@ class Nested:
             f.name: getattr(rows[chosen[0]], f.name) for f in fields(cls) if f.name in vars(rows[0])
         }
         found = {name: value for name, value in scores.items() if name in values}
-        layers = [rows[k].layer for k in chosen]
-        return cls(**{**values, **found, "rows": chosen, "layers": layers})
+        choices = {
+            "rows": chosen,
+            "layers": [rows[k].layer for k in chosen],
+            "poolings": [rows[k].pooling for k in chosen],
+            "classifiers": [rows[k].classifier for k in chosen],
+        }
+        return cls(**{**values, **found, **choices})
+
+
+def record_of(cls: Any, values: dict[str, Any], what: str) -> Any:
+    """Return a dataclass of these values, or an error that names what is missing or unknown."""
+    names = {f.name for f in fields(cls)}
+    if wrong := sorted(names ^ set(values)):
+        raise ValueError(f"{what}: fields that are missing or unknown: {', '.join(wrong)}.")
+    return cls(**values)

@@ -7,8 +7,11 @@ the folds of each cell, a pair of training and test corpus.
 from __future__ import annotations
 
 import inspect
+import itertools
+import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +21,15 @@ from sklearn.utils import Bunch
 from sklearn_ser._utils import Folds, restrict_folds, safe_indexing
 from sklearn_ser.audit import SplitAudit, audit_split
 from sklearn_ser.evaluation._classifiers import check_fits
+from sklearn_ser.evaluation._clip_classifiers import (
+    AsPredicted,
+    is_clip_classifier,
+    is_published,
+    warn_of_classes,
+)
 from sklearn_ser.evaluation._comparisons import differences_to_best
-from sklearn_ser.evaluation._feature_tables import embed
+from sklearn_ser.evaluation._feature_tables import FeatureTable, embed
+from sklearn_ser.evaluation._features import feature_sets, offline_feature_names
 from sklearn_ser.evaluation._fits import Targets, Task, fit_all, scores
 from sklearn_ser.evaluation._recipes import (
     installed_versions,
@@ -46,22 +56,34 @@ class Setup(NamedTuple):
     features: Any
     layer: Any
     cv: Any
-    classifier: Any
+    classifiers: Mapping[str, Any]
     nested: bool
     audit: bool
     n_jobs: int | None
     verbose: bool
     parameters: Mapping[str, Any]  # of embedders
+    memory: str | os.PathLike[str] | None = None
     speaker_scaling: str | None = None
     alignments: Sequence[str | None] = (None,)
 
     def describe(self) -> dict[str, Any]:
         """Return the fields of the results that say what was asked for."""
-        classifier = self.classifier
+        if not self.classifiers:
+            return {
+                "cv_parameters": recipe_of_splitter(self.cv),
+                "classifier": "",
+                "classifier_parameters": {},
+                "versions": installed_versions(),
+            }
+        names, (first, *others) = list(self.classifiers), self.classifiers.values()
+        one = first if isinstance(first, str) else repr(first)
+        recipes = [recipe_of_classifier(each) for each in (first, *others)]
         return {
             "cv_parameters": recipe_of_splitter(self.cv),
-            "classifier": classifier if isinstance(classifier, str) else repr(classifier),
-            "classifier_parameters": recipe_of_classifier(classifier),
+            "classifier": ", ".join(names) if others else one,
+            "classifier_parameters": (
+                dict(zip(names, recipes, strict=True)) if others else recipes[0]
+            ),
             "versions": installed_versions(),
         }
 
@@ -70,7 +92,7 @@ class Run(NamedTuple):
     """Rows of scores, and what they were made of."""
 
     rows: list[Row]
-    #: Of each feature set with several layers, with one of them chosen inside the training folds.
+    #: Of each feature set with several layers or classifiers, chosen inside the training folds.
     nested: list[Nested]
     #: Predictions of all rows; `clip` is the position in the corpus that was given.
     predictions: pd.DataFrame
@@ -82,6 +104,8 @@ class Run(NamedTuple):
     audits: list[SplitAudit]
     n_folds: list[int]
     waveform_rate: float | None
+    #: What `Setup.describe` returned.
+    asked: dict[str, Any]
 
 
 def run(corpus: Bunch, cells: Sequence[Cell], setup: Setup) -> Run:
@@ -95,59 +119,38 @@ def run(corpus: Bunch, cells: Sequence[Cell], setup: Setup) -> Run:
         Folds are positions in the corpus. Within a corpus nothing is aligned.
     setup : Setup
     """
-    _check_cells(cells, corpus, setup.classifier)
-    tables, usable, left_out, waveform_rate = embed(
-        corpus.X,
-        setup.features,
-        n_clips=len(corpus.y),
-        layer=setup.layer,
-        n_jobs=setup.n_jobs,
-        verbose=setup.verbose,
+    sets = feature_sets(
+        offline_feature_names() if setup.features is None else setup.features,
         caller_parameters=[*inspect.signature(setup.caller).parameters],
+        defaults={"layer": "all", "n_jobs": setup.n_jobs, "verbose": setup.verbose},
+        **({} if setup.layer is None else {"layer": setup.layer}),
         **setup.parameters,
     )
+    of_clips = [each for _, each in sets if is_clip_classifier(each)]
+    if len(of_clips) == len(sets):
+        setup = _without_features(setup)
+    fitted = [*setup.classifiers.values(), *(each for each in of_clips if not is_published(each))]
+    _check_cells(cells, corpus, fitted)
+    tables, usable, left_out, waveform_rate = embed(corpus, sets)
     if left_out:
         n_clips = len(corpus.y)
         cells = [cell._replace(folds=restrict_folds(cell.folds, usable, n_clips)) for cell in cells]
         corpus = _subset(corpus, usable)
-        _check_cells(cells, corpus, setup.classifier)
+        _check_cells(cells, corpus, fitted)
+    for table in tables:
+        if isinstance(table.classifier, AsPredicted):
+            name, recipe = (table.description[key] for key in ("features", "embedder"))
+            warn_of_classes(name, recipe, table.values, corpus.y)
     audits = _audit(cells, corpus, setup, waveform_rate)
     corpora = corpus.frame["corpus"].to_numpy(dtype=str) if "corpus" in corpus.frame else None
-    descriptions: list[dict[str, Any]] = []
-    tasks: list[Task] = []
-    for table in tables:
-        for cell, audit in zip(cells, audits, strict=True):
-            aligned = len(cells) == 1 or cell.train != cell.test
-            for alignment in setup.alignments if aligned else [None]:
-                row = len(descriptions)
-                descriptions.append(
-                    {
-                        **table.description,
-                        **_describe_cell(cell, audit, len(np.unique(corpus.y))),
-                        "speaker_scaling": setup.speaker_scaling,
-                        "alignment": alignment,
-                        "transductive": setup.speaker_scaling == "own" or alignment is not None,
-                        "seconds_extract": round(table.seconds, 3),
-                    }
-                )
-                several = (
-                    sum(
-                        other.description["features"] == table.description["features"]
-                        for other in tables
-                    )
-                    > 1
-                )
-                tasks += [
-                    Task(row, fold, table.values, *sides, alignment, setup.nested and several)
-                    for fold, sides in enumerate(cell.folds)
-                ]
+    descriptions, tasks = _plan(tables, cells, audits, setup, len(np.unique(corpus.y)))
     predictions = fit_all(
         tasks,
-        setup.classifier,
         Targets(corpus.y, corpus.groups, corpora),
-        speaker_scaling=setup.speaker_scaling,
         n_jobs=setup.n_jobs,
         verbose=setup.verbose,
+        memory=setup.memory,
+        waveform_rate=waveform_rate,
     )
     of_row = [lines for _, lines in predictions.groupby("row")]
     scored = [scores(lines) for lines in of_row]
@@ -166,8 +169,64 @@ def run(corpus: Bunch, cells: Sequence[Cell], setup: Setup) -> Run:
             nested.append(Nested.of_rows(rows, *chosen))
     predictions["clip"] = usable[predictions["clip"]]
     predictions = predictions.drop(columns=["seconds", "inner_uar"])
-    n_folds = [len(cell.folds) for cell in cells]
-    return Run(rows, nested, predictions, corpus, usable, left_out, audits, n_folds, waveform_rate)
+    return Run(
+        rows=rows,
+        nested=nested,
+        predictions=predictions,
+        corpus=corpus,
+        usable=usable,
+        left_out=left_out,
+        audits=audits,
+        n_folds=[len(cell.folds) for cell in cells],
+        waveform_rate=waveform_rate,
+        asked=setup.describe(),
+    )
+
+
+def _plan(
+    tables: Sequence[FeatureTable],
+    cells: Sequence[Cell],
+    audits: Sequence[SplitAudit],
+    setup: Setup,
+    n_emotions: int,
+) -> tuple[list[dict[str, Any]], list[Task]]:
+    """Return what each row is, and the fits that it takes."""
+    descriptions: list[dict[str, Any]] = []
+    tasks: list[Task] = []
+    n_tables = Counter(table.description["features"] for table in tables)
+    pairs = [
+        (table, *named)
+        for table in tables
+        for named in [(None, table.classifier)] * (table.classifier is not None)
+        or setup.classifiers.items()
+    ]
+    for table, name, classifier in pairs:
+        of_clips = table.classifier is not None
+        scaling = None if of_clips else setup.speaker_scaling
+        inner: Literal["own", "same"] | None = None
+        n_rows = n_tables[table.description["features"]] * len(setup.classifiers)
+        if setup.nested and n_rows > 1 and not of_clips:
+            inner = "own" if len(setup.classifiers) == 1 else "same"
+        for cell, audit in zip(cells, audits, strict=True):
+            aligned = len(cells) == 1 or cell.train != cell.test
+            for alignment in setup.alignments if aligned and not of_clips else [None]:
+                row = len(descriptions)
+                tasks += [
+                    Task(row, fold, table.values, *sides, classifier, scaling, alignment, inner)
+                    for fold, sides in enumerate(cell.folds)
+                ]
+                descriptions.append(
+                    {
+                        **table.description,
+                        **_describe_cell(cell, audit, n_emotions),
+                        "classifier": name,
+                        "speaker_scaling": scaling,
+                        "alignment": alignment,
+                        "transductive": scaling == "own" or alignment is not None,
+                        "seconds_extract": round(table.seconds, 3),
+                    }
+                )
+    return descriptions, tasks
 
 
 def _together(descriptions: list[dict[str, Any]], *names: str) -> list[list[int]]:
@@ -191,8 +250,18 @@ def _choose(of_row: list[pd.DataFrame]) -> tuple[list[int], dict[str, Any]] | No
     return chosen.tolist(), scores(lines[lines["row"] == lines["fold"].map(chosen)])
 
 
-def _check_cells(cells: Sequence[Cell], corpus: Bunch, classifier: Any) -> None:
-    for cell in cells:
+def _without_features(setup: Setup) -> Setup:
+    """Return what is asked for where all rows are classifiers of clips."""
+    if setup.speaker_scaling is not None or any(setup.alignments):
+        raise ValueError(
+            "speaker_scaling and alignment have no effect: they are for features, and all rows are "
+            "classifiers of clips."
+        )
+    return setup._replace(classifiers={})
+
+
+def _check_cells(cells: Sequence[Cell], corpus: Bunch, classifiers: Sequence[Any]) -> None:
+    for cell, classifier in itertools.product(cells, classifiers):
         try:
             check_fits(classifier, cell.folds, corpus.y, corpus.groups)
         except ValueError as error:

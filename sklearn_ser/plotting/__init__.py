@@ -5,7 +5,6 @@ What is imported as itself is for the report and the command line, and not publi
 
 from sklearn_ser.plotting._comparison import ComparisonDisplay, DifferencesDisplay
 from sklearn_ser.plotting._comparison import best_of_each as best_of_each
-from sklearn_ser.plotting._comparison import row_name as row_name
 from sklearn_ser.plotting._groups import RecallDisplay, SpeakersDisplay
 from sklearn_ser.plotting._style import INK as INK
 from sklearn_ser.plotting._style import new_figure as new_figure

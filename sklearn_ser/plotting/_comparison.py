@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from sklearn_ser.evaluation import row_name
 from sklearn_ser.plotting._style import CHANCE, INK, AxesDisplay, series_style, wrapped
 
 if TYPE_CHECKING:
@@ -19,31 +20,22 @@ __all__ = [
     "DifferencesDisplay",
     "RowsDisplay",
     "best_of_each",
-    "row_name",
 ]
 
 NAMES = 2.6  # inches for names on the left
 INTERVAL = {"capsize": 3, "elinewidth": 1.2, "capthick": 1.2}
 
 
-def row_name(row: Row, *, layer: bool = True) -> str:
-    """Return what a row is called among those of other features, layers and classifiers."""
-    parts = [row.name, getattr(row, "classifier", None)]
-    if layer and row.layer is not None:
-        parts.append(f"layer {row.layer}")
-    return ", ".join(part for part in parts if part)
-
-
-def _series(row: Row) -> str:
+def _series(row: Row, rows: Sequence[Row]) -> str:
     """Return what a row is called, with the others that are drawn as one curve."""
-    return row_name(row, layer=not isinstance(row.layer, int))
+    return row_name(row, rows, layer=not isinstance(row.layer, int))
 
 
 def best_of_each(rows: Sequence[Row]) -> list[int]:
-    """Return the positions of the best layer of each feature set (and classifier)."""
+    """Return the positions of the best layer of each feature set, pooling and classifier."""
     best: dict[str, int] = {}
     for position, row in enumerate(rows):
-        key = _series(row)
+        key = _series(row, rows)
         if key not in best or row.uar > rows[best[key]].uar:
             best[key] = position
     return list(best.values())
@@ -153,14 +145,14 @@ class ComparisonDisplay(RowsDisplay):
         curves: dict[str, list[Row]] = {}
         for row in self.rows:
             if isinstance(row.layer, int):
-                curves.setdefault(_series(row), []).append(row)
+                curves.setdefault(_series(row, self.rows), []).append(row)
         return curves
 
     def _levels(self) -> list[Row]:
         return [row for row in self.rows if not isinstance(row.layer, int)]
 
     def _lines(self) -> list[str]:
-        return [row_name(row) for row in self._levels()]
+        return [row_name(row, self.rows) for row in self._levels()]
 
     def _size(self) -> tuple[float, float]:
         return (7.5, 4.5) if self._curves() else super()._size()
@@ -177,7 +169,12 @@ class ComparisonDisplay(RowsDisplay):
                 style = series_style(y)
                 marker = {"fmt": style["marker"], "color": style["color"]}
                 ax.errorbar(
-                    [row.uar], [y], xerr=_ends([row]), label=row_name(row), **marker, **INTERVAL
+                    [row.uar],
+                    [y],
+                    xerr=_ends([row]),
+                    label=row_name(row, self.rows),
+                    **marker,
+                    **INTERVAL,
                 )
             chance = ax.axvline(self.chance, label="chance", **CHANCE)
             ax.set_xlim(0, 1)
@@ -191,7 +188,7 @@ class ComparisonDisplay(RowsDisplay):
 
     def _draw_layers(self, ax: Any) -> list[Any]:
         """Draw curves over layers, and on their right the rows that have no layers."""
-        order = list(dict.fromkeys(_series(row) for row in self.rows))
+        order = list(dict.fromkeys(_series(row, self.rows) for row in self.rows))
         handles, end = [], 0.0
         for name, rows in self._curves().items():
             rows = sorted(rows, key=lambda row: int(row.layer or 0))
@@ -208,8 +205,8 @@ class ComparisonDisplay(RowsDisplay):
             end = max(end, x.max())
         step = 0.04 * (1 if self.relative_depth else max(end, 5))
         for k, row in enumerate(self._levels(), start=1):
-            style = series_style(order.index(_series(row)))
-            look = {"color": style["color"], "label": row_name(row)}
+            style = series_style(order.index(_series(row, self.rows)))
+            look = {"color": style["color"], "label": row_name(row, self.rows)}
             ax.axhline(row.uar, linestyle=style["linestyle"], linewidth=1, **look)
             bar = {"yerr": _ends([row]), "fmt": style["marker"], "markersize": 5}
             handles.append(ax.errorbar([end + k * step], [row.uar], **bar, **look, **INTERVAL))
@@ -280,8 +277,8 @@ class DifferencesDisplay(RowsDisplay):
         if len(rows) < 2:
             raise ValueError("there is one row, so that there are no differences to draw.")
         differences = comparison.differences(reference, correction=correction)
-        differences["name"] = [row_name(rows[k]) for k in differences["row"]]
-        name = row_name(rows[int(differences["reference"].iloc[0])])
+        differences["name"] = [row_name(rows[k], rows) for k in differences["row"]]
+        name = row_name(rows[int(differences["reference"].iloc[0])], rows)
         return cls(differences, name, comparison.title).plot(ax=ax)
 
     def _lines(self) -> list[str]:

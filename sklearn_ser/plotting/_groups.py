@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from sklearn_ser.plotting._comparison import INTERVAL, RowsDisplay, best_of_each, row_name
+from sklearn_ser.evaluation import row_name
+from sklearn_ser.plotting._comparison import INTERVAL, RowsDisplay, best_of_each
 from sklearn_ser.plotting._style import INK, series_style
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class RecallDisplay(RowsDisplay):
                 low, high = (np.nan, np.nan) if interval is None else interval
                 lines.append(
                     {
-                        "name": row_name(comparison.rows[position]),
+                        "name": row_name(comparison.rows[position], comparison.rows),
                         "emotion": emotion,
                         "recall": right.mean(),
                         "low": low,
@@ -158,7 +159,7 @@ class SpeakersDisplay(RowsDisplay):
             right = predictions["emotion"] == predictions["predicted"]
             recalls = right.groupby([predictions["speaker"], predictions["emotion"]]).mean()
             uar = recalls.groupby("speaker").mean().rename("uar").reset_index()
-            lines.append(uar.assign(name=row_name(comparison.rows[position])))
+            lines.append(uar.assign(name=row_name(comparison.rows[position], comparison.rows)))
         return cls(pd.concat(lines, ignore_index=True), comparison.title).plot(ax=ax)
 
     def _lines(self) -> list[str]:

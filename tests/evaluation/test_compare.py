@@ -366,8 +366,8 @@ def test_what_compare_fits_learns_nothing_from_the_test_fold(corpus, scaling):
     X = MFCCEmbedder(n_mfcc=5).fit_transform(corpus.X).astype(float)
 
     def experiment(X, y, train, test):
-        task = Task(0, 0, X, train, test)
-        return fit_fold(task, "logistic", Targets(y, corpus.groups), scaling)[0]
+        task = Task(0, 0, X, train, test, "logistic", scaling)
+        return fit_fold(task, Targets(y, corpus.groups))[0]
 
     audit = audit_pipeline(experiment, X, corpus.y, cv="loso", groups=corpus.groups, max_folds=1)
     assert not audit.leaks, audit.verdict

@@ -183,7 +183,7 @@ def test_level_and_power(n_speakers, effect, low, high):
 def with_layers(monkeypatch, layers):
     """Let an embedder of several layers have given these tables."""
 
-    def embed(X, features, *, n_clips, **_):
+    def embed(corpus, sets):
         tables = [
             FeatureTable(
                 {"features": "many", "model": "m", "layer": k, "pooling": None, "embedder": {}},
@@ -192,7 +192,7 @@ def with_layers(monkeypatch, layers):
             )
             for k, values in enumerate(layers)
         ]
-        return Embedded(tables, np.arange(n_clips), [], None)
+        return Embedded(tables, np.arange(len(corpus.y)), [], None)
 
     monkeypatch.setattr(runner, "embed", embed)
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 from scipy.special import expit, logit
-from sklearn.metrics import balanced_accuracy_score
+from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
 
 from sklearn_ser.evaluation import fold_average, speaker_interval, uar_score
+from sklearn_ser.evaluation._metrics import macro_f1, mean_recall
 
 
 @pytest.fixture
@@ -161,3 +162,19 @@ def test_fewer_than_four_speakers_have_no_interval(n_speakers):
     y_pred = ["a", "b", *(["a", "a"] * n_speakers)][: 2 * n_speakers]
     found = speaker_interval(y_true, y_pred, speakers, speakers)
     assert (found is None) is (n_speakers < 4)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_scores_are_exactly_those_of_scikit_learn(seed):
+    """Also where emotions are missing in the one or the other: of them a search chooses."""
+    rng = np.random.default_rng(seed)
+    y_true, y_pred = rng.choice(["anger", "fear", "joy", "sadness"], (2, rng.integers(1, 40)))
+    given = {"labels": np.unique(y_true), "average": "macro", "zero_division": 0.0}
+    expected = recall_score(y_true, y_pred, **given)
+    assert mean_recall(y_true, y_pred) == uar_score(y_true, y_pred) == expected
+    assert macro_f1(y_true, y_pred) == pytest.approx(f1_score(y_true, y_pred, **given), abs=1e-15)
+
+
+def test_without_clips_there_is_no_uar():
+    with pytest.raises(ValueError, match="y_true is empty"):
+        uar_score([], [])

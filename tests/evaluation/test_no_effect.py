@@ -314,7 +314,6 @@ def test_a_column_needs_a_frame(corpus):
     "features",
     [
         MFCCEmbedder,
-        {"x": LogisticRegression()},
         [np.mean],
         np.zeros((3, 2)),
         np.array([["mfcc"]]),
@@ -432,7 +431,7 @@ OTHERS = {  # a value of each parameter that is not its default
     "audit": False,
     "features": {"other": FunctionTransformer(lambda X: some_numbers(X)[:, :2])},
 }
-NOT_ABOUT_RESULTS = {"nested", "n_jobs", "verbose", "parameters"}
+NOT_ABOUT_RESULTS = {"nested", "n_jobs", "memory", "verbose", "parameters"}
 CORPORA = {"corpus", "corpora", "train", "test"}
 REFUSED = {  # the features of this test have no layers
     "compare": {"layer", "alignment"},

@@ -1,0 +1,137 @@
+"""Rows that are whole classifiers of clips: fitted on each fold, or published models."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier
+from sklearn.utils import Bunch
+
+from sklearn_ser._audio import items_of
+from sklearn_ser._utils import most_probable, safe_indexing
+from sklearn_ser.embedders import RecordEmbedder
+from sklearn_ser.evaluation._classifiers import check_classifier, speaker_columns
+from sklearn_ser.evaluation._recipes import recipe_of
+from sklearn_ser.exceptions import ClipError
+
+__all__ = [
+    "AsPredicted",
+    "at_position",
+    "classify_clips",
+    "is_clip_classifier",
+    "is_published",
+    "usable_clips",
+    "warn_of_classes",
+]
+
+AT_ONCE = 256  # clips looked at, so that memory stays bounded
+
+
+class AsPredicted(ClassifierMixin, BaseEstimator):
+    """Gives its input back: of a published model, all clips are predicted before."""
+
+    def predict(self, X: Any) -> Any:
+        """Return the predictions that X holds."""
+        return X
+
+
+def is_clip_classifier(feature: Any) -> bool:
+    """Tell whether what is passed among features is a classifier, and no embedder."""
+    return (
+        not isinstance(feature, (str, type))
+        and hasattr(feature, "get_params")
+        and is_classifier(feature)
+    )
+
+
+def is_published(classifier: Any) -> bool:
+    """Tell whether a classifier is a published model, of which nothing is fitted."""
+    from sklearn_ser.classifiers import PretrainedEmotionClassifier
+
+    return isinstance(classifier, PretrainedEmotionClassifier)
+
+
+def classify_clips(name: str, classifier: Any, corpus: Bunch) -> dict[str, Any]:
+    """Return the fields of the table of a row that is a classifier of clips.
+
+    Its values are the clips or, of a published model, what it predicts for them.
+    """
+    started = time.perf_counter()
+    if is_published(classifier):
+        classifier = clone(classifier).fit(corpus.X, corpus.y)
+        probabilities = np.asarray(classifier.predict_proba(corpus.X))
+        usable = np.isfinite(probabilities).all(axis=1)
+        values: Any = np.full(len(usable), "", dtype=object)
+        values[usable] = most_probable(classifier.classes_, probabilities[usable])
+        fitted: Any = AsPredicted()
+        recipe = {**recipe_of(classifier), "classes": classifier.classes_.tolist()}
+    else:
+        check_classifier(classifier, on_clips=True)
+        fitted, recipe, values = classifier, recipe_of(classifier), corpus.X
+        usable = usable_clips(classifier, corpus.X, len(corpus.y))
+        if columns := speaker_columns(classifier):
+            items = list(corpus.X) if isinstance(corpus.X, np.ndarray) else items_of(corpus.X)
+            values = pd.DataFrame({"clip": pd.Series(items, dtype=object)})
+            values = values.assign(**dict.fromkeys(columns, corpus.groups))
+    description = {
+        "features": name,
+        "model": getattr(classifier, "model", None),
+        "layer": None,
+        "pooling": None,
+        "embedder": recipe,
+    }
+    seconds = time.perf_counter() - started
+    return {
+        "description": description,
+        "values": values,
+        "seconds": seconds,
+        "classifier": fitted,
+        "usable": usable,
+    }
+
+
+def usable_clips(classifier: Any, X: Any, n_clips: int) -> npt.NDArray[np.bool_]:
+    """Tell which clips the embedders inside of a classifier can embed; they are stored then."""
+    usable = np.ones(n_clips, dtype=bool)
+    for part in classifier.get_params().values():
+        if not isinstance(part, RecordEmbedder):
+            continue
+        embedder = clone(part)
+        for start in range(0, n_clips, AT_ONCE):
+            rows = np.arange(start, min(start + AT_ONCE, n_clips))
+            try:
+                embedded = embedder.fit_transform(safe_indexing(X, rows))
+            except ClipError as error:
+                raise at_position(error, start + error.position) from None
+            usable[rows] &= [bool(len(e := np.atleast_1d(each)) and np.isfinite(e).all())
+                             for each in embedded]  # fmt: skip
+    return usable
+
+
+def at_position(error: ClipError, position: int) -> ClipError:
+    """Return the error of a clip with its position in the corpus."""
+    return type(error)(position, error.name, error.cause, error.cure)
+
+
+def warn_of_classes(name: str, recipe: dict[str, Any], predicted: Any, y: Any) -> None:
+    """Warn of emotions that a published model lacks, and of those that only it has."""
+    classes, emotions = set(recipe["classes"]), set(y)
+    if lacking := sorted(emotions - classes):
+        n_clips = int(np.isin(y, lacking).sum())
+        warnings.warn(
+            f"{name} has no class for {', '.join(lacking)}: {n_clips} of {len(y)} clips are "
+            "counted as wrong.",
+            stacklevel=2,
+        )
+    if others := sorted(classes - emotions):
+        n_clips = int(np.isin(predicted, others).sum())
+        warnings.warn(
+            f"{name} has classes that the corpus lacks ({', '.join(others)}): {n_clips} of "
+            f"{len(y)} clips, predicted to be of these, are counted as wrong.",
+            stacklevel=2,
+        )

@@ -1,0 +1,95 @@
+"""What differs between a comparison and its repetition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sklearn_ser.evaluation._results import Comparison
+from sklearn_ser.evaluation._rows import Row
+
+__all__ = ["differences_of_runs"]
+
+# Of the results as a whole, beside versions.
+FIELDS: tuple[str, ...] = (
+    "corpus",
+    "n_clips",
+    "n_speakers",
+    "n_clips_left_out",
+    "digests",
+    "emotions",
+    "audit",
+)
+FIELDS += ("cv", "cv_parameters", "cv_folds", "classifier_parameters")
+FIELDS += ("speaker_scaling", "alignment")
+SCORES = {"uar": "UAR", "accuracy": "accuracy", "macro_f1": "macro F1"}
+# Parameters of embedders that change how they compute, and not what.
+FREE = {"cache", "device", "n_jobs", "verbose"}
+
+
+def differences_of_runs(earlier: Comparison, later: Comparison) -> tuple[list[str], list[str]]:
+    """Return in words which versions differ, and what else does.
+
+    Parameters
+    ----------
+    earlier, later : Comparison
+
+    Returns
+    -------
+    versions, others : list of str
+    """
+    old, new = earlier.versions, later.versions
+    versions = [
+        f"{name}: {old.get(name, 'none')} → {new.get(name, 'none')}"
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
+    ]
+    others = []
+    for name in FIELDS:
+        values = [getattr(each, name) for each in (earlier, later)]
+        if values[0] != values[1]:
+            others.append(f"{name}: {values[0]!r:.120} → {values[1]!r:.120}")
+    rows = [{_key(row): k for k, row in enumerate(each.rows)} for each in (earlier, later)]
+    others += [f"{_called(key)}: is no row any more" for key in rows[0] if key not in rows[1]]
+    others += [f"{_called(key)}: was no row before" for key in rows[1] if key not in rows[0]]
+    for key in rows[0]:
+        if key in rows[1]:
+            told = _differences_of_rows(earlier, rows[0][key], later, rows[1][key])
+            others += [f"{_called(key)}: {', '.join(told)}"] if told else []
+    return versions, others
+
+
+def _differences_of_rows(earlier: Comparison, k: int, later: Comparison, m: int) -> list[str]:
+    old, new = earlier.rows[k], later.rows[m]
+    told = [
+        f"{name} {getattr(old, field):.4f} → {getattr(new, field):.4f}"
+        for field, name in SCORES.items()
+        if getattr(old, field) != getattr(new, field)
+    ]
+    lines = [
+        each.predictions[each.predictions["row"] == row].set_index(["fold", "clip"])["predicted"]
+        for each, row in ((earlier, k), (later, m))
+    ]
+    first, second = lines[0].align(lines[1])
+    if n_others := int((first.astype(object) != second.astype(object)).sum()):
+        told.append(f"{n_others} of {len(first)} predictions differ")
+    if _settled(old.embedder) != _settled(new.embedder):
+        told.append("settings, weights or versions of its embedder differ")
+    return told
+
+
+def _settled(recipe: Any) -> Any:
+    """Return a recipe without what changes no values."""
+    if isinstance(recipe, Mapping):
+        return {name: _settled(value) for name, value in recipe.items() if name not in FREE}
+    return [_settled(each) for each in recipe] if isinstance(recipe, list) else recipe
+
+
+def _key(row: Row) -> tuple[Any, ...]:
+    return row.features, row.model, row.layer, row.pooling, row.classifier
+
+
+def _called(key: tuple[Any, ...]) -> str:
+    features, _, layer, _, classifier = key
+    parts = [features, None if layer is None else f"layer {layer}", classifier]
+    return ", ".join(part for part in parts if part is not None)

@@ -1,0 +1,134 @@
+"""A comparison is repeated from its own record, and what differs is said."""
+
+import json
+
+import pytest
+import soundfile
+
+from sklearn_ser.cli import main
+from sklearn_ser.datasets import make_emotional_speech
+from sklearn_ser.evaluation import Comparison, compare
+from sklearn_ser.evaluation import _fits as fits
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """Return a folder with a corpus in the folder CORPUS, where the command line runs."""
+    corpus = make_emotional_speech(n_speakers=4, n_sentences=1, random_state=0)
+    for i, (clip, emotion, name) in enumerate(zip(corpus.X, corpus.y, corpus.groups, strict=True)):
+        (tmp_path / "CORPUS" / emotion).mkdir(parents=True, exist_ok=True)
+        soundfile.write(tmp_path / "CORPUS" / emotion / f"{name}_{i}.wav", *clip)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def record(place, capsys):
+    """Return the folder with the results of a command."""
+    given = r"compare --corpus folder --data CORPUS --speaker ^(s\d+)_ --features mfcc nano"
+    given += " --layer 1,2 --classifier lda svm --no-audio-audit --quiet --out found"
+    assert main(given.split()) == 0
+    capsys.readouterr()
+    return place / "found"
+
+
+def repeated(capsys, *arguments):
+    status = main(["compare", "--quiet", *map(str, arguments)])
+    printed = capsys.readouterr()
+    lines = printed.out.split("Written to")[1].splitlines()[1:] if printed.out else []
+    return status, " ".join(" ".join(lines).split()), printed.err
+
+
+@pytest.mark.parametrize("form", ["results.json", "."])
+def test_the_same_is_said_to_be_the_same(record, tmp_path_factory, monkeypatch, capsys, form):
+    n_fits, fit = [], fits.fit_classifier
+    monkeypatch.setattr(fits, "fit_classifier", lambda *a, **b: n_fits.append(1) or fit(*a, **b))
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    status, told, _ = repeated(capsys, "--from", record / form)
+    assert status == 0
+    assert "All scores and predictions" in told
+    assert "Differs" not in told
+    assert len(n_fits) > 6 * 4  # though all of them were kept
+    earlier, later = Comparison.load(record), Comparison.load(record / "again")
+    assert later.predictions.equals(earlier.predictions)
+    assert later.command == earlier.command
+    assert earlier.command["directory"] == str(record.parent)
+    status, told, _ = repeated(capsys, "--from", record / "again", "--out", "third")
+    assert (status, "Differs" in told) == (0, False)
+    assert Comparison.load("third").predictions.equals(earlier.predictions)
+
+
+def change(record, edit):
+    results = json.loads((record / "results.json").read_text())
+    edit(results)
+    (record / "results.json").write_text(json.dumps(results))
+
+
+@pytest.mark.parametrize(
+    ("edit", "status", "message"),
+    [
+        (lambda r: r["versions"].update(numpy="1.0"), 0, "Differs: numpy: 1.0 → "),
+        (lambda r: r["versions"].update(gone="1.0"), 0, "Differs: gone: 1.0 → none"),
+        (lambda r: r["rows"][0].update(uar=0.125), 1, "Differs: mfcc, lda: UAR 0.1250 → "),
+        (lambda r: r["digests"].update(audio="x"), 1, "Differs: digests: "),
+        (lambda r: r["rows"][2].update(layer=7), 1, "Differs: nano, layer 7, lda: is no row any"),
+        (lambda r: r["rows"][2].update(layer=7), 1, "nano, layer 1, lda: was no row before"),
+        (
+            lambda r: r["rows"][2]["embedder"]["computed"].update(weights="x"),
+            1,
+            "nano, layer 1, lda: settings, weights or versions of its embedder differ",
+        ),
+        (lambda r: r["classifier_parameters"]["svm"].update(C=[1]), 1, "classifier_parameters: "),
+    ],
+)
+def test_whatever_differs_is_said(record, capsys, edit, status, message):
+    change(record, edit)
+    found, told, _ = repeated(capsys, "--from", record / "results.json")
+    assert found == status
+    assert message in told
+    assert ("All scores and predictions" in told) is (status == 0)
+
+
+def test_predictions_that_differ_are_counted(record, capsys):
+    lines = (record / "predictions.csv").read_text().splitlines()
+    for k in (3, 5):
+        lines[k] = lines[k].rsplit(",", 1)[0] + ",boredom"
+    (record / "predictions.csv").write_text("\n".join(lines) + "\n")
+    status, told, _ = repeated(capsys, "--from", record / "results.json")
+    assert (status, "mfcc, lda: 2 of 16 predictions differ" in told) == (1, True)
+
+
+def test_clips_that_have_changed_differ(record, capsys):
+    path = sorted(record.parent.glob("CORPUS/*/*.wav"))[0]
+    waveform, rate = soundfile.read(path)
+    soundfile.write(path, waveform[::-1], rate)
+    status, told, _ = repeated(capsys, "--from", record / "results.json")
+    assert status == 1
+    assert "Differs: digests: " in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--features mfcc", "--features has no effect with --from"),
+        ("--no-audio-audit --window 3", "--window, --no-audio-audit has no effect with --from"),
+        ("--out found", "would overwrite the record that is repeated"),
+    ],
+)
+def test_options_beside_a_record_are_refused(record, capsys, arguments, message):
+    there = (record / "results.json").read_bytes()
+    status, _, told = repeated(capsys, "--from", record / "results.json", *arguments.split())
+    assert status == 2
+    assert message in told
+    assert (record / "results.json").read_bytes() == there
+
+
+def test_records_of_python_cannot_be_repeated(place, capsys):
+    corpus = make_emotional_speech(n_speakers=3, n_sentences=1, random_state=0)
+    found = compare(corpus, ["mfcc"], classifier="lda", audit=False)
+    assert found.command is None
+    found.save(place / "out")
+    assert Comparison.load(place / "out") == found
+    status, _, told = repeated(capsys, "--from", place / "out" / "results.json")
+    assert status == 2
+    assert "was made in Python" in told

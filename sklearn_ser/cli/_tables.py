@@ -24,6 +24,7 @@ __all__ = [
     "store_table",
 ]
 
+WIDE = 110  # columns of a terminal on which classifiers and poolings fit beside all scores
 N_NAMED = 5  # clips that were left out, on the terminal
 # What a card says of features: what was selected, and what was computed by which weights.
 SELECTED = ("model", "layer", "pooling")
@@ -38,30 +39,36 @@ def show(renderable: Any) -> None:
 def print_table(comparison: Comparison) -> None:
     """Print the rows of a comparison, the best in bold."""
     marked = any(row.p_holm is not None for row in comparison.rows)
+    alternatives = [name for name in varying(comparison.rows) if name != "layer"]
+    narrow = bool(alternatives) and Console().width < WIDE
+    seconds = "Seconds to extract (all layers at once) and to fit."
+    others = "Accuracy, macro F1 and seconds are in results.json." if narrow else seconds
     table = Table(
         title=comparison.title,
         caption=f"UAR: unweighted average recall, {_averaging(comparison.rows)}; interval: 95 %, "
         f"for new speakers{_without_interval(comparison.rows)}. Chance is {comparison.chance:.3f}. "
-        "Seconds to extract (all layers at once) and to fit."
-        + " ≈ cannot be told from the best (paired by speaker, Holm's p ≥ .05)."
-        * marked,
+        + others
+        + " ≈ cannot be told from the best (paired by speaker, Holm's p ≥ .05)." * marked,
     )
-    alternatives = [name for name in varying(comparison.rows) if name != "layer"]
     for name in ("features", *alternatives):
         table.add_column(name, overflow="fold")
-    for name in ("layer", "UAR", "95 % interval", "accuracy", "macro F1", "seconds"):
+    n_numbers = 3 if narrow else 6
+    for name in ("layer", "UAR", "95 % interval", "accuracy", "macro F1", "seconds")[:n_numbers]:
         table.add_column(name, justify="right", no_wrap=True)
     for position, row in enumerate(comparison.rows):
         interval = row.uar_ci
-        table.add_row(
-            row.name,
-            *(str(getattr(row, name) or "") for name in alternatives),
+        numbers = (
             "" if row.layer is None else str(row.layer),
             f"{row.uar:.3f}" + (" ≈" if row.not_worse_than_best else "  ") * marked,
             "" if interval is None else f"{interval[0]:.3f}–{interval[1]:.3f}",
             f"{row.accuracy:.3f}",
             f"{row.macro_f1:.3f}",
             f"{row.seconds_extract:.1f}+{row.seconds_fit:.1f}",
+        )
+        table.add_row(
+            row.name,
+            *(str(getattr(row, name) or "") for name in alternatives),
+            *numbers[:n_numbers],
             style="bold" if position == comparison.best else None,
         )
     show(table)
@@ -81,7 +88,7 @@ def _nested(nested: Nested, rows: list[Row]) -> str:
     chosen = ", ".join(f"{' '.join(of)} in {n}" for of, n in counts.most_common())
     low_high = nested.uar_ci
     interval = "" if low_high is None else f" ({low_high[0]:.3f}–{low_high[1]:.3f})"
-    names = " and ".join(several)
+    names = ", ".join(several)
     return (
         f"{nested.features}, {names} chosen inside the training folds: UAR {nested.uar:.3f}"
         f"{interval}; {names} {chosen} of {len(nested.layers)} folds."

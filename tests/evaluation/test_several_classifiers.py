@@ -133,7 +133,13 @@ def test_table_and_results_hold_the_classifiers(corpus, tmp_path, monkeypatch, c
     printed = " ".join(capsys.readouterr().out.split())
     assert "┃ features ┃ classifier ┃" in printed
     assert "│ mean │ naive │" in printed
+    assert "accuracy" in printed
     assert "variance, classifier chosen inside the training folds" in printed
+    monkeypatch.setenv("COLUMNS", "80")
+    print_table(found)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "┃ features ┃ classifier ┃ layer ┃ UAR ┃ 95 % interval ┃" in printed
+    assert "Accuracy, macro F1 and seconds are in results.json" in printed
     assert found.classifier == "lda, naive, wide"
     assert "lda, naive, wide" in found.title
     found.save(tmp_path)

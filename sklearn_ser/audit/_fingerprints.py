@@ -37,7 +37,7 @@ KEY_BITS = 16  # of each of two words: those of the lowest bands, which change l
 KEY_GAP = 32  # frames, one window, between the two words of a key
 
 # All that changes a fingerprint: the key of its record.
-SETTINGS = {"rate": RATE, "window": WINDOW, "hop": HOP, "n_bands": N_BANDS}
+SETTINGS: dict[str, float] = {"rate": RATE, "window": WINDOW, "hop": HOP, "n_bands": N_BANDS}
 SETTINGS |= {"lowest": LOWEST, "highest": HIGHEST, "quiet": QUIET}
 
 EDGES = np.round(np.geomspace(LOWEST, HIGHEST, N_BANDS + 1) * WINDOW / RATE).astype(int)

@@ -13,7 +13,6 @@ from sklearn_ser.evaluation import compare
 from sklearn_ser.exceptions import ClipError, ClipWarning
 from sklearn_ser.store import Store
 
-
 SPEAKER = "(s[0-9]+)_"
 
 

@@ -17,7 +17,14 @@ COMPAT = "_utils/_sklearn.py"
 LASTING_IMPORTS: dict[tuple[str, str], str] = {}
 
 # What classes say to scikit-learn under a private name, as its developer guide has them do.
-HOOKS = {"_parameter_constraints", "_doc_link_module", "_doc_link_template", "_estimator_type"}
+# And IPython's name of what a notebook shows.
+HOOKS = {
+    "_repr_html_",
+    "_parameter_constraints",
+    "_doc_link_module",
+    "_doc_link_template",
+    "_estimator_type",
+}
 
 MAX_LINES = 400
 # Longer files that are left to cut, and how long they may be until then.
@@ -25,7 +32,7 @@ LONG_FILES: dict[str, int] = {}
 # A room's `__init__` lists its names, and `__main__` starts it.
 MIN_LINES = 25
 # The aim is 110 modules and 16,500 lines.
-MAX_MODULES, MAX_TOTAL = 130, 23_800
+MAX_MODULES, MAX_TOTAL = 133, 24_850
 
 
 @cache

@@ -6,5 +6,12 @@ from sklearn_ser.plotting._displays import (
     LayerWeightsDisplay,
     TimelineDisplay,
 )
+from sklearn_ser.plotting._embedding_map import EmbeddingMapDisplay
 
-__all__ = ["ComparisonDisplay", "HistoryDisplay", "LayerWeightsDisplay", "TimelineDisplay"]
+__all__ = [
+    "ComparisonDisplay",
+    "EmbeddingMapDisplay",
+    "HistoryDisplay",
+    "LayerWeightsDisplay",
+    "TimelineDisplay",
+]

@@ -15,7 +15,7 @@ from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut
 from sklearn.utils import Bunch
 
 from sklearn_ser import MFCCEmbedder
-from sklearn_ser.audit import audit_pipeline, audit_split, find_duplicates
+from sklearn_ser.audit import audit_pipeline, audit_split, diagnose, find_duplicates
 from sklearn_ser.classifiers import (
     FineTunedClassifier,
     LayerWeightedClassifier,
@@ -44,6 +44,7 @@ from sklearn_ser.model_selection import (
     LeaveOneSpeakerOut,
     RAVDESSSplit,
 )
+from sklearn_ser.plotting import EmbeddingMapDisplay
 from sklearn_ser.preprocessing import AudioAugmenter, SpeakerScaler
 from sklearn_ser.recognition import EmotionRecognizer, OutOfDomainDetector
 from sklearn_ser.recognition._file import _corpus as of_card
@@ -119,6 +120,8 @@ OF_CLASSIFIERS = {
         LogisticRegression(), X, y, cv=GroupKFold(2), groups=groups
     ),
     "speaker_interval": lambda y, groups: speaker_interval(y, EMOTIONS, groups),
+    "diagnose": lambda y, groups: diagnose(X, y, groups),
+    "EmbeddingMapDisplay": lambda y, groups: EmbeddingMapDisplay.from_embeddings(X, y, groups),
     "save_recognizer": lambda y, groups: of_card(whole(y, groups)),
 }
 LABELS_ONLY = {

@@ -174,15 +174,19 @@ class Extraction:
         if records is not None and self._rows is not None:  # frames differ in number
             records.pack()
 
-    def result(self, stacklevel: int = 1) -> list[Array | None]:
-        """Return the wanted rows of each clip's record; None for a clip that cannot be used."""
+    def result(
+        self, stacklevel: int = 1, consequence: str = "Its row is NaN."
+    ) -> list[Array | None]:
+        """Return the wanted rows of each clip's record; None for a clip that cannot be used.
+
+        With ``on_error="warn"``, warnings say what the `consequence` for such a clip is.
+        """
         found = [self._outcomes[key] if isinstance(key, str) else key for key in self._keys]
         if self._on_error == "warn":
             for clip, outcome in zip(self._clips, found, strict=True):
                 if isinstance(outcome, ClipError):  # equal clips share it, but each is named
                     named = clip.error(outcome.cause, outcome.cure)
-                    message = f"{named} Its row is NaN."
-                    warnings.warn(message, ClipWarning, stacklevel=stacklevel + 1)
+                    warnings.warn(f"{named} {consequence}", ClipWarning, stacklevel=stacklevel + 1)
         return [None if isinstance(outcome, ClipError) else outcome for outcome in found]
 
     def _read(self, job: _Job, extractor: Extractor) -> _Job:

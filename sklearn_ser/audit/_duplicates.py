@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
 from itertools import combinations, product
 from typing import Any, NamedTuple
 
 import joblib
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from sklearn_ser._audio import SEGMENT_FIELDS, Clip, as_clips, content_digest, decode, items_of
-from sklearn_ser._utils import WAVEFORM_RATE, WHOLE_NUMBER, Progress, StrOptions, validate_params
+from sklearn_ser._extraction import Extraction, Extractor, Prepared
+from sklearn_ser._store import Store
+from sklearn_ser._utils import WAVEFORM_RATE, WHOLE_NUMBER, StrOptions, validate_params
 from sklearn_ser.audit._fingerprints import (
     HOP,
     LARGEST_GROUP,
     RATE,
+    SETTINGS,
     Fingerprint,
     fingerprint,
     match_fingerprints,
 )
-from sklearn_ser.exceptions import ClipError, ClipWarning, SilentClipError
+from sklearn_ser.exceptions import SilentClipError
 
 __all__ = ["find_duplicates"]
 
@@ -35,20 +40,42 @@ COLUMNS = {
     "error_rate": np.float64,
 }
 NO_FRAMES = Fingerprint(np.zeros(0, np.uint32), np.zeros(0, np.bool_))
+DIGEST_BYTES = 16
+RECORD_VERSION = 1  # to raise when `_Audio.to_record` or `fingerprint` change
 
 
 class _Audio(NamedTuple):
-    """A clip's audio: the hash of its samples, its duration and its fingerprint."""
+    """A clip's audio: the hash of its samples, its duration in seconds and its fingerprint."""
 
     digest: str
     seconds: float
     fingerprint: Fingerprint = NO_FRAMES
+
+    def to_record(self) -> npt.NDArray[np.float32]:
+        """Return a row of whole numbers below 2 ** 16, which are exact in float32."""
+        words, loud = self.fingerprint
+        parts = [bytes.fromhex(self.digest), np.float64(self.seconds).tobytes()]
+        parts += [words.tobytes(), loud.astype(np.uint16).tobytes()]
+        return np.frombuffer(b"".join(parts), np.uint16).astype(np.float32)[np.newaxis]
+
+    @classmethod
+    def of_record(cls, record: npt.NDArray[np.float32]) -> _Audio:
+        """Return what `to_record` made a record of."""
+        content = record[0].astype(np.uint16).tobytes()
+        start = DIGEST_BYTES + 8
+        n_frames = (len(content) - start) // 6
+        seconds = np.frombuffer(content, np.float64, 1, DIGEST_BYTES)
+        words = np.frombuffer(content, np.uint32, n_frames, start)
+        loud = np.frombuffer(content, np.uint16, n_frames, start + 4 * n_frames)
+        found = Fingerprint(words, loud.astype(np.bool_))
+        return cls(content[:DIGEST_BYTES].hex(), float(seconds[0]), found)
 
 
 @validate_params(
     {
         "waveform_rate": [WAVEFORM_RATE, None],
         "n_jobs": [WHOLE_NUMBER, None],
+        "cache": [str, os.PathLike, None],
         "on_error": [StrOptions({"raise", "warn"})],
         "verbose": ["verbose"],
     },
@@ -59,6 +86,7 @@ def find_duplicates(
     *,
     waveform_rate: float | None = None,
     n_jobs: int | None = None,
+    cache: str | os.PathLike[str] | None = "auto",
     on_error: str = "raise",
     verbose: bool = False,
 ) -> pd.DataFrame:
@@ -78,6 +106,9 @@ def find_duplicates(
         Sampling rate, in Hz, of clips given as bare waveforms; needed for those.
     n_jobs : int, default=None
         Number of threads.
+    cache : str, path-like or None, default="auto"
+        Folder of the store, in which fingerprints are kept by the clips' content. "auto" is
+        ``SKLEARN_SER_CACHE`` or the platform's cache folder; None keeps nothing.
     on_error : {"raise", "warn"}, default="raise"
         Whether a clip that cannot be used is an error, or is left out with a ClipWarning.
     verbose : bool, default=False
@@ -147,16 +178,19 @@ def find_duplicates(
     0     3      8  near-identical     0.2
     """
     clips = as_clips(_clips_of(X), waveform_rate)
-    audio: list[_Audio] = []
-    parallel = joblib.Parallel(n_jobs, prefer="threads", return_as="generator")
-    with Progress(len(clips), "fingerprints", bool(verbose)) as progress:
-        results = parallel(joblib.delayed(_read_audio)(clip, on_error) for clip in clips)
-        for clip, result in zip(clips, results, strict=True):
-            if isinstance(result, ClipError):
-                warnings.warn(f"{result} It is left out.", ClipWarning, stacklevel=2)
-                result = _Audio(f"unusable {clip.position}", 0.0)
-            audio.append(result)
-            progress.update(clip)
+    records = None
+    if cache is not None:
+        settings = {**SETTINGS, "record": RECORD_VERSION, "soxr": version("soxr")}
+        records = Store(cache).records("fingerprint", settings)
+    extraction = Extraction(clips, records, None, on_error)
+    if extraction.missing:
+        extractor = _AudioExtractor(joblib.effective_n_jobs(n_jobs))
+        extraction.compute(extractor, verbose=bool(verbose), name="fingerprints")
+    found = extraction.result(stacklevel=2, consequence="It is left out.")
+    audio = [
+        _Audio(f"unusable {position}", 0.0) if record is None else _Audio.of_record(record)
+        for position, record in enumerate(found)
+    ]
     rows = sorted(_pairs_of(audio))
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
@@ -178,24 +212,28 @@ def _clips_of(X: Any) -> list[Any]:
     return items_of(X)
 
 
-def _read_audio(clip: Clip, on_error: str) -> _Audio | ClipError:
-    """Read a clip; return an error, or raise it if `on_error` is "raise"."""
-    try:
-        content = clip.read()
-        samples, rate = decode(clip, content)
-    except SilentClipError:
-        return _Audio(clip.digest(), clip.seconds())
-    except ClipError as error:
-        if on_error == "raise":
-            raise
-        return error
-    assert rate is not None  # as_clip refuses a waveform without one
-    digest, seconds = content_digest(samples, float(rate)), len(samples) / rate
-    if rate != RATE:
-        import soxr
+class _AudioExtractor(Extractor):
+    """Computes the records of clips, each by the thread that decodes it."""
 
-        samples = soxr.resample(samples, rate, RATE, quality="HQ")
-    return _Audio(digest, seconds, fingerprint(samples))
+    def __init__(self, n_threads: int) -> None:
+        super().__init__(n_readers=n_threads, n_concurrent=0)
+
+    def prepare(self, clip: Clip, content: Any) -> Prepared:
+        """Return the record; a silent clip has no frames, and is identical by its content."""
+        try:
+            samples, rate = decode(clip, content)
+        except SilentClipError:
+            return Prepared(_Audio(clip.digest(content), clip.seconds()).to_record())
+        digest, seconds = content_digest(samples, float(rate)), len(samples) / rate
+        if rate != RATE:
+            import soxr
+
+            samples = soxr.resample(samples, rate, RATE, quality="HQ")
+        return Prepared(_Audio(digest, seconds, fingerprint(samples)).to_record())
+
+    def compute(self, items: Sequence[Any]) -> list[Any]:
+        """Return the records, which `prepare` has computed."""
+        return list(items)
 
 
 def _pairs_of(audio: list[_Audio]) -> Iterator[Row]:

@@ -16,7 +16,15 @@ import pandas as pd
 import scipy.fft
 from scipy.signal.windows import hann
 
-__all__ = ["HOP", "LARGEST_GROUP", "RATE", "Fingerprint", "fingerprint", "match_fingerprints"]
+__all__ = [
+    "HOP",
+    "LARGEST_GROUP",
+    "RATE",
+    "SETTINGS",
+    "Fingerprint",
+    "fingerprint",
+    "match_fingerprints",
+]
 
 RATE = 8000  # Hz, the lowest sampling rate in common use: copies at any rate are alike
 WINDOW = 2048  # samples, so many that a shift by half a hop changes 3 % of the bits only
@@ -27,6 +35,10 @@ QUIET = 1e-3  # of the loudest frame's energy; below it, bits are those of noise
 BLOCK = 32  # frames analysed at once, so few that they stay in the processor's cache
 KEY_BITS = 16  # of each of two words: those of the lowest bands, which change least
 KEY_GAP = 32  # frames, one window, between the two words of a key
+
+# All that changes a fingerprint: the key of its record.
+SETTINGS: dict[str, float] = {"rate": RATE, "window": WINDOW, "hop": HOP, "n_bands": N_BANDS}
+SETTINGS |= {"lowest": LOWEST, "highest": HIGHEST, "quiet": QUIET}
 
 EDGES = np.round(np.geomspace(LOWEST, HIGHEST, N_BANDS + 1) * WINDOW / RATE).astype(int)
 TAPER = hann(WINDOW, sym=False).astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -191,6 +192,7 @@ def audit_split(
     audio: bool = True,
     waveform_rate: float | None = None,
     n_jobs: int | None = None,
+    cache: str | os.PathLike[str] | None = "auto",
     on_error: str = "raise",
 ) -> SplitAudit:
     """Find what is in both training and test set of a fold: speakers, sentences, audio.
@@ -205,11 +207,13 @@ def audit_split(
         "loso" (leave one speaker out), "group5" and "balanced5" (five folds of speakers),
         "session", "sentence", "corpus", "ravdess"; a splitter; or the positions of folds.
     audio : bool, default=True
-        Whether to compare the clips' audio, which takes some milliseconds a clip.
+        Whether to compare the clips' audio, which takes some milliseconds a clip at first.
     waveform_rate : float, default=None
         Sampling rate, in Hz, of clips given as bare waveforms.
     n_jobs : int, default=None
         Number of threads that read audio.
+    cache : str, path-like or None, default="auto"
+        Where fingerprints of the audio are kept, as in :func:`find_duplicates`.
     on_error : {"raise", "warn"}, default="raise"
         Whether a clip that cannot be read is an error, or its audio is left out with a warning.
 
@@ -244,16 +248,16 @@ def audit_split(
     >>> print(audit_split(corpus, KFold(4, shuffle=True, random_state=0)).verdict)
     NOT speaker-independent: 4 of 4 folds test speakers whom they were trained on, ...
     """
-    if not audio and (waveform_rate is not None or on_error != "raise"):
+    if not audio and (waveform_rate is not None or on_error != "raise" or cache != "auto"):
         raise ValueError(
-            "waveform_rate and on_error have no effect with audio=False: no clip is read."
+            "waveform_rate, cache and on_error have no effect with audio=False: no clip is read."
         )
     frame, clips = _frame_and_clips(corpus, audio)
     folds = corpus_folds(frame, cv)
     copies = None
     if audio:
         pairs = find_duplicates(
-            clips, waveform_rate=waveform_rate, n_jobs=n_jobs, on_error=on_error
+            clips, waveform_rate=waveform_rate, n_jobs=n_jobs, cache=cache, on_error=on_error
         )
         copies = _Copies(pairs, len(frame))
     rows: list[dict[str, Any]] = []

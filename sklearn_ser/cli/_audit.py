@@ -6,7 +6,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from sklearn_ser.cli._options import add_corpus, add_jobs, check_out, load_corpus, refuse_unused
+from sklearn_ser.cli._options import (
+    add_corpus,
+    add_jobs,
+    check_out,
+    embedding_parameters,
+    load_corpus,
+    refuse_unused,
+)
 from sklearn_ser.cli._process import uninterrupted
 
 __all__ = ["add_audit"]
@@ -21,27 +28,25 @@ def add_audit(commands: Any) -> None:
     add_corpus(command)
     command.add_argument("--no-audio", action="store_true", help="do not read the clips")
     command.add_argument("--on-error", choices=["raise", "warn"], help="default: raise")
+    command.add_argument(
+        "--cache", metavar="DIR", help='where audio fingerprints are kept, or "none"; default: auto'
+    )
     add_jobs(command, "number of threads")
     command.add_argument("--out", metavar="DIR", help="write folds.csv and pairs.csv there")
-    command.set_defaults(run=_audit)
+    command.set_defaults(run=_audit, default_cache="auto")
 
 
 def _audit(options: argparse.Namespace) -> int:
     if options.no_audio:
-        refuse_unused(options, ["on_error", "jobs"], "with --no-audio, as no clip is read")
+        refuse_unused(options, ["on_error", "jobs", "cache"], "with --no-audio, as no clip is read")
     if options.out is not None:
         check_out(options.out)
     from sklearn_ser.audit import audit_split
     from sklearn_ser.cli._tables import print_audit
 
     corpus = load_corpus(options)
-    audit = audit_split(
-        corpus,
-        options.cv,
-        audio=not options.no_audio,
-        n_jobs=options.jobs,
-        on_error=options.on_error or "raise",
-    )
+    read = {} if options.no_audio else embedding_parameters(options)
+    audit = audit_split(corpus, options.cv, audio=not options.no_audio, n_jobs=options.jobs, **read)
     if options.out is not None:
         with uninterrupted():
             Path(options.out).mkdir(parents=True, exist_ok=True)

@@ -82,7 +82,11 @@ def _train(options: argparse.Namespace) -> int:
     )
     corpora = load_corpora(options)
     corpus = pool_corpora(corpora, options.scheme or (None if len(corpora) == 1 else "four"))
-    _audit(corpus, audio=not options.no_audio_audit, n_jobs=options.jobs)
+    if not options.no_audio_audit:
+        cache = embedding_parameters(options).get("cache", "auto")
+        _audit(corpus, n_jobs=options.jobs, cache=cache)
+    else:
+        _audit(corpus, audio=False)
     single = next(iter(embedders.values()))
     recognizer = EmotionRecognizer(
         single if len(embedders) == 1 else FeatureUnion(list(embedders.items())),
@@ -110,14 +114,14 @@ def _parts(corpus: Any) -> list[Any]:
     ]
 
 
-def _audit(corpus: Any, *, audio: bool, n_jobs: int | None) -> None:
+def _audit(corpus: Any, **how: Any) -> None:
     """Warn if held-out speakers are in training under another speaker label."""
     from sklearn_ser._utils import held_out_folds
     from sklearn_ser.audit import audit_split
     from sklearn_ser.exceptions import LeakageWarning
 
     folds = held_out_folds(corpus.y, corpus.groups)
-    found = audit_split(corpus, folds, audio=audio, n_jobs=n_jobs)
+    found = audit_split(corpus, folds, **how)
     if found.leaks:
         warnings.warn(f"held-out speakers: {found.verdict}", LeakageWarning, stacklevel=2)
 

@@ -286,8 +286,10 @@ def _audit(
 ) -> list[SplitAudit]:
     """Return what training and test sets of each cell share; the audio is read once."""
     folds = [fold for cell in cells for fold in cell.folds]
-    rate = waveform_rate if setup.audit else None
-    found = audit_split(corpus, folds, audio=setup.audit, waveform_rate=rate, n_jobs=setup.n_jobs)
+    read: dict[str, Any] = {}
+    if setup.audit:
+        read = {"waveform_rate": waveform_rate, "cache": setup.parameters.get("cache", "auto")}
+    found = audit_split(corpus, folds, audio=setup.audit, n_jobs=setup.n_jobs, **read)
     ends = np.cumsum([len(cell.folds) for cell in cells])
     starts = ends - [len(cell.folds) for cell in cells]
     return [found.of_folds(start, end) for start, end in zip(starts, ends, strict=True)]

@@ -5,6 +5,7 @@ What is imported as itself is for the report and the command line, and not publi
 
 from sklearn_ser.plotting._comparison import ComparisonDisplay, DifferencesDisplay
 from sklearn_ser.plotting._comparison import best_of_each as best_of_each
+from sklearn_ser.plotting._embedding_map import EmbeddingMapDisplay
 from sklearn_ser.plotting._groups import RecallDisplay, SpeakersDisplay
 from sklearn_ser.plotting._style import INK as INK
 from sklearn_ser.plotting._style import new_figure as new_figure
@@ -16,6 +17,7 @@ from sklearn_ser.plotting._training import HistoryDisplay, LayerWeightsDisplay
 __all__ = [
     "ComparisonDisplay",
     "DifferencesDisplay",
+    "EmbeddingMapDisplay",
     "HistoryDisplay",
     "LayerWeightsDisplay",
     "RecallDisplay",

@@ -297,7 +297,9 @@ def test_a_recognizer_refuses_an_unknown_classifier_first(corpus, never):
         EmotionRecognizer(classifier="forest").fit(corpus.X, corpus.y, corpus.groups)
 
 
-@pytest.mark.parametrize("given", [{"waveform_rate": 16000}, {"on_error": "warn"}])
+@pytest.mark.parametrize(
+    "given", [{"waveform_rate": 16000}, {"on_error": "warn"}, {"cache": None}], ids=str
+)
 def test_an_audit_without_audio_reads_nothing(corpus, given):
     with pytest.raises(ValueError, match="no effect with audio=False"):
         audit_split(corpus, audio=False, **given)

@@ -220,6 +220,16 @@ def test_predict_writes_rows_and_says_what_could_not_be_used(trained, tmp_path, 
     assert rows["note"].iloc[3] == expected["note"].iloc[3]
 
 
+@pytest.mark.parametrize("again", ["a.wav", "./a.wav", "."])
+def test_predict_refuses_a_recording_that_is_given_twice(
+    trained, tmp_path, speech, capsys, monkeypatch, again
+):
+    monkeypatch.chdir(tmp_path)
+    soundfile.write("a.wav", speech(0), 16000)
+    assert main(["predict", str(trained), "a.wav", again, "--quiet"]) == 2
+    assert "1 recordings are given twice: " in capsys.readouterr().err
+
+
 def test_cache_is_shown_and_cleared(clips, tmp_path, capsys):
     main(["embed", str(clips), "--features", "mfcc", "--out", str(tmp_path / "m.csv"), "--quiet"])
     capsys.readouterr()

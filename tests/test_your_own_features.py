@@ -1,7 +1,11 @@
 """The documented examples of new feature sets are full citizens."""
 
+import importlib
 import json
+import os
 import re
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 
@@ -13,7 +17,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn_ser import SSLEmbedder, embedders
 from sklearn_ser.cli import main
 from sklearn_ser.datasets import make_emotional_speech
-from sklearn_ser.embedders import BaseEmbedder, FrameLayout, VectorLayout
+from sklearn_ser.embedders import BaseEmbedder, FrameLayout, MFCCEmbedder, VectorLayout
 from sklearn_ser.evaluation._features import as_embedders, embedder_class
 from sklearn_ser.exceptions import ClipError
 
@@ -183,3 +187,87 @@ def test_an_export_is_all_it_takes_to_have_a_name(monkeypatch):
     assert isinstance(as_embedders(["logmel"])["logmel"], LogMelEmbedder)
     with pytest.raises(ValueError, match="logmel"):
         as_embedders(["unknown"])
+
+
+OWN_BASE = """
+from sklearn_ser.embedders import MFCCEmbedder
+class Base(MFCCEmbedder):
+    factor = {factor}
+    def compute(self, waveform):
+        return super().compute(waveform) * self.factor
+"""
+OWN_CLASS = """
+{before}
+{base}
+class Edited(Base):
+    short_name = "edited"
+    def compute(self, waveform):
+        print("computed")
+        return super().compute(waveform) * {factor}
+"""
+EMBED = """
+import numpy as np
+row = Edited(cache={cache!r}).fit_transform([(np.sin(np.arange(16000.0)), 16000)])
+print(row[0, 0])
+"""
+# Where the code of a class, or of its base, is written: files, and a notebook, which is none.
+PLACES = {
+    "file of the class": ("file", "class"),
+    "file of a base": ("file", "base"),
+    "notebook": ("notebook", "class"),
+    "notebook, a base": ("notebook", "base"),
+}
+
+
+def run_own(place, folder, factor=1, factor_of_base=1, before=""):
+    """Embed a clip in a new process; return whether it was computed, and its first value."""
+    base = OWN_BASE.format(factor=factor_of_base)
+    embed = EMBED.format(cache=str(folder / "records"))
+    if place == "file":
+        (folder / "own_base.py").write_text(base)
+        text = OWN_CLASS.format(base="from own_base import Base", factor=factor, before=before)
+        (folder / "own_class.py").write_text(text)
+        script = f"from own_class import Edited\n{embed}"
+    else:
+        script = OWN_CLASS.format(base=base, factor=factor, before=before) + embed
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), *sys.path])},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    *computed, value = done.stdout.split()
+    return bool(computed), float(value)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_records_of_code_that_was_changed_are_not_served(place, tmp_path):
+    kind, part = PLACES[place]
+    computed, value = run_own(kind, tmp_path)
+    assert computed
+    assert run_own(kind, tmp_path) == (False, value)
+    changed = {"factor": 2} if part == "class" else {"factor_of_base": 2}
+    computed, of_changed = run_own(kind, tmp_path, **changed)
+    assert computed
+    assert of_changed == pytest.approx(2 * value)
+    assert run_own(kind, tmp_path) == (False, value)
+
+
+def test_a_reloaded_module_has_records_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    clip = [(np.sin(np.arange(16000.0)), 16000)]
+    rows = []
+    for factor in (1, 2):
+        (tmp_path / "own_base.py").write_text(OWN_BASE.format(factor=factor))
+        importlib.invalidate_caches()
+        module = importlib.reload(importlib.import_module("own_base"))
+        rows += [module.Base(cache=str(tmp_path / "records")).fit_transform(clip)]
+    np.testing.assert_allclose(rows[1], 2 * rows[0])
+
+
+def test_records_of_this_package_are_not_named_by_its_files(tmp_path):
+    for embedder in (MFCCEmbedder(cache=str(tmp_path)), SSLEmbedder("nano", cache=str(tmp_path))):
+        assert "source" not in embedder.records().settings

@@ -42,9 +42,9 @@ class PraatEmbedder(BaseEmbedder):
         self.verbose = verbose
 
     def compute_settings(self):
-        """Return what changes a value; raise "code" when `compute` is changed."""
+        """Return what changes a value, beside this file."""
         pitch = {"pitch_floor": self.pitch_floor, "pitch_ceiling": self.pitch_ceiling}
-        return {**pitch, "parselmouth": parselmouth.VERSION, "code": 1}
+        return {**pitch, "parselmouth": parselmouth.VERSION}
 
     def layout(self):
         """Return the names of the measures."""

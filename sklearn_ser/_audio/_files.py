@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sklearn_ser._audio._streams import STREAMED, Encoded, Stream, View, after_tags, streams_of
+from sklearn_ser._audio._beginnings import refuse_second_file
+from sklearn_ser._audio._mpeg import after_tags
+from sklearn_ser._audio._streams import STREAMED, Encoded, Stream, View, streams_of
 from sklearn_ser._audio._video import Samples, container_seconds, sound_blocks
 from sklearn_ser._utils import HIGHEST_RATE, LOWEST_RATE
 
@@ -123,6 +125,7 @@ def _blocks(content: Encoded, start: float) -> Iterator[Block]:
         what, command = pointer
         cause = f"not audio, a {what} pointer ({len(content)} bytes)"
         raise _Flaw(cause, f'Run "{command}" in its repository.')
+    refuse_second_file(content, after_tags(content))
     if _needs_pyav(content):
         yield from _by_pyav(content)
         return
@@ -161,6 +164,7 @@ def seconds_of(content: Encoded) -> float:
     """
     seconds = 0.0
     try:
+        refuse_second_file(content, after_tags(content))
         if _needs_pyav(content):
             return container_seconds(content)
         for stream in streams_of(content):

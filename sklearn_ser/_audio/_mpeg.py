@@ -1,11 +1,27 @@
-"""Headers of MPEG audio frames, and those with which encoders state a stream's length."""
+"""MPEG audio frames, the tags around them, and headers that state a stream's length."""
 
 from __future__ import annotations
 
 import functools
 from typing import NamedTuple
 
-__all__ = ["Frame", "is_sync", "parse_frame", "stated_length"]
+from sklearn_ser._audio._beginnings import Encoded
+
+__all__ = [
+    "APE",
+    "ID3",
+    "ID3V1_SIZE",
+    "Frame",
+    "after_tags",
+    "is_sync",
+    "parse_frame",
+    "stated_length",
+    "tag_size",
+]
+
+ID3V1_SIZE = 128  # bytes, at the end of a file, which MPEG decoders look at
+FIXED_TAGS = ((b"TAG+", 227), (b"TAG", ID3V1_SIZE), (b"3DI", 10))
+ID3, APE, LYRICS = b"ID3", b"APETAGEX", b"LYRICSBEGIN"
 
 INFO = (b"Xing", b"Info")
 
@@ -72,3 +88,25 @@ def stated_length(head: bytes, at: int, frame: Frame) -> tuple[int, int, int] | 
     if head[36:40] == b"VBRI":
         return int.from_bytes(head[50:54], "big"), int.from_bytes(head[46:50], "big"), at + 50
     return ()
+
+
+def after_tags(content: Encoded) -> int:
+    """Return where a file begins, after the ID3v2 tags before it."""
+    at = 0
+    while content[at : at + 3] == ID3 and (size := tag_size(content, at)):
+        at += size
+    return at
+
+
+def tag_size(content: Encoded, at: int) -> int:
+    """Return the size of the tag that begins here, 0 if none does."""
+    head = content[at : at + 32]
+    if head.startswith(ID3) and len(head) > 9 and max(head[6:10]) < 0x80:
+        size = functools.reduce(lambda found, byte: found << 7 | byte, head[6:10], 0)
+        return 10 + size + (10 if head[5] & 0x10 else 0)
+    if head.startswith(APE) and len(head) == 32:
+        return 32 + (int.from_bytes(head[12:16], "little") if head[23] & 0x20 else 0)
+    if head.startswith(LYRICS):
+        end = max(content.find(mark, at) for mark in (b"LYRICS200", b"LYRICSEND"))
+        return end + 9 - at if end > 0 else 0
+    return next((size for mark, size in FIXED_TAGS if head.startswith(mark)), 0)

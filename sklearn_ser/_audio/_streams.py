@@ -9,19 +9,27 @@ libsndfile is given each of them, with a header after which it stops only where 
 
 from __future__ import annotations
 
-import functools
 import io
-import mmap
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from sklearn_ser._audio._mpeg import Frame, is_sync, parse_frame, stated_length
+from sklearn_ser._audio._beginnings import W64, Encoded
+from sklearn_ser._audio._mpeg import (
+    APE,
+    ID3,
+    ID3V1_SIZE,
+    Frame,
+    after_tags,
+    is_sync,
+    parse_frame,
+    stated_length,
+    tag_size,
+)
 
-__all__ = ["STREAMED", "Encoded", "Stream", "View", "after_tags", "streams_of"]
+__all__ = ["STREAMED", "Encoded", "Stream", "View", "streams_of"]
 
-Encoded = bytes | mmap.mmap
 Order = Literal["big", "little"]
 Chunk = tuple[bytes, int, int]  # name, where its content begins, its size as stated
 
@@ -37,18 +45,14 @@ AU_CODECS = frozenset([1, 2, 3, 4, 5, 6, 7, 23, 25, 26, 27])
 UNKNOWN_SIZE, UNKNOWN_LONG = b"\xff\xff\xff\xff", (1 << 64) - 1
 N_CALLS = 100_000  # and one for each byte
 # How files with chunks begin: the order of the bytes of numbers, how many of these the size of a
-# chunk has, where the first one is, and the names of those that hold sound, or begin another file
-# behind this one.
+# chunk has, where the first one is, and the names of those that hold sound.
 CHUNKED: dict[bytes, tuple[Order, int, int, tuple[bytes, ...]]] = {
-    b"RIFF": ("little", 4, 12, (b"data", b"RIFF")),
-    b"RIFX": ("big", 4, 12, (b"data", b"RIFX")),
-    b"FORM": ("big", 4, 12, (b"SSND", b"BODY", b"FORM")),
-    b"caff": ("big", 8, 8, (b"data", b"caff")),
+    b"RIFF": ("little", 4, 12, (b"data",)),
+    b"RIFX": ("big", 4, 12, (b"data",)),
+    b"RF64": ("little", 4, 12, (b"data",)),
+    b"FORM": ("big", 4, 12, (b"SSND", b"BODY")),
+    b"caff": ("big", 8, 8, (b"data",)),
 }
-W64 = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb"
-ID3V1_SIZE = 128  # bytes, at the end of a file, which MPEG decoders look at
-FIXED_TAGS = ((b"TAG+", 227), (b"TAG", ID3V1_SIZE), (b"3DI", 10))
-ID3, APE, LYRICS = b"ID3", b"APETAGEX", b"LYRICSBEGIN"
 
 
 class Stream(NamedTuple):
@@ -107,14 +111,6 @@ def streams_of(content: Encoded) -> list[Stream]:
         return streams
     # MPEG still, if of a "free" bit rate, or not a whole frame
     return [Stream(begin, len(content), times=ESTIMATE if is_sync(head) else 1)]
-
-
-def after_tags(content: Encoded) -> int:
-    """Return where a file begins, after the ID3v2 tags before it."""
-    at = 0
-    while content[at : at + 3] == ID3 and (size := _tag(content, at)):
-        at += size
-    return at
 
 
 def _flac(content: Encoded, begin: int) -> list[Stream]:
@@ -224,7 +220,7 @@ def _w64(content: Encoded, begin: int) -> list[Stream]:
     at, ends = begin + 40, []
     while len(head := content[at : at + 24]) == 24:
         size = int.from_bytes(head[16:], "little")  # of the chunk, with this head
-        if head.startswith((b"data", b"riff")):
+        if head.startswith(b"data"):
             ends.append(at + size)
         at += max(24, size + -size % 8)
     if len(ends) > 1:
@@ -250,11 +246,18 @@ def _chunks(content: Encoded, at: int, order: Order, width: int) -> Iterator[Chu
 
     The size is a number of `width` bytes; chunks with one of four begin at even bytes.
     """
+    n_bytes = None
     while (
         (name := content[at : at + 4]).isascii() and len(name) == 4 and name.decode().isprintable()
     ):
         size = int.from_bytes(content[at + 4 : at + 4 + width], order)
         at += 4 + width
+        if name == b"ds64":  # of RF64: the file's size, and that of the chunk of sound
+            n_bytes = int.from_bytes(content[at + 8 : at + 16], order)
+        elif (
+            n_bytes is not None and name == b"data" and size == int.from_bytes(UNKNOWN_SIZE, order)
+        ):
+            size = n_bytes
         yield name, at, size
         at += size + (size % 2 if width == 4 else 0)
 
@@ -316,7 +319,7 @@ def _mpeg(content: Encoded, at: int, end: int) -> list[Stream]:
                 elif content.find(b"VBRI", at - frame.size, at) == at - frame.size + 36:
                     found[-1].begin = at  # libsndfile does not know it, and would decode it
                 continue
-        if size := _tag(content, at):
+        if size := tag_size(content, at):
             at, gap = at + size, -1
             continue
         gap = at if gap < 0 else gap
@@ -331,21 +334,7 @@ def _is_followed(content: Encoded, at: int, end: int, frame: Frame) -> bool:
     follower = parse_frame(content[after : after + 4])
     if follower is not None:
         return follower.kind == frame.kind
-    return after == end or _tag(content, after) > 0
-
-
-def _tag(content: Encoded, at: int) -> int:
-    """Return the size of the tag that begins here, 0 if none does."""
-    head = content[at : at + 32]
-    if head.startswith(ID3) and len(head) > 9 and max(head[6:10]) < 0x80:
-        size = functools.reduce(lambda found, byte: found << 7 | byte, head[6:10], 0)
-        return 10 + size + (10 if head[5] & 0x10 else 0)
-    if head.startswith(APE) and len(head) == 32:
-        return 32 + (int.from_bytes(head[12:16], "little") if head[23] & 0x20 else 0)
-    if head.startswith(LYRICS):
-        end = max(content.find(mark, at) for mark in (b"LYRICS200", b"LYRICSEND"))
-        return end + 9 - at if end > 0 else 0
-    return next((size for mark, size in FIXED_TAGS if head.startswith(mark)), 0)
+    return after == end or tag_size(content, after) > 0
 
 
 class View(io.RawIOBase):

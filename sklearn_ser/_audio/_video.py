@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sklearn_ser._audio._streams import STREAMED, Encoded, Stream, View, after_tags, streams_of
+from sklearn_ser._audio._mpeg import after_tags
+from sklearn_ser._audio._streams import STREAMED, Encoded, Stream, View, streams_of
 
 __all__ = ["Samples", "container_seconds", "sound_blocks"]
 

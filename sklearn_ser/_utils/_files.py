@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
+import json
 import os
 import site
 import stat
@@ -177,6 +178,41 @@ def source_files(thing: Any) -> dict[str, dict[str, str]]:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         found[name] = {"path": str(path.resolve()), "sha256": digest}
     return found
+
+
+def own_code(cls: type) -> dict[str, dict[str, str]]:
+    """Return hashes of the user's own code that a class, with its bases, is made of.
+
+    Returns
+    -------
+    settings : dict
+        ``source``, if there is any: of each module's name, the SHA-256 of its file; of a
+        notebook's class, that of its functions and plain values.
+    """
+    digests = {name: file["sha256"] for name, file in source_files(cls).items()}
+    for base in inspect.getmro(cls):
+        module = sys.modules.get(base.__module__)
+        if base.__module__ == "__main__" and not hasattr(module, "__file__"):
+            parts = {k: _code(v) for k, v in vars(base).items() if k != "__firstlineno__"}
+            digest = hashlib.sha256(repr(parts).encode()).hexdigest()
+            digests[f"{base.__module__}.{base.__qualname__}"] = digest
+    return {"source": digests} if digests else {}
+
+
+def _code(value: Any) -> Any:
+    """Return what a function does, or a value is, as what has the same text in all processes."""
+    if isinstance(value, property):
+        return [_code(part) for part in (value.fget, value.fset)]
+    value = getattr(value, "__func__", value)
+    code = value if inspect.iscode(value) else getattr(value, "__code__", None)
+    if code is not None:
+        return [code.co_code, code.co_names, [_code(constant) for constant in code.co_consts]]
+    if isinstance(value, frozenset):
+        return sorted(map(repr, value))
+    try:
+        return json.dumps(value)
+    except (TypeError, ValueError):
+        return repr(value) if isinstance(value, (bytes, complex)) else None
 
 
 def own_files(value: Any) -> dict[str, dict[str, str]]:

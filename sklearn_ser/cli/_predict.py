@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -120,6 +121,8 @@ def _predict(options: argparse.Namespace) -> int:
     from sklearn_ser.recognition import domain_embedders, embedders_of, load_recognizer, rows_of
 
     paths = [path for given in options.recordings for path in audio_files(Path(given))]
+    if twice := [path for path, n in Counter(map(os.path.abspath, paths)).items() if n > 1]:
+        raise ValueError(f"{len(twice)} recordings are given twice: {twice[0]}. Name each once.")
     asked = embedding_parameters(options)
     if options.jobs is not None:
         asked["n_jobs"] = options.jobs

@@ -31,6 +31,7 @@ from sklearn_ser._utils import (
     check_feature_names_in,
     check_parameters,
     fit_context,
+    own_code,
     set_output_only_if,
 )
 from sklearn_ser.embedders._layouts import (
@@ -68,6 +69,7 @@ class RecordEmbedder(CachedParameterNames, TransformerMixin, BaseEstimator, meta
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         set_output_only_if(cls, lambda self: not self.gives_sequences())
+        cls._own_code = own_code(cls)  # as it was when it was imported; pickled with the class
 
     @abstractmethod
     def compute_settings(self) -> dict[str, Any]:
@@ -75,7 +77,7 @@ class RecordEmbedder(CachedParameterNames, TransformerMixin, BaseEstimator, meta
 
         Whenever one of them changes, records are computed anew; whatever only selects from a
         record, or changes how it is computed but not its values, is not among them. A version of
-        the library that computes belongs here, and a number to raise when your own code does.
+        the library that computes belongs here; the file of a class of your own is part of the key.
 
         Returns
         -------
@@ -133,10 +135,8 @@ class RecordEmbedder(CachedParameterNames, TransformerMixin, BaseEstimator, meta
         return self._records(self.layout())
 
     def _records(self, layout: VectorLayout | FrameLayout) -> Records | None:
-        if self.cache is None:
-            return None
-        settings = {**self.compute_settings(), **layout.key}
-        return Store(self.cache).records(self.short_name, settings)
+        settings = {**self.compute_settings(), **layout.key, **self._own_code}
+        return None if self.cache is None else Store(self.cache).records(self.short_name, settings)
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> Any:

@@ -23,7 +23,7 @@ from sklearn_ser.evaluation._fits import scores
 from sklearn_ser.model_selection import RAVDESSSplit, corpus_folds
 
 NOT_PUBLISHED = "not published"
-CLIPS = FunctionTransformer(itemgetter("clip"))  # the first step where who speaks is not needed
+CLIPS = FunctionTransformer(itemgetter("clip"))  # the first step where speakers are not needed
 FEWEST = 5  # speakers whose resampling tells something
 
 
@@ -82,7 +82,7 @@ def about(corpus):
 
 
 def compared(systems, corpus, options):
-    """Return a table of the systems: random folds, then speakers never heard before."""
+    """Return a table of the systems: random folds, then folds of unseen speakers."""
     X = pd.DataFrame({"clip": corpus.X, "speaker": corpus.groups})
     y = np.asarray(corpus.y)
     cv = RAVDESSSplit(train_on_validation=True) if options.cv == "ravdess" else options.cv

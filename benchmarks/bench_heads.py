@@ -1,4 +1,4 @@
-"""Networks on a speech model's layers, for speakers never heard before, over several seeds.
+"""Networks on a speech model's layers, for unseen speakers, over several seeds.
 
     python benchmarks/bench_heads.py --corpus emodb --data EMODB --model WHISPER_BASE
         [--heads layer-weighted lstm …] [--seeds 3] [--out FILE] [--figures FOLDER]

@@ -67,15 +67,15 @@ def elsewhere(clips, corpus, options):
     """Return what is made of clips from elsewhere, as Markdown."""
     recognizer = EmotionRecognizer(side_by_side(options.models, options), "lda")
     recognizer.fit(corpus.X, corpus.y, corpus.groups)
-    heard = recognizer.recognize(clips).dropna(subset="out_of_domain")
-    usable = list(dict.fromkeys(heard["recording"]))
+    recognized = recognizer.recognize(clips).dropna(subset="out_of_domain")
+    usable = list(dict.fromkeys(recognized["recording"]))
     X = pd.DataFrame({"clip": corpus.X, "speaker": corpus.groups})
     alone = network(options.models, options)(0).fit(X, corpus.y)
-    chances = alone.predict_proba(pd.DataFrame({"clip": usable, "speaker": "unknown"}))
-    named, sure = alone.classes_[chances.argmax(axis=1)], chances.max(axis=1)
+    probabilities = alone.predict_proba(pd.DataFrame({"clip": usable, "speaker": "unknown"}))
+    named, sure = alone.classes_[probabilities.argmax(axis=1)], probabilities.max(axis=1)
     rows = []
     for clip, name, chance in zip(usable, named, sure, strict=True):
-        windows = heard[heard["recording"] == clip]
+        windows = recognized[recognized["recording"] == clip]
         said = ", ".join(sorted(set(windows["emotion"].dropna()))) or "abstained"
         far = f"{windows['out_of_domain'].mean():.3f}"
         rows.append([Path(clip).name, said, far, f"{name}, {chance:.3f}"])
@@ -83,8 +83,8 @@ def elsewhere(clips, corpus, options):
     return (
         f"## {len(usable)} clips from elsewhere\n\n"
         f"{len(clips) - len(usable)} more could not be used. The recognizer (LDA on all models) "
-        f"abstained from {heard['emotion'].isna().mean():.0%} of what it heard; of speakers held "
-        "out of training it abstains from 5 %, and its UAR for them is "
+        f"abstained from {recognized['emotion'].isna().mean():.0%} of what it was given; of "
+        "speakers held out of training it abstains from 5 %, and its UAR for them is "
         f"{recognizer.scores_['uar']:.3f}. The network alone never abstains: its median "
         f"probability is {np.median(sure):.3f}, and over .9 for {np.mean(sure > 0.9):.0%}. Out of "
         "domain is the share of held-out speakers' clips that are nearer to training. What its "
@@ -115,8 +115,8 @@ def main(arguments=None):
     told = f"Means over frames, layer {options.layer}.\n"
     with tempfile.TemporaryDirectory() as work:
         clips = audio_files(options.external) if options.external else mp3_clips(work)
-        heard = elsewhere(clips, corpus, options)
-    parts = [_systems.about(corpus), told, found, heard]
+        rows = elsewhere(clips, corpus, options)
+    parts = [_systems.about(corpus), told, found, rows]
     _report.report("A dropout network on two models", parts, options.out)
 
 

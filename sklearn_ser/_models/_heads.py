@@ -160,7 +160,7 @@ class DenseHead(torch.nn.Module):
 
 
 def _ended_after_norm(config: Any) -> bool:
-    """Return whether weights of layers were learnt with the last state after the final norm.
+    """Return whether weights of layers were learned with the last state after the final norm.
 
     Transformers gave it so before 5.16, and gives it before the norm since, in models that have
     such a norm; the same checkpoint would say something else.

@@ -30,7 +30,7 @@ def masked_mean(frames: Tensor, mask: Tensor) -> Tensor:
 
 
 class WeightedLayers(nn.Module):
-    """A weighted average of layers, with learnt softmax weights; other features stay as they are.
+    """A weighted average of layers, with learned softmax weights; other features stay as they are.
 
     Parameters
     ----------

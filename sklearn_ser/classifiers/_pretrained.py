@@ -25,7 +25,7 @@ __all__ = ["PretrainedEmotionClassifier", "PretrainedEmotionRegressor"]
 
 
 class PretrainedEmotionClassifier(ClassifierMixin, PretrainedModel):
-    """A published emotion classifier, fitted already: nothing is learnt here.
+    """A published emotion classifier, fitted already: nothing is learned here.
 
     The checkpoints that transformers' ``AutoModelForAudioClassification`` loads of the families
     that :class:`~sklearn_ser.SSLEmbedder` reads (wav2vec 2.0, HuBERT, WavLM, UniSpeech-SAT,
@@ -73,7 +73,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, PretrainedModel):
     Notes
     -----
     The model never saw your labels: compare its classes with those of the corpus first, and mind
-    that corpora that it was trained on flatter it. As nothing is learnt, `predict_proba` is worth
+    that corpora that it was trained on flatter it. As nothing is learned, `predict_proba` is worth
     the same with and without cross-validation. A clip of more than 40 s (Whisper: 30 s) is
     run in equal pieces of at most 30 s, whose probabilities are averaged.
 
@@ -208,7 +208,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, PretrainedModel):
 
 
 class PretrainedEmotionRegressor(RegressorMixin, PretrainedModel):
-    """A published model of emotional dimensions, fitted already: nothing is learnt here.
+    """A published model of emotional dimensions, fitted already: nothing is learned here.
 
     As :class:`PretrainedEmotionClassifier`, for checkpoints trained for regression, such as of
     arousal, dominance and valence [1]_.

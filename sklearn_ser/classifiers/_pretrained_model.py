@@ -127,7 +127,7 @@ class PretrainedModel(BaseEmbedder):
         return [str(config.id2label[i]) for i in range(config.num_labels)]
 
     def fit(self, X: Any, y: Any = None) -> Any:
-        """Check the parameters, the kind of input and the targets; nothing is learnt.
+        """Check the parameters, the kind of input and the targets; nothing is learned.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Train on one corpus, test on another: how far what was learnt carries."""
+"""Train on one corpus, test on another: how far what was learned carries."""
 
 from __future__ import annotations
 

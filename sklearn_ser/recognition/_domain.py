@@ -83,7 +83,7 @@ class OutOfDomainDetector(BaseEstimator):
 
     A clip is compared with the training clips in several feature views: its MFCCs, which depend on
     the room, the line and the microphone, and a speech model, which depends on how it is spoken.
-    Its score is the larger of the distances. Which scores are usual is learnt from training
+    Its score is the larger of the distances. Which scores are usual is learned from training
     speakers who were held out, each compared with the others.
 
     Parameters

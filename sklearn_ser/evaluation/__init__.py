@@ -7,6 +7,8 @@ from sklearn_ser.evaluation._classifiers import check_classifier as check_classi
 from sklearn_ser.evaluation._classifiers import check_fits as check_fits
 from sklearn_ser.evaluation._classifiers import fit_classifier as fit_classifier
 from sklearn_ser.evaluation._compare import compare
+from sklearn_ser.evaluation._concordance import ccc_score, concordance_interval
+from sklearn_ser.evaluation._corpora import CorporaComparison, compare_corpora
 from sklearn_ser.evaluation._cross import compare_across
 from sklearn_ser.evaluation._cross_results import CrossComparison
 from sklearn_ser.evaluation._features import as_embedders as as_embedders
@@ -18,6 +20,7 @@ from sklearn_ser.evaluation._fits import scores as scores
 from sklearn_ser.evaluation._formats import describe_nested as describe_nested
 from sklearn_ser.evaluation._intervals import speaker_interval
 from sklearn_ser.evaluation._metrics import fold_average, uar_score
+from sklearn_ser.evaluation._ranks import Ranks
 from sklearn_ser.evaluation._recipes import installed_versions as installed_versions
 from sklearn_ser.evaluation._repeats import differences_of_runs as differences_of_runs
 from sklearn_ser.evaluation._results import Comparison
@@ -27,12 +30,17 @@ from sklearn_ser.exceptions import LeakageWarning
 
 __all__ = [
     "Comparison",
+    "CorporaComparison",
     "CrossComparison",
     "LeakageWarning",
     "Nested",
+    "Ranks",
     "Row",
+    "ccc_score",
     "compare",
     "compare_across",
+    "compare_corpora",
+    "concordance_interval",
     "fold_average",
     "speaker_interval",
     "uar_score",

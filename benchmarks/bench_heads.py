@@ -27,7 +27,7 @@ from tqdm.auto import tqdm
 
 from sklearn_ser import SSLEmbedder
 from sklearn_ser.classifiers import LayerWeightedClassifier, MLPHead, SequenceClassifier
-from sklearn_ser.cli._options import add_corpus, load_corpus
+from sklearn_ser.cli._corpora import add_corpus, load_corpus
 from sklearn_ser.evaluation import speaker_interval, uar_score
 from sklearn_ser.model_selection import LeaveOneSpeakerOut
 from sklearn_ser.plotting import HistoryDisplay, LayerWeightsDisplay

@@ -18,7 +18,8 @@ import sklearn_ser
 from sklearn_ser import MFCCEmbedder, cli, datasets, evaluation
 from sklearn_ser._models import BUNDLED
 from sklearn_ser.cli import main
-from sklearn_ser.cli._options import CLASSIFIERS, FEATURES, NAMED, SCHEMES
+from sklearn_ser.cli._corpora import NAMED
+from sklearn_ser.cli._options import CLASSIFIERS, FEATURES, SCHEMES
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.evaluation import _classifiers, _features
 from sklearn_ser.exceptions import ArgumentError, ClipError, ClipWarning

@@ -5,6 +5,6 @@
 """
 
 from sklearn_ser._report._figures import figures_of, written_figures
-from sklearn_ser._report._page import render_report
+from sklearn_ser._report._page import render_corpora, render_report
 
-__all__ = ["figures_of", "render_report", "written_figures"]
+__all__ = ["figures_of", "render_corpora", "render_report", "written_figures"]

@@ -11,9 +11,9 @@ from sklearn_ser._report._figures import Drawn, figures_of, inline_svg
 from sklearn_ser.plotting import best_of_each
 
 if TYPE_CHECKING:
-    from sklearn_ser.evaluation import Comparison
+    from sklearn_ser.evaluation import Comparison, CorporaComparison
 
-__all__ = ["render_report"]
+__all__ = ["render_corpora", "render_report"]
 
 
 def render_report(
@@ -35,23 +35,13 @@ def render_report(
     figures : mapping of str to Drawn, default=None
         What `figures_of` drew; None draws them.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     from sklearn_ser.evaluation import describe_nested, row_name
 
-    loader = PackageLoader("sklearn_ser._report", "template")
-    environment = Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     clips = content.clips_of(comparison, corpus)
     figures = figures_of(comparison) if figures is None else figures
     best = comparison.rows[comparison.best]
     rows = comparison.rows
-    return environment.get_template("report.html").render(
+    return _template("report.html").render(
         comparison=comparison,
         best=best,
         best_name=row_name(best, rows),
@@ -73,3 +63,42 @@ def render_report(
         settings=content.settings_of(comparison),
         made=datetime.now().astimezone().isoformat(" ", "minutes"),
     )
+
+
+def render_corpora(
+    found: CorporaComparison, *, places: Mapping[str, str], command: str | None = None
+) -> str:
+    """Return the page of a comparison on several corpora, which leads to the report of each.
+
+    Parameters
+    ----------
+    found : CorporaComparison
+    places : mapping of str to str
+        Where the report of each corpus lies, from the page.
+    command : str, default=None
+        The command line that made it.
+    """
+    (table,) = found.tables(timings=False)
+    ranks = found.ranks()
+    return _template("corpora.html").render(
+        found=found,
+        places=places,
+        best=ranks.mean_ranks.index[0],
+        table=table,
+        ranks=ranks,
+        latex=found.to_latex(),
+        command=command,
+    )
+
+
+def _template(name: str) -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("sklearn_ser._report", "template"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)

@@ -14,8 +14,8 @@ from typing import Any
 from sklearn_ser import __version__
 from sklearn_ser.cli._audit import add_audit
 from sklearn_ser.cli._compare import add_compare, add_cross
+from sklearn_ser.cli._corpora import NAMED
 from sklearn_ser.cli._embed import add_cache, add_embed
-from sklearn_ser.cli._options import NAMED
 from sklearn_ser.cli._predict import add_predict
 from sklearn_ser.cli._process import (
     Interrupted,

@@ -6,12 +6,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from sklearn_ser.cli._corpora import add_corpus, load_corpus
 from sklearn_ser.cli._options import (
-    add_corpus,
     add_jobs,
     check_out,
     embedding_parameters,
-    load_corpus,
     refuse_unused,
 )
 from sklearn_ser.cli._process import uninterrupted
@@ -25,7 +24,7 @@ def add_audit(commands: Any) -> None:
         help="find speakers, sentences and audio in training and test set",
         description="Exits with 1 if training and test folds share speakers or audio, else with 0.",
     )
-    add_corpus(command)
+    add_corpus(command, several=True)
     command.add_argument("--no-audio", action="store_true", help="do not read the clips")
     command.add_argument("--on-error", choices=["raise", "warn"], help="default: raise")
     command.add_argument(

@@ -7,22 +7,23 @@ import contextlib
 import dataclasses
 import importlib.util
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from sklearn_ser.cli._corpora import add_corpora, add_corpus, load_corpora
 from sklearn_ser.cli._options import (
     SCHEMES,
-    add_corpora,
-    add_corpus,
     add_cv,
     add_evaluation,
     check_features,
     check_out,
     embedding_parameters,
-    load_corpora,
-    load_corpus,
 )
 from sklearn_ser.cli._process import uninterrupted
+
+if TYPE_CHECKING:
+    from sklearn_ser.evaluation import Comparison
 
 __all__ = ["add_compare", "add_cross"]
 
@@ -34,7 +35,7 @@ def add_compare(commands: Any) -> None:
         description="Compare features on a corpus, with folds that share no speaker. Without "
         "arguments: a synthetic corpus, and all features that come with this package.",
     )
-    add_corpus(command)
+    add_corpus(command, several=True)
     add_evaluation(command)
     command.add_argument(
         "--speaker-scaling",
@@ -69,6 +70,7 @@ def _compare(options: argparse.Namespace) -> int:
 def _repeat(options: argparse.Namespace) -> int:
     """Run the command that made results again, and print what differs."""
     others = vars(options)["given"] - {"record", "out", "jobs", "format"}
+    others -= set() if options.corpora else {"corpora"}
     others |= {"no_audio_audit"} & {name for name, value in vars(options).items() if value is True}
     if others:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(others))
@@ -77,73 +79,95 @@ def _repeat(options: argparse.Namespace) -> int:
     from sklearn_ser._utils import existing_folder
     from sklearn_ser.cli import _parser
     from sklearn_ser.cli._tables import show
-    from sklearn_ser.evaluation import Comparison, differences_of_runs
+    from sklearn_ser.evaluation import differences_of_runs
 
     record = Path(options.record).expanduser().resolve()
     folder = record if record.is_dir() else record.parent
-    earlier = Comparison.load(folder)
-    if earlier.command is None:
+    earlier = _load(folder)
+    command = next(iter(earlier.values())).command
+    if command is None:
         raise ValueError(
             f"{options.record} was made in Python, and does not say how its corpus was loaded. "
             "Call compare again."
         )
-    again = _parser().parse_args(earlier.command["arguments"])
+    again = _parser().parse_args(command["arguments"])
     out = Path(options.out).resolve() if "out" in options.given else folder / "again"
     if out == folder:
         raise ValueError(f"--out {options.out} would overwrite the record that is repeated.")
     again.out, again.fits, again.quiet = str(out), None, options.quiet
     again.format = options.format or again.format
-    again.arguments = earlier.command["arguments"]
+    again.arguments = command["arguments"]
     again.jobs = options.jobs or again.jobs
-    with contextlib.chdir(existing_folder(earlier.command["directory"])):
+    with contextlib.chdir(existing_folder(command["directory"])):
         _run(again)
     options.results = again.results
-    versions, differences = differences_of_runs(earlier, Comparison.load(out))
-    for line in (*versions, *differences):
-        show(f"Differs: {line}")
+    differences = []
+    for (name, one), other in zip(earlier.items(), _load(out).values(), strict=True):
+        versions, found = differences_of_runs(one, other)
+        differences += found
+        for line in (*versions, *found):
+            show(f"Differs: {line}" if len(earlier) == 1 else f"Differs, {name}: {line}")
     if not differences:
         show(f"All scores and predictions of {folder} are the same.")
     return 1 if differences else 0
 
 
+def _load(folder: Path) -> Mapping[str, Comparison]:
+    """Return the comparisons of a folder by corpus."""
+    from sklearn_ser.evaluation import Comparison, CorporaComparison
+
+    if (folder / "corpora.json").is_file():
+        return CorporaComparison.load(folder)
+    comparison: Comparison = Comparison.load(folder)
+    return {comparison.corpus: comparison}
+
+
 def _run(options: argparse.Namespace) -> int:
     check_out(options.out, needs=options.format and "matplotlib:'sklearn-ser[plot]'")
     check_features(options)
-    from sklearn_ser.cli._tables import print_table
-    from sklearn_ser.evaluation import compare
+    from sklearn_ser.cli._tables import print_ranks, print_table
+    from sklearn_ser.evaluation import compare, compare_corpora
 
-    corpus = load_corpus(options)
-    comparison = compare(
-        corpus,
-        options.features,
-        cv=options.cv,
-        classifier=options.classifier,
-        speaker_scaling=options.speaker_scaling,
-        audit=not options.no_audio_audit,
-        n_jobs=options.jobs,
-        memory=options.fits,
-        verbose=not options.quiet,
+    corpora = load_corpora(options)
+    parameters = {
+        "cv": options.cv,
+        "classifier": options.classifier,
+        "speaker_scaling": options.speaker_scaling,
+        "audit": not options.no_audio_audit,
+        "n_jobs": options.jobs,
+        "memory": options.fits,
+        "verbose": not options.quiet,
         **embedding_parameters(options),
-    )
-    comparison = _with_command(comparison, options)
-    with uninterrupted():
-        written = comparison.save(
-            options.out,
-            corpus=corpus,
-            command=shlex.join(["sklearn-ser", *options.arguments]),
-            formats=options.format or ["png"],
-        )
-        options.results = f"results are written to {options.out}"
-    print_table(comparison)
+    }
+    how: dict[str, Any] = {
+        "command": shlex.join(["sklearn-ser", *options.arguments]),
+        "formats": options.format or ["png"],
+    }
+    if len(corpora) > 1:
+        found = compare_corpora(corpora, options.features, **parameters)
+        found = found.with_command(_command(options))
+        with uninterrupted():
+            written = found.save(options.out, corpora=corpora, **how)
+            options.results = f"results are written to {options.out}"
+        for comparison in found.values():
+            print_table(comparison)
+        print_ranks(found)
+    else:
+        (corpus,) = corpora.values()
+        comparison = compare(corpus, options.features, **parameters)
+        comparison = dataclasses.replace(comparison, command=_command(options))
+        with uninterrupted():
+            written = comparison.save(options.out, corpus=corpus, **how)
+            options.results = f"results are written to {options.out}"
+        print_table(comparison)
     print(f"Written to {options.out}: {', '.join(written)}")
     if importlib.util.find_spec("matplotlib") is None:
         print("No figures: matplotlib is missing; pip install 'sklearn-ser[plot]'.")
     return 0
 
 
-def _with_command(comparison: Any, options: argparse.Namespace) -> Any:
-    command = {"arguments": options.arguments, "directory": str(Path.cwd())}
-    return dataclasses.replace(comparison, command=command)
+def _command(options: argparse.Namespace) -> dict[str, Any]:
+    return {"arguments": options.arguments, "directory": str(Path.cwd())}
 
 
 def add_cross(commands: Any) -> None:
@@ -187,7 +211,7 @@ def _cross(options: argparse.Namespace) -> int:
         verbose=not options.quiet,
         **embedding_parameters(options),
     )
-    comparison = _with_command(comparison, options)
+    comparison = dataclasses.replace(comparison, command=_command(options))
     with uninterrupted():
         comparison.save(options.out)
         options.results = f"results are written to {options.out}"

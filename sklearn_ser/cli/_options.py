@@ -7,16 +7,13 @@ import importlib.util
 import os
 import re
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 __all__ = [
     "FEATURES",
-    "NAMED",
     "SCHEMES",
-    "add_corpora",
-    "add_corpus",
     "add_cv",
     "add_embedding",
     "add_evaluation",
@@ -25,8 +22,6 @@ __all__ = [
     "check_features",
     "check_out",
     "embedding_parameters",
-    "load_corpora",
-    "load_corpus",
     "refuse_unused",
 ]
 
@@ -34,52 +29,6 @@ __all__ = [
 FEATURES = ("mfcc", "egemaps", "ssl", "nano")
 CLASSIFIERS = ("logistic", "lda", "svm")
 SCHEMES = ("four", "ekman", "arousal", "valence", "quadrants")
-# Corpora with a loader of their own, which takes a folder.
-NAMED = ("cremad", "emodb", "esd", "iemocap", "meld", "ravdess", "savee", "tess")
-
-
-# Of options that say how a corpus is loaded: the corpus they are for, and its loader's parameter.
-LOADING = {
-    "speaker": ("folder", "speaker"),
-    "path_column": ("table", "path"),
-    "emotion_column": ("table", "emotion"),
-    "speaker_column": ("table", "speaker"),
-    "root": ("table", "root"),
-}
-
-
-def add_corpus(command: Any) -> None:
-    command.add_argument(
-        "--corpus",
-        choices=["synthetic", *NAMED, "folder", "table"],
-        help="which corpus, or how it is laid out; default: synthetic",
-    )
-    command.add_argument("--data", metavar="PATH", help="the corpus's folder, or its CSV file")
-    _add_loading(command)
-    add_cv(command, "ravdess")
-
-
-def add_corpora(command: Any) -> None:
-    command.add_argument(
-        "corpora",
-        nargs="+",
-        metavar="CORPUS[=PATH]",
-        help=f"synthetic, or one of {', '.join((*NAMED, 'folder', 'table'))} and its place",
-    )
-    _add_loading(command)
-
-
-def _add_loading(command: Any) -> None:
-    command.add_argument(
-        "--speaker", metavar="REGEX", help="of a folder: what in a clip's path is its speaker"
-    )
-    for column in ("path", "emotion", "speaker"):
-        command.add_argument(
-            f"--{column}-column", metavar="NAME", help=f"of a table; default: {column}"
-        )
-    command.add_argument(
-        "--root", metavar="DIR", help="of a table: where its relative paths start; default: there"
-    )
 
 
 def add_cv(command: Any, *more: str) -> None:
@@ -207,67 +156,6 @@ def check_features(options: argparse.Namespace) -> None:
 
     if options.features is not None:
         feature_sets(options.features, **embedding_parameters(options))
-
-
-def load_corpus(options: argparse.Namespace) -> Any:
-    """Return the corpus that ``--corpus`` and ``--data`` name."""
-    name = options.corpus or "synthetic"
-    if options.corpus is None and options.data is not None:
-        raise ValueError(
-            f"--data {options.data} has no effect without --corpus: say which corpus lies there, "
-            f"{', '.join((*NAMED, 'folder'))} or table."
-        )
-    return _load(name, options.data, _loading(options, [name]))
-
-
-def load_corpora(options: argparse.Namespace) -> dict[str, Any]:
-    """Return corpora by name, of "CORPUS" or "CORPUS=PATH"."""
-    given = [text.partition("=")[::2] for text in options.corpora]
-    loading = _loading(options, [name for name, _ in given])
-    corpora: dict[str, Any] = {}
-    for name, data in given:
-        corpus = _load(name, data or None, loading)
-        if corpus.name in corpora:
-            raise ValueError(f"two corpora are called {corpus.name!r}")
-        corpora[corpus.name] = corpus
-    return corpora
-
-
-def _loading(options: argparse.Namespace, names: Collection[str]) -> dict[str, dict[str, str]]:
-    """Return the loaders' parameters that are given, by corpus."""
-    parameters: dict[str, dict[str, str]] = {}
-    for option, (corpus, parameter) in LOADING.items():
-        value = getattr(options, option)
-        if value is not None and corpus not in names:
-            raise ValueError(
-                f"--{option.replace('_', '-')} has no effect on {', '.join(names)}: it is for the "
-                f"corpus {corpus}."
-            )
-        if value is not None:
-            parameters.setdefault(corpus, {})[parameter] = value
-    return parameters
-
-
-def _load(name: str, data: str | None, loading: Mapping[str, Mapping[str, str]]) -> Any:
-    from sklearn_ser import datasets
-
-    if name == "synthetic":
-        if data is not None:
-            raise ValueError(
-                f"{data} has no effect: the synthetic corpus is made, not read. Say which corpus "
-                f"lies there: {', '.join((*NAMED, 'folder'))} or table."
-            )
-        corpus = datasets.make_emotional_speech(random_state=0)
-        corpus.name = "synthetic speech"
-        return corpus
-    if name not in (*NAMED, "folder", "table"):
-        raise ValueError(
-            f"unknown corpus {name!r}; known are synthetic, "
-            f"{', '.join((*NAMED, 'folder', 'table'))}"
-        )
-    if data is None:
-        raise ValueError(f"the corpus {name} needs its folder or file: --data PATH, or {name}=PATH")
-    return getattr(datasets, f"load_{name}")(data, **loading.get(name, {}))
 
 
 def audio_files(path: Path) -> list[str]:

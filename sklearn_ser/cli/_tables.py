@@ -11,12 +11,13 @@ from rich.console import Console
 from rich.table import Table
 
 from sklearn_ser.audit import SplitAudit
-from sklearn_ser.evaluation import Comparison, CrossComparison, describe_nested
+from sklearn_ser.evaluation import Comparison, CorporaComparison, CrossComparison, describe_nested
 
 __all__ = [
     "print_audit",
     "print_card",
     "print_cross",
+    "print_ranks",
     "print_rows",
     "print_table",
     "show",
@@ -49,7 +50,7 @@ def print_table(comparison: Comparison) -> None:
     _print_published(comparison)
 
 
-def _show_tables(comparison: Comparison | CrossComparison) -> None:
+def _show_tables(comparison: Comparison | CorporaComparison | CrossComparison) -> None:
     """Print what a comparison shows as rich tables, which fold names to the terminal's width."""
     for cells in comparison.tables():
         columns, notes = list(cells.columns), list(cells.notes)
@@ -95,6 +96,13 @@ def _print_published(comparison: Any) -> None:
         show(table)
     if comparison.published_note:
         show(f"Not shown: {comparison.published_note}")
+
+
+def print_ranks(found: CorporaComparison) -> None:
+    """Print a table of feature sets by corpus, and their ranks."""
+    _show_tables(found)
+    for line in str(ranks := found.ranks()).splitlines()[1 + len(ranks.mean_ranks) :]:
+        show(line)
 
 
 def print_cross(comparison: CrossComparison) -> None:

@@ -6,15 +6,14 @@ import argparse
 import warnings
 from typing import Any
 
+from sklearn_ser.cli._corpora import add_corpora, load_corpora
 from sklearn_ser.cli._options import (
     CLASSIFIERS,
     FEATURES,
     SCHEMES,
-    add_corpora,
     add_embedding,
     check_out,
     embedding_parameters,
-    load_corpora,
 )
 from sklearn_ser.cli._process import uninterrupted
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pandas as pd
 
 from sklearn_ser._utils import check_corpora
 from sklearn_ser.evaluation._compare import compare
-from sklearn_ser.evaluation._formats import NESTED
+from sklearn_ser.evaluation._formats import NESTED, Shown, Table
 from sklearn_ser.evaluation._ranks import Ranks, rank
 from sklearn_ser.evaluation._results import Comparison
 from sklearn_ser.evaluation._rows import Nested, Row, row_name
@@ -23,8 +25,8 @@ __all__ = ["CorporaComparison", "compare_corpora"]
 SCHEMA = 1  # of corpora.json
 
 
-@dataclass(frozen=True)
-class CorporaComparison(Mapping[str, Comparison]):
+@dataclass(frozen=True, repr=False)
+class CorporaComparison(Shown, Mapping[str, Comparison]):
     """What :func:`compare_corpora` found: a mapping of each corpus's name to its comparison.
 
     Parameters
@@ -65,6 +67,38 @@ class CorporaComparison(Mapping[str, Comparison]):
         frame = pd.concat(columns, axis=1, keys=list(self), join="inner")
         return frame.rename_axis(index="features", columns="corpus")
 
+    def to_frame(self) -> pd.DataFrame:
+        """Return the scores of all corpora as numbers, a line a row and a nested score.
+
+        Returns
+        -------
+        scores : DataFrame
+            As `Comparison.to_frame`, with the column corpus.
+        """
+        frames = [each.to_frame().assign(corpus=name) for name, each in self.items()]
+        return pd.concat(frames, ignore_index=True)
+
+    def _tables(self, digits: int, timings: bool) -> list[Table]:
+        of_corpora = [dict(_all_rows(comparison)) for comparison in self.values()]
+        shared = [name for name in of_corpora[0] if all(name in rows for rows in of_corpora)]
+        ranks = self.ranks().mean_ranks
+        cells, bold = [], set()
+        best = [max(rows[name].uar for name in shared) for rows in of_corpora]
+        for k, name in enumerate(shared):
+            scored = [rows[name] for rows in of_corpora]
+            bold |= {
+                (k, 1 + column) for column, row in enumerate(scored) if row.uar == best[column]
+            }
+            rank = f"{ranks[name]:.2f}" if name in ranks else ""
+            cells.append([name, *(_uar(row, digits) for row in scored), rank])
+        which = "; ".join(f"{name}: {each.title}" for name, each in self.items())
+        notes = [
+            "UAR, 95 % interval for new speakers; nested: chosen inside the training folds.",
+            f"Rank: mean over {len(self)} corpora, of one score a feature set. {which}.",
+        ]
+        columns = ["features", *self, "rank"]
+        return [Table("UAR by corpus", columns, cells, notes, 1, frozenset(bold))]
+
     def ranks(self, scores: pd.DataFrame | None = None) -> Ranks:
         """Rank feature sets on each corpus, and test whether they differ.
 
@@ -84,30 +118,73 @@ class CorporaComparison(Mapping[str, Comparison]):
         """
         return rank(self.chosen if scores is None else scores)
 
-    def save(self, folder: str | os.PathLike[str]) -> list[str]:
-        """Write a folder for each corpus, as `Comparison.save` does, and ``corpora.json``.
+    def with_command(self, command: dict[str, Any]) -> CorporaComparison:
+        """Return it with the command that made it, as in `Comparison`, in every comparison.
+
+        Parameters
+        ----------
+        command : dict
+            Its arguments, and the directory that it was run in.
+
+        Returns
+        -------
+        comparison : CorporaComparison
+        """
+        return CorporaComparison(
+            {name: replace(each, command=command) for name, each in self.items()}
+        )
+
+    @property
+    def command(self) -> dict[str, Any] | None:
+        """The command that made it; None of what was made in Python."""
+        return next(iter(self.values())).command
+
+    def save(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        corpora: Mapping[str, Any] | None = None,
+        command: str | None = None,
+        formats: Sequence[str] = (),
+    ) -> list[str]:
+        """Write a folder for each corpus, ``report.html``, ``table.tex`` and ``corpora.json``.
 
         Parameters
         ----------
         folder : str or path-like
             Made if it is not there.
+        corpora : mapping of str to Bunch, default=None
+            The corpora that were compared, for their reports.
+        command, formats : str, sequence of str
+            As in `Comparison.save`.
 
         Returns
         -------
         names : list of str
             Of the files written.
         """
+        from sklearn_ser._report import render_corpora
+
         Path(folder).mkdir(parents=True, exist_ok=True)
         index = Path(folder, "corpora.json")
         index.unlink(missing_ok=True)
-        folders = {name: f"{k:02d}" for k, name in enumerate(self)}
+        folders = _folders(list(self))
         names = []
         for name, comparison in self.items():
-            written = comparison.save(Path(folder, folders[name]))
+            written = comparison.save(
+                Path(folder, folders[name]),
+                corpus=None if corpora is None else corpora[name],
+                command=command,
+                formats=formats,
+            )
             names += [f"{folders[name]}/{file}" for file in written]
+        places = {name: f"{its}/report.html" for name, its in folders.items()}
+        page = render_corpora(self, places=places, command=command)
+        Path(folder, "report.html").write_text(page, encoding="utf-8")
+        Path(folder, "table.tex").write_text(self.to_latex(), encoding="utf-8")
         content = {"schema": SCHEMA, "kind": "compare_corpora", "folders": folders}
         index.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        return [*names, "corpora.json"]
+        return [*names, "report.html", "table.tex", "corpora.json"]
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> CorporaComparison:
@@ -193,16 +270,33 @@ def compare_corpora(
     return CorporaComparison(comparisons)
 
 
+def _all_rows(comparison: Comparison) -> Iterator[tuple[str, Row | Nested]]:
+    """Yield the rows and the nested scores of a comparison, each with its name."""
+    for row in comparison.rows:
+        yield row_name(row, comparison.rows), row
+    for nested in comparison.nested:
+        yield f"{comparison.rows[nested.rows[0]].name}, {NESTED}", nested
+
+
+def _uar(row: Row | Nested, digits: int) -> str:
+    ends = "" if row.uar_ci is None else f" ({row.uar_ci[0]:.{digits}f}–{row.uar_ci[1]:.{digits}f})"
+    return f"{row.uar:.{digits}f}{ends}"
+
+
+def _folders(names: list[str]) -> dict[str, str]:
+    """Return a folder for each corpus, by its name's letters, digits and dashes."""
+    folders: dict[str, str] = {}
+    for k, name in enumerate(names):
+        plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+        folders[name] = plain if plain and plain not in folders.values() else f"{plain}-{k}"
+    return folders
+
+
 def _one_each(comparison: Comparison) -> list[tuple[str, Row | Nested]]:
     """Return a row, or a nested score, for each feature set."""
-    of_features: dict[str, list[Row]] = {}
-    for row in comparison.rows:
-        of_features.setdefault(row.features, []).append(row)
-    nested = {each.features: each for each in comparison.nested}
-    found: list[tuple[str, Row | Nested]] = []
-    for features, rows in of_features.items():
-        if len(rows) == 1:
-            found.append((rows[0].name, rows[0]))
-        elif features in nested:
-            found.append((f"{rows[0].name}, {NESTED}", nested[features]))
-    return found
+    n_rows = Counter(row.features for row in comparison.rows)
+    return [
+        (name, scored)
+        for name, scored in _all_rows(comparison)
+        if isinstance(scored, Nested) or n_rows[scored.features] == 1
+    ]

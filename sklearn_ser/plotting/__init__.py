@@ -7,6 +7,7 @@ from sklearn_ser.plotting._comparison import ComparisonDisplay, DifferencesDispl
 from sklearn_ser.plotting._comparison import best_of_each as best_of_each
 from sklearn_ser.plotting._embedding_map import EmbeddingMapDisplay
 from sklearn_ser.plotting._groups import RecallDisplay, SpeakersDisplay
+from sklearn_ser.plotting._ranks import RanksDisplay
 from sklearn_ser.plotting._style import INK as INK
 from sklearn_ser.plotting._style import new_figure as new_figure
 from sklearn_ser.plotting._style import off_screen as off_screen
@@ -20,6 +21,7 @@ __all__ = [
     "EmbeddingMapDisplay",
     "HistoryDisplay",
     "LayerWeightsDisplay",
+    "RanksDisplay",
     "RecallDisplay",
     "SpeakersDisplay",
     "TimelineDisplay",

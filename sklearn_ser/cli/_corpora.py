@@ -1,0 +1,188 @@
+"""Corpora on the command line: how they are named, and loaded."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sklearn_ser.cli._options import add_cv
+
+__all__ = ["NAMED", "add_corpora", "add_corpus", "load_corpora", "load_corpus"]
+
+# Corpora with a loader of their own, which takes a folder.
+NAMED = ("cremad", "emodb", "esd", "iemocap", "meld", "ravdess", "savee", "tess")
+# And what holds any corpus.
+HELD = ("folder", "table", "emobox", "audformat", "huggingface")
+KNOWN = ("synthetic", *NAMED, *HELD)
+# Of options that say how a corpus is loaded: the corpora they are for, and the loader's parameter.
+LOADING = {
+    "speaker": {"folder": "speaker", "emobox": "speaker"},
+    "path_column": {"table": "path", "huggingface": "audio"},
+    "emotion_column": {"table": "emotion", "audformat": "emotion", "huggingface": "emotion"},
+    "speaker_column": {"table": "speaker", "audformat": "speaker", "huggingface": "speaker"},
+    "root": {"table": "root", "emobox": "audio"},
+}
+
+
+class Named(NamedTuple):
+    """A corpus as it is named: "CORPUS", "CORPUS=PLACE" or "CORPUS:PART=PLACE"."""
+
+    name: str
+    part: str | None
+    place: str | None
+
+    @classmethod
+    def parse(cls, text: str) -> Named:
+        """Return what a text names."""
+        left, _, place = text.partition("=")
+        name, _, part = left.partition(":")
+        return cls(name, part or None, place or None)
+
+
+def add_corpus(command: Any, *, several: bool = False) -> None:
+    if several:
+        _add_named(command, "*", "in place of --corpus and --data: one corpus or more, each ")
+    command.add_argument(
+        "--corpus",
+        choices=[name for name in KNOWN if name != "emobox"],
+        help="which corpus, or how it is laid out; default: synthetic",
+    )
+    command.add_argument("--data", metavar="PATH", help="the corpus's folder, or its CSV file")
+    _add_loading(command)
+    add_cv(command, "ravdess")
+
+
+def add_corpora(command: Any) -> None:
+    _add_named(command, "+", "")
+    _add_loading(command)
+
+
+def _add_named(command: Any, n: str, which: str) -> None:
+    command.add_argument(
+        "corpora",
+        nargs=n,
+        metavar="CORPUS[=PLACE]",
+        help=f"{which}synthetic; {', '.join(NAMED)}, folder, audformat or huggingface and its "
+        "folder (or id); table and its CSV file; emobox:NAME and the folder of EmoBox; "
+        "huggingface:SPLIT",
+    )
+
+
+def _add_loading(command: Any) -> None:
+    command.add_argument(
+        "--speaker",
+        metavar="REGEX",
+        help="of a folder, or EmoBox: what in a clip's path is its speaker",
+    )
+    for column in ("path", "emotion", "speaker"):
+        command.add_argument(
+            f"--{column}-column",
+            metavar="NAME",
+            help="of a table" + (", audformat" * (column != "path")) + " or Hugging Face's dataset",
+        )
+    command.add_argument(
+        "--root",
+        metavar="DIR",
+        help="of a table, or EmoBox: where relative paths start; default: there",
+    )
+
+
+def load_corpus(options: argparse.Namespace) -> Any:
+    """Return the corpus that is named, or that ``--corpus`` and ``--data`` name."""
+    (name, corpus), *others = load_corpora(options).items()
+    if others:
+        raise ValueError(f"one corpus is needed, and {name} and {len(others)} more are named")
+    return corpus
+
+
+def load_corpora(options: argparse.Namespace) -> dict[str, Any]:
+    """Return corpora by name, of those named, or of ``--corpus`` and ``--data``."""
+    corpora: dict[str, Any] = {}
+    given = _given(options)
+    loading = _loading(options, [each.name for each in given])
+    for each in given:
+        corpus = _load(each, loading)
+        if corpus.name in corpora:
+            raise ValueError(f"two corpora are called {corpus.name!r}")
+        corpora[corpus.name] = corpus
+    return corpora
+
+
+def _given(options: argparse.Namespace) -> list[Named]:
+    name, place = (getattr(options, option, None) for option in ("corpus", "data"))
+    if texts := getattr(options, "corpora", None):
+        if name or place:
+            raise ValueError(
+                f"--{'corpus' if name else 'data'} has no effect beside {' '.join(texts)}: name "
+                "all corpora in one of these ways."
+            )
+        return [Named.parse(text) for text in texts]
+    if name is None and place is not None:
+        raise ValueError(
+            f"--data {place} has no effect without --corpus: say which corpus lies there, "
+            f"{', '.join((*NAMED, *HELD[:-1]))} or {HELD[-1]}."
+        )
+    return [Named(name or "synthetic", None, place)]
+
+
+def _loading(options: argparse.Namespace, names: Collection[str]) -> dict[str, dict[str, str]]:
+    """Return the loaders' parameters that are given, by corpus."""
+    parameters: dict[str, dict[str, str]] = {}
+    for option, takers in LOADING.items():
+        value = getattr(options, option)
+        if value is None:
+            continue
+        if not (found := [name for name in names if name in takers]):
+            raise ValueError(
+                f"--{option.replace('_', '-')} has no effect on {', '.join(names)}: it is for the "
+                f"corpus {' or '.join(takers)}."
+            )
+        for name in found:
+            parameters.setdefault(name, {})[takers[name]] = value
+    return parameters
+
+
+def _load(given: Named, loading: Mapping[str, Mapping[str, str]]) -> Any:
+    from sklearn_ser import datasets
+
+    name, part, place = given
+    if name not in KNOWN:
+        raise ValueError(f"unknown corpus {name!r}; known are {', '.join(KNOWN)}")
+    if part is not None and name not in ("emobox", "huggingface"):
+        raise ValueError(f"{name}:{part}: the corpus {name} has no parts; write {name}=PATH")
+    if name == "synthetic":
+        if place is not None:
+            raise ValueError(
+                f"{place} has no effect: the synthetic corpus is made, not read. Say which corpus "
+                f"lies there: {', '.join((*NAMED, *HELD[:-1]))} or {HELD[-1]}."
+            )
+        corpus = datasets.make_emotional_speech(random_state=0)
+        corpus.name = "synthetic speech"
+        return corpus
+    if place is None:
+        raise ValueError(f"the corpus {name} needs its folder or file: --data PATH, or {name}=PATH")
+    parameters = loading.get(name, {})
+    if name == "emobox":
+        if part is None:
+            raise ValueError("EmoBox has many corpora: name one, such as emobox:iemocap=PATH")
+        return datasets.load_emobox(place, part, **parameters)
+    if name == "huggingface":
+        return datasets.load_huggingface(_dataset(place, part), **parameters)
+    return getattr(datasets, f"load_{name}")(place, **parameters)
+
+
+def _dataset(place: str, split: str | None) -> Any:
+    """Return a dataset of Hugging Face: a folder that `save_to_disk` wrote, or an id of the hub."""
+    import datasets
+
+    if not any(Path(place, name).is_file() for name in ("dataset_dict.json", "state.json")):
+        return datasets.load_dataset(place, split=split)
+    found = datasets.load_from_disk(place)
+    if split is None:
+        return found
+    if not isinstance(found, datasets.DatasetDict) or split not in found:
+        has = list(found) if isinstance(found, datasets.DatasetDict) else "no splits"
+        raise ValueError(f"{place} has no split {split!r}; it has {has}")
+    return found[split]

@@ -1,0 +1,118 @@
+"""Several corpora on the command line, by whichever loader."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from sklearn_ser.cli import main
+from sklearn_ser.datasets import make_emotional_speech
+from sklearn_ser.evaluation import Comparison, CorporaComparison
+
+
+def write_folder(place, seed):
+    corpus = make_emotional_speech(n_speakers=4, n_sentences=1, random_state=seed)
+    for i, (clip, emotion, name) in enumerate(zip(corpus.X, corpus.y, corpus.groups, strict=True)):
+        (place / emotion).mkdir(parents=True, exist_ok=True)
+        soundfile.write(place / emotion / f"{name}_{i}.wav", *clip)
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """Run where two corpora lie, one a folder an emotion each, and one with a table of it."""
+    write_folder(tmp_path / "first", 0)
+    write_folder(tmp_path / "second", 1)
+    lines = ["path,emotion,speaker"]
+    for path in sorted((tmp_path / "second").glob("*/*.wav")):
+        lines.append(f"second/{path.parent.name}/{path.name},{path.parent.name},{path.stem[:3]}")
+    (tmp_path / "second.csv").write_text("\n".join(lines) + "\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+COMMON = [*["--features", "mfcc", "egemaps", "--classifier", "lda", "--no-audio-audit", "--quiet"]]
+SPEAKER = ["--speaker", r"(s\d+)_"]
+
+
+def test_corpora_stand_side_by_side(place, capsys):
+    given = ["compare", "folder=first", "table=second.csv", *SPEAKER, *COMMON, "--out", "both"]
+    assert main([*given, "--format", "svg"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "UAR by corpus" in printed
+    assert "Nemenyi's critical difference" in printed
+    found = CorporaComparison.load("both")
+    assert list(found) == ["first", "second"]
+    main(["compare", "--corpus", "folder", "--data", "first", *SPEAKER, *COMMON, "--out", "one"])
+    alone = Comparison.load("one")
+    assert [row.uar for row in found["first"].rows] == [row.uar for row in alone.rows]
+    for row in found["first"].rows:
+        assert f"{row.uar:.3f}" in printed
+    for name in ("first", "second"):
+        assert {"report.html", "results.json", "uar.svg"} <= {
+            path.name for path in (place / "both" / name).iterdir()
+        }
+    page = (place / "both" / "report.html").read_text()
+    assert 'href="second/report.html"' in page
+    assert "http" not in page.replace("http-equiv", "")
+    assert r"\toprule" in (place / "both" / "table.tex").read_text()
+
+    assert main(["compare", "--from", "both", "--quiet"]) == 0
+    assert "All scores and predictions" in capsys.readouterr().out
+    file = place / "both" / "second" / "results.json"
+    changed = json.loads(file.read_text())
+    changed["rows"][0]["uar"] += 0.25
+    file.write_text(json.dumps(changed))
+    assert main(["compare", "--from", "both", "--quiet"]) == 1
+    assert "Differs, second: " in capsys.readouterr().out
+
+
+def test_one_that_is_named_is_compared_as_by_its_option(place):
+    main(["compare", "table=second.csv", *COMMON, "--out", "named"])
+    main(["compare", "--corpus", "table", "--data", "second.csv", *COMMON, "--out", "option"])
+    named, option = Comparison.load("named"), Comparison.load("option")
+    assert named.digests == option.digests
+    assert named.predictions.equals(option.predictions)
+    assert main(["audit", "table=second.csv", "--no-audio"]) == 0
+
+
+def test_a_dataset_of_hugging_face(place):
+    datasets = pytest.importorskip("datasets")
+    paths = sorted(map(str, (place / "first").glob("*/*.wav")))
+    columns = {
+        "audio": paths,
+        "label": [path.split("/")[-2] for path in paths],
+        "who": [path.split("/")[-1][:3] for path in paths],
+    }
+    dataset = datasets.Dataset.from_dict(columns).cast_column("audio", datasets.Audio())
+    datasets.DatasetDict({"all": dataset}).save_to_disk("hf")
+    given = ["huggingface:all=hf", "--speaker-column", "who"]
+    assert main(["compare", *given, *COMMON, "--out", "out"]) == 0
+    main(["compare", "folder=first", *SPEAKER, *COMMON, "--out", "same"])
+    uars = [[row.uar for row in Comparison.load(out).rows] for out in ("out", "same")]
+    np.testing.assert_allclose(*uars)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("synthetic --corpus emodb", "--corpus has no effect beside synthetic"),
+        ("synthetic --data first", "--data has no effect beside synthetic"),
+        ("folder=first folder=first --speaker (s\\d+)_", "two corpora are called 'first'"),
+        ("nowhere=first", "unknown corpus 'nowhere'; known are synthetic, cremad"),
+        ("emobox=first", "EmoBox has many corpora: name one, such as emobox:iemocap=PATH"),
+        ("emodb:x=first", "emodb:x: the corpus emodb has no parts"),
+        ("huggingface=hf --path-column sound --root x", "--root has no effect on huggingface"),
+        ("table=second.csv --speaker x", "--speaker has no effect on table: it is for the corpus"),
+        ("synthetic=first", "first has no effect: the synthetic corpus is made"),
+        ("emodb", "the corpus emodb needs its folder or file"),
+    ],
+)
+def test_what_names_no_corpora_is_refused(place, arguments, message, capsys):
+    assert main(["compare", *arguments.split(), *COMMON]) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_an_audit_is_of_one_corpus(place, capsys):
+    assert main(["audit", "synthetic", "table=second.csv", "--no-audio"]) == 2
+    assert "one corpus is needed, and synthetic speech and 1 more" in capsys.readouterr().err

@@ -35,7 +35,7 @@ FEATURES = ("mfcc", "egemaps", "ssl", "nano")
 CLASSIFIERS = ("logistic", "lda", "svm")
 SCHEMES = ("four", "ekman", "arousal", "valence", "quadrants")
 # Corpora with a loader of their own, which takes a folder.
-NAMED = ("cremad", "emodb", "esd", "iemocap", "meld", "ravdess", "savee", "tess")
+NAMED = ("cremad", "emodb", "esd", "iemocap", "meld", "ravdess", "savee", "tess", "urdu")
 
 
 # Of options that say how a corpus is loaded: the corpus they are for, and its loader's parameter.
@@ -54,7 +54,12 @@ def add_corpus(command: Any) -> None:
         choices=["synthetic", *NAMED, "folder", "table"],
         help="which corpus, or how it is laid out; default: synthetic",
     )
-    command.add_argument("--data", metavar="PATH", help="the corpus's folder, or its CSV file")
+    command.add_argument(
+        "--data",
+        metavar="PATH",
+        help="the corpus's folder, or its CSV file; without it cremad, emodb, ravdess and urdu are "
+        "downloaded",
+    )
     _add_loading(command)
     add_cv(command, "ravdess")
 
@@ -173,7 +178,7 @@ def load_corpus(options: argparse.Namespace) -> Any:
             f"--data {options.data} has no effect without --corpus: say which corpus lies there, "
             f"{', '.join((*NAMED, 'folder'))} or table."
         )
-    return _load(name, options.data, _loading(options, [name]))
+    return _load(name, options.data, _loading(options, [name]), options)
 
 
 def load_corpora(options: argparse.Namespace) -> dict[str, Any]:
@@ -182,7 +187,7 @@ def load_corpora(options: argparse.Namespace) -> dict[str, Any]:
     loading = _loading(options, [name for name, _ in given])
     corpora: dict[str, Any] = {}
     for name, data in given:
-        corpus = _load(name, data or None, loading)
+        corpus = _load(name, data or None, loading, options)
         if corpus.name in corpora:
             raise ValueError(f"two corpora are called {corpus.name!r}")
         corpora[corpus.name] = corpus
@@ -204,7 +209,12 @@ def _loading(options: argparse.Namespace, names: Collection[str]) -> dict[str, d
     return parameters
 
 
-def _load(name: str, data: str | None, loading: Mapping[str, Mapping[str, str]]) -> Any:
+def _load(
+    name: str,
+    data: str | None,
+    loading: Mapping[str, Mapping[str, str]],
+    options: argparse.Namespace,
+) -> Any:
     from sklearn_ser import datasets
 
     if name == "synthetic":
@@ -221,6 +231,9 @@ def _load(name: str, data: str | None, loading: Mapping[str, Mapping[str, str]])
             f"unknown corpus {name!r}; known are synthetic, "
             f"{', '.join((*NAMED, 'folder', 'table'))}"
         )
+    fetch = getattr(datasets, f"fetch_{name}", None)
+    if data is None and fetch is not None:
+        return fetch(verbose=not getattr(options, "quiet", False))
     if data is None:
         raise ValueError(f"the corpus {name} needs its folder or file: --data PATH, or {name}=PATH")
     return getattr(datasets, f"load_{name}")(data, **loading.get(name, {}))

@@ -26,6 +26,7 @@ def cache_folder(tmp_path_factory, monkeypatch):
     """Keep every test's records apart from each other and from the user's own."""
     folder = tmp_path_factory.mktemp("records")
     monkeypatch.setenv("SKLEARN_SER_CACHE", str(folder))
+    monkeypatch.setenv("SKLEARN_SER_DATA", str(folder / "data"))
     return folder
 
 

@@ -252,9 +252,9 @@ def test_cache_is_shown_and_cleared(clips, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("compare --corpus emodb", "the corpus emodb needs its folder or file: --data PATH"),
+        ("compare --corpus esd", "the corpus esd needs its folder or file: --data PATH"),
         ("cross synthetic", "needs two corpora or more"),
-        ("cross synthetic emodb", "needs its folder or file: --data PATH, or emodb=PATH"),
+        ("cross synthetic esd", "needs its folder or file: --data PATH, or esd=PATH"),
         ("cross synthetic speech=x", "unknown corpus 'speech'; known are synthetic, cremad"),
         ("cross synthetic synthetic", "two corpora are called 'synthetic speech'"),
         ("compare --corpus emodb --data nowhere", "no such folder: nowhere"),
@@ -265,7 +265,7 @@ def test_cache_is_shown_and_cleared(clips, tmp_path, capsys):
         ("cross emodb=. synthetic --features mine", "unknown features 'mine'"),
         ("train emodb=. --features mine --out m.skops", "unknown features 'mine'"),
         ("train synthetic --out m.pkl", "must end in .skops"),
-        ("train emodb --out m.skops", "needs its folder or file: --data PATH, or emodb=PATH"),
+        ("train esd --out m.skops", "needs its folder or file: --data PATH, or esd=PATH"),
         ("predict nowhere.skops x.wav", "No such file or directory: 'nowhere.skops'"),
         ("predict nowhere.skops x.wav --out m.txt", "must end in .csv, .jsonl, .json"),
     ],

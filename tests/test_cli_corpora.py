@@ -105,7 +105,7 @@ def test_a_dataset_of_hugging_face(place):
         ("huggingface=hf --path-column sound --root x", "--root has no effect on huggingface"),
         ("table=second.csv --speaker x", "--speaker has no effect on table: it is for the corpus"),
         ("synthetic=first", "first has no effect: the synthetic corpus is made"),
-        ("emodb", "the corpus emodb needs its folder or file"),
+        ("esd", "the corpus esd needs its folder or file"),
     ],
 )
 def test_what_names_no_corpora_is_refused(place, arguments, message, capsys):

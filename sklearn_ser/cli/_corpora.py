@@ -12,7 +12,7 @@ from sklearn_ser.cli._options import add_cv
 __all__ = ["NAMED", "add_corpora", "add_corpus", "load_corpora", "load_corpus"]
 
 # Corpora with a loader of their own, which takes a folder.
-NAMED = ("cremad", "emodb", "esd", "iemocap", "meld", "ravdess", "savee", "tess")
+NAMED = ("cremad", "emodb", "esd", "iemocap", "meld", "ravdess", "savee", "tess", "urdu")
 # And what holds any corpus.
 HELD = ("folder", "table", "emobox", "audformat", "huggingface")
 KNOWN = ("synthetic", *NAMED, *HELD)
@@ -49,7 +49,12 @@ def add_corpus(command: Any, *, several: bool = False) -> None:
         choices=[name for name in KNOWN if name != "emobox"],
         help="which corpus, or how it is laid out; default: synthetic",
     )
-    command.add_argument("--data", metavar="PATH", help="the corpus's folder, or its CSV file")
+    command.add_argument(
+        "--data",
+        metavar="PATH",
+        help="the corpus's folder, or its CSV file; without it cremad, emodb, ravdess and urdu are "
+        "downloaded",
+    )
     _add_loading(command)
     add_cv(command, "ravdess")
 
@@ -65,7 +70,8 @@ def _add_named(command: Any, n: str, which: str) -> None:
         nargs=n,
         metavar="CORPUS[=PLACE]",
         help=f"{which}synthetic; {', '.join(NAMED)}, folder, audformat or huggingface and its "
-        "folder (or id); table and its CSV file; emobox:NAME and the folder of EmoBox; "
+        "folder (or id), without which cremad, emodb, ravdess and urdu are "
+        "downloaded; table and its CSV file; emobox:NAME and the folder of EmoBox; "
         "huggingface:SPLIT",
     )
 
@@ -103,7 +109,7 @@ def load_corpora(options: argparse.Namespace) -> dict[str, Any]:
     given = _given(options)
     loading = _loading(options, [each.name for each in given])
     for each in given:
-        corpus = _load(each, loading)
+        corpus = _load(each, loading, quiet=getattr(options, "quiet", False))
         if corpus.name in corpora:
             raise ValueError(f"two corpora are called {corpus.name!r}")
         corpora[corpus.name] = corpus
@@ -144,7 +150,7 @@ def _loading(options: argparse.Namespace, names: Collection[str]) -> dict[str, d
     return parameters
 
 
-def _load(given: Named, loading: Mapping[str, Mapping[str, str]]) -> Any:
+def _load(given: Named, loading: Mapping[str, Mapping[str, str]], *, quiet: bool) -> Any:
     from sklearn_ser import datasets
 
     name, part, place = given
@@ -161,6 +167,8 @@ def _load(given: Named, loading: Mapping[str, Mapping[str, str]]) -> Any:
         corpus = datasets.make_emotional_speech(random_state=0)
         corpus.name = "synthetic speech"
         return corpus
+    if place is None and hasattr(datasets, f"fetch_{name}"):
+        return getattr(datasets, f"fetch_{name}")(verbose=not quiet)
     if place is None:
         raise ValueError(f"the corpus {name} needs its folder or file: --data PATH, or {name}=PATH")
     parameters = loading.get(name, {})

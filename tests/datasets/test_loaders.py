@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from sklearn_ser._audio import as_clip
-from sklearn_ser.datasets import load_emodb, load_folder, load_table
+from sklearn_ser.datasets import load_emodb, load_folder, load_table, load_urdu
 
 
 @pytest.fixture
@@ -27,6 +27,15 @@ def test_real_emodb(emodb):
     counts = dict(zip(*np.unique(corpus.y, return_counts=True), strict=True))
     assert counts == {"anger": 127, "happiness": 71, "neutral": 79, "sadness": 62}
     assert len(np.unique(corpus.groups)) == 10
+
+
+def test_real_urdu(shared):
+    corpus = load_urdu(shared / "corpora" / "urdu")
+    assert corpus.frame.groupby(["code", "emotion"]).size().to_dict() == dict.fromkeys(
+        [("A", "anger"), ("H", "happiness"), ("N", "neutral"), ("S", "sadness")], 100
+    )
+    assert len(np.unique(corpus.groups)) == 29
+    assert [name[1] == "M" for name in corpus.groups] == [s == "male" for s in corpus.frame["sex"]]
 
 
 def test_folder_of_emotions(touch):

@@ -25,6 +25,12 @@ padded = Wav2Vec2FeatureExtractor()(
 print("the 'embeddings' have the shape", padded.shape, "- one column a sample of the longest clip")
 
 # %%
+# ``diagnose`` looks at any matrix of features, and names the mistake.
+from sklearn_ser.audit import diagnose
+
+print(diagnose(padded, corpus.y, corpus.groups))
+
+# %%
 # The same classifier on three inputs, with folds that share no speaker.
 inputs = {
     "padded waveform": padded,

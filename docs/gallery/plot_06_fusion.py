@@ -2,21 +2,21 @@
 Learned and handcrafted features together
 =========================================
 
-A FeatureUnion puts the columns of several embedders side by side.
+Columns of several feature sets, side by side.
 """
 
 # %%
-from sklearn.pipeline import make_union
-
-from sklearn_ser import EGeMAPSEmbedder, SSLEmbedder
+# In ``compare``, a plus sign joins the columns of feature sets; of a speech model with several
+# layers, in turn. In a pipeline of one's own, scikit-learn's FeatureUnion does.
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.evaluation import compare
+from sklearn_ser.plotting import ComparisonDisplay
 
 corpus = make_emotional_speech(n_speakers=4, n_sentences=4, random_state=0)
-features = {
-    "eGeMAPS": EGeMAPSEmbedder(),
-    "nano": SSLEmbedder("nano"),
-    "both": make_union(EGeMAPSEmbedder(), SSLEmbedder("nano")),
-}
-comparison = compare(corpus, features, classifier="lda", audit=False)
-comparison.frame[["features", "uar", "uar_ci"]]
+comparison = compare(
+    corpus, ["egemaps", "nano", "egemaps+nano"], layer="middle", classifier="lda", audit=False
+)
+comparison
+
+# %%
+ComparisonDisplay.from_comparison(comparison)

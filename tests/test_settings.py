@@ -233,7 +233,13 @@ USES = {
 }
 
 
-@pytest.mark.parametrize("name", USES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name == "command line" else name
+        for name in USES
+    ],
+)
 def test_global_settings_change_nothing(name, corpus, request, tmp_path, subtests):
     def found(folder):
         folder.mkdir()

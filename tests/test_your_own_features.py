@@ -243,7 +243,11 @@ def run_own(place, folder, factor=1, factor_of_base=1, before=""):
     return bool(computed), float(value)
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    "place",
+    ["file of the class", "notebook, a base"]
+    + [pytest.param(name, marks=pytest.mark.slow) for name in ("file of a base", "notebook")],
+)
 def test_records_of_code_that_was_changed_are_not_served(place, tmp_path):
     kind, part = PLACES[place]
     computed, value = run_own(kind, tmp_path)

@@ -258,6 +258,7 @@ def test_a_probe_of_emotions_is_tested_on_other_speakers():
     assert found.measures["emotion_uar"] < 0.75
 
 
+@pytest.mark.slow
 def test_the_chance_finding_is_rare_with_signal_and_common_without():
     def has_finding(seed, signal):
         rng = np.random.default_rng(seed)

@@ -145,6 +145,7 @@ def assert_close(found, expected, tolerance=1e-5):
     assert np.linalg.norm(found - expected) <= tolerance * np.linalg.norm(expected)
 
 
+@pytest.mark.slow
 def test_it_learns_to_tell_emotions_of_other_speakers():
     corpus = make_emotional_speech(n_speakers=4, n_sentences=2, random_state=0)
     parameters = {"max_epochs": 25, "patience": 3, "random_state": 0, "learning_rate": 5e-4}
@@ -481,6 +482,7 @@ FineTunedClassifier(model, **parameters).fit(X, data["y"], groups=data["groups"]
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_weights(tiny, clips, fitted, tmp_path):
     parameters = {
         "max_epochs": 5,

@@ -287,7 +287,7 @@ def test_what_goes_wrong_ahead_is_raised_in_its_turn():
         next(batches)
 
 
-@pytest.mark.parametrize("cached", [True, False])
+@pytest.mark.parametrize("cached", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_frames_may_be_read_from_the_store_while_training(corpus, sequences, tmp_path, cached):
     cache = str(tmp_path) if cached else None
     embedder = SSLEmbedder("nano", layer="all", pooling=None, cache=cache)

@@ -359,6 +359,7 @@ def test_a_process_killed_while_unpacking_leaves_no_half_corpus(server, emodb_ar
     assert {path.name for path in home.iterdir()} <= {"emodb", ".EmoDB.lock"}
 
 
+@pytest.mark.slow
 def test_of_two_processes_one_downloads(server, emodb_archive, home):
     server.faults["/emodb.zip"] = ["slow"] * 2
     processes = [start(emodb_archive, home) for _ in range(2)]

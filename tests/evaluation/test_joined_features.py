@@ -139,6 +139,7 @@ def test_what_cannot_be_joined_is_refused(corpus, folder, features, given, error
         compare(corpus, features, classifier="lda", audit=False, **given)
 
 
+@pytest.mark.slow
 def test_poolings_are_alternatives_among_which_inner_folds_choose(corpus):
     pooling = ["mean", ["mean", "std"]]
     features = ["nano", "egemaps", "egemaps+nano"]

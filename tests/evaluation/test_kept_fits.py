@@ -294,6 +294,7 @@ def slow(tmp_path, seconds):
     )
 
 
+@pytest.mark.slow
 def test_a_killed_run_loses_what_is_in_flight_only(tmp_path):
     process = slow(tmp_path, 0.3)
     for _ in range(4):

@@ -139,7 +139,7 @@ def test_table_and_results_hold_the_classifiers(corpus, tmp_path, monkeypatch, c
     print_table(found)
     printed = " ".join(capsys.readouterr().out.split())
     assert "┃ features ┃ classifier ┃ layer ┃ UAR ┃ 95 % interval ┃" in printed
-    assert "Accuracy, macro F1 and seconds are in results.json" in printed
+    assert "In results.json: accuracy, macro F1, seconds." in printed
     assert found.classifier == "lda, naive, wide"
     assert "lda, naive, wide" in found.title
     found.save(tmp_path)

@@ -18,6 +18,7 @@ for model in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 def test_every_process_gives_the_same_bits(tiny_model, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     command = [sys.executable, "-c", PROGRAM, "nano", tiny_model("wav2vec2-base")]

@@ -192,7 +192,7 @@ def emotional_clips(speech):
     return X, y, groups, grid
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_search_over_layers_and_statistics_runs_the_model_once_a_clip(
     tiny_model, counting_ssl, emotional_clips, n_jobs, tmp_path
 ):

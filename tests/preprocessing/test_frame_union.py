@@ -52,6 +52,7 @@ def test_what_happens_at_one_time_stands_in_one_frame(speech):
         assert abs(np.flatnonzero(loud).mean() / len(frames) - 0.5) < 0.03
 
 
+@pytest.mark.slow
 def test_learned_and_handcrafted_frames_train_one_head():
     corpus = make_emotional_speech(n_speakers=4, n_sentences=2, random_state=0)
     union = FrameUnion(

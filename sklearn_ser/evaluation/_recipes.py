@@ -51,8 +51,10 @@ def recipe_of(value: Any) -> Any:
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else {"float": str(value)}
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ma.MaskedArray):  # of which an element may be such an array itself
         return recipe_of(value.tolist())
+    if isinstance(value, np.ndarray):
+        return [recipe_of(each) for each in value] if value.ndim else recipe_of(value[()])
     if isinstance(value, np.generic) and value.dtype.kind in "biu":
         return value.item()
     if isinstance(value, np.floating) and (float(value) == value or np.isnan(value)):

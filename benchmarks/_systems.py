@@ -19,7 +19,7 @@ from sklearn.preprocessing import FunctionTransformer
 from tqdm.auto import tqdm
 
 from sklearn_ser.cli._options import _layer, add_corpus, load_corpus
-from sklearn_ser.evaluation._fits import scores
+from sklearn_ser.evaluation._targets import scores
 from sklearn_ser.model_selection import RAVDESSSplit, corpus_folds
 
 NOT_PUBLISHED = "not published"

@@ -1,4 +1,4 @@
-"""Rows that are whole classifiers of clips: fitted on each fold, or published models."""
+"""Rows that are whole classifiers or regressors of clips: fitted on each fold, or published."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier
+from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier, is_regressor
 from sklearn.utils import Bunch
 
 from sklearn_ser._audio import items_of
-from sklearn_ser._utils import most_probable, safe_indexing
+from sklearn_ser._utils import are_ratings, most_probable, safe_indexing
 from sklearn_ser.embedders import RecordEmbedder
 from sklearn_ser.evaluation._classifiers import check_classifier, speaker_columns
 from sklearn_ser.evaluation._recipes import recipe_of
@@ -41,11 +41,11 @@ class AsPredicted(ClassifierMixin, BaseEstimator):
 
 
 def is_clip_classifier(feature: Any) -> bool:
-    """Tell whether what is passed among features is a classifier, and no embedder."""
+    """Tell whether what is passed among features is a classifier or regressor, no embedder."""
     return (
         not isinstance(feature, (str, type))
         and hasattr(feature, "get_params")
-        and is_classifier(feature)
+        and (is_classifier(feature) or is_regressor(feature))
     )
 
 
@@ -71,7 +71,7 @@ def classify_clips(name: str, classifier: Any, corpus: Bunch) -> dict[str, Any]:
         fitted: Any = AsPredicted()
         recipe = {**recipe_of(classifier), "classes": classifier.classes_.tolist()}
     else:
-        check_classifier(classifier, on_clips=True)
+        check_classifier(classifier, on_clips=True, ratings=are_ratings(corpus.y))
         fitted, recipe, values = classifier, recipe_of(classifier), corpus.X
         usable = usable_clips(classifier, corpus.X, len(corpus.y))
         if columns := speaker_columns(classifier):

@@ -11,12 +11,12 @@ from typing import Any
 
 import pandas as pd
 
-from sklearn_ser._utils import check_corpora
+from sklearn_ser._utils import are_ratings, check_corpora
 from sklearn_ser.evaluation._compare import compare
 from sklearn_ser.evaluation._formats import NESTED
 from sklearn_ser.evaluation._ranks import Ranks, rank
 from sklearn_ser.evaluation._results import Comparison
-from sklearn_ser.evaluation._rows import Nested, Row, row_name
+from sklearn_ser.evaluation._rows import row_name
 
 __all__ = ["CorporaComparison", "compare_corpora"]
 
@@ -46,22 +46,22 @@ class CorporaComparison(Mapping[str, Comparison]):
 
     @property
     def frame(self) -> pd.DataFrame:
-        """The UAR of every row that all corpora have, and a column for each corpus."""
-        return self._uars(
+        """The score of every row that all corpora have, and a column for each corpus."""
+        return self._scores(
             [[(row_name(row, each.rows), row) for row in each.rows] for each in self.values()]
         )
 
     @property
     def chosen(self) -> pd.DataFrame:
-        """The UAR of each feature set, and a column for each corpus.
+        """The score of each feature set, and a column for each corpus.
 
         Of a feature set with several rows, by layer or classifier, it is that of the row that is
         chosen inside the training folds: the best one was chosen by the score itself.
         """
-        return self._uars([_one_each(comparison) for comparison in self.values()])
+        return self._scores([_one_each(comparison) for comparison in self.values()])
 
-    def _uars(self, of_corpora: list[list[tuple[str, Row | Nested]]]) -> pd.DataFrame:
-        columns = [pd.Series({name: row.uar for name, row in rows}) for rows in of_corpora]
+    def _scores(self, of_corpora: list[list[tuple[str, Any]]]) -> pd.DataFrame:
+        columns = [pd.Series({name: row.score for name, row in rows}) for rows in of_corpora]
         frame = pd.concat(columns, axis=1, keys=list(self), join="inner")
         return frame.rename_axis(index="features", columns="corpus")
 
@@ -183,6 +183,13 @@ def compare_corpora(
     corpora = check_corpora(corpora)
     if not corpora:
         raise ValueError("corpora is empty: name a corpus at least.")
+    rated = [name for name, corpus in corpora.items() if are_ratings(corpus.y)]
+    if rated and len(rated) < len(corpora):
+        others = ", ".join(name for name in corpora if name not in rated)
+        raise ValueError(
+            f"y of {', '.join(rated)} holds ratings (floats), and y of {others} emotions, so that "
+            "scores cannot be put together. Compare the ones by themselves."
+        )
     comparisons = {}
     for name, corpus in corpora.items():
         try:
@@ -193,13 +200,13 @@ def compare_corpora(
     return CorporaComparison(comparisons)
 
 
-def _one_each(comparison: Comparison) -> list[tuple[str, Row | Nested]]:
+def _one_each(comparison: Comparison) -> list[tuple[str, Any]]:
     """Return a row, or a nested score, for each feature set."""
-    of_features: dict[str, list[Row]] = {}
+    of_features: dict[str, list[Any]] = {}
     for row in comparison.rows:
         of_features.setdefault(row.features, []).append(row)
     nested = {each.features: each for each in comparison.nested}
-    found: list[tuple[str, Row | Nested]] = []
+    found: list[tuple[str, Any]] = []
     for features, rows in of_features.items():
         if len(rows) == 1:
             found.append((rows[0].name, rows[0]))

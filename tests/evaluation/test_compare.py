@@ -26,10 +26,12 @@ from sklearn_ser.audit import audit_pipeline
 from sklearn_ser.classifiers import MLPHead
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.evaluation import Comparison, Row, compare, compare_across, uar_score
-from sklearn_ser.evaluation._classifiers import CLASSIFIERS, fit_classifier
+from sklearn_ser.evaluation._classifiers import fit_classifier
 from sklearn_ser.evaluation._features import feature_names, offline_feature_names
-from sklearn_ser.evaluation._fits import Targets, Task, fit_fold, scores
+from sklearn_ser.evaluation._fits import Targets, Task, fit_fold
+from sklearn_ser.evaluation._named import CLASSIFIERS
 from sklearn_ser.evaluation._published import published_beside
+from sklearn_ser.evaluation._targets import scores
 from sklearn_ser.exceptions import LeakageWarning
 from sklearn_ser.model_selection import LeaveOneSessionOut, LeaveOneSpeakerOut, RAVDESSSplit
 from sklearn_ser.plotting import ComparisonDisplay

@@ -80,6 +80,7 @@ def figures_of(comparison: Comparison) -> dict[str, Drawn]:
 
 def _predicted_ratings(comparison: Comparison, named: str) -> Any:
     """Draw what the best row predicts against the ratings, all folds together."""
+    from matplotlib.ticker import AutoLocator
     from sklearn.metrics import PredictionErrorDisplay
 
     from sklearn_ser.plotting import INK, new_figure, series_style, wrapped
@@ -93,6 +94,8 @@ def _predicted_ratings(comparison: Comparison, named: str) -> Any:
         scatter_kwargs={"color": series_style(0)["color"], "alpha": 0.6, "s": 18, "linewidth": 0},
         line_kwargs={"color": INK, "linestyle": "--"},
     )
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(AutoLocator())
     ax.set_xlabel("predicted rating")
     ax.set_ylabel("true rating")
     score = comparison.rows[comparison.best].score

@@ -13,6 +13,7 @@ from sklearn.utils import Bunch
 from sklearn_ser._audio import SEGMENT_FIELDS
 from sklearn_ser._utils import (
     are_ratings,
+    as_labels,
     as_speakers,
     as_targets,
     is_missing,
@@ -59,12 +60,14 @@ def as_corpus(
     description: str,
     published: int | None = None,
     clips: Sequence[Any] | None = None,
+    *,
+    ratings: bool = False,
 ) -> Bunch:
     """Return a corpus from a frame with the columns path, emotion and, if known, speaker.
 
     Where the number of clips is published and another one was found, a warning says so. A frame
     without any speaker makes a corpus whose speakers are unknown. `clips` are by default the
-    frame's paths and segments. Emotions of a floating dtype are ratings.
+    frame's paths and segments. With `ratings`, emotions that are floats are ratings.
 
     Raises
     ------
@@ -78,7 +81,10 @@ def as_corpus(
         If a clip stands in several rows that agree, which are kept.
     """
     frame = frame.reset_index(drop=True)
-    y, groups = as_targets(frame["emotion"], f"column emotion of {name}"), None
+    y, groups = (
+        (as_targets if ratings else as_labels)(frame["emotion"], f"column emotion of {name}"),
+        None,
+    )
     frame["emotion"] = y
     if "speaker" in frame and is_missing(frame["speaker"]).all():
         frame = frame.drop(columns="speaker")

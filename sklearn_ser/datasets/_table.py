@@ -144,7 +144,7 @@ def load_table(
     for field in SEGMENT_FIELDS:
         if field in frame:
             frame[field] = _numbers(frame[field], f"{described}, column {field!r}")
-    return as_corpus(name, frame, f"Clips of the table {name}.")
+    return as_corpus(name, frame, f"Clips of the table {name}.", ratings=True)
 
 
 def _as_frame(table: Any) -> pd.DataFrame:

@@ -44,7 +44,7 @@ def check_target(classifier: Any, ratings: bool) -> None:
     known = isinstance(classifier, str) and classifier in others
     is_estimator = hasattr(classifier, "get_params") and not isinstance(classifier, type)
     if known or (is_estimator and is_other(classifier)):
-        given = f"{classifier!r:.80}"
+        given = repr(classifier) if known else type(classifier).__name__
         if ratings:
             raise ValueError(
                 f"{given} is a classifier, and y holds ratings (floats), which are predicted by "

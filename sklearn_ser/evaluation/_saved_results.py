@@ -119,14 +119,13 @@ class Results(Shown):
         comparison : Comparison or CrossComparison
         """
         results = json.loads(Path(folder, "results.json").read_text(encoding="utf-8"))
-        target = float if _of_ratings(results) else str
-        labels = {"speaker": str, "emotion": target, "predicted": target}
+        labels = dict.fromkeys(("speaker", "emotion", "predicted"), str)
         predictions = pd.read_csv(
-            Path(folder, "predictions.csv"),
-            dtype=labels,
-            keep_default_na=False,
-            float_precision="round_trip",
+            Path(folder, "predictions.csv"), dtype=labels, keep_default_na=False
         )
+        if _of_ratings(results):
+            for name in ("emotion", "predicted"):
+                predictions[name] = [float(text) for text in predictions[name]]  # to the last bit
         return cls.from_dict(results, predictions)
 
     def save(self, folder: str | os.PathLike[str]) -> list[str]:

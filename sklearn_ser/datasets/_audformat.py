@@ -57,8 +57,8 @@ def load_audformat(
     corpus : Bunch
         X (list of paths, or of dicts with start and end where rows are segments), y (emotions,
         renamed to this package's names where those are known, or ratings), groups (speakers or
-        None), frame (path, emotion, code, speaker, what else the table has, and start and end in seconds) and
-        DESCR (the database's own description and licence).
+        None), frame (path, emotion, code, speaker, what else the table has, and start and end in
+        seconds) and DESCR (the database's own description and licence).
 
     Raises
     ------

@@ -50,10 +50,10 @@ def is_clip_classifier(feature: Any) -> bool:
 
 
 def is_published(classifier: Any) -> bool:
-    """Tell whether a classifier is a published model, of which nothing is fitted."""
-    from sklearn_ser.classifiers import PretrainedEmotionClassifier
+    """Tell whether an estimator is a published model, of which nothing is fitted."""
+    from sklearn_ser.classifiers import PretrainedEmotionClassifier, PretrainedEmotionRegressor
 
-    return isinstance(classifier, PretrainedEmotionClassifier)
+    return isinstance(classifier, (PretrainedEmotionClassifier, PretrainedEmotionRegressor))
 
 
 def classify_clips(name: str, classifier: Any, corpus: Bunch) -> dict[str, Any]:
@@ -62,13 +62,20 @@ def classify_clips(name: str, classifier: Any, corpus: Bunch) -> dict[str, Any]:
     Its values are the clips or, of a published model, what it predicts for them.
     """
     started = time.perf_counter()
-    if is_published(classifier):
+    values: Any
+    fitted: Any
+    if is_published(classifier) and are_ratings(corpus.y):
+        classifier = clone(classifier).fit(corpus.X, corpus.y)
+        values = _one_output(name, classifier, corpus.X)
+        usable = np.isfinite(values)
+        fitted, recipe = AsPredicted(), recipe_of(classifier)
+    elif is_published(classifier):
         classifier = clone(classifier).fit(corpus.X, corpus.y)
         probabilities = np.asarray(classifier.predict_proba(corpus.X))
         usable = np.isfinite(probabilities).all(axis=1)
-        values: Any = np.full(len(usable), "", dtype=object)
+        values = np.full(len(usable), "", dtype=object)
         values[usable] = most_probable(classifier.classes_, probabilities[usable])
-        fitted: Any = AsPredicted()
+        fitted = AsPredicted()
         recipe = {**recipe_of(classifier), "classes": classifier.classes_.tolist()}
     else:
         check_classifier(classifier, on_clips=True, ratings=are_ratings(corpus.y))
@@ -93,6 +100,17 @@ def classify_clips(name: str, classifier: Any, corpus: Bunch) -> dict[str, Any]:
         "classifier": fitted,
         "usable": usable,
     }
+
+
+def _one_output(name: str, regressor: Any, X: Any) -> npt.NDArray[np.float64]:
+    """Return what a published regressor predicts, which has to be one value a clip."""
+    outputs = regressor.outputs_.tolist()
+    if regressor.output is None and len(outputs) > 1:
+        raise ValueError(
+            f"{name} has the outputs {', '.join(outputs)}, and y holds one rating a clip: say "
+            f"which it is, such as output={outputs[0]!r}."
+        )
+    return np.asarray(regressor.predict(X), dtype=np.float64).ravel()
 
 
 def usable_clips(classifier: Any, X: Any, n_clips: int) -> npt.NDArray[np.bool_]:

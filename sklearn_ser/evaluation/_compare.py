@@ -64,7 +64,9 @@ def compare(
         own, fitted on the clips of each training fold. Speaker labels are given to it as groups,
         or, where a part of it has a ``speaker`` column, in a frame of clips and that column, of
         which samplers make copies. "pretrained:MODEL" is a published model
-        (:class:`~sklearn_ser.classifiers.PretrainedEmotionClassifier`), of which nothing is fitted.
+        (:class:`~sklearn_ser.classifiers.PretrainedEmotionClassifier`), of which nothing is fitted;
+        for ratings a :class:`~sklearn_ser.classifiers.PretrainedEmotionRegressor`, whose ``output``
+        ("arousal") is a parameter.
     train, test : Bunch, default=None
         Two corpora instead: train on all of the one, test on all of the other, which must have no
         other emotions. :func:`compare_across` does this in all directions, with labels that mean

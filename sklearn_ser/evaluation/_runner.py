@@ -124,6 +124,7 @@ def run(corpus: Bunch, cells: Sequence[Cell], setup: Setup) -> Run:
     sets = feature_sets(
         offline_feature_names() if setup.features is None else setup.features,
         caller_parameters=[*inspect.signature(setup.caller).parameters],
+        ratings=are_ratings(corpus.y),
         defaults={"layer": "all", "n_jobs": setup.n_jobs, "verbose": setup.verbose},
         **({} if setup.layer is None else {"layer": setup.layer}),
         **setup.parameters,

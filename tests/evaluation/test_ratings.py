@@ -21,6 +21,7 @@ from sklearn.utils import Bunch
 
 from sklearn_ser import MFCCEmbedder
 from sklearn_ser.audit import audit_split
+from sklearn_ser.classifiers import PretrainedEmotionClassifier, PretrainedEmotionRegressor
 from sklearn_ser.cli import main
 from sklearn_ser.cli._tables import print_table
 from sklearn_ser.datasets import load_table, pool_corpora
@@ -484,3 +485,63 @@ def test_ratings_in_a_table(tmp_path, text, expected):
         corpus = load_table(tmp_path / "clips.csv", emotion="arousal")
         assert corpus.y.dtype == np.float64
         assert corpus.y.tolist() == corpus.frame["emotion"].tolist() == expected
+
+
+@pytest.fixture
+def published(monkeypatch):
+    """Let a published model tell arousal from loudness, and count what is run."""
+    runs = []
+
+    def transform(self, X):
+        runs.append(len(X))
+        loud = np.array([np.abs(clip[0]).mean() for clip in X])
+        return np.stack([np.zeros(len(X)), loud], axis=1)
+
+    monkeypatch.setattr(PretrainedEmotionRegressor, "_outputs", lambda _: ["valence", "arousal"])
+    monkeypatch.setattr(PretrainedEmotionRegressor, "transform", transform)
+    settings = {"weights": "w"}
+    monkeypatch.setattr(PretrainedEmotionRegressor, "compute_settings", lambda _: settings)
+    return runs
+
+
+def loud_clips():
+    rng = np.random.default_rng(0)
+    y = rng.uniform(0, 1, 24)
+    clips = [(rng.normal(0, 0.1 + level, 4000), RATE) for level in y]
+    return Bunch(name="loud", X=clips, y=y, groups=np.repeat(list("abcd"), 6))
+
+
+@pytest.mark.parametrize("form", ["text", "object"])
+def test_a_published_regressor_is_a_row_of_which_nothing_is_fitted(published, form):
+    corpus, name = loud_clips(), "pretrained:a/b"
+    features = {name: PretrainedEmotionRegressor("a/b", output="arousal")}
+    given = {}
+    if form == "text":
+        features, given = [name], {"output": "arousal"}
+    found = compare(corpus, features, audit=False, n_jobs=1, **given)
+    assert published == [24]  # each clip once, whatever the folds
+    (row,) = found.rows
+    loud = np.array([np.abs(clip[0]).mean() for clip in corpus.X])
+    assert found.predictions["predicted"].tolist() == loud.tolist()
+    assert row.ccc == pytest.approx(lin(corpus.y, loud), abs=1e-12)
+    assert (row.model, row.classifier, row.features) == ("a/b", None, name)
+    assert row.embedder["parameters"]["output"] == "arousal"
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        (["pretrained:a/b"], "has the outputs valence, arousal, and y holds one rating a clip"),
+        ([PretrainedEmotionRegressor("a/b", output="anger")], "'anger', which a/b does not have"),
+        ([PretrainedEmotionClassifier("a/b")], "PretrainedEmotionClassifier is a classifier, and"),
+    ],
+)
+def test_a_published_model_without_the_rating_is_refused(published, features, message):
+    with pytest.raises(ValueError, match=message):
+        compare(loud_clips(), features, audit=False)
+
+
+def test_a_published_regressor_is_no_row_for_emotions(published):
+    corpus = Bunch(**{**loud_clips(), "y": ["anger", "joy"] * 12})
+    with pytest.raises(ValueError, match="PretrainedEmotionRegressor is a regressor, and y holds"):
+        compare(corpus, [PretrainedEmotionRegressor("a/b")], audit=False)

@@ -104,9 +104,7 @@ def corpus_grid(comparison: Comparison, clips: pd.DataFrame) -> Grid:
     rows, by = [], clips["emotion"]
     if comparison.of_ratings:
         heads[0] = "ratings"
-        by = pd.qcut(by, 4, duplicates="drop", precision=2).map(
-            lambda ends: f"above {ends.left:g}, to {ends.right:g}"
-        )
+        by = by if by.nunique() <= 4 else pd.qcut(by, 4, duplicates="drop", precision=2)
     for emotion, of_emotion in [*clips.groupby(by, observed=True), ("all", clips)]:
         row = [
             Cell(str(emotion)),

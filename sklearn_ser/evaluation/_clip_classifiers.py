@@ -40,13 +40,16 @@ class AsPredicted(ClassifierMixin, BaseEstimator):
         return X
 
 
-def is_clip_classifier(feature: Any) -> bool:
-    """Tell whether what is passed among features is a classifier or regressor, no embedder."""
-    return (
-        not isinstance(feature, (str, type))
-        and hasattr(feature, "get_params")
-        and (is_classifier(feature) or is_regressor(feature))
-    )
+def is_clip_classifier(feature: Any, ratings: bool = False) -> bool:
+    """Tell whether what is passed among features is a classifier or regressor, no embedder.
+
+    What a regressor transforms clips into may be features of emotions.
+    """
+    if isinstance(feature, (str, type)) or not hasattr(feature, "get_params"):
+        return False
+    if is_regressor(feature):
+        return ratings or not hasattr(feature, "fit_transform")
+    return bool(is_classifier(feature))
 
 
 def is_published(classifier: Any) -> bool:

@@ -205,7 +205,7 @@ def as_embedders(
                 parts[its_name], taken[its_name] = part, effective
             embedder = part if len(parts) == 1 else make_union(*parts.values())
             name = "+".join(parts) if name is None else name
-        elif classifiers and is_clip_classifier(feature):
+        elif classifiers and is_clip_classifier(feature, ratings):
             name = classifier_name(feature) if name is None else name
         else:
             _check_methods(embedder, feature, [*NEEDED, *needed])
@@ -217,7 +217,7 @@ def as_embedders(
     for name, embedder in named.items():
         for part in parts_of(embedder):
             sequences = isinstance(part, RecordEmbedder) and part.gives_sequences()
-            if sequences and not is_clip_classifier(part):
+            if sequences and not is_clip_classifier(part, ratings):
                 raise ValueError(
                     f"{name} gives frames (pooling=None), and what is needed are rows, one a clip: "
                     "choose statistics."

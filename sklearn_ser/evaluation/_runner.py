@@ -130,7 +130,7 @@ def run(corpus: Bunch, cells: Sequence[Cell], setup: Setup) -> Run:
         **setup.parameters,
     )
     target = target_of(corpus.y)
-    of_clips = [each for _, each in sets if is_clip_classifier(each)]
+    of_clips = [each for _, each in sets if is_clip_classifier(each, are_ratings(corpus.y))]
     for each in of_clips:
         check_target(each, are_ratings(corpus.y))
     if len(of_clips) == len(sets):

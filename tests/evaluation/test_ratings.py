@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import soundfile
 from scipy import stats
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin, clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, GroupKFold, LeaveOneGroupOut, StratifiedGroupKFold
@@ -541,7 +541,22 @@ def test_a_published_model_without_the_rating_is_refused(published, features, me
         compare(loud_clips(), features, audit=False)
 
 
-def test_a_published_regressor_is_no_row_for_emotions(published):
-    corpus = Bunch(**{**loud_clips(), "y": ["anger", "joy"] * 12})
-    with pytest.raises(ValueError, match="PretrainedEmotionRegressor is a regressor, and y holds"):
-        compare(corpus, [PretrainedEmotionRegressor("a/b")], audit=False)
+class Loudness(RegressorMixin, TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        return self
+
+    def predict(self, X):
+        return np.array([np.abs(clip[0]).mean() for clip in X])
+
+    def transform(self, X):
+        return self.predict(X)[:, np.newaxis]
+
+
+def test_a_regressor_that_transforms_clips_gives_features_of_emotions():
+    corpus = loud_clips()
+    (row,) = compare(corpus, {"loudness": Loudness()}, audit=False, n_jobs=1).rows
+    assert row.classifier is None
+    corpus.y = np.where(corpus.y > 0.5, "anger", "sadness")
+    given = {"classifier": "lda", "audit": False, "n_jobs": 1}
+    (row,) = compare(corpus, {"loudness": Loudness()}, **given).rows
+    assert (row.classifier, row.uar > 0.9) == ("lda", True)

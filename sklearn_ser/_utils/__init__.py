@@ -43,12 +43,9 @@ from sklearn_ser._utils._folds import (
 from sklearn_ser._utils._labels import (
     CANONICAL,
     EMOTIONS,
-    are_ratings,
     as_classes,
     as_labels,
-    as_ratings,
     as_speakers,
-    as_targets,
     canonical,
     composed,
     find_speaker_column,
@@ -71,6 +68,7 @@ from sklearn_ser._utils._parameters import (
     set_where_taken,
 )
 from sklearn_ser._utils._pooling import STATISTICS, pool
+from sklearn_ser._utils._ratings import are_ratings, as_ratings, as_targets
 from sklearn_ser._utils._rows import (
     as_list,
     check_lengths,

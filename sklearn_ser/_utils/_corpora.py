@@ -17,7 +17,8 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from sklearn_ser._utils._files import existing_folder
-from sklearn_ser._utils._labels import as_labels, as_speakers, as_targets
+from sklearn_ser._utils._labels import as_labels, as_speakers
+from sklearn_ser._utils._ratings import as_targets
 from sklearn_ser._utils._rows import check_lengths, is_missing, rows_named
 
 CLIP_COLUMNS = ("path", "start", "end", "channel")  # of a frame, which say what its clips are

@@ -52,7 +52,7 @@ def recipe_of(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else {"float": str(value)}
     if isinstance(value, np.ndarray):
-        return [recipe_of(each) for each in value] if value.ndim else recipe_of(value.item())
+        return [recipe_of(each) for each in value] if value.ndim else recipe_of(value[()])
     if isinstance(value, np.generic) and value.dtype.kind in "biu":
         return value.item()
     if isinstance(value, np.floating) and (float(value) == value or np.isnan(value)):

@@ -453,6 +453,6 @@ def test_nothing_is_random_but_what_estimators_are(function, corpus):
 
 def test_the_best_row_has_the_highest_uar():
     for uars in ([0.2, 0.9, 0.5], [0.9, 0.2], [0.2, 0.9]):
-        known = {"rows": [SimpleNamespace(uar=uar) for uar in uars]}
+        known = {"rows": [SimpleNamespace(score=uar) for uar in uars]}
         names = [field.name for field in fields(Comparison)]
         assert uars[Comparison(**{**dict.fromkeys(names), **known}).best] == 0.9

@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from sklearn_ser.cli._corpora import add_corpus, load_corpus
 from sklearn_ser.cli._options import _layer
-from sklearn_ser.evaluation._fits import scores
+from sklearn_ser.evaluation._targets import scores
 from sklearn_ser.model_selection import RAVDESSSplit, corpus_folds
 
 NOT_PUBLISHED = "not published"

@@ -201,6 +201,8 @@ SEVERAL = [["anger", "sadness"]] * N
 # Of an estimator that audit_pipeline is given, which may be a regressor, y may be anything.
 @pytest.mark.parametrize("place", [p for p in [*EVERYWHERE, *LABELS_ONLY] if p != "audit_pipeline"])
 def test_ratings_and_several_emotions_are_no_labels(place, y, message):
+    if (place, message) == ("compare", "regression"):  # which is what it does then
+        return
     enter = LABELS_ONLY.get(place) or (lambda y: EVERYWHERE[place](y, SPEAKERS))
     with pytest.raises(ValueError, match=message):
         enter(y)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_ser._utils import check_corpus, is_missing
-from sklearn_ser.evaluation import row_name
+from sklearn_ser.evaluation import row_name, target_of
 
 if TYPE_CHECKING:
     from sklearn_ser.evaluation import Comparison
@@ -56,7 +56,7 @@ def _interval(ends: Sequence[float] | None, form: str = ".3f") -> Cell:
     if ends is None:
         return Cell("")
     low, high = ends
-    joined = " to " if "+" in form else "–"
+    joined = " to " if "+" in form or low < 0 else "–"
     return Cell(f"{low:{form}}{joined}{high:{form}}".replace("-", "−"), float(low))
 
 
@@ -77,7 +77,7 @@ def clips_of(comparison: Comparison, corpus: Any = None) -> pd.DataFrame:
     clips = tested.drop_duplicates("clip").set_index("clip").sort_index()
     if corpus is None:
         return clips
-    corpus = check_corpus(corpus)
+    corpus = check_corpus(corpus, ratings=True)
     frame = corpus.frame
     is_it = clips.index.max() < len(frame) and corpus.groups is not None
     if is_it:
@@ -98,11 +98,14 @@ def clips_of(comparison: Comparison, corpus: Any = None) -> pd.DataFrame:
 
 
 def corpus_grid(comparison: Comparison, clips: pd.DataFrame) -> Grid:
-    """Return the counts of clips, by emotion."""
+    """Return the counts of clips, by emotion; of ratings, by quarters of the clips."""
     heads = ["emotion", "clips", "share", "speakers"]
     known = "duration" in clips
-    rows = []
-    for emotion, of_emotion in [*clips.groupby("emotion"), ("all", clips)]:
+    rows, by = [], clips["emotion"]
+    if comparison.of_ratings:
+        heads[0] = "ratings"
+        by = by if by.nunique() <= 4 else pd.qcut(by, 4, duplicates="drop", precision=2)
+    for emotion, of_emotion in [*clips.groupby(by, observed=True), ("all", clips)]:
         row = [
             Cell(str(emotion)),
             _number(len(of_emotion), ".0f"),
@@ -115,37 +118,38 @@ def corpus_grid(comparison: Comparison, clips: pd.DataFrame) -> Grid:
         rows.append(row)
     heads[2] += " (%)"
     heads += ["median length (s)", "sum (min)"] * known
-    return Grid("Tested clips by emotion", heads, rows, sortable=False)
+    return Grid(f"Tested clips by {heads[0]}", heads, rows, sortable=False)
 
 
 def scores_grid(comparison: Comparison) -> Grid:
     """Return the scores of every row and of nested ones, with intervals and tests."""
     frame = comparison.to_frame()
     columns = ["features", *comparison.tables()[0].columns[1 : comparison.tables()[0].n_names]]
-    heads = [*columns, "layer", "UAR", "95 % interval"]
-    heads += ["less the best", "95 % interval of it", "Holm's p", "accuracy", "macro F1"]
+    first = comparison.rows[0]
+    score = first.score_field
+    heads = [*columns, "layer", first.metric, "95 % interval"]
+    heads += ["less the best", "95 % interval of it", "Holm's p", *first.other_fields.values()]
     heads += ["extraction (s)", "fits (s)"]
-    best = frame["uar"].where(frame["row"].notna()).max()
+    best = frame[score].where(frame["row"].notna()).max()
     rows = []
     for line in frame.to_dict("records"):
-        is_best = line["uar"] == best and not np.isnan(line["row"])
+        is_best = line[score] == best and not np.isnan(line["row"])
         same = line["not_worse_than_best"] is True and not is_best
-        uar = f"{line['uar']:.3f}{' best' if is_best else ' ≈' if same else ''}"
+        mark = " best" if is_best else " ≈" if same else ""
         layer = line["layer"]
         whole = isinstance(layer, (int, float)) and not np.isnan(layer)
         low, high = line["difference_low"], line["difference_high"]
-        ends = None if np.isnan(line["uar_low"]) else (line["uar_low"], line["uar_high"])
+        ends = [line[f"{score}_low"], line[f"{score}_high"]]
         rows.append(
             [
                 *(Cell(str(line[name] or "")) for name in columns),
                 Cell(f"{layer:.0f}", layer) if whole else Cell(layer or ""),
-                Cell(uar, line["uar"], best=is_best),
-                _interval(ends),
+                Cell(_number(line[score]).text + mark, line[score], best=is_best),
+                _interval(None if np.isnan(ends[0]) else ends),
                 _number(line["difference"], "+.3f"),
                 _interval(None if pd.isna(low) else (low, high), "+.3f"),
                 _number(line["p_holm"]),
-                _number(line["accuracy"]),
-                _number(line["macro_f1"]),
+                *(_number(line[field]) for field in first.other_fields),
                 _number(line["seconds_extract"], ".1f"),
                 _number(line["seconds_fit"], ".1f"),
             ]
@@ -158,9 +162,9 @@ def _tested(comparison: Comparison, position: int) -> pd.DataFrame:
     return predictions[predictions["row"] == position]
 
 
-def _uar(tested: pd.DataFrame) -> float:
-    right = tested["emotion"] == tested["predicted"]
-    return float(right.groupby(tested["emotion"]).mean().mean())
+def _score(tested: pd.DataFrame) -> float:
+    columns = (tested[name].to_numpy() for name in ("emotion", "predicted"))
+    return target_of(tested["emotion"]).score(*columns)
 
 
 def confusion(comparison: Comparison) -> Grid:
@@ -187,26 +191,30 @@ def speaker_grid(comparison: Comparison, clips: pd.DataFrame) -> Grid:
     rows = []
     for speaker, lines in tested.groupby("speaker"):
         right = lines["emotion"] == lines["predicted"]
+        error = np.nan
+        if comparison.of_ratings:
+            error = float(np.sqrt(((lines["emotion"] - lines["predicted"]) ** 2).mean()))
         rows.append(
             [
                 Cell(str(speaker)),
                 *[Cell("" if sexes is None else str(sexes[speaker]))] * known,
                 _number(lines["clip"].nunique(), ".0f"),
                 _number(lines["emotion"].nunique(), ".0f"),
-                _number(_uar(lines)),
-                _number(right.mean()),
+                _number(_score(lines)),
+                _number(error if comparison.of_ratings else right.mean()),
             ]
         )
     heads = ["speaker", *["sex"] * known, "clips", "emotions", "UAR", "accuracy"]
-    return Grid("Each speaker, over the emotions that the speaker has", heads, rows)
+    if comparison.of_ratings:
+        heads[-3:] = ["different ratings", "CCC", "RMSE"]
+    what = "ratings" if comparison.of_ratings else "emotions"
+    return Grid(f"Each speaker, over the {what} that the speaker has", heads, rows)
 
 
 def sex_grid(comparison: Comparison, clips: pd.DataFrame, shown: Sequence[int]) -> Grid | None:
     """Return the scores by the speakers' sex; None where it is not known."""
     if "sex" not in clips:
         return None
-    from sklearn_ser.evaluation import speaker_interval
-
     rows = []
     for position in shown:
         row, tested = comparison.rows[position], _tested(comparison, position)
@@ -219,11 +227,11 @@ def sex_grid(comparison: Comparison, clips: pd.DataFrame, shown: Sequence[int]) 
                     Cell(str(sex)),
                     _number(lines["speaker"].nunique(), ".0f"),
                     _number(lines["clip"].nunique(), ".0f"),
-                    _number(_uar(lines)),
-                    _interval(speaker_interval(*labels)),
+                    _number(_score(lines)),
+                    _interval(target_of(lines["emotion"]).interval(*labels)),
                 ]
             )
-    heads = ["features", "sex", "speakers", "clips", "UAR", "95 % interval"]
+    heads = ["features", "sex", "speakers", "clips", comparison.rows[0].metric, "95 % interval"]
     return Grid("By the speakers' sex, pooled over folds", heads, rows)
 
 

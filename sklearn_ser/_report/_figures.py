@@ -41,15 +41,16 @@ def figures_of(comparison: Comparison) -> dict[str, Drawn]:
 
     best = comparison.rows[comparison.best]
     named = row_name(best, comparison.rows)
+    metric, chance = best.metric, f"; chance is {comparison.chance:.3f}."
     displays: dict[str, tuple[Any, str]] = {
-        "uar": (
+        best.score_field: (
             ComparisonDisplay,
-            f"UAR of each row with its interval. The best is {named} with {best.uar:.3f}; chance "
-            f"is {comparison.chance:.3f}.",
+            f"{metric} of each row with its interval. The best is {named} with {best.score:.3f}"
+            + ("." if comparison.of_ratings else chance),
         ),
         "differences": (
             DifferencesDisplay,
-            f"Difference in UAR of each other row to {named}, with its interval, paired by "
+            f"Difference in {metric} of each other row to {named}, with its interval, paired by "
             "speaker. The table of scores holds the same figures.",
         ),
         "recall": (
@@ -58,18 +59,49 @@ def figures_of(comparison: Comparison) -> dict[str, Drawn]:
         ),
         "speakers": (
             SpeakersDisplay,
-            "UAR of each speaker as a point, for the best layer of each feature set.",
+            f"{metric} of each speaker as a point, for the best layer of each feature set.",
         ),
     }
     if len(comparison.rows) == 1:
         del displays["differences"]
+    if comparison.of_ratings:
+        del displays["recall"]
     with off_screen():
         drawn = {
             name: Drawn(display.from_comparison(comparison).figure_, text)
             for name, (display, text) in displays.items()
         }
+        if comparison.of_ratings:
+            text = f"Ratings predicted by {named} against the true ones, a point a clip."
+            return {**drawn, "ratings": Drawn(_predicted_ratings(comparison, named), text)}
         figure = _confusion_matrix(comparison, named)
     return {**drawn, "confusion_matrix": Drawn(figure, f"Confusion matrix of {named}.")}
+
+
+def _predicted_ratings(comparison: Comparison, named: str) -> Any:
+    """Draw what the best row predicts against the ratings, all folds together."""
+    from matplotlib.ticker import AutoLocator
+    from sklearn.metrics import PredictionErrorDisplay
+
+    from sklearn_ser.plotting import INK, new_figure, series_style, wrapped
+
+    predictions, size = comparison.predictions, 5.5
+    best = predictions[predictions["row"] == comparison.best]
+    ax = new_figure(size, size).add_subplot()
+    PredictionErrorDisplay(y_true=best["emotion"], y_pred=best["predicted"]).plot(
+        ax=ax,
+        kind="actual_vs_predicted",
+        scatter_kwargs={"color": series_style(0)["color"], "alpha": 0.6, "s": 18, "linewidth": 0},
+        line_kwargs={"color": INK, "linestyle": "--"},
+    )
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(AutoLocator())
+    ax.set_xlabel("predicted rating")
+    ax.set_ylabel("true rating")
+    score = comparison.rows[comparison.best].score
+    title = f"{comparison.title}: {named}: CCC {score:.3f}, n = {len(best)} clips"
+    ax.set_title(wrapped(title, size - 1.5), fontsize=9)
+    return ax.figure
 
 
 def _confusion_matrix(comparison: Comparison, named: str) -> Any:
@@ -95,7 +127,7 @@ def _confusion_matrix(comparison: Comparison, named: str) -> Any:
         ax=ax,
     )
     row = comparison.rows[comparison.best]
-    title = f"{comparison.title}: {named}: UAR {row.uar:.3f}, {row.averaging}; "
+    title = f"{comparison.title}: {named}: UAR {row.score:.3f}, {row.averaging}; "
     ax.set_title(wrapped(f"{title}below, all folds together", size - 1.5), fontsize=9)
     return ax.figure
 

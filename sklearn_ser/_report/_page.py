@@ -50,7 +50,7 @@ def render_report(
         nested=[describe_nested(each, rows) for each in comparison.nested or []],
         corpus=content.corpus_grid(comparison, clips),
         scores=content.scores_grid(comparison),
-        confusion=content.confusion(comparison),
+        confusion=None if comparison.of_ratings else content.confusion(comparison),
         speakers=content.speaker_grid(comparison, clips),
         sexes=content.sex_grid(comparison, clips, best_of_each(rows)),
         figures={

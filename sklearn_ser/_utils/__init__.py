@@ -68,6 +68,7 @@ from sklearn_ser._utils._parameters import (
     set_where_taken,
 )
 from sklearn_ser._utils._pooling import STATISTICS, pool
+from sklearn_ser._utils._ratings import are_ratings, as_ratings, as_targets
 from sklearn_ser._utils._rows import (
     as_list,
     check_lengths,
@@ -117,10 +118,13 @@ __all__ = [
     "OwnJoin",
     "Progress",
     "StrOptions",
+    "are_ratings",
     "as_classes",
     "as_labels",
     "as_list",
+    "as_ratings",
     "as_speakers",
+    "as_targets",
     "canonical",
     "check_corpora",
     "check_corpus",

@@ -18,6 +18,7 @@ from sklearn.utils import Bunch
 
 from sklearn_ser._utils._files import existing_folder
 from sklearn_ser._utils._labels import as_labels, as_speakers
+from sklearn_ser._utils._ratings import as_targets
 from sklearn_ser._utils._rows import check_lengths, is_missing, rows_named
 
 CLIP_COLUMNS = ("path", "start", "end", "channel")  # of a frame, which say what its clips are
@@ -66,7 +67,9 @@ def check_corpora(corpora: Any) -> dict[str, Bunch]:
     return {name: given_corpus(corpus, name) for name, corpus in corpora.items()}
 
 
-def check_corpus(corpus: Any, name: str | None = None, *, unknown: bool = False) -> Bunch:
+def check_corpus(
+    corpus: Any, name: str | None = None, *, unknown: bool = False, ratings: bool = False
+) -> Bunch:
     """Return a corpus whose emotions and speakers (if it has any) are text, one of each a clip.
 
     Its frame, a new one if it has none, holds them too.
@@ -79,6 +82,8 @@ def check_corpus(corpus: Any, name: str | None = None, *, unknown: bool = False)
         What it is called, for errors; by default what it says itself.
     unknown : bool, default=False
         Whether speakers may be missing, which are None then.
+    ratings : bool, default=False
+        Whether y may be of a floating dtype: ratings, which stay numbers.
 
     Raises
     ------
@@ -91,7 +96,7 @@ def check_corpus(corpus: Any, name: str | None = None, *, unknown: bool = False)
     corpus = given_corpus(corpus, name or "corpus")
     name = name or corpus.get("name", "corpus")
     X, groups, frame = corpus.X, corpus.groups, corpus.get("frame")
-    y = as_labels(corpus.y, f"y of {name}")
+    y = (as_targets if ratings else as_labels)(corpus.y, f"y of {name}")
     if groups is not None:
         groups = as_speakers(groups, f"groups of {name}", unknown=unknown)
     check_lengths(X=X, y=y, groups=groups, frame=frame)
@@ -104,7 +109,7 @@ def check_corpus(corpus: Any, name: str | None = None, *, unknown: bool = False)
     return Bunch(**{**corpus, "name": name, "y": y, "groups": groups, "frame": frame})
 
 
-def corpus_of(corpus: Any) -> Bunch:
+def corpus_of(corpus: Any, *, ratings: bool = False) -> Bunch:
     """Return a checked corpus: the one given, or that of a frame; its speakers may be unknown.
 
     Parameters
@@ -112,6 +117,8 @@ def corpus_of(corpus: Any) -> Bunch:
     corpus : Bunch, dict or DataFrame
         A frame, of pandas or polars, has the column emotion and, as far as they are known, path
         and speaker.
+    ratings : bool, default=False
+        As in `check_corpus`.
 
     Raises
     ------
@@ -128,7 +135,7 @@ def corpus_of(corpus: Any) -> Bunch:
             clips = corpus[[name for name in CLIP_COLUMNS if name in corpus]]
         labels = {"y": corpus["emotion"], "groups": corpus.get("speaker")}
         corpus = Bunch(name="the frame", X=clips, frame=corpus, **labels)
-    return check_corpus(corpus, unknown=True)
+    return check_corpus(corpus, unknown=True, ratings=ratings)
 
 
 def _clips(X: Any) -> list[Any]:

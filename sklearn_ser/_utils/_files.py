@@ -138,7 +138,7 @@ def file_digest(path: str | os.PathLike[str]) -> str:
     return digest
 
 
-FIGURES = ("uar", "differences", "recall", "speakers", "confusion_matrix")
+FIGURES = ("uar", "ccc", "differences", "recall", "speakers", "confusion_matrix", "ratings")
 FORMATS = ("png", "pdf", "svg")
 # Next to the results of a comparison; what may be there of an earlier one.
 DRAWN = (*(f"{name}.{suffix}" for name in FIGURES for suffix in FORMATS), "report.html")

@@ -23,8 +23,8 @@ NUMBER = re.compile(r"[+-]?\d*[.,]?\d+(?:[eE][+-]?\d+)?")
 # What a whole number becomes where a column with gaps is read as floats, and made text.
 WHOLE_AS_TEXT = re.compile(r"(-?\d+)\.0+")
 REGRESSION = (
-    "Numbers are targets of a regression (arousal, valence, …), and this is classification. If "
-    "they are codes of emotions, replace them by the emotions' names."
+    "Numbers are targets of a regression (arousal, valence, …), which compare takes as floats, and "
+    "this is classification. If they are codes of emotions, replace them by the emotions' names."
 )
 
 

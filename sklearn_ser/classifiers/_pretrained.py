@@ -218,13 +218,15 @@ class PretrainedEmotionRegressor(RegressorMixin, PretrainedModel):
     model : str, default="audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim"
         A folder that `save_pretrained` wrote, or the id of a model on the Hugging Face hub. The
         licence of the default (CC BY-NC-SA 4.0) is for research only.
+    output : str, default=None
+        The one of `outputs_` that `predict` gives, such as "arousal". None is all of them.
     revision, device, waveform_rate, n_jobs, cache, on_error, verbose
         As in :class:`PretrainedEmotionClassifier`.
 
     Attributes
     ----------
     outputs_ : ndarray of shape (n_outputs,)
-        What `predict` gives, in the checkpoint's order; read from it, with or without `fit`.
+        The model's outputs, in the checkpoint's order; read from it, with or without `fit`.
 
     Notes
     -----
@@ -252,11 +254,13 @@ class PretrainedEmotionRegressor(RegressorMixin, PretrainedModel):
 
     short_name = "dimensions"
     task = "regression"
+    _parameter_constraints = {**PretrainedModel._parameter_constraints, "output": [str, None]}
 
     def __init__(
         self,
         model: str = "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim",
         *,
+        output: str | None = None,
         revision: str | None = None,
         device: str = "auto",
         waveform_rate: float | None = None,
@@ -266,6 +270,7 @@ class PretrainedEmotionRegressor(RegressorMixin, PretrainedModel):
         verbose: bool = False,
     ) -> None:
         self.model = model
+        self.output = output
         self.revision = revision
         self.device = device
         self.waveform_rate = waveform_rate
@@ -276,7 +281,7 @@ class PretrainedEmotionRegressor(RegressorMixin, PretrainedModel):
 
     @property
     def outputs_(self) -> npt.NDArray[np.str_]:
-        """What `predict` gives, in the checkpoint's order, of shape (n_outputs,)."""
+        """The model's outputs, in the checkpoint's order, of shape (n_outputs,)."""
         return np.array(self._outputs())
 
     def predict(self, X: Any) -> Array:
@@ -289,7 +294,7 @@ class PretrainedEmotionRegressor(RegressorMixin, PretrainedModel):
 
         Returns
         -------
-        values : ndarray of shape (n_clips, n_outputs), float32
+        values : ndarray of shape (n_clips, n_outputs) or, of one output, (n_clips,), float32
             In the order of `outputs_`; NaN for a clip that cannot be used, unless
             ``on_error="raise"``.
 
@@ -297,10 +302,26 @@ class PretrainedEmotionRegressor(RegressorMixin, PretrainedModel):
         ------
         ClipError
             If a clip cannot be used and ``on_error="raise"``.
+        ValueError
+            If the model has no such output.
         """
-        return np.asarray(self.transform(X))
+        if self.output is None:
+            return np.asarray(self.transform(X))
+        position = self._position()
+        return np.asarray(self.transform(X))[:, position]
+
+    def _position(self) -> int:
+        """Return which of the outputs is asked for."""
+        outputs = self._outputs()
+        if self.output not in outputs:
+            raise ValueError(
+                f"output={self.output!r}, which {self.model} does not have; it has {outputs}."
+            )
+        return outputs.index(self.output)
 
     def _check_targets(self, y: Any) -> Any:
+        if self.output is not None:
+            self._position()
         if y is None:
             return None
         refuse_masked(y, "y")
@@ -308,5 +329,5 @@ class PretrainedEmotionRegressor(RegressorMixin, PretrainedModel):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
+        tags.target_tags.multi_output = self.output is None
         return tags

@@ -28,6 +28,7 @@ __all__ = [
 # What other rooms define; they are imported to run a command, and not to list its options.
 FEATURES = ("mfcc", "egemaps", "ssl", "nano")
 CLASSIFIERS = ("logistic", "lda", "svm")
+REGRESSORS = ("ridge", "svr")
 SCHEMES = ("four", "ekman", "arousal", "valence", "quadrants")
 
 
@@ -59,9 +60,9 @@ def add_evaluation(command: Any) -> None:
     command.add_argument(
         "--classifier",
         nargs="+",
-        default=["logistic"],
-        choices=CLASSIFIERS,
-        help="one or several, each a row of every feature set; default: logistic",
+        choices=[*CLASSIFIERS, *REGRESSORS],
+        help="one or several, each a row of every feature set; default: logistic, or ridge where "
+        "the emotion column holds ratings (floats)",
     )
 
 

@@ -24,9 +24,9 @@ __all__ = [
     "store_table",
 ]
 
-NUMBERS = ("layer", "UAR", "95 % interval", "accuracy", "macro F1", "seconds")  # never wrapped
+IN_FILE = ("accuracy", "macro F1", "Pearson", "RMSE", "seconds")  # left out on others
+NUMBERS = ("layer", "UAR", "CCC", "95 % interval", *IN_FILE)  # never wrapped
 WIDE = 110  # columns of a terminal on which classifiers and poolings fit beside all scores
-IN_FILE = ("accuracy", "macro F1", "seconds")  # left out on others
 N_NAMED = 5  # clips that were left out, on the terminal
 # What a card says of features: what was selected, and what was computed by which weights.
 SELECTED = ("model", "layer", "pooling")
@@ -56,7 +56,8 @@ def _show_tables(comparison: Comparison | CorporaComparison | CrossComparison) -
         columns, notes = list(cells.columns), list(cells.notes)
         if cells.n_names > 1 and Console().width < WIDE:
             columns = [name for name in columns if name not in IN_FILE]
-            notes.append(f"In results.json: {', '.join(IN_FILE)}.")
+            left_out = [name for name in cells.columns if name in IN_FILE]
+            notes.append(f"In results.json: {', '.join(left_out)}.")
         table = Table(title=cells.title, caption=" ".join(notes))
         for k, name in enumerate(columns):
             if k < cells.n_names:

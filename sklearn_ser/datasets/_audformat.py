@@ -47,7 +47,7 @@ def load_audformat(
     table : str, default=None
         The table with the emotions; by default the only one that has them.
     emotion : str, default="emotion"
-        Its column that holds them.
+        Its column that holds them; or ratings (arousal, valence, dominance), as floats.
     speaker : str or None, default="speaker"
         The column that holds the speakers, in that table or in others that know its segments or
         files. None, or a database that knows no speaker: ``groups`` is None.
@@ -56,14 +56,14 @@ def load_audformat(
     -------
     corpus : Bunch
         X (list of paths, or of dicts with start and end where rows are segments), y (emotions,
-        renamed to this package's names where those are known), groups (speakers or None), frame
-        (path, emotion, code, speaker, what else the table has, and start and end in seconds) and
-        DESCR (the database's own description and licence).
+        renamed to this package's names where those are known, or ratings), groups (speakers or
+        None), frame (path, emotion, code, speaker, what else the table has, and start and end in
+        seconds) and DESCR (the database's own description and licence).
 
     Raises
     ------
     ValueError
-        If no table has such a column, or several have, or it holds no label, or numbers; or if
+        If no table has such a column, or several have, or it holds no label, or integers; or if
         speakers of some clips are unknown.
 
     Warns
@@ -131,7 +131,7 @@ def load_audformat(
         refuse_missing(speakers, name, "speaker")
         frame["speaker"] = speakers
     licence = f"{database.description or ''}\n\nLicence: {database.license or 'not stated'}."
-    return as_corpus(database.name, frame, licence.strip())
+    return as_corpus(database.name, frame, licence.strip(), ratings=True)
 
 
 def _speakers(database: Any, table: str, column: str, index: pd.Index) -> list[Any]:

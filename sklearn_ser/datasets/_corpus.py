@@ -12,8 +12,10 @@ from sklearn.utils import Bunch
 
 from sklearn_ser._audio import SEGMENT_FIELDS
 from sklearn_ser._utils import (
+    are_ratings,
     as_labels,
     as_speakers,
+    as_targets,
     is_missing,
     refuse_contradictions,
     repeated_rows,
@@ -39,7 +41,9 @@ class Corpus(Bunch):
             + ("speakers unknown" if groups is None else f"{len(np.unique(groups))} speakers")
         ]
         for column in ("emotion", "sex", "corpus"):
-            if column in frame:
+            if column in frame and are_ratings(frame[column]):
+                lines.append(f"ratings: {frame[column].min():g} to {frame[column].max():g}")
+            elif column in frame:
                 counts = frame[column].value_counts().sort_index()
                 lines.append(f"{column}: {', '.join(f'{name} {n}' for name, n in counts.items())}")
         if "duration" in frame:
@@ -56,18 +60,20 @@ def as_corpus(
     description: str,
     published: int | None = None,
     clips: Sequence[Any] | None = None,
+    *,
+    ratings: bool = False,
 ) -> Bunch:
     """Return a corpus from a frame with the columns path, emotion and, if known, speaker.
 
     Where the number of clips is published and another one was found, a warning says so. A frame
     without any speaker makes a corpus whose speakers are unknown. `clips` are by default the
-    frame's paths and segments.
+    frame's paths and segments. With `ratings`, emotions that are floats are ratings.
 
     Raises
     ------
     ValueError
-        If an emotion is missing or is none (several, a number), speakers are missing in part, or a
-        clip stands in several rows with different emotions or speakers.
+        If an emotion is missing or is none (several, an integer), speakers are missing in part, or
+        a clip stands in several rows with different emotions or speakers.
 
     Warns
     -----
@@ -75,7 +81,10 @@ def as_corpus(
         If a clip stands in several rows that agree, which are kept.
     """
     frame = frame.reset_index(drop=True)
-    y, groups = as_labels(frame["emotion"], f"column emotion of {name}"), None
+    y, groups = (
+        (as_targets if ratings else as_labels)(frame["emotion"], f"column emotion of {name}"),
+        None,
+    )
     frame["emotion"] = y
     if "speaker" in frame and is_missing(frame["speaker"]).all():
         frame = frame.drop(columns="speaker")
@@ -95,8 +104,10 @@ def as_corpus(
             "and may be in training and test set. Leave the rows out if that is not meant.",
             stacklevel=3,
         )
-    emotions = frame["emotion"].value_counts().sort_index()
-    counts = ", ".join(f"{emotion} {count}" for emotion, count in emotions.items())
+    counts = f"ratings from {min(y):g} to {max(y):g}" if are_ratings(y) else ""
+    if not counts:
+        emotions = frame["emotion"].value_counts().sort_index()
+        counts = ", ".join(f"{emotion} {count}" for emotion, count in emotions.items())
     speakers = "unknown speakers" if groups is None else f"{len(np.unique(groups))} speakers"
     return Corpus(
         name=name,

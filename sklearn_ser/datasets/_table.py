@@ -20,7 +20,7 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from sklearn_ser._audio import SEGMENT_FIELDS
-from sklearn_ser._utils import as_labels, as_speakers, composed, is_missing, validate_params
+from sklearn_ser._utils import as_speakers, as_targets, composed, is_missing, validate_params
 from sklearn_ser.datasets._corpus import as_corpus, rename_columns
 from sklearn_ser.datasets._files import existing_path
 
@@ -67,7 +67,10 @@ def load_table(
         channel (from 0) a clip is that segment of its file. A CSV file is in UTF-8, or in UTF-16
         with a byte order mark; commas, semicolons, tabs or bars separate its values.
     path, emotion : str
-        Names of its columns. Relative paths may have Windows' backslashes.
+        Names of its columns. Relative paths may have Windows' backslashes. Instead of emotions,
+        the latter may hold ratings (arousal, valence, dominance) as floats: in a CSV file numbers
+        of which one or more has a decimal mark or an exponent. Integers are refused, as they may
+        be codes of emotions.
     speaker : str or None, default="speaker"
         Name of its column with the speakers. None, or a table without a column "speaker":
         ``groups`` is None.
@@ -78,14 +81,14 @@ def load_table(
     Returns
     -------
     corpus : Bunch
-        X (list of paths, or of dicts if there are segments), y (emotions), groups (speakers or
-        None), frame (the table, its columns renamed; another column that has one of the names path,
-        emotion and speaker is called path_original and so on) and DESCR.
+        X (list of paths, or of dicts if there are segments), y (emotions, or ratings), groups
+        (speakers or None), frame (the table, its columns renamed; another column that has one of
+        the names path, emotion and speaker is called path_original and so on) and DESCR.
 
     Raises
     ------
     ValueError
-        If a column is missing, a row has no value in one of them, emotions are numbers, start, end
+        If a column is missing, a row has no value in one of them, emotions are integers, start, end
         or channel are none, a clip stands in several rows with different emotions or speakers, or
         the file is no CSV file in UTF-8.
     TypeError
@@ -133,7 +136,7 @@ def load_table(
     if not len(frame):
         raise ValueError(f"{described} has no rows.")
     frame = rename_columns(frame, columns).reset_index(drop=True)
-    frame["emotion"] = as_labels(frame["emotion"], f"{described}, column {emotion!r}")
+    frame["emotion"] = as_targets(frame["emotion"], f"{described}, column {emotion!r}")
     if speaker is not None:
         where = f"{described}, column {speaker!r} (speaker=None loads none)"
         frame["speaker"] = as_speakers(frame["speaker"], where)
@@ -141,7 +144,7 @@ def load_table(
     for field in SEGMENT_FIELDS:
         if field in frame:
             frame[field] = _numbers(frame[field], f"{described}, column {field!r}")
-    return as_corpus(name, frame, f"Clips of the table {name}.")
+    return as_corpus(name, frame, f"Clips of the table {name}.", ratings=True)
 
 
 def _as_frame(table: Any) -> pd.DataFrame:
@@ -256,19 +259,21 @@ def _read_csv(
             if field in frame and not frame[field].str.contains(".", regex=False).any():
                 frame[field] = frame[field].str.replace(",", ".")
     emotions = frame.get(needed[1])
-    if emotions is not None and len(emotions) and _all_numbers(emotions):
-        raise ValueError(
-            f"{source}, column {needed[1]!r}: all {len(emotions)} rows have a number as label, the "
-            f"first is {emotions.iloc[0]}. Numbers are targets of a regression (arousal, valence, "
-            "…), and this is classification. If they are codes of emotions, pass a frame that "
-            f"has their names: frame = pandas.read_csv(…), frame[{needed[1]!r}] = "
-            f"frame[{needed[1]!r}].map({{0: 'anger', …}})."
-        )
+    if emotions is not None and (filled := emotions[emotions != ""]).size:
+        if pd.to_numeric(filled.str.replace(",", "."), errors="coerce").isna().any():
+            return frame
+        if filled.str.contains("[.,eE]").any():  # ratings
+            frame[needed[1]] = pd.to_numeric(emotions.str.replace(",", "."))
+        elif len(filled) == len(emotions):
+            name = repr(needed[1])
+            raise ValueError(
+                f"{source}, column {name}: all {len(emotions)} rows have a number as label, the "
+                f"first is {emotions.iloc[0]}. Numbers are targets of a regression (arousal, "
+                "valence, …), which are taken as floats, and integers may be codes. Pass a frame: "
+                f"frame = pandas.read_csv(…), and frame[{name}] = frame[{name}].astype(float) for "
+                f"ratings, or .map({{0: 'anger', …}}) for codes of emotions."
+            )
     return frame
-
-
-def _all_numbers(values: pd.Series[str]) -> bool:
-    return bool(pd.to_numeric(values.str.replace(",", "."), errors="coerce").notna().all())
 
 
 def _header(text: str, delimiter: str) -> list[str]:

@@ -16,7 +16,6 @@ from sklearn_ser.evaluation._features import effective_parameters as effective_p
 from sklearn_ser.evaluation._features import embed_rows as embed_rows
 from sklearn_ser.evaluation._features import feature_name as feature_name
 from sklearn_ser.evaluation._features import feature_sets as feature_sets
-from sklearn_ser.evaluation._fits import scores as scores
 from sklearn_ser.evaluation._formats import describe_nested as describe_nested
 from sklearn_ser.evaluation._intervals import speaker_interval
 from sklearn_ser.evaluation._metrics import fold_average, uar_score
@@ -24,8 +23,10 @@ from sklearn_ser.evaluation._ranks import Ranks
 from sklearn_ser.evaluation._recipes import installed_versions as installed_versions
 from sklearn_ser.evaluation._repeats import differences_of_runs as differences_of_runs
 from sklearn_ser.evaluation._results import Comparison
-from sklearn_ser.evaluation._rows import Nested, Row
+from sklearn_ser.evaluation._rows import Nested, RatingNested, RatingRow, Row
 from sklearn_ser.evaluation._rows import row_name as row_name
+from sklearn_ser.evaluation._targets import scores as scores
+from sklearn_ser.evaluation._targets import target_of as target_of
 from sklearn_ser.exceptions import LeakageWarning
 
 __all__ = [
@@ -35,6 +36,8 @@ __all__ = [
     "LeakageWarning",
     "Nested",
     "Ranks",
+    "RatingNested",
+    "RatingRow",
     "Row",
     "ccc_score",
     "compare",

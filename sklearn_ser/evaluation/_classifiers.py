@@ -1,4 +1,4 @@
-"""The classifiers that features are compared with."""
+"""The classifiers, and of ratings the regressors, that features are compared with."""
 
 from __future__ import annotations
 
@@ -11,26 +11,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn import config_context
-from sklearn.base import BaseEstimator, clone, is_classifier
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
 from sklearn.ensemble import StackingClassifier
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import BaseCrossValidator, GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
 from sklearn.utils.metadata_routing import get_routing_for_object
 
-from sklearn_ser._utils import is_search, speaker_folds
+from sklearn_ser._utils import are_ratings, is_search, speaker_folds
+from sklearn_ser.evaluation._concordance import moments_score, pooled_cccs
 from sklearn_ser.evaluation._metrics import mean_recall
+from sklearn_ser.evaluation._named import CLASSIFIERS, INNER_FOLDS, REGRESSORS, named
 from sklearn_ser.preprocessing import SpeakerScaler
 
 __all__ = [
-    "CLASSIFIERS",
-    "INNER_FOLDS",
     "best_inner_score",
     "check_classifier",
     "check_fits",
+    "check_target",
     "classifier_name",
     "fit_classifier",
     "inner_folds",
@@ -38,32 +36,46 @@ __all__ = [
     "speaker_columns",
 ]
 
-# Name: the classifier, and the values of C to choose from inside the training folds.
-CLASSIFIERS: dict[str, tuple[BaseEstimator, list[float] | None]] = {
-    "logistic": (LogisticRegression(max_iter=5000), [1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0]),
-    "lda": (LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"), None),
-    "svm": (SVC(), [1e-2, 1e-1, 1.0, 10.0, 100.0]),
-}
-INNER_FOLDS = 5
+
+def check_target(classifier: Any, ratings: bool) -> None:
+    """Raise an error if a classifier is to predict ratings, or a regressor emotions."""
+    others = CLASSIFIERS if ratings else REGRESSORS
+    is_other = is_classifier if ratings else is_regressor
+    known = isinstance(classifier, str) and classifier in others
+    is_estimator = hasattr(classifier, "get_params") and not isinstance(classifier, type)
+    if known or (is_estimator and is_other(classifier)):
+        given = repr(classifier) if known else type(classifier).__name__
+        if ratings:
+            raise ValueError(
+                f"{given} is a classifier, and y holds ratings (floats), which are predicted by "
+                f"{sorted(REGRESSORS)} or another scikit-learn regressor."
+            )
+        raise ValueError(
+            f"{given} is a regressor, and y holds emotions, which are predicted by "
+            f"{sorted(CLASSIFIERS)} or another scikit-learn classifier. Ratings are floats."
+        )
 
 
-def check_classifier(classifier: Any, *, on_clips: bool = False) -> None:
+def check_classifier(classifier: Any, *, on_clips: bool = False, ratings: bool = False) -> None:
     """Raise an error if `classifier` is neither a known name nor a classifier.
 
-    Or if a part of it looks for speaker labels in a column of its input: it is given them as
-    ``groups``, and the column, a feature like the others, would be dropped. Of clips, there is a
-    column of that name.
+    With `ratings`, a regressor. Or if a part of it looks for speaker labels in a column of its
+    input: it is given them as ``groups``, and the column, a feature like the others, would be
+    dropped. Of clips, there is a column of that name.
     """
+    what, known = ("regressor", REGRESSORS) if ratings else ("classifier", CLASSIFIERS)
+    is_one = is_regressor if ratings else is_classifier
+    check_target(classifier, ratings)
     if isinstance(classifier, str):
-        if classifier not in CLASSIFIERS:
+        if classifier not in known:
             raise ValueError(
-                f"classifier={classifier!r}; it must be one of {sorted(CLASSIFIERS)} or a "
-                "scikit-learn classifier."
+                f"classifier={classifier!r}; it must be one of {sorted(known)} or a "
+                f"scikit-learn {what}."
             )
     elif isinstance(classifier, type) or not (
-        hasattr(classifier, "get_params") and is_classifier(classifier)
+        hasattr(classifier, "get_params") and is_one(classifier)
     ):
-        raise TypeError(f"{classifier!r} is not a scikit-learn classifier.")
+        raise TypeError(f"{classifier!r} is not a scikit-learn {what}.")
     elif on_clips:
         parts = _parts(classifier)
         takers = [part for part in parts if _takes_groups(part) and part.speaker is None]
@@ -83,11 +95,14 @@ def check_classifier(classifier: Any, *, on_clips: bool = False) -> None:
                 )
 
 
-def named_classifiers(classifier: Any) -> dict[str, Any]:
-    """Return name → classifier of one, of several, or of a mapping, each checked.
+def named_classifiers(classifier: Any, *, ratings: bool = False) -> dict[str, Any]:
+    """Return name → classifier (of ratings, regressor) of one, several, or a mapping, each checked.
 
+    None is "logistic", or "ridge".
     An estimator is called by its class, a pipeline by that of its last step.
     """
+    if classifier is None:
+        classifier = "ridge" if ratings else "logistic"
     given: list[tuple[Any, Any]] = [(None, classifier)]
     if isinstance(classifier, Mapping):
         given = list(classifier.items())
@@ -97,14 +112,14 @@ def named_classifiers(classifier: Any) -> dict[str, Any]:
         given = [(None, each) for each in classifier]
     if not given:
         raise ValueError("classifier is empty: name a classifier, or pass an estimator.")
-    named: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for name, each in given:
-        check_classifier(each)
+        check_classifier(each, ratings=ratings)
         name = classifier_name(each) if name is None else name
-        if name in named:
+        if name in found:
             raise ValueError(f"two classifiers are called {name!r}; pass a dict of names.")
-        named[name] = each
-    return named
+        found[name] = each
+    return found
 
 
 def classifier_name(classifier: Any) -> str:
@@ -149,23 +164,30 @@ def check_fits(classifier: Any, folds: Sequence[tuple[Any, Any]], y: Any, groups
 
 def _check_training_clips(classifier: Any, y: Any, groups: Any) -> None:
     emotions = np.unique(y)
+    ratings = are_ratings(y)
+    what = "ratings" if ratings else "emotions"
     if len(emotions) < 2:
-        what = f"all {len(y)} training clips are {emotions[0]}" if len(y) else "no training clips"
+        one = f"all {len(y)} training clips are {emotions[0]}" if len(y) else "no training clips"
         raise ValueError(
-            f"{what}, and a classifier needs two emotions or more. Use other folds, or more "
-            "speakers of each emotion."
+            f"{one}, and a {'regressor' if ratings else 'classifier'} needs two {what} or more. "
+            f"Use other folds, or more speakers{'' if ratings else ' of each emotion'}."
         )
-    searched = isinstance(classifier, str) and CLASSIFIERS[classifier][1] is not None
+    searched = isinstance(classifier, str) and named(classifier).choices is not None
     if searched and not inner_folds(y, groups):
+        parameter = named(classifier).parameter.rpartition("__")[2]
+        lda = "" if ratings else 'classifier="lda", which has nothing to choose, or '
         raise ValueError(
-            f"C of classifier={classifier!r} cannot be chosen: the {len(np.unique(groups))} "
-            "training speakers cannot be split so that two emotions are left to train on. Use "
-            'classifier="lda", which has nothing to choose, or an estimator with a C of your own.'
+            f"{parameter} of classifier={classifier!r} cannot be chosen: the "
+            f"{len(np.unique(groups))} training speakers cannot be split so that two {what} are "
+            f"left to train on. Use {lda}an estimator with {parameter} of your own."
         )
 
 
 def inner_folds(y: Any, groups: Any) -> list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
-    """Return the folds that C is chosen by: of speakers, with two emotions or more to train on."""
+    """Return the folds that C is chosen by: of speakers, with two emotions or more to train on.
+
+    Of ratings, with two that differ.
+    """
     folds = speaker_folds(groups, INNER_FOLDS)
     return [(train, test) for train, test in folds if len(np.unique(y[train])) > 1]
 
@@ -173,22 +195,23 @@ def inner_folds(y: Any, groups: Any) -> list[tuple[npt.NDArray[Any], npt.NDArray
 def fit_classifier(
     classifier: Any, X: Any, y: Any, groups: Any, *, speaker_scaling: str | None = None
 ) -> Any:
-    """Return a fitted classifier; whatever it chooses, it chooses inside these clips.
+    """Return a fitted classifier or regressor; what it chooses, it chooses inside these clips.
 
     Parameters
     ----------
-    classifier : {"logistic", "lda", "svm"} or estimator
+    classifier : {"logistic", "lda", "svm", "ridge", "svr"} or estimator
         A name stands for StandardScaler and that classifier, its C (if it has one) chosen by a
         search whose folds share no speaker: by the mean over folds of the UAR, or, where folds
-        lack emotions, by the UAR of recalls pooled over folds. An estimator is cloned and fitted
-        as it is. Whatever part of it takes ``groups`` (a splitter of a search, a network that
-        holds speakers out of training) is given the speakers, however deep it is nested in
-        pipelines and searches. Parts of a StackingClassifier are not: it gives its last estimator
-        whatever its others are given. Nor are those of estimators that scikit-learn routes no
-        metadata through.
+        lack emotions, by the UAR of recalls pooled over folds. Ratings are predicted by "ridge",
+        whose alpha is chosen, or "svr", by the CCC of all folds' predictions. An estimator is
+        cloned and fitted as it is. Whatever part of it takes ``groups`` (a splitter of a search, a
+        network that holds speakers out of training) is given the speakers, however deep it is
+        nested in pipelines and searches. Parts of a StackingClassifier are not: it gives its last
+        estimator whatever its others are given. Nor are those of estimators that scikit-learn
+        routes no metadata through.
     X : ndarray of shape (n_clips, n_features)
     y, groups : ndarray of shape (n_clips,)
-        Emotions and speakers.
+        Emotions, or ratings as floats, and speakers.
     speaker_scaling : {"own", "global"}, default=None
         Scale by speaker, the last column of X; with a name, instead of StandardScaler.
 
@@ -197,13 +220,14 @@ def fit_classifier(
     ValueError
         If there is one emotion only, or C cannot be chosen as no split of the speakers leaves two.
     """
-    check_classifier(classifier, on_clips=hasattr(X, "columns"))
+    ratings = are_ratings(y)
+    check_classifier(classifier, on_clips=hasattr(X, "columns"), ratings=ratings)
     _check_training_clips(classifier, y, groups)
     scaler = None if speaker_scaling is None else SpeakerScaler(unseen=speaker_scaling)
     if not isinstance(classifier, str):
         own = clone(classifier)
         return _fit_with_groups(own if scaler is None else make_pipeline(scaler, own), X, y, groups)
-    estimator, choices = CLASSIFIERS[classifier]
+    estimator, choices, parameter = named(classifier)
     pipeline = make_pipeline(scaler or StandardScaler(), clone(estimator))
     if choices is None:
         with warnings.catch_warnings():  # of an emotion with one clip, which has no covariance
@@ -212,12 +236,14 @@ def fit_classifier(
     folds, emotions = inner_folds(y, groups), np.unique(y)
     scoring: Any = _scored
     refit: Any = True
-    if any(len(np.unique(y[test])) < len(emotions) for _, test in folds):
+    if ratings:
+        scoring, refit = functools.partial(moments_score, float(y.mean())), _best_of_pooled_cccs
+    elif any(len(np.unique(y[test])) < len(emotions) for _, test in folds):
         scoring, refit = functools.partial(_recalled, emotions), _best_of_pooled_recalls
     name = pipeline.steps[-1][0]
     search = GridSearchCV(
         pipeline,
-        {f"{name}__C": choices},
+        {f"{name}__{parameter}": choices},
         scoring=scoring,
         refit=refit,
         cv=folds,
@@ -244,6 +270,8 @@ def best_inner_score(fitted: Any) -> float | None:
         return None
     if fitted.refit is _best_of_pooled_recalls:
         return float(_pooled_uars(fitted.cv_results_).max())
+    if fitted.refit is _best_of_pooled_cccs:
+        return float(pooled_cccs(fitted.cv_results_).max())
     score = getattr(fitted, "best_score_", None)
     return None if score is None or not np.isfinite(score) else float(score)
 
@@ -251,6 +279,11 @@ def best_inner_score(fitted: Any) -> float | None:
 def _best_of_pooled_recalls(results: dict[str, Any]) -> int:
     """Return the candidate with the highest UAR."""
     return int(_pooled_uars(results).argmax())
+
+
+def _best_of_pooled_cccs(results: dict[str, Any]) -> int:
+    """Return the candidate with the highest CCC."""
+    return int(pooled_cccs(results).argmax())
 
 
 def _pooled_uars(results: dict[str, Any]) -> npt.NDArray[np.float64]:

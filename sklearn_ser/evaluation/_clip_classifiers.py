@@ -1,4 +1,4 @@
-"""Rows that are whole classifiers of clips: fitted on each fold, or published models."""
+"""Rows that are whole classifiers or regressors of clips: fitted on each fold, or published."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier
+from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier, is_regressor
 from sklearn.utils import Bunch
 
 from sklearn_ser._audio import items_of
-from sklearn_ser._utils import most_probable, safe_indexing
+from sklearn_ser._utils import are_ratings, most_probable, safe_indexing
 from sklearn_ser.embedders import RecordEmbedder
 from sklearn_ser.evaluation._classifiers import check_classifier, speaker_columns
 from sklearn_ser.evaluation._recipes import recipe_of
@@ -40,20 +40,23 @@ class AsPredicted(ClassifierMixin, BaseEstimator):
         return X
 
 
-def is_clip_classifier(feature: Any) -> bool:
-    """Tell whether what is passed among features is a classifier, and no embedder."""
-    return (
-        not isinstance(feature, (str, type))
-        and hasattr(feature, "get_params")
-        and is_classifier(feature)
-    )
+def is_clip_classifier(feature: Any, ratings: bool = False) -> bool:
+    """Tell whether what is passed among features is a classifier or regressor, no embedder.
+
+    What a regressor transforms clips into may be features of emotions.
+    """
+    if isinstance(feature, (str, type)) or not hasattr(feature, "get_params"):
+        return False
+    if is_regressor(feature):
+        return ratings or not hasattr(feature, "fit_transform")
+    return bool(is_classifier(feature))
 
 
 def is_published(classifier: Any) -> bool:
-    """Tell whether a classifier is a published model, of which nothing is fitted."""
-    from sklearn_ser.classifiers import PretrainedEmotionClassifier
+    """Tell whether an estimator is a published model, of which nothing is fitted."""
+    from sklearn_ser.classifiers import PretrainedEmotionClassifier, PretrainedEmotionRegressor
 
-    return isinstance(classifier, PretrainedEmotionClassifier)
+    return isinstance(classifier, (PretrainedEmotionClassifier, PretrainedEmotionRegressor))
 
 
 def classify_clips(name: str, classifier: Any, corpus: Bunch) -> dict[str, Any]:
@@ -62,16 +65,23 @@ def classify_clips(name: str, classifier: Any, corpus: Bunch) -> dict[str, Any]:
     Its values are the clips or, of a published model, what it predicts for them.
     """
     started = time.perf_counter()
-    if is_published(classifier):
+    values: Any
+    fitted: Any
+    if is_published(classifier) and are_ratings(corpus.y):
+        classifier = clone(classifier).fit(corpus.X, corpus.y)
+        values = _one_output(name, classifier, corpus.X)
+        usable = np.isfinite(values)
+        fitted, recipe = AsPredicted(), recipe_of(classifier)
+    elif is_published(classifier):
         classifier = clone(classifier).fit(corpus.X, corpus.y)
         probabilities = np.asarray(classifier.predict_proba(corpus.X))
         usable = np.isfinite(probabilities).all(axis=1)
-        values: Any = np.full(len(usable), "", dtype=object)
+        values = np.full(len(usable), "", dtype=object)
         values[usable] = most_probable(classifier.classes_, probabilities[usable])
-        fitted: Any = AsPredicted()
+        fitted = AsPredicted()
         recipe = {**recipe_of(classifier), "classes": classifier.classes_.tolist()}
     else:
-        check_classifier(classifier, on_clips=True)
+        check_classifier(classifier, on_clips=True, ratings=are_ratings(corpus.y))
         fitted, recipe, values = classifier, recipe_of(classifier), corpus.X
         usable = usable_clips(classifier, corpus.X, len(corpus.y))
         if columns := speaker_columns(classifier):
@@ -93,6 +103,17 @@ def classify_clips(name: str, classifier: Any, corpus: Bunch) -> dict[str, Any]:
         "classifier": fitted,
         "usable": usable,
     }
+
+
+def _one_output(name: str, regressor: Any, X: Any) -> npt.NDArray[np.float64]:
+    """Return what a published regressor predicts, which has to be one value a clip."""
+    outputs = regressor.outputs_.tolist()
+    if regressor.output is None and len(outputs) > 1:
+        raise ValueError(
+            f"{name} has the outputs {', '.join(outputs)}, and y holds one rating a clip: say "
+            f"which it is, such as output={outputs[0]!r}."
+        )
+    return np.asarray(regressor.predict(X), dtype=np.float64).ravel()
 
 
 def usable_clips(classifier: Any, X: Any, n_clips: int) -> npt.NDArray[np.bool_]:

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from sklearn_ser._utils import Folds, check_corpus, cv_name, given_corpus
+from sklearn_ser._utils import Folds, are_ratings, check_corpus, cv_name, given_corpus
 from sklearn_ser.datasets import pool_corpora
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
 from sklearn_ser.evaluation._classifiers import named_classifiers
 from sklearn_ser.evaluation._published import published_beside
 from sklearn_ser.evaluation._recipes import corpus_digests, recipe_of_folds
 from sklearn_ser.evaluation._results import Comparison
-from sklearn_ser.evaluation._runner import Cell, Setup, run
+from sklearn_ser.evaluation._runner import Cell, Setup, chance_of, run
 from sklearn_ser.exceptions import LeakageWarning
 from sklearn_ser.model_selection import check_cv, corpus_folds
 
@@ -33,7 +33,7 @@ def compare(
     test: Any = None,
     layer: int | str | Sequence[int] | None = None,
     cv: Any = None,
-    classifier: Any = "logistic",
+    classifier: Any = None,
     speaker_scaling: str | None = None,
     alignment: str | None = None,
     nested: bool = True,
@@ -52,8 +52,9 @@ def compare(
     Parameters
     ----------
     corpus : Bunch or dict
-        With X (clips), y (emotions) and groups (speakers), as the loaders return.
-        None where `train` and `test` are given.
+        With X (clips), y (emotions) and groups (speakers), as the loaders return. If y holds
+        floats, it is ratings (arousal, valence, dominance), which regressors predict; integers are
+        refused, as they may be codes of emotions. None where `train` and `test` are given.
     features : mapping, or sequence of str and embedders, default=None
         Names of feature sets ("mfcc", "egemaps", "nano", "ssl", "ssl:MODEL" with the id or folder
         of a speech model, "module:Class" or "file.py:Class" for your own), embedders, or a mapping
@@ -63,7 +64,9 @@ def compare(
         own, fitted on the clips of each training fold. Speaker labels are given to it as groups,
         or, where a part of it has a ``speaker`` column, in a frame of clips and that column, of
         which samplers make copies. "pretrained:MODEL" is a published model
-        (:class:`~sklearn_ser.classifiers.PretrainedEmotionClassifier`), of which nothing is fitted.
+        (:class:`~sklearn_ser.classifiers.PretrainedEmotionClassifier`), of which nothing is fitted;
+        for ratings a :class:`~sklearn_ser.classifiers.PretrainedEmotionRegressor`, whose ``output``
+        ("arousal") is a parameter.
     train, test : Bunch, default=None
         Two corpora instead: train on all of the one, test on all of the other, which must have no
         other emotions. :func:`compare_across` does this in all directions, with labels that mean
@@ -76,13 +79,14 @@ def compare(
         are alike in emotions and sex; "session", "ravdess", "sentence" and "corpus" are further
         protocols of :mod:`sklearn_ser.model_selection`. Or a scikit-learn splitter, or the indices
         of folds: positions in the corpus, clips that are left out among them.
-    classifier : {"logistic", "lda", "svm"}, estimator, list or dict, default="logistic"
+    classifier : {"logistic", "lda", "svm"}, estimator, list or dict, default=None
         Several, in a list or a dict, make a row each of every feature set and layer; in a list,
         estimators are called by their class. A name stands for StandardScaler and the classifier,
         its C chosen inside the training folds. "lda" is linear discriminant analysis with
-        Ledoit-Wolf shrinkage. Whatever part of an estimator takes ``groups`` (a search's splitter,
-        a network that holds speakers out) is given the speakers, also inside of pipelines and
-        searches, but not of a StackingClassifier.
+        Ledoit-Wolf shrinkage. None is "logistic". For ratings it is "ridge" (the default; alpha is
+        chosen), "svr" (support vector regression, its C) or any regressor. Whatever part of an
+        estimator takes ``groups`` (a search's splitter, a network that holds speakers out) is given
+        the speakers, also inside of pipelines and searches, but not of a StackingClassifier.
     speaker_scaling : {"own", "global"}, default=None
         Standardise each speaker's features, by
         :class:`~sklearn_ser.preprocessing.SpeakerScaler`, with test speakers scaled by their own
@@ -126,6 +130,9 @@ def compare(
         instead, each emotion once, and ``averaging`` says so; ``fold_uar`` is each fold's UAR over
         the emotions that it has. Chance is 1 / number of emotions. ``difference`` and what follows
         it compare a row with the best one, paired by speaker (:meth:`Comparison.differences`).
+        Of ratings, rows are :class:`RatingRow`: ``ccc``, the concordance correlation coefficient of
+        the predictions of all folds together, with the interval ``ccc_ci``
+        (:func:`concordance_interval`), ``pearson`` and ``rmse``.
         ``nested`` holds the scores of layers and classifiers that are chosen inside the training
         folds.
         ``embedder`` and ``classifier_parameters`` are what to make a row's estimators from. The
@@ -136,10 +143,11 @@ def compare(
     Raises
     ------
     ValueError
-        If the corpus has no speakers, or too few of them, or speakers or emotions are missing, or
-        emotions are numbers; or a fold has one emotion only to train on; or not both of `train`
-        and `test` or just `corpus` are given; or `cv`, `alignment` or a classifier's ``speaker``
-        would have no effect.
+        If the corpus has no speakers, or too few of them, or speakers, emotions or ratings are
+        missing, or emotions are integers; or a classifier is given for ratings, or a regressor for
+        emotions; or a fold has one emotion only to train on; or not both of `train`
+        and `test` or just `corpus` are given; or `cv`, `alignment`, `classifier` or a classifier's
+        ``speaker`` would have no effect.
     TypeError
         If `corpus`, `train` or `test` is no corpus, something in `features` is no embedder, or a
         parameter would have no effect, as none of the feature sets takes it.
@@ -149,7 +157,8 @@ def compare(
     LeakageWarning
         If a test fold holds speakers, or audio, of its training fold.
     UserWarning
-        If a published model lacks emotions of the corpus, or has others.
+        If a published model lacks emotions of the corpus, or has others; or ratings are all whole
+        numbers, as codes of emotions are.
 
     Notes
     -----
@@ -200,7 +209,15 @@ def compare(
     else:
         corpus, cv, names = _as_one(train, test)
         corpus = _with_speakers(corpus)
-    classifiers = named_classifiers(classifier)
+    ratings = are_ratings(corpus.y)
+    if ratings and np.array_equal(corpus.y, np.round(corpus.y)):
+        warnings.warn(
+            f"y holds floats, and is taken as ratings: all {len(corpus.y)} are whole numbers, "
+            f"{len(np.unique(corpus.y))} of them different. If these are codes of emotions, "
+            "replace them by the emotions' names.",
+            stacklevel=2,
+        )
+    classifiers = named_classifiers(classifier, ratings=ratings)
     folds = corpus_folds(corpus.frame, cv)
     setup = Setup(
         compare,
@@ -208,6 +225,7 @@ def compare(
         layer,
         cv,
         classifiers,
+        classifier is not None,
         nested,
         audit,
         n_jobs,
@@ -223,7 +241,7 @@ def compare(
     if audited.leaks:
         warnings.warn(f"{name}: {audited.verdict}", LeakageWarning, stacklevel=2)
     used = found.corpus
-    emotions = sorted(set(used.y.tolist()))
+    emotions = [] if ratings else sorted(set(used.y.tolist()))
     comparison = Comparison(
         corpus=corpus.name,
         n_clips=len(used.y),
@@ -233,7 +251,7 @@ def compare(
         digests=corpus_digests(used.X, used.y, used.groups, found.waveform_rate),
         emotions=emotions,
         emotions_not_tested=sorted(set(emotions) - set(found.predictions["emotion"])),
-        chance=1 / len(emotions),
+        chance=chance_of(used.y),
         cv=name,
         cv_folds=recipe_of_folds(cv, folds, len(corpus.y)),
         n_folds=n_folds,
@@ -244,8 +262,8 @@ def compare(
             "speaker_independent": audited.speaker_independent,
             "shares_audio": audited.shares_audio,
             "verdict": audited.verdict,
-            "speaker_uar": audited.speaker_uar,
-            "confounded": audited.confounded,
+            "speaker_uar": None if ratings else audited.speaker_uar,
+            "confounded": None if ratings else audited.confounded,
             "n_folds_lacking_emotions": audited.n_folds_lacking_emotions,
         },
         published=[],
@@ -261,7 +279,7 @@ def compare(
 
 def _with_speakers(corpus: Any) -> Bunch:
     """Return a corpus, checked, whose speakers are known."""
-    corpus = check_corpus(corpus)
+    corpus = check_corpus(corpus, ratings=True)
     if corpus.groups is None:
         raise ValueError(
             "the corpus has no speaker labels (groups is None), so that no split can keep "

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from sklearn_ser.evaluation._jackknife import MIN_SPEAKERS, Counts
+from sklearn_ser.evaluation._jackknife import MIN_SPEAKERS, Estimate
+from sklearn_ser.evaluation._targets import target_of
 
 __all__ = ["LEVEL", "compare_rows", "differences_to_best", "holm", "row_differences"]
 
@@ -18,25 +19,26 @@ LEVEL = 0.95
 
 
 def compare_rows(
-    counts: Counts,
-    hits: Sequence[npt.NDArray[np.float64]],
+    counts: Any,
+    hits: Sequence[Any],
     reference: int,
     *,
     chosen: bool = False,
     n_folds: int | None = None,
 ) -> pd.DataFrame:
-    """Return the difference of each row's UAR to that of a reference, and whether it is one.
+    """Return the difference of each row's score to that of a reference, and whether it is one.
 
     Parameters
     ----------
-    counts : Counts
+    counts : Counts or SpeakerMoments
         Of the predictions that all rows made.
-    hits : sequence of ndarray
-        Which of these are right, by row, as `Counts.hits` returns them.
+    hits : sequence of (ndarray or SpeakerMoments)
+        Of each row, what the difference of two of them is made of: which predictions are right, as
+        `Counts.hits` returns it, or the sums of its ratings.
     reference : int
         Position of the row that others are compared with.
     chosen : bool, default=False
-        Whether it is the reference as its UAR is the highest. Any pair might have been looked at
+        Whether it is the reference as its score is the highest. Any pair might have been looked at
         then, so that Holm's p-values are those of all pairs of rows.
     n_folds : int, default=None
         Correct for training sets that overlap, as Nadeau and Bengio do for so many folds.
@@ -50,7 +52,12 @@ def compare_rows(
     pairs = [(row, reference) for row in range(len(hits)) if row != reference]
     if chosen:
         pairs += [(a, b) for a in range(len(hits)) for b in range(a) if reference not in (a, b)]
-    found = {pair: _difference(counts, hits[pair[0]] - hits[pair[1]], n_folds) for pair in pairs}
+    found = {
+        pair: _difference(
+            counts.difference(hits[pair[0]], hits[pair[1]]), counts.n_speakers, n_folds
+        )
+        for pair in pairs
+    }
     adjusted = holm([p_value for *_, p_value in found.values()])
     lines = np.full((len(hits), 5), np.nan)
     for ((row, other), of_pair), p_holm in zip(found.items(), adjusted, strict=True):
@@ -59,11 +66,10 @@ def compare_rows(
     return pd.DataFrame(lines, columns=["difference", "low", "high", "p_value", "p_holm"])
 
 
-def _difference(counts: Counts, hits: Any, n_folds: int | None) -> tuple[float, ...]:
+def _difference(found: Estimate, n_speakers: int, n_folds: int | None) -> tuple[float, ...]:
     """Return a difference, its interval, and the p-value of Student's t."""
-    if counts.n_speakers < MIN_SPEAKERS:
-        return float((hits * counts.clip_weights).sum()), np.nan, np.nan, np.nan
-    found = counts.estimate(hits)
+    if n_speakers < MIN_SPEAKERS:
+        return found.value, np.nan, np.nan, np.nan
     if n_folds is not None:
         found = found._replace(
             standard_error=found.standard_error * np.sqrt(1 + n_folds / (n_folds - 1))
@@ -73,7 +79,7 @@ def _difference(counts: Counts, hits: Any, n_folds: int | None) -> tuple[float, 
     if error:
         p_value = 2 * float(stats.t.sf(abs(value) / error, freedom))
     else:  # all speakers alike: the sign test
-        p_value = 2.0 ** (1 - counts.n_speakers) if abs(value) > 1e-12 else 1.0
+        p_value = 2.0 ** (1 - n_speakers) if abs(value) > 1e-12 else 1.0
     return value, value - margin, value + margin, p_value
 
 
@@ -97,17 +103,15 @@ def row_differences(
 ) -> pd.DataFrame:
     """Return what `compare_rows` does, of the predictions that rows made for the same clips."""
     of_row = [lines.sort_values(["fold", "clip"]) for lines in of_row]
-    first = of_row[0]
-    counts = Counts(first["emotion"], first["speaker"], None if pooled else first["fold"])
-    hits = [counts.hits(lines["emotion"].to_numpy() == lines["predicted"]) for lines in of_row]
+    counts, hits = target_of(of_row[0]["emotion"]).paired(of_row, pooled)
     return compare_rows(counts, hits, reference, chosen=chosen, n_folds=n_folds)
 
 
 def differences_to_best(
-    of_row: Sequence[pd.DataFrame], uars: Sequence[float], *, pooled: bool
+    of_row: Sequence[pd.DataFrame], scores: Sequence[float], *, pooled: bool
 ) -> list[dict[str, Any]]:
     """Return the fields of rows that say how far they are from the best of them."""
-    best = int(np.argmax(uars))
+    best = int(np.argmax(scores))
     found = row_differences(of_row, best, pooled=pooled, chosen=True)
     found = found.astype(object).where(found.notna(), None)
     return [

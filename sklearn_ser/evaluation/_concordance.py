@@ -11,7 +11,17 @@ from scipy import stats
 from sklearn_ser._utils import as_speakers, check_lengths
 from sklearn_ser.evaluation._jackknife import MIN_SPEAKERS, ROUNDING, Estimate
 
-__all__ = ["SpeakerMoments", "ccc_score", "concordance_interval", "pearson", "root_mean_square"]
+__all__ = [
+    "SpeakerMoments",
+    "ccc_score",
+    "concordance_interval",
+    "moments_score",
+    "pearson",
+    "pooled_cccs",
+    "root_mean_square",
+]
+
+SUMS = ("n", "true", "predicted", "true2", "predicted2", "product")
 
 Array = npt.NDArray[np.float64]
 
@@ -153,6 +163,25 @@ class SpeakerMoments:
         """Return the CCC on some scale, with its jackknife standard error."""
         return jackknife(float(scale(self.ccc)), scale(self.without), self.sums[0])
 
+    @staticmethod
+    def difference(first: SpeakerMoments, second: SpeakerMoments) -> Estimate:
+        """Return how much the CCC of the first is above that of the second, of the same clips."""
+        value = first.ccc - second.ccc
+        if first.n_speakers < MIN_SPEAKERS:
+            return Estimate(value, np.nan, np.nan)
+        return jackknife(value, first.without - second.without, first.sums[0])
+
+
+def moments_score(center: float, estimator: Any, X: Any, y: Any) -> dict[str, float]:
+    """Return the sums of which a CCC is made, of ratings around `center`, as scores of a search."""
+    y_true, y_pred = y - center, np.asarray(estimator.predict(X)).ravel() - center
+    return dict(zip(SUMS, map(float, _sums(y_true, y_pred)), strict=True))
+
+
+def pooled_cccs(results: dict[str, Any]) -> Array:
+    """Return the CCC over all folds of each candidate of a search; means have the ratio of sums."""
+    return np.asarray(_ccc(np.array([results[f"mean_test_{name}"] for name in SUMS])))
+
 
 def jackknife(value: float, without: Array, n_clips: Array) -> Estimate:
     """Return an estimate with its standard error, of values with each speaker left out."""
@@ -164,7 +193,10 @@ def jackknife(value: float, without: Array, n_clips: Array) -> Estimate:
 
 def _moments(y_true: Array, y_pred: Array) -> Array:
     check_lengths(y_true=y_true, y_pred=y_pred)
-    y_true, y_pred = y_true - y_true.mean(), y_pred - y_true.mean()
+    return _sums(y_true - y_true.mean(), y_pred - y_true.mean())
+
+
+def _sums(y_true: Array, y_pred: Array) -> Array:
     sums = (np.ones(len(y_true)), y_true, y_pred, y_true**2, y_pred**2, y_true * y_pred)
     return np.array([each.sum() for each in sums])
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import pandas as pd
 
-from sklearn_ser._utils import check_corpora
+from sklearn_ser._utils import are_ratings, check_corpora
 from sklearn_ser.evaluation._compare import compare
 from sklearn_ser.evaluation._formats import NESTED, Shown, Table
 from sklearn_ser.evaluation._ranks import Ranks, rank
 from sklearn_ser.evaluation._results import Comparison
-from sklearn_ser.evaluation._rows import Nested, Row, row_name
+from sklearn_ser.evaluation._rows import row_name
 
 __all__ = ["CorporaComparison", "compare_corpora"]
 
@@ -48,22 +48,22 @@ class CorporaComparison(Shown, Mapping[str, Comparison]):
 
     @property
     def frame(self) -> pd.DataFrame:
-        """The UAR of every row that all corpora have, and a column for each corpus."""
-        return self._uars(
+        """The score of every row that all corpora have, and a column for each corpus."""
+        return self._scores(
             [[(row_name(row, each.rows), row) for row in each.rows] for each in self.values()]
         )
 
     @property
     def chosen(self) -> pd.DataFrame:
-        """The UAR of each feature set, and a column for each corpus.
+        """The score of each feature set, and a column for each corpus.
 
         Of a feature set with several rows, by layer or classifier, it is that of the row that is
         chosen inside the training folds: the best one was chosen by the score itself.
         """
-        return self._uars([_one_each(comparison) for comparison in self.values()])
+        return self._scores([_one_each(comparison) for comparison in self.values()])
 
-    def _uars(self, of_corpora: list[list[tuple[str, Row | Nested]]]) -> pd.DataFrame:
-        columns = [pd.Series({name: row.uar for name, row in rows}) for rows in of_corpora]
+    def _scores(self, of_corpora: list[list[tuple[str, Any]]]) -> pd.DataFrame:
+        columns = [pd.Series({name: row.score for name, row in rows}) for rows in of_corpora]
         frame = pd.concat(columns, axis=1, keys=list(self), join="inner")
         return frame.rename_axis(index="features", columns="corpus")
 
@@ -82,22 +82,23 @@ class CorporaComparison(Shown, Mapping[str, Comparison]):
         of_corpora = [dict(_all_rows(comparison)) for comparison in self.values()]
         shared = [name for name in of_corpora[0] if all(name in rows for rows in of_corpora)]
         ranks = self.ranks().mean_ranks
+        metric = next(iter(self.values())).rows[0].metric
         cells, bold = [], set()
-        best = [max(rows[name].uar for name in shared) for rows in of_corpora]
+        best = [max(rows[name].score for name in shared) for rows in of_corpora]
         for k, name in enumerate(shared):
             scored = [rows[name] for rows in of_corpora]
             bold |= {
-                (k, 1 + column) for column, row in enumerate(scored) if row.uar == best[column]
+                (k, 1 + column) for column, row in enumerate(scored) if row.score == best[column]
             }
             rank = f"{ranks[name]:.2f}" if name in ranks else ""
-            cells.append([name, *(_uar(row, digits) for row in scored), rank])
+            cells.append([name, *(_score(row, digits) for row in scored), rank])
         which = "; ".join(f"{name}: {each.title}" for name, each in self.items())
         notes = [
-            "UAR, 95 % interval for new speakers; nested: chosen inside the training folds.",
+            f"{metric}, 95 % interval for new speakers; nested: chosen inside the training folds.",
             f"Rank: mean over {len(self)} corpora, of one score a feature set. {which}.",
         ]
         columns = ["features", *self, "rank"]
-        return [Table("UAR by corpus", columns, cells, notes, 1, frozenset(bold))]
+        return [Table(f"{metric} by corpus", columns, cells, notes, 1, frozenset(bold))]
 
     def ranks(self, scores: pd.DataFrame | None = None) -> Ranks:
         """Rank feature sets on each corpus, and test whether they differ.
@@ -260,6 +261,13 @@ def compare_corpora(
     corpora = check_corpora(corpora)
     if not corpora:
         raise ValueError("corpora is empty: name a corpus at least.")
+    rated = [name for name, corpus in corpora.items() if are_ratings(corpus.y)]
+    if rated and len(rated) < len(corpora):
+        others = ", ".join(name for name in corpora if name not in rated)
+        raise ValueError(
+            f"y of {', '.join(rated)} holds ratings (floats), and y of {others} emotions, so that "
+            "scores cannot be put together. Compare the ones by themselves."
+        )
     comparisons = {}
     for name, corpus in corpora.items():
         try:
@@ -270,7 +278,7 @@ def compare_corpora(
     return CorporaComparison(comparisons)
 
 
-def _all_rows(comparison: Comparison) -> Iterator[tuple[str, Row | Nested]]:
+def _all_rows(comparison: Comparison) -> Iterator[tuple[str, Any]]:
     """Yield the rows and the nested scores of a comparison, each with its name."""
     for row in comparison.rows:
         yield row_name(row, comparison.rows), row
@@ -278,9 +286,10 @@ def _all_rows(comparison: Comparison) -> Iterator[tuple[str, Row | Nested]]:
         yield f"{comparison.rows[nested.rows[0]].name}, {NESTED}", nested
 
 
-def _uar(row: Row | Nested, digits: int) -> str:
-    ends = "" if row.uar_ci is None else f" ({row.uar_ci[0]:.{digits}f}–{row.uar_ci[1]:.{digits}f})"
-    return f"{row.uar:.{digits}f}{ends}"
+def _score(row: Any, digits: int) -> str:
+    ends = row.score_ci
+    interval = "" if ends is None else f" ({ends[0]:.{digits}f}–{ends[1]:.{digits}f})"
+    return f"{row.score:.{digits}f}{interval}"
 
 
 def _folders(names: list[str]) -> dict[str, str]:
@@ -292,11 +301,11 @@ def _folders(names: list[str]) -> dict[str, str]:
     return folders
 
 
-def _one_each(comparison: Comparison) -> list[tuple[str, Row | Nested]]:
+def _one_each(comparison: Comparison) -> list[tuple[str, Any]]:
     """Return a row, or a nested score, for each feature set."""
     n_rows = Counter(row.features for row in comparison.rows)
     return [
         (name, scored)
         for name, scored in _all_rows(comparison)
-        if isinstance(scored, Nested) or n_rows[scored.features] == 1
+        if hasattr(scored, "rows") or n_rows[scored.features] == 1
     ]

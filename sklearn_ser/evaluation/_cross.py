@@ -36,7 +36,7 @@ def compare_across(
     alignment: str | Sequence[str | None] | None = None,
     layer: int | str | Sequence[int] | None = None,
     cv: Any = "loso",
-    classifier: Any = "logistic",
+    classifier: Any = None,
     nested: bool = True,
     audit: bool = True,
     n_jobs: int | None = None,
@@ -123,7 +123,7 @@ def compare_across(
     corpora = check_corpora(corpora)
     if len(corpora) < 2:
         raise ValueError("compare_across needs two corpora or more; compare is for one.")
-    classifiers = named_classifiers(classifier)
+    classifiers = named_classifiers(classifier)  # of emotions: pool_corpora refuses ratings
     pooled = pool_corpora(corpora, scheme)
     emotions = _in_all(pooled)
     kept = np.flatnonzero(np.isin(pooled.y, emotions))
@@ -144,6 +144,7 @@ def compare_across(
         layer,
         cv,
         classifiers,
+        classifier is not None,
         nested,
         audit,
         n_jobs,

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from sklearn_ser.evaluation._formats import Table
-from sklearn_ser.evaluation._results import Results
 from sklearn_ser.evaluation._rows import Row
+from sklearn_ser.evaluation._saved_results import Results
 
 __all__ = ["ALL_OTHERS", "CrossComparison"]
 

@@ -15,7 +15,7 @@ from sklearn.base import clone
 from sklearn.utils import Bunch
 
 from sklearn_ser._audio import as_clips, items_of
-from sklearn_ser._utils import safe_indexing
+from sklearn_ser._utils import are_ratings, safe_indexing
 from sklearn_ser.embedders import FrameLayout, RecordEmbedder
 from sklearn_ser.evaluation._clip_classifiers import (
     classify_clips,
@@ -62,13 +62,13 @@ class Embedded(NamedTuple):
 
 def embed(corpus: Bunch, sets: Sequence[tuple[str, Any]]) -> Embedded:
     """Embed each clip once by each embedder, having looked at all settings first."""
-    X, n_clips = corpus.X, len(corpus.y)
+    X, n_clips, ratings = corpus.X, len(corpus.y), are_ratings(corpus.y)
     for name, embedder in sets:
-        _check_before(name, embedder, X)
+        _check_before(name, embedder, X, ratings)
     embedded: dict[Any, tuple[Array, float]] = {}
     found, embedders = [], []
     for name, embedder in sets:
-        if is_clip_classifier(embedder):
+        if is_clip_classifier(embedder, ratings):
             found.append(FeatureTable(**classify_clips(name, embedder, corpus)))
             embedders.append(embedder)
             continue
@@ -133,12 +133,12 @@ def _name(clip: Any) -> str:
     return str(source.source) if isinstance(source.source, os.PathLike) else source.name
 
 
-def _check_before(name: str, embedder: Any, X: Any) -> None:
+def _check_before(name: str, embedder: Any, X: Any, ratings: bool) -> None:
     """Raise the errors of an embedder's settings, before any clip is embedded."""
     parts = parts_of(embedder)
     n_layers = []
     for part in parts:
-        if isinstance(part, RecordEmbedder) and not is_clip_classifier(part):
+        if isinstance(part, RecordEmbedder) and not is_clip_classifier(part, ratings):
             part.fit(X)
         if len(parts) > 1 and len(layers := _layers(part)) > 1:
             n_layers.append(len(layers))

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import is_classifier
 from sklearn.pipeline import FeatureUnion, make_union
 
 from sklearn_ser import embedders
@@ -64,16 +63,19 @@ def offline_feature_names() -> list[str]:
     return [*(name for name, cls in _classes().items() if not hasattr(cls, "n_layers")), *BUNDLED]
 
 
-def embedder_class(name: str) -> type[RecordEmbedder]:
-    """Return the embedder of a name, or of "module:Class" or "file.py:Class"."""
+def embedder_class(name: str, ratings: bool = False) -> type[RecordEmbedder]:
+    """Return the embedder of a name, or of "module:Class" or "file.py:Class".
+
+    With `ratings`, a model that is published is a regressor.
+    """
     if name in (MODEL, PRETRAINED):
         raise ValueError(f"features {name!r}: no model is named. Give its id or folder after it.")
     if name in BUNDLED or name.startswith(MODEL):
         return SSLEmbedder
     if name.startswith(PRETRAINED):
-        from sklearn_ser.classifiers import PretrainedEmotionClassifier
+        from sklearn_ser.classifiers import PretrainedEmotionClassifier, PretrainedEmotionRegressor
 
-        return PretrainedEmotionClassifier
+        return PretrainedEmotionRegressor if ratings else PretrainedEmotionClassifier
     if name in _classes():
         return _classes()[name]
     module_name, _, class_name = name.rpartition(":")
@@ -145,6 +147,7 @@ def as_embedders(
     defaults: Mapping[str, Any] | None = None,
     needed: Sequence[str] = (),
     classifiers: bool = False,
+    ratings: bool = False,
     **parameters: Any,
 ) -> dict[str, Any]:
     """Return name → embedder, each of which gives a row of features a clip.
@@ -163,6 +166,8 @@ def as_embedders(
         Methods that the caller calls, beside those that all embedders need.
     classifiers : bool, default=False
         Whether classifiers of clips are taken, too, and "pretrained:MODEL" is one.
+    ratings : bool, default=False
+        Whether that is a regressor instead.
     **parameters
         Set on those made from a name, where they have such a parameter.
 
@@ -193,14 +198,14 @@ def as_embedders(
                     "can be joined, or trained on. It is a row of a comparison."
                 )
             for text in texts:
-                part, its_name, effective = _made(text, defaults or {}, parameters)
+                part, its_name, effective = _made(text, defaults or {}, parameters, ratings)
                 _check_methods(part, text, [*NEEDED, *needed])
                 if its_name in parts:
                     raise ValueError(f"features {feature!r} join {its_name} with itself.")
                 parts[its_name], taken[its_name] = part, effective
             embedder = part if len(parts) == 1 else make_union(*parts.values())
             name = "+".join(parts) if name is None else name
-        elif classifiers and is_clip_classifier(feature):
+        elif classifiers and is_clip_classifier(feature, ratings):
             name = classifier_name(feature) if name is None else name
         else:
             _check_methods(embedder, feature, [*NEEDED, *needed])
@@ -212,7 +217,7 @@ def as_embedders(
     for name, embedder in named.items():
         for part in parts_of(embedder):
             sequences = isinstance(part, RecordEmbedder) and part.gives_sequences()
-            if sequences and not is_classifier(part):
+            if sequences and not is_clip_classifier(part, ratings):
                 raise ValueError(
                     f"{name} gives frames (pooling=None), and what is needed are rows, one a clip: "
                     "choose statistics."
@@ -252,10 +257,10 @@ def _listed(features: Any) -> list[tuple[str | None, Any]]:
 
 
 def _made(
-    text: str, defaults: Mapping[str, Any], parameters: Mapping[str, Any]
+    text: str, defaults: Mapping[str, Any], parameters: Mapping[str, Any], ratings: bool
 ) -> tuple[Any, str, list[str]]:
     """Return an embedder of a name, what its features are called, and which parameters it takes."""
-    embedder_of = embedder_class(text)
+    embedder_of = embedder_class(text, ratings)
     try:
         embedder = embedder_of()
     except TypeError as error:

@@ -1,4 +1,4 @@
-"""Fit a classifier on each training fold, and score what it predicts for the test fold."""
+"""Fit a classifier or regressor on each training fold, and predict the test fold."""
 
 from __future__ import annotations
 
@@ -17,21 +17,19 @@ from joblib.parallel import get_active_backend
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
-from sklearn_ser._utils import default_settings, safe_indexing
+from sklearn_ser._utils import are_ratings, as_ratings, default_settings, safe_indexing
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
 from sklearn_ser.evaluation._classifiers import best_inner_score, fit_classifier, inner_folds
 from sklearn_ser.evaluation._clip_classifiers import AsPredicted, at_position
-from sklearn_ser.evaluation._intervals import speaker_interval
 from sklearn_ser.evaluation._kept_fits import Fit, KeptFits, Keys
-from sklearn_ser.evaluation._metrics import fold_average, macro_f1, mean_recall
-from sklearn_ser.evaluation._rows import MEAN, POOLED
+from sklearn_ser.evaluation._targets import target_of
 from sklearn_ser.exceptions import ClipError
 
-__all__ = ["Targets", "Task", "fit_all", "fit_fold", "scores"]
+__all__ = ["Targets", "Task", "fit_all", "fit_fold"]
 
 
 class Targets(NamedTuple):
-    """What is known of the clips, each of shape (n_clips,)."""
+    """What is known of the clips, each of shape (n_clips,); emotions may be ratings, as floats."""
 
     emotions: npt.NDArray[Any]
     speakers: npt.NDArray[Any]
@@ -65,7 +63,7 @@ def fit_all(
 ) -> pd.DataFrame:
     """Return the predictions of all tasks, a line each.
 
-    It has row, fold, clip, speaker, emotion and predicted; and of the whole fold inner_uar, the
+    It has row, fold, clip, speaker, emotion and predicted; and of the whole fold inner_score, the
     score inside the training fold if that is asked for, and seconds. With `memory`, each fit is
     kept there when it is done, and those that are there already are not fitted again.
     """
@@ -106,7 +104,7 @@ def _has_inner(fit: Fit, task: Task) -> bool:
 def _lines(task: Task, targets: Targets, fit: Fit) -> pd.DataFrame:
     """Return a line for each prediction of a fit, having given its warnings."""
     fit.warn()
-    test = task.test
+    test, is_rated = task.test, are_ratings(targets.emotions)
     return pd.DataFrame(
         {
             "row": task.row,
@@ -114,8 +112,8 @@ def _lines(task: Task, targets: Targets, fit: Fit) -> pd.DataFrame:
             "clip": test,
             "speaker": targets.speakers[test],
             "emotion": targets.emotions[test],
-            "predicted": np.asarray(fit.predicted),
-            "inner_uar": np.nan if task.inner is None else fit.inner[task.inner],
+            "predicted": np.asarray(fit.predicted, dtype=float if is_rated else None),
+            "inner_score": np.nan if task.inner is None else fit.inner[task.inner],
             "seconds": fit.seconds,
         }
     )
@@ -134,16 +132,24 @@ def _fit_one(
         if known is None:
             fitted, X_test = fit_fold(task, targets)
             with _positions(task.test):
-                predicted = np.asarray(fitted.predict(X_test)).tolist()
+                predicted = _predicted(fitted, X_test, targets.emotions).tolist()
             known = Fit(predicted, 0.0, _searched(fitted, task), [])
         if not _has_inner(known, task):
-            known.inner[str(task.inner)] = _inner_uar(task, targets)
+            known.inner[str(task.inner)] = _inner_score(task, targets)
     told = [(f"{w.category.__module__}.{w.category.__qualname__}", str(w.message)) for w in caught]
     seconds = known.seconds + time.perf_counter() - started
     known = known._replace(seconds=seconds, warnings=[*known.warnings, *told])
     if kept is not None and key is not None:
         kept.save(key, known)
     return known
+
+
+def _predicted(fitted: Any, X: Any, emotions: Any) -> npt.NDArray[Any]:
+    """Return what is predicted; ratings are checked, one a clip."""
+    predicted = np.asarray(fitted.predict(X))
+    if not are_ratings(emotions):
+        return predicted
+    return as_ratings(predicted, f"what {type(fitted).__name__} predicts")
 
 
 def _searched(fitted: Any, task: Task) -> dict[str, float]:
@@ -196,8 +202,8 @@ def _positions(rows: npt.NDArray[Any]) -> Iterator[None]:
         raise at_position(error, int(rows[error.position])) from None
 
 
-def _inner_uar(task: Task, targets: Targets) -> float:
-    """Return the UAR of speakers held out of the training fold; NaN if they cannot be split."""
+def _inner_score(task: Task, targets: Targets) -> float:
+    """Return the score of speakers held out of the training fold; NaN if they cannot be split."""
     X = _fold_inputs(task, targets)[0]
     y, groups = targets.emotions[task.train], targets.speakers[task.train]
     folds = inner_folds(y, groups)
@@ -215,10 +221,8 @@ def _inner_uar(task: Task, targets: Targets) -> float:
             )
         except ValueError:  # too few clips are left for the classifier
             return np.nan
-        told.append((y[test], within.predict(X[test])))
-    if all(len(np.unique(its)) == len(np.unique(y)) for its, _ in told):
-        return float(np.mean([mean_recall(*each) for each in told]))
-    return mean_recall(*(np.concatenate(each) for each in zip(*told, strict=True)))
+        told.append((y[test], _predicted(within, X[test], y)))
+    return target_of(y).inner_score(told, y)
 
 
 def _fold_inputs(
@@ -235,30 +239,3 @@ def _fold_inputs(
         X_train = np.column_stack([X_train, codes[train]])
         X_test = np.column_stack([X_test, codes[test]])
     return X_train, X_test
-
-
-def scores(predictions: pd.DataFrame) -> dict[str, Any]:
-    """Return the scores of one row's predictions, and the UAR's interval.
-
-    UAR, accuracy and macro F1 are means over folds. Where a fold lacks an emotion that others
-    test, a mean over folds would weigh emotions by who happens to speak them, so that all three
-    are computed of all predictions together: each emotion has one recall, pooled over folds.
-    """
-    y_true, y_pred, folds = (predictions[k].to_numpy() for k in ("emotion", "predicted", "fold"))
-    n_emotions = predictions.groupby("fold")["emotion"].nunique()
-    averaging = MEAN if (n_emotions == len(np.unique(y_true))).all() else POOLED
-    averaged = folds if averaging == MEAN else np.zeros(len(folds))
-    interval = speaker_interval(y_true, y_pred, predictions["speaker"].to_numpy(), averaged)
-    return {
-        "uar": fold_average(mean_recall, y_true, y_pred, averaged)[0],
-        "uar_ci": None if interval is None else list(interval),
-        "averaging": averaging,
-        "accuracy": fold_average(_accuracy, y_true, y_pred, averaged)[0],
-        "macro_f1": fold_average(macro_f1, y_true, y_pred, averaged)[0],
-        "fold_uar": fold_average(mean_recall, y_true, y_pred, folds)[1],
-        "seconds_fit": round(float(predictions.groupby("fold")["seconds"].first().sum()), 3),
-    }
-
-
-def _accuracy(y_true: Any, y_pred: Any) -> float:
-    return float(np.mean(y_true == y_pred))

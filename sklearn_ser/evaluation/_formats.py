@@ -12,12 +12,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_ser.evaluation._rows import Nested, Row, varying
+from sklearn_ser.evaluation._rows import Nested, RatingNested, RatingRow, Row, varying
 
 __all__ = ["NESTED", "Shown", "Table", "describe_nested", "row_table"]
 
 NESTED = "nested"  # in place of a layer: it is chosen inside the training folds
-SAME = " ≈"  # behind the UAR of a row that is not different from the best one
+Rows = Row | RatingRow
+Nesteds = Nested | RatingNested
+# What the first score is, which is said below a table.
+EXPLAINED = {
+    "UAR": "UAR: unweighted average recall",
+    "CCC": "CCC: concordance correlation coefficient",
+}
+SAME = " ≈"  # behind the score of a row that is not different from the best one
 
 LATEX = {
     **{sign: f"\\{sign}" for sign in "{}$&#_%"},
@@ -176,9 +183,10 @@ def frame_of(comparison: Any) -> pd.DataFrame:
     return frame.assign(n_speakers=frame["test"].map(n_speakers) if several else n_speakers)
 
 
-def _scores(row: Row, layer: Any, scored: Row | Nested) -> dict[str, Any]:
+def _scores(row: Rows, layer: Any, scored: Rows | Nesteds) -> dict[str, Any]:
     """Return the scores of a row, or of those that are chosen from in its place."""
-    low, high = scored.uar_ci or (np.nan, np.nan)
+    low, high = scored.score_ci or (np.nan, np.nan)
+    name = scored.score_field
     return {
         "features": row.name,
         "pooling": row.pooling,
@@ -187,16 +195,15 @@ def _scores(row: Row, layer: Any, scored: Row | Nested) -> dict[str, Any]:
         "train": row.train,
         "test": row.test,
         "alignment": row.alignment,
-        "uar": scored.uar,
-        "uar_low": low,
-        "uar_high": high,
-        "accuracy": scored.accuracy,
-        "macro_f1": scored.macro_f1,
+        name: scored.score,
+        f"{name}_low": low,
+        f"{name}_high": high,
+        **{field: getattr(scored, field) for field in scored.other_fields},
         "n_clips": row.n_test,
     }
 
 
-def _difference(row: Row) -> dict[str, Any]:
+def _difference(row: Rows) -> dict[str, Any]:
     low, high = row.difference_ci or (np.nan, np.nan)
     return {
         "difference": row.difference,
@@ -212,51 +219,63 @@ def _difference(row: Row) -> dict[str, Any]:
 def row_table(comparison: Any, digits: int, timings: bool) -> Table:
     """Return the table of a comparison on one corpus, or from one to another."""
     rows, nested = comparison.rows, comparison.nested or []
-    best = max(row.uar for row in rows)
+    best = max(row.score for row in rows)
     marked = any(row.p_holm is not None for row in rows)
     alternatives = [name for name in varying(rows) if name != "layer"]
-    columns = ["features", *alternatives, "layer", "UAR", "95 % interval"]
-    columns += ["accuracy", "macro F1", *["seconds"] * timings]
+    columns = ["features", *alternatives, "layer", rows[0].metric, "95 % interval"]
+    columns += [*rows[0].other_fields.values(), *["seconds"] * timings]
     cells = []
     for row in [*rows, *nested]:
-        is_nested = isinstance(row, Nested)
+        is_nested = isinstance(row, Nesteds)
         its = rows[row.rows[0]] if is_nested else row
         layer = NESTED if is_nested else row.layer
-        same = not is_nested and marked and row.not_worse_than_best and row.uar < best
+        same = not is_nested and marked and row.not_worse_than_best and row.score < best
         seconds = "" if is_nested else f"{row.seconds_extract:.1f}+{row.seconds_fit:.1f}"
         cells.append(
             [
                 its.name,
                 *(_alternative(row, its, name) for name in alternatives),
                 "" if layer is None else str(layer),
-                f"{row.uar:.{digits}f}" + (SAME if same else ""),
-                "" if row.uar_ci is None else "–".join(f"{end:.{digits}f}" for end in row.uar_ci),
-                f"{row.accuracy:.{digits}f}",
-                f"{row.macro_f1:.{digits}f}",
+                _number(row.score, digits) + (SAME if same else ""),
+                _interval(row.score_ci, digits),
+                *(_number(value, digits) for value in row.other_scores.values()),
                 *[seconds] * timings,
             ]
         )
-    bold = frozenset((k, columns.index("UAR")) for k, row in enumerate(rows) if row.uar == best)
+    bold = frozenset(
+        (k, columns.index(rows[0].metric)) for k, row in enumerate(rows) if row.score == best
+    )
     notes = _notes(comparison, marked)
     if timings:
         notes.append("Seconds to extract (all layers at once) and to fit.")
     return Table(comparison.title, columns, cells, notes, 1 + len(alternatives), bold)
 
 
-def _alternative(row: Row | Nested, its: Row, name: str) -> str:
+def _number(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def _interval(ends: Sequence[float] | None, digits: int) -> str:
+    if ends is None:
+        return ""
+    return (" to " if ends[0] < 0 else "–").join(_number(end, digits) for end in ends)
+
+
+def _alternative(row: Rows | Nesteds, its: Rows, name: str) -> str:
     """Return a row's pooling or classifier, or that it is chosen; `its` is a row chosen from."""
-    several = isinstance(row, Nested) and len(set(getattr(row, f"{name}s"))) > 1
+    several = isinstance(row, Nesteds) and len(set(getattr(row, f"{name}s"))) > 1
     return NESTED if several else str(getattr(its, name) or "")
 
 
 def _notes(comparison: Any, marked: bool) -> list[str]:
     rows = comparison.rows
     why = ", as folds lack emotions: one recall an emotion" if rows[0].is_pooled else ""
-    none = "" if any(row.uar_ci for row in rows) else " (none: fewer than four speakers)"
+    why = ", as are Pearson and RMSE" if comparison.of_ratings else why
+    none = "" if any(row.score_ci for row in rows) else " (none: fewer than four speakers)"
     notes = [
-        f"UAR: unweighted average recall, {rows[0].averaging}{why}; interval: 95 %, for new "
+        f"{EXPLAINED[rows[0].metric]}, {rows[0].averaging}{why}; interval: 95 %, for new "
         f"speakers{none}; n = {comparison.n_speakers} speakers, {comparison.n_clips} clips. "
-        f"Chance is {comparison.chance:.3f}."
+        + ("A constant has 0." if comparison.of_ratings else f"Chance is {comparison.chance:.3f}.")
     ]
     if comparison.nested:
         notes.append("nested: chosen inside the training folds.")
@@ -267,17 +286,17 @@ def _notes(comparison: Any, marked: bool) -> list[str]:
     return notes
 
 
-def describe_nested(nested: Nested, rows: list[Row]) -> str:
+def describe_nested(nested: Nesteds, rows: Sequence[Rows]) -> str:
     """Return the score of a feature set whose row is chosen inside the training folds."""
     several = varying([row for row in rows if row.features == nested.features])
     counts = Counter(tuple(str(getattr(rows[k], name)) for name in several) for k in nested.rows)
     chosen = ", ".join(f"{' '.join(of)} in {n}" for of, n in counts.most_common())
-    low_high = nested.uar_ci
-    interval = "" if low_high is None else f" ({low_high[0]:.3f}–{low_high[1]:.3f})"
+    interval = "" if nested.score_ci is None else f" ({_interval(nested.score_ci, 3)})"
     names = ", ".join(several)
     return (
         f"{rows[nested.rows[0]].name}, {names} chosen inside the training folds: "
-        f"UAR {nested.uar:.3f}{interval}; {names} {chosen} of {len(nested.rows)} folds."
+        f"{nested.metric} {_number(nested.score, 3)}{interval}; {names} {chosen} of "
+        f"{len(nested.rows)} folds."
     )
 
 
@@ -318,7 +337,8 @@ class Shown:
         scores : DataFrame
             row (its position; NaN of a nested score), features with their model, layer ("nested"
             where it is chosen inside the training folds), train, test, alignment, uar, uar_low and
-            uar_high (its 95 % interval), accuracy, macro_f1, n_clips (tested), difference to the
+            uar_high (its 95 % interval), accuracy, macro_f1 (of ratings: ccc, ccc_low, ccc_high,
+            pearson, rmse), n_clips (tested), difference to the
             best row with its interval, p_holm, not_worse_than_best, seconds_extract, seconds_fit,
             and n_speakers. What a row does not have is missing.
         """
@@ -335,7 +355,7 @@ class Shown:
         Returns
         -------
         text : str
-            The best UAR is bold; ≈ marks what is not different from it.
+            The best score is bold; ≈ marks what is not different from it.
         """
         return "\n".join(table.to_markdown() for table in self.tables(digits, timings=False))
 
@@ -352,7 +372,7 @@ class Shown:
         Returns
         -------
         text : str
-            A floating table. The best UAR is bold; ≈ marks what is not different from it. Names
+            A floating table. The best score is bold; ≈ marks what is not different from it. Names
             are escaped; letters that pdfLaTeX lacks, as Chinese ones, need LuaLaTeX or XeLaTeX.
         """
         tables = self.tables(digits, timings=False)

@@ -21,7 +21,7 @@ Array = npt.NDArray[np.float64]
 
 
 class Estimate(NamedTuple):
-    """A UAR, or a difference of two, and how it varies with the speakers."""
+    """A score, or a difference of two, and how it varies with the speakers."""
 
     value: float
     standard_error: float
@@ -79,6 +79,13 @@ class Counts:
         """Effective number of speakers, by Kish, less one: one less than those who weigh alike."""
         weights = (self.total * self.clip_weights).sum(axis=(1, 2))
         return max(float(1 / np.sum(weights**2)) - 1, 1.0)
+
+    def difference(self, first: Array, second: Array) -> Estimate:
+        """Return how much the UAR of the first hits is above that of the second."""
+        hits = first - second
+        if self.n_speakers < MIN_SPEAKERS:
+            return Estimate(float((hits * self.clip_weights).sum()), np.nan, np.nan)
+        return self.estimate(hits)
 
     def estimate(self, hits: Array) -> Estimate:
         """Return the UAR and its jackknife standard error; of differences of hits, theirs."""

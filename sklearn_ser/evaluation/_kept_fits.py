@@ -39,7 +39,7 @@ RECORD_VERSION = 1  # raise it when what is fitted of the same settings changes
 class Fit(NamedTuple):
     """What is kept of one fold of one row."""
 
-    predicted: list[str]
+    predicted: list[Any]  # emotions, or ratings
     seconds: float
     #: By what it was scored inside the training fold; NaN where that cannot be split.
     inner: dict[str, float]

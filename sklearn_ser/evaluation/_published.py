@@ -27,7 +27,7 @@ def published_beside(comparison: Comparison, splitter: Any) -> tuple[list[dict[s
     note : str
         Which figures are not shown, and why; "" if there are no others.
     """
-    if not isinstance(splitter, Protocol):
+    if not isinstance(splitter, Protocol) or not comparison.emotions:  # ratings
         return [], ""
     known = splitter.published_results()
     known = known[[_plain(name) == _plain(comparison.corpus) for name in known["corpus"]]]

@@ -21,7 +21,7 @@ from sklearn.base import BaseEstimator
 from sklearn_ser._audio import as_clips, items_of
 from sklearn_ser._utils import digest_of, source_files
 from sklearn_ser.embedders import RecordEmbedder
-from sklearn_ser.evaluation._classifiers import CLASSIFIERS, INNER_FOLDS
+from sklearn_ser.evaluation._named import INNER_FOLDS, named
 
 __all__ = [
     "corpus_digests",
@@ -141,12 +141,13 @@ def _place(value: Any) -> str:
 
 
 def recipe_of_classifier(classifier: Any) -> dict[str, Any]:
-    """Return a classifier's recipe; of a name, what it stands for, and how its C is chosen."""
+    """Return a classifier's recipe; of a name, what it stands for, and what is chosen of it."""
     if not isinstance(classifier, str):
         return recipe_of(classifier)
-    estimator, choices = CLASSIFIERS[classifier]
+    estimator, choices, parameter = named(classifier)
     recipe = {"name": classifier, **recipe_of(estimator)}
-    return recipe if choices is None else {**recipe, "C": choices, "inner_folds": INNER_FOLDS}
+    searched = {parameter.rpartition("__")[2]: choices, "inner_folds": INNER_FOLDS}
+    return recipe if choices is None else {**recipe, **searched}
 
 
 def recipe_of_splitter(cv: Any) -> Any:
@@ -170,7 +171,7 @@ def recipe_of_folds(cv: Any, folds: Any, n_clips: int) -> list[dict[str, Any]] |
 
 
 def corpus_digests(X: Any, y: Any, groups: Any, waveform_rate: Any = None) -> dict[str, Any]:
-    """Return hashes of a corpus's labels (emotions and speakers, in order), and of its audio.
+    """Return hashes of a corpus's labels (emotions, or ratings, and speakers), and of its audio.
 
     That of audio is None where X holds no clips.
     """

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from sklearn_ser.evaluation._results import Comparison
-from sklearn_ser.evaluation._rows import Row
 
 __all__ = ["differences_of_runs"]
 
@@ -22,7 +21,6 @@ FIELDS: tuple[str, ...] = (
 )
 FIELDS += ("cv", "cv_parameters", "cv_folds", "classifier_parameters")
 FIELDS += ("speaker_scaling", "alignment")
-SCORES = {"uar": "UAR", "accuracy": "accuracy", "macro_f1": "macro F1"}
 # Parameters of embedders that change how they compute, and not what.
 FREE = {"cache", "device", "n_jobs", "verbose"}
 
@@ -61,10 +59,11 @@ def differences_of_runs(earlier: Comparison, later: Comparison) -> tuple[list[st
 
 def _differences_of_rows(earlier: Comparison, k: int, later: Comparison, m: int) -> list[str]:
     old, new = earlier.rows[k], later.rows[m]
+    before, after = ({row.metric: row.score, **row.other_scores} for row in (old, new))
     told = [
-        f"{name} {getattr(old, field):.4f} → {getattr(new, field):.4f}"
-        for field, name in SCORES.items()
-        if getattr(old, field) != getattr(new, field)
+        f"{name} {value:.4f} → {after[name]:.4f}"
+        for name, value in before.items()
+        if name in after and value != after[name]
     ]
     lines = [
         each.predictions[each.predictions["row"] == row].set_index(["fold", "clip"])["predicted"]
@@ -85,7 +84,7 @@ def _settled(recipe: Any) -> Any:
     return [_settled(each) for each in recipe] if isinstance(recipe, list) else recipe
 
 
-def _key(row: Row) -> tuple[Any, ...]:
+def _key(row: Any) -> tuple[Any, ...]:
     return row.features, row.model, row.layer, row.pooling, row.classifier
 
 

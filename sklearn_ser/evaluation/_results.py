@@ -1,155 +1,23 @@
-"""What a comparison found, as a schema: tables, pictures and files read these fields.
-
-`compare` gives a `Comparison`, `compare_across` a `CrossComparison`; each holds one `Row` a feature
-set, layer, classifier and pair of corpora. ``results.json`` is `to_dict`; `from_dict` reads it.
-"""
+"""What a comparison on one corpus found: tables, pictures and files read these fields."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sklearn_ser._utils import DRAWN, FORMATS, remove_figure
+from sklearn_ser._utils import FORMATS
 from sklearn_ser.evaluation._comparisons import row_differences
-from sklearn_ser.evaluation._formats import Shown, Table, row_table
-from sklearn_ser.evaluation._rows import Nested, Row, record_of
+from sklearn_ser.evaluation._formats import Table, row_table
+from sklearn_ser.evaluation._rows import RatingRow
+from sklearn_ser.evaluation._saved_results import Results
 
-__all__ = ["Comparison", "Results"]
-
-SCHEMA = 3  # of results.json; raise it when a field goes, or changes its meaning
-
-
-@dataclass(frozen=True, repr=False)
-class Results(Shown):
-    """What both kinds of comparison hold."""
-
-    kind: ClassVar[str]
-    n_speakers: Any
-    n_clips_left_out: int
-    clips_left_out: list[dict[str, Any]]
-    digests: dict[str, Any]
-    emotions: list[str]
-    chance: float
-    cv: str
-    cv_parameters: Any
-    cv_folds: Any
-    classifier: str
-    classifier_parameters: dict[str, Any]
-    audit: Any
-    versions: dict[str, str]
-    rows: list[Row]
-    nested: list[Nested]
-    predictions: pd.DataFrame = field(compare=False, repr=False)
-    command: dict[str, Any] | None = field(default=None, kw_only=True)
-
-    @property
-    def results(self) -> dict[str, Any]:
-        """What ``results.json`` holds, as `to_dict`."""
-        return self.to_dict()
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        """The rows as a DataFrame."""
-        return pd.DataFrame([asdict(row) for row in self.rows])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values: every field but the predictions.
-
-        Returns
-        -------
-        results : dict
-        """
-        of_fields = {f.name: getattr(self, f.name) for f in fields(self)}
-        del of_fields["predictions"]
-        rows = [asdict(row) for row in self.rows]
-        nested = [asdict(each) for each in self.nested]
-        given = {**of_fields, "rows": rows, "nested": nested}
-        return {"schema": SCHEMA, "kind": self.kind, **given}
-
-    @classmethod
-    def from_dict(cls, results: dict[str, Any], predictions: pd.DataFrame) -> Any:
-        """Return the comparison that `to_dict` described.
-
-        Parameters
-        ----------
-        results : dict
-            What `to_dict` returned, or ``results.json`` holds.
-        predictions : DataFrame
-            What ``predictions.csv`` holds.
-
-        Returns
-        -------
-        comparison : Comparison or CrossComparison
-
-        Raises
-        ------
-        ValueError
-            If these are results of another kind or schema, or fields are missing or unknown.
-        """
-        schema, kind = results.get("schema"), results.get("kind")
-        if (schema, kind) != (SCHEMA, cls.kind):
-            raise ValueError(
-                f"these are results of kind {kind!r} by schema {schema!r}; {cls.__name__} reads "
-                f"kind {cls.kind!r} by schema {SCHEMA}. Run the comparison again."
-            )
-        values = {k: v for k, v in results.items() if k not in ("schema", "kind")}
-        rows = [record_of(Row, row, "a row") for row in values.pop("rows", [])]
-        nested = [record_of(Nested, each, "nested") for each in values.pop("nested", [])]
-        values |= {"rows": rows, "nested": nested, "predictions": predictions}
-        return record_of(cls, values, "results")
-
-    @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> Any:
-        """Read what `save` wrote.
-
-        Parameters
-        ----------
-        folder : str or path-like
-            Holds ``results.json`` and ``predictions.csv``.
-
-        Returns
-        -------
-        comparison : Comparison or CrossComparison
-        """
-        results = json.loads(Path(folder, "results.json").read_text(encoding="utf-8"))
-        labels = dict.fromkeys(("speaker", "emotion", "predicted"), str)
-        predictions = pd.read_csv(
-            Path(folder, "predictions.csv"), dtype=labels, keep_default_na=False
-        )
-        return cls.from_dict(results, predictions)
-
-    def save(self, folder: str | os.PathLike[str]) -> list[str]:
-        """Write ``results.json`` and ``predictions.csv``.
-
-        Parameters
-        ----------
-        folder : str or path-like
-            Made if it is not there. Both files of an earlier comparison in it are replaced, and
-            its figures and its report are removed.
-
-        Returns
-        -------
-        names : list of str
-            Of the files written.
-        """
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        text = json.dumps(self.to_dict(), indent=1, allow_nan=False)
-        # No file of an earlier comparison stays beside those of this one, even if killed here.
-        names = ["results.json", "predictions.csv"]
-        for name in names:
-            Path(folder, name).unlink(missing_ok=True)
-        for name in DRAWN:
-            remove_figure(Path(folder, name))
-        self.predictions.to_csv(Path(folder, "predictions.csv"), index=False)
-        Path(folder, "results.json").write_text(text + "\n", encoding="utf-8")
-        return names
+__all__ = ["Comparison"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -168,9 +36,9 @@ class Comparison(Results):
     digests : dict
         Hashes of the labels and of the audio.
     emotions : list of str
-        All of the clips compared.
+        All of the clips compared; none of ratings.
     chance : float
-        UAR of a guess: 1 / number of emotions.
+        UAR of a guess: 1 / number of emotions. Of ratings the CCC of a constant: 0.
     cv, cv_parameters, cv_folds : str, dict or None, list or None
         The folds: their name, what to make the splitter from, or the positions of their clips.
     classifier, classifier_parameters : str, dict
@@ -180,14 +48,14 @@ class Comparison(Results):
         verdict, of :class:`~sklearn_ser.audit.SplitAudit`.
     versions : dict of str to str
         Of Python and the libraries that scores depend on.
-    rows : list of Row
+    rows : list of Row or RatingRow
         One a feature set, layer and classifier.
-    nested : list of Nested
+    nested : list of Nested or RatingNested
         One a feature set with several layers or classifiers: the score with these chosen inside
         the training folds, where their speakers can be split.
     predictions : DataFrame
         One line a row and a tested clip: row, fold, clip (its position), speaker, emotion,
-        predicted.
+        predicted; of ratings, the latter two are floats.
     corpus : str
         Name of the corpus, or "train → test" of two.
     n_clips : int
@@ -302,13 +170,20 @@ class Comparison(Results):
 
     @property
     def best(self) -> int:
-        """Index of the row with the highest UAR."""
-        return int(np.argmax([row.uar for row in self.rows]))
+        """Index of the row with the highest score: UAR, or of ratings CCC."""
+        return int(np.argmax([row.score for row in self.rows]))
+
+    @property
+    def of_ratings(self) -> bool:
+        """Whether ratings were predicted, and not emotions."""
+        return isinstance(self.rows[0], RatingRow)
 
     def differences(
         self, reference: int | None = None, *, correction: str | None = None
     ) -> pd.DataFrame:
-        """Return the difference of each row's UAR to that of a reference, paired by speaker.
+        """Return the difference of each row's score to that of a reference, paired by speaker.
+
+        The score is the UAR, or of ratings the CCC.
 
         The standard error of a difference is that of leaving speakers out, as in
         :func:`speaker_interval`, so that what is easy or hard about a speaker for both rows
@@ -375,11 +250,18 @@ class Comparison(Results):
         return found.drop(position).reset_index(drop=True)
 
     @property
+    def _predicted(self) -> str:
+        if not self.of_ratings:
+            return f"{len(self.emotions)} emotions"
+        rated = self.predictions["emotion"]
+        return f"ratings from {rated.min():.3g} to {rated.max():.3g}"
+
+    @property
     def title(self) -> str:
         """What was compared and how; marked if the scores do not hold for new speakers."""
         parts = [
             f"{self.corpus}: {self.n_clips} clips of {self.n_speakers} speakers",
-            f"{len(self.emotions)} emotions",
+            self._predicted,
             self.cv,
             *([self.classifier] if self.classifier else []),
         ]

@@ -5,16 +5,136 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-__all__ = ["MEAN", "POOLED", "Nested", "Row", "record_of", "row_name", "varying"]
+__all__ = [
+    "MEAN",
+    "POOLED",
+    "Nested",
+    "RatingNested",
+    "RatingRow",
+    "Row",
+    "record_of",
+    "row_name",
+    "varying",
+]
 
 # How a score comes out of several folds.
 MEAN, POOLED = "mean over folds", "pooled over folds"
 
 
+class Scored:
+    """What scores of emotions and of ratings have in common."""
+
+    #: What the first score is called, its field, and what the others are called, by field.
+    metric: ClassVar[str]
+    score_field: ClassVar[str]
+    other_fields: ClassVar[dict[str, str]]
+    averaging: str
+
+    @property
+    def score(self) -> float:
+        """The score that rows are ordered by: the UAR, or of ratings the CCC."""
+        value: float = getattr(self, self.score_field)
+        return value
+
+    @property
+    def score_ci(self) -> list[float] | None:
+        """The 95 % interval of that score; None with fewer than four speakers."""
+        ends: list[float] | None = getattr(self, f"{self.score_field}_ci")
+        return ends
+
+    @property
+    def other_scores(self) -> dict[str, float]:
+        """The other scores, by what they are called."""
+        return {name: getattr(self, field) for field, name in self.other_fields.items()}
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether the score is of all folds' predictions together, and no mean over folds."""
+        return self.averaging == POOLED
+
+
 @dataclass(frozen=True)
-class Row:
+class RecallScores(Scored):
+    """Scores of predicted emotions."""
+
+    metric = "UAR"
+    score_field = "uar"
+    other_fields: ClassVar[dict[str, str]] = {"accuracy": "accuracy", "macro_f1": "macro F1"}
+    uar: float
+    accuracy: float
+    macro_f1: float
+    uar_ci: list[float] | None
+    averaging: str
+    fold_uar: list[float]
+
+
+@dataclass(frozen=True)
+class ConcordanceScores(Scored):
+    """Scores of predicted ratings."""
+
+    metric = "CCC"
+    score_field = "ccc"
+    other_fields: ClassVar[dict[str, str]] = {"pearson": "Pearson", "rmse": "RMSE"}
+    ccc: float
+    pearson: float
+    rmse: float
+    ccc_ci: list[float] | None
+    averaging: str
+    fold_ccc: list[float]
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a row is, and how its score differs from that of the best row."""
+
+    features: str
+    model: str | None
+    layer: int | str | None
+    pooling: str | None
+    classifier: str | None
+    train: str
+    test: str
+    speaker_scaling: str | None
+    alignment: str | None
+    transductive: bool
+    n_train: int
+    n_test: int
+    chance: float
+    speaker_independent: bool
+    shares_audio: bool | None
+    embedder: dict[str, Any]
+    seconds_extract: float
+    seconds_fit: float
+    difference: float | None
+    difference_ci: list[float] | None
+    p_value: float | None
+    p_holm: float | None
+    not_worse_than_best: bool | None
+
+    @property
+    def crosses(self) -> bool:
+        """Whether training and test corpus are two."""
+        return self.train != self.test
+
+    @property
+    def name(self) -> str:
+        """What the features are called, with the model, if there is one.
+
+        A model is called by its id on the hub, or by the last part of its folder.
+        """
+        name, apart = self.features, []
+        for model in (self.model or self.features).split(", "):
+            if f"ssl:{model}" in name:
+                name = name.replace(f"ssl:{model}", f"ssl:{_short(model)}")
+            elif model not in self.features.split("+"):
+                apart.append(_short(model))
+        return f"{name} ({', '.join(apart)})" if apart else name
+
+
+@dataclass(frozen=True)
+class Row(RecallScores, Described):
     """Scores of one feature set, layer and classifier, trained on one corpus and tested on one.
 
     Parameters
@@ -39,14 +159,11 @@ class Row:
         Whether no speaker is in training and test set of a fold.
     shares_audio : bool or None
         Whether the same audio is; None if audio was not compared.
-    uar, accuracy, macro_f1 : float
-        Unweighted average recall and others, averaged as `averaging` says.
-    uar_ci : list of float, or None
-        Interval of the UAR, 95 %, by :func:`speaker_interval`; None with fewer than four speakers.
-    averaging : str
-        "mean over folds", or "pooled over folds" where folds lack emotions.
-    fold_uar : list of float
-        UAR of each fold over the emotions that it has.
+    embedder : dict
+        What to make the embedder from, and everything that its values depend on; of a row that is
+        a classifier of clips, what to make that from.
+    seconds_extract, seconds_fit : float
+        Time that extraction (of all layers) and all fits took.
     difference, difference_ci, p_value : float, list of float, float, or None
         UAR less that of the best row on the same folds, its 95 % interval and its p-value, paired
         by speaker; None of that row itself. The latter two are None with fewer than four speakers.
@@ -55,66 +172,67 @@ class Row:
         the best one was chosen.
     not_worse_than_best : bool or None
         Whether it cannot be told from the best row: it is that row, or `p_holm` is 0.05 or more.
-    embedder : dict
-        What to make the embedder from, and everything that its values depend on; of a row that is
-        a classifier of clips, what to make that from.
-    seconds_extract, seconds_fit : float
-        Time that extraction (of all layers) and all fits took.
+    uar, accuracy, macro_f1 : float
+        Unweighted average recall and others, averaged as `averaging` says.
+    uar_ci : list of float, or None
+        Interval of the UAR, 95 %, by :func:`speaker_interval`; None with fewer than four speakers.
+    averaging : str
+        "mean over folds", or "pooled over folds" where folds lack emotions.
+    fold_uar : list of float
+        UAR of each fold over the emotions that it has.
     """
 
-    features: str
-    model: str | None
-    layer: int | str | None
-    pooling: str | None
-    classifier: str | None
-    train: str
-    test: str
-    speaker_scaling: str | None
-    alignment: str | None
-    transductive: bool
-    n_train: int
-    n_test: int
-    chance: float
-    speaker_independent: bool
-    shares_audio: bool | None
-    uar: float
-    accuracy: float
-    macro_f1: float
-    uar_ci: list[float] | None
-    averaging: str
-    fold_uar: list[float]
-    difference: float | None
-    difference_ci: list[float] | None
-    p_value: float | None
-    p_holm: float | None
-    not_worse_than_best: bool | None
-    embedder: dict[str, Any]
-    seconds_extract: float
-    seconds_fit: float
 
-    @property
-    def crosses(self) -> bool:
-        """Whether training and test corpus are two."""
-        return self.train != self.test
+@dataclass(frozen=True)
+class RatingRow(ConcordanceScores, Described):
+    """Scores of one feature set, layer and regressor, which predict ratings.
 
-    @property
-    def is_pooled(self) -> bool:
-        """Whether recalls are pooled over folds, as some folds lack emotions."""
-        return self.averaging == POOLED
-
-    @property
-    def name(self) -> str:
-        """What the features are called, with the model, if there is one.
-
-        A model is called by its id on the hub, or by the last part of its folder.
-        """
-        name, apart = self.features, []
-        for model in (self.model or self.features).split(", "):
-            if f"ssl:{model}" in name:
-                name = name.replace(f"ssl:{model}", f"ssl:{_short(model)}")
-            elif model not in self.features.split("+"):
-                apart.append(_short(model))
-        return f"{name} ({', '.join(apart)})" if apart else name
+    Parameters
+    ----------
+    features : str
+        Name of the feature set.
+    model, layer, pooling : str, int or None
+        Of features that have them.
+    classifier : str or None
+        Name of the regressor; None of a row that is a regressor of clips itself.
+    train, test : str
+        Names of the corpora; within one corpus, folds keep training and test clips apart.
+    speaker_scaling, alignment : str or None
+        How features were scaled by speaker, and aligned to the test corpus.
+    transductive : bool
+        Whether features of test clips were used, though not their labels.
+    n_train, n_test : int
+        Training clips of the smallest fold, and test clips of all folds.
+    chance : float
+        CCC of a constant: 0.
+    speaker_independent : bool
+        Whether no speaker is in training and test set of a fold.
+    shares_audio : bool or None
+        Whether the same audio is; None if audio was not compared.
+    embedder : dict
+        What to make the embedder from, and everything that its values depend on; of a row that is
+        a regressor of clips, what to make that from.
+    seconds_extract, seconds_fit : float
+        Time that extraction (of all layers) and all fits took.
+    difference, difference_ci, p_value : float, list of float, float, or None
+        CCC less that of the best row on the same folds, its 95 % interval and its p-value, paired
+        by speaker; None of that row itself. The latter two are None with fewer than four speakers.
+    p_holm : float or None
+        The p-value by Holm's method, among those of all pairs of rows on the same folds, of which
+        the best one was chosen.
+    not_worse_than_best : bool or None
+        Whether it cannot be told from the best row: it is that row, or `p_holm` is 0.05 or more.
+    ccc, pearson, rmse : float
+        Concordance correlation coefficient (:func:`ccc_score`), Pearson's correlation and root mean
+        square error, each of the predictions of all folds together.
+    ccc_ci : list of float, or None
+        Interval of the CCC, 95 %, by :func:`concordance_interval`; None with fewer than four
+        speakers.
+    averaging : str
+        "pooled over folds".
+    fold_ccc : list of float
+        CCC of each fold.
+    """
 
 
 def _short(model: str) -> str:
@@ -124,9 +242,9 @@ def _short(model: str) -> str:
     return path.name if is_folder or model.startswith((".", "~")) else model
 
 
-def varying(rows: Sequence[Row]) -> list[str]:
+def varying(rows: Sequence[Described]) -> list[str]:
     """Return which of layer, pooling and classifier are several for some feature set."""
-    of_features: dict[str, list[Row]] = {}
+    of_features: dict[str, list[Described]] = {}
     for row in rows:
         of_features.setdefault(row.features, []).append(row)
     return [
@@ -136,7 +254,7 @@ def varying(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def row_name(row: Row, rows: Sequence[Row], *, layer: bool = True) -> str:
+def row_name(row: Described, rows: Sequence[Described], *, layer: bool = True) -> str:
     """Return what a row is called among others: by features and layer, and by what else differs."""
     others = [getattr(row, name) for name in varying(rows) if name != "layer"]
     layers = [f"layer {row.layer}"] if layer and row.layer is not None else []
@@ -144,27 +262,8 @@ def row_name(row: Row, rows: Sequence[Row], *, layer: bool = True) -> str:
 
 
 @dataclass(frozen=True)
-class Nested:
-    """Scores of a feature set whose layer, pooling, classifier are chosen in each training fold.
-
-    Parameters
-    ----------
-    features, model, train, test, alignment : str or None
-        As in the rows that are chosen from.
-    rows, layers, poolings, classifiers : list
-        The row, and its layer, pooling and classifier, that inner folds of the training speakers
-        chose in each fold.
-    uar : float
-        As in :class:`Row`, of the chosen rows' predictions; so are all that follow.
-    uar_ci : list of float, or None
-        Interval of the UAR, 95 %.
-    averaging : str
-        How the UAR comes out of several folds.
-    accuracy, macro_f1 : float
-        Averaged like the UAR.
-    fold_uar : list of float
-        UAR of each fold.
-    """
+class Chosen:
+    """Which rows of a feature set are chosen in each training fold."""
 
     features: str
     model: str | None
@@ -175,20 +274,14 @@ class Nested:
     layers: list[int | str | None]
     poolings: list[str | None]
     classifiers: list[str | None]
-    uar: float
-    uar_ci: list[float] | None
-    averaging: str
-    accuracy: float
-    macro_f1: float
-    fold_uar: list[float]
 
     @classmethod
-    def of_rows(cls, rows: list[Row], chosen: list[int], scores: dict[str, Any]) -> Nested:
+    def of_rows(cls, rows: Sequence[Any], chosen: list[int], scores: dict[str, Any]) -> Any:
         """Return what the rows that were chosen in each fold, and their scores, make.
 
         Parameters
         ----------
-        rows : list of Row
+        rows : list of Row or RatingRow
             All of them.
         chosen : list of int
             Positions among these, one a fold.
@@ -197,7 +290,7 @@ class Nested:
 
         Returns
         -------
-        nested : Nested
+        nested : Nested or RatingNested
         """
         values = {
             f.name: getattr(rows[chosen[0]], f.name) for f in fields(cls) if f.name in vars(rows[0])
@@ -210,6 +303,52 @@ class Nested:
             "classifiers": [rows[k].classifier for k in chosen],
         }
         return cls(**{**values, **found, **choices})
+
+
+@dataclass(frozen=True)
+class Nested(RecallScores, Chosen):
+    """Scores of a feature set whose layer, pooling, classifier are chosen in each training fold.
+
+    Parameters
+    ----------
+    features, model, train, test, alignment : str or None
+        As in the rows that are chosen from.
+    rows, layers, poolings, classifiers : list
+        The row, and its layer, pooling and classifier, that inner folds of the training speakers
+        chose in each fold.
+    uar : float
+        As in :class:`Row`, of the chosen rows' predictions; so are all that follow.
+    accuracy, macro_f1 : float
+        Averaged like the UAR.
+    uar_ci : list of float, or None
+        Interval of the UAR, 95 %.
+    averaging : str
+        How the UAR comes out of several folds.
+    fold_uar : list of float
+        UAR of each fold.
+    """
+
+
+@dataclass(frozen=True)
+class RatingNested(ConcordanceScores, Chosen):
+    """Scores of a feature set whose layer, pooling, regressor are chosen in each training fold.
+
+    Parameters
+    ----------
+    features, model, train, test, alignment : str or None
+        As in the rows that are chosen from.
+    rows, layers, poolings, classifiers : list
+        The row, and its layer, pooling and regressor, that inner folds of the training speakers
+        chose in each fold.
+    ccc, pearson, rmse : float
+        As in :class:`RatingRow`, of the chosen rows' predictions; so are all that follow.
+    ccc_ci : list of float, or None
+        Interval of the CCC, 95 %.
+    averaging : str
+        "pooled over folds".
+    fold_ccc : list of float
+        CCC of each fold.
+    """
 
 
 def record_of(cls: Any, values: dict[str, Any], what: str) -> Any:

@@ -18,9 +18,9 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sklearn_ser._utils import Folds, restrict_folds, safe_indexing
+from sklearn_ser._utils import Folds, are_ratings, restrict_folds, safe_indexing
 from sklearn_ser.audit import SplitAudit, audit_split
-from sklearn_ser.evaluation._classifiers import check_fits
+from sklearn_ser.evaluation._classifiers import check_fits, check_target
 from sklearn_ser.evaluation._clip_classifiers import (
     AsPredicted,
     is_clip_classifier,
@@ -30,15 +30,16 @@ from sklearn_ser.evaluation._clip_classifiers import (
 from sklearn_ser.evaluation._comparisons import differences_to_best
 from sklearn_ser.evaluation._feature_tables import FeatureTable, embed
 from sklearn_ser.evaluation._features import feature_sets, offline_feature_names
-from sklearn_ser.evaluation._fits import Targets, Task, fit_all, scores
+from sklearn_ser.evaluation._fits import Targets, Task, fit_all
 from sklearn_ser.evaluation._recipes import (
     installed_versions,
     recipe_of_classifier,
     recipe_of_splitter,
 )
-from sklearn_ser.evaluation._rows import POOLED, Nested, Row
+from sklearn_ser.evaluation._rows import POOLED
+from sklearn_ser.evaluation._targets import scores, target_of
 
-__all__ = ["Cell", "Run", "Setup", "run"]
+__all__ = ["Cell", "Run", "Setup", "chance_of", "run"]
 
 
 class Cell(NamedTuple):
@@ -57,6 +58,7 @@ class Setup(NamedTuple):
     layer: Any
     cv: Any
     classifiers: Mapping[str, Any]
+    named: bool  # whether any are asked for, and not taken by default
     nested: bool
     audit: bool
     n_jobs: int | None
@@ -91,9 +93,9 @@ class Setup(NamedTuple):
 class Run(NamedTuple):
     """Rows of scores, and what they were made of."""
 
-    rows: list[Row]
+    rows: list[Any]
     #: Of each feature set with several layers or classifiers, chosen inside the training folds.
-    nested: list[Nested]
+    nested: list[Any]
     #: Predictions of all rows; `clip` is the position in the corpus that was given.
     predictions: pd.DataFrame
     #: The clips that all feature sets could embed, and their positions.
@@ -122,11 +124,15 @@ def run(corpus: Bunch, cells: Sequence[Cell], setup: Setup) -> Run:
     sets = feature_sets(
         offline_feature_names() if setup.features is None else setup.features,
         caller_parameters=[*inspect.signature(setup.caller).parameters],
+        ratings=are_ratings(corpus.y),
         defaults={"layer": "all", "n_jobs": setup.n_jobs, "verbose": setup.verbose},
         **({} if setup.layer is None else {"layer": setup.layer}),
         **setup.parameters,
     )
-    of_clips = [each for _, each in sets if is_clip_classifier(each)]
+    target = target_of(corpus.y)
+    of_clips = [each for _, each in sets if is_clip_classifier(each, are_ratings(corpus.y))]
+    for each in of_clips:
+        check_target(each, are_ratings(corpus.y))
     if len(of_clips) == len(sets):
         setup = _without_features(setup)
     fitted = [*setup.classifiers.values(), *(each for each in of_clips if not is_published(each))]
@@ -138,12 +144,12 @@ def run(corpus: Bunch, cells: Sequence[Cell], setup: Setup) -> Run:
         corpus = _subset(corpus, usable)
         _check_cells(cells, corpus, fitted)
     for table in tables:
-        if isinstance(table.classifier, AsPredicted):
+        if isinstance(table.classifier, AsPredicted) and not are_ratings(corpus.y):
             name, recipe = (table.description[key] for key in ("features", "embedder"))
             warn_of_classes(name, recipe, table.values, corpus.y)
     audits = _audit(cells, corpus, setup, waveform_rate)
     corpora = corpus.frame["corpus"].to_numpy(dtype=str) if "corpus" in corpus.frame else None
-    descriptions, tasks = _plan(tables, cells, audits, setup, len(np.unique(corpus.y)))
+    descriptions, tasks = _plan(tables, cells, audits, setup, chance_of(corpus.y))
     predictions = fit_all(
         tasks,
         Targets(corpus.y, corpus.groups, corpora),
@@ -157,18 +163,18 @@ def run(corpus: Bunch, cells: Sequence[Cell], setup: Setup) -> Run:
     for positions in _together(descriptions, "train", "test"):
         found = differences_to_best(
             [of_row[k] for k in positions],
-            [scored[k]["uar"] for k in positions],
+            [scored[k][target.row.score_field] for k in positions],
             pooled=scored[positions[0]]["averaging"] == POOLED,
         )
         for position, difference in zip(positions, found, strict=True):
             scored[position] |= difference
-    rows = [Row(**each, **of_it) for each, of_it in zip(descriptions, scored, strict=True)]
+    rows = [target.row(**each, **of_it) for each, of_it in zip(descriptions, scored, strict=True)]
     nested = []
     for positions in _together(descriptions, "features", "train", "test", "alignment"):
         if chosen := _choose([of_row[k] for k in positions]):
-            nested.append(Nested.of_rows(rows, *chosen))
+            nested.append(target.nested.of_rows(rows, *chosen))
     predictions["clip"] = usable[predictions["clip"]]
-    predictions = predictions.drop(columns=["seconds", "inner_uar"])
+    predictions = predictions.drop(columns=["seconds", "inner_score"])
     return Run(
         rows=rows,
         nested=nested,
@@ -183,12 +189,17 @@ def run(corpus: Bunch, cells: Sequence[Cell], setup: Setup) -> Run:
     )
 
 
+def chance_of(emotions: Any) -> float:
+    """Return the UAR of a guess; of ratings the CCC of a constant, which is 0."""
+    return 0.0 if are_ratings(emotions) else 1 / len(np.unique(emotions))
+
+
 def _plan(
     tables: Sequence[FeatureTable],
     cells: Sequence[Cell],
     audits: Sequence[SplitAudit],
     setup: Setup,
-    n_emotions: int,
+    chance: float,
 ) -> tuple[list[dict[str, Any]], list[Task]]:
     """Return what each row is, and the fits that it takes."""
     descriptions: list[dict[str, Any]] = []
@@ -218,7 +229,7 @@ def _plan(
                 descriptions.append(
                     {
                         **table.description,
-                        **_describe_cell(cell, audit, n_emotions),
+                        **_describe_cell(cell, audit, chance),
                         "classifier": name,
                         "speaker_scaling": scaling,
                         "alignment": alignment,
@@ -243,7 +254,7 @@ def _choose(of_row: list[pd.DataFrame]) -> tuple[list[int], dict[str, Any]] | No
     None if there is nothing to choose from, or training speakers could not be split.
     """
     lines = pd.concat(of_row)
-    inner = lines.groupby(["fold", "row"])["inner_uar"].first().unstack()
+    inner = lines.groupby(["fold", "row"])["inner_score"].first().unstack()
     if len(of_row) < 2 or inner.isna().any(axis=None):
         return None
     chosen = inner.idxmax(axis=1)  # the first of those that are as good
@@ -256,6 +267,11 @@ def _without_features(setup: Setup) -> Setup:
         raise ValueError(
             "speaker_scaling and alignment have no effect: they are for features, and all rows are "
             "classifiers of clips."
+        )
+    if setup.named:
+        raise ValueError(
+            f"classifier={', '.join(setup.classifiers)} has no effect: it is for features, and all "
+            "rows are classifiers of clips. Leave it out."
         )
     return setup._replace(classifiers={})
 
@@ -286,6 +302,9 @@ def _audit(
 ) -> list[SplitAudit]:
     """Return what training and test sets of each cell share; the audio is read once."""
     folds = [fold for cell in cells for fold in cell.folds]
+    if are_ratings(corpus.y):  # of which speakers, sentences and audio are looked at
+        y = np.full(len(corpus.y), "rated")
+        corpus = Bunch(**{**corpus, "y": y, "frame": corpus.frame.assign(emotion=y)})
     read: dict[str, Any] = {}
     if setup.audit:
         read = {"waveform_rate": waveform_rate, "cache": setup.parameters.get("cache", "auto")}
@@ -295,13 +314,13 @@ def _audit(
     return [found.of_folds(start, end) for start, end in zip(starts, ends, strict=True)]
 
 
-def _describe_cell(cell: Cell, audit: SplitAudit, n_emotions: int) -> dict[str, Any]:
+def _describe_cell(cell: Cell, audit: SplitAudit, chance: float) -> dict[str, Any]:
     return {
         "train": cell.train,
         "test": cell.test,
         "n_train": min(len(train) for train, _ in cell.folds),
         "n_test": sum(len(test) for _, test in cell.folds),
-        "chance": 1 / n_emotions,
+        "chance": chance,
         "speaker_independent": audit.speaker_independent,
         "shares_audio": audit.shares_audio,
     }

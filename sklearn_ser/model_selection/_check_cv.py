@@ -82,7 +82,7 @@ def corpus_folds(corpus: Any, cv: Any = "loso") -> Folds:
     ----------
     corpus : Bunch or DataFrame
         A corpus, as the loaders return; or its frame, with emotion and, where they are known,
-        speaker, and what else the splitter needs.
+        speaker, and what else the splitter needs. Emotions may be ratings, as floats.
     cv : str, cross-validator or iterable of (train, test), default="loso"
         A name as in :func:`check_cv`; a splitter, which is given the frame as groups if it is one
         of this package, and the speakers if not; or positions, or masks, of training and test
@@ -109,7 +109,7 @@ def corpus_folds(corpus: Any, cv: Any = "loso") -> Folds:
     >>> [test.tolist() for _, test in corpus_folds(corpus, "loso")]
     [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
     """
-    frame = corpus_of(corpus).frame
+    frame = corpus_of(corpus, ratings=True).frame
     if not isinstance(cv, str) and not hasattr(cv, "split"):
         return _given_folds(cv, len(frame))
     splitter = check_cv(cv)

@@ -11,6 +11,7 @@ from sklearn_ser.plotting._ranks import RanksDisplay
 from sklearn_ser.plotting._style import INK as INK
 from sklearn_ser.plotting._style import new_figure as new_figure
 from sklearn_ser.plotting._style import off_screen as off_screen
+from sklearn_ser.plotting._style import series_style as series_style
 from sklearn_ser.plotting._style import wrapped as wrapped
 from sklearn_ser.plotting._timeline import TimelineDisplay
 from sklearn_ser.plotting._training import HistoryDisplay, LayerWeightsDisplay

@@ -12,7 +12,9 @@ from sklearn_ser.evaluation import row_name
 from sklearn_ser.plotting._style import CHANCE, INK, AxesDisplay, series_style, wrapped
 
 if TYPE_CHECKING:
-    from sklearn_ser.evaluation import Comparison, Row
+    from sklearn_ser.evaluation import Comparison, RatingRow, Row
+
+    Scored = Row | RatingRow
 
 __all__ = [
     "INTERVAL",
@@ -26,26 +28,31 @@ NAMES = 2.6  # inches for names on the left
 INTERVAL = {"capsize": 3, "elinewidth": 1.2, "capthick": 1.2}
 
 
-def _series(row: Row, rows: Sequence[Row]) -> str:
+def _series(row: Scored, rows: Sequence[Scored]) -> str:
     """Return what a row is called, with the others that are drawn as one curve."""
     return row_name(row, rows, layer=not isinstance(row.layer, int))
 
 
-def best_of_each(rows: Sequence[Row]) -> list[int]:
+def best_of_each(rows: Sequence[Scored]) -> list[int]:
     """Return the positions of the best layer of each feature set, pooling and classifier."""
     best: dict[str, int] = {}
     for position, row in enumerate(rows):
         key = _series(row, rows)
-        if key not in best or row.uar > rows[best[key]].uar:
+        if key not in best or row.score > rows[best[key]].score:
             best[key] = position
     return list(best.values())
 
 
-def _ends(rows: Sequence[Row]) -> Any:
+def _ends(rows: Sequence[Scored]) -> Any:
     """Return how far intervals reach below and above, (2, n_rows); NaN where there is none."""
-    ends = np.array([row.uar_ci or [np.nan] * 2 for row in rows], dtype=float).T
-    uar = np.array([row.uar for row in rows])
-    return np.abs(ends - uar)
+    ends = np.array([row.score_ci or [np.nan] * 2 for row in rows], dtype=float).T
+    return np.abs(ends - np.array([row.score for row in rows]))
+
+
+def lowest_score(rows: Sequence[Scored]) -> float:
+    """Return where an axis of scores begins: at 0, or below what is negative, as CCCs may be."""
+    ends = [end for row in rows for end in (row.score, *(row.score_ci or ()))]
+    return min(0.0, np.floor(10 * min(ends)) / 10)
 
 
 class RowsDisplay(AxesDisplay):
@@ -75,19 +82,21 @@ class RowsDisplay(AxesDisplay):
 
 
 class ComparisonDisplay(RowsDisplay):
-    """UAR of every row of a comparison with its interval: by layer, or side by side.
+    """Score of every row of a comparison with its interval: by layer, or side by side.
+
+    The score is the UAR, or of ratings the CCC.
 
     Feature sets with several layers are curves with a band, the others levels with an error bar on
     the right. Without layers, every row is a point with an error bar.
 
     Parameters
     ----------
-    rows : list of Row
+    rows : list of Row or RatingRow
         Rows of a comparison.
     title : str
         What is written above.
     chance : float
-        UAR of a guess: 1 / number of emotions.
+        UAR of a guess: 1 / number of emotions. Of ratings the CCC of a constant: 0.
     relative_depth : bool, default=False
         Whether layers are counted from 0 to 1, the deepest one that was compared, so that models
         with different numbers of layers can be compared.
@@ -110,7 +119,7 @@ class ComparisonDisplay(RowsDisplay):
     """
 
     def __init__(
-        self, rows: Sequence[Row], title: str, chance: float, *, relative_depth: bool = False
+        self, rows: Sequence[Scored], title: str, chance: float, *, relative_depth: bool = False
     ) -> None:
         self.rows = rows
         self.title = title
@@ -141,14 +150,14 @@ class ComparisonDisplay(RowsDisplay):
         )
         return display.plot(ax=ax)
 
-    def _curves(self) -> dict[str, list[Row]]:
-        curves: dict[str, list[Row]] = {}
+    def _curves(self) -> dict[str, list[Scored]]:
+        curves: dict[str, list[Scored]] = {}
         for row in self.rows:
             if isinstance(row.layer, int):
                 curves.setdefault(_series(row, self.rows), []).append(row)
         return curves
 
-    def _levels(self) -> list[Row]:
+    def _levels(self) -> list[Scored]:
         return [row for row in self.rows if not isinstance(row.layer, int)]
 
     def _lines(self) -> list[str]:
@@ -157,32 +166,35 @@ class ComparisonDisplay(RowsDisplay):
     def _size(self) -> tuple[float, float]:
         return (7.5, 4.5) if self._curves() else super()._size()
 
+    def _chance_name(self) -> str:
+        return "chance" if self.rows[0].metric == "UAR" else "a constant"
+
     def _draw(self, ax: Any) -> list[Any]:
         pooled = any(row.is_pooled for row in self.rows)
-        none = all(row.uar_ci is None for row in self.rows)
+        none = all(row.score_ci is None for row in self.rows)
         kind = (
             "no intervals: fewer than four speakers" if none else "95 % interval for new speakers"
         )
-        label = f"UAR{', pooled over folds' if pooled else ''} ({kind})"
+        label = f"{self.rows[0].metric}{', pooled over folds' if pooled else ''} ({kind})"
         if not self._curves():
             for y, row in enumerate(self._levels()):
                 style = series_style(y)
                 marker = {"fmt": style["marker"], "color": style["color"]}
                 ax.errorbar(
-                    [row.uar],
+                    [row.score],
                     [y],
                     xerr=_ends([row]),
                     label=row_name(row, self.rows),
                     **marker,
                     **INTERVAL,
                 )
-            chance = ax.axvline(self.chance, label="chance", **CHANCE)
-            ax.set_xlim(0, 1)
+            chance = ax.axvline(self.chance, label=self._chance_name(), **CHANCE)
+            ax.set_xlim(lowest_score(self.rows), 1)
             self._set_lines(ax, label)
             return [chance]
         handles = self._draw_layers(ax)
         ax.set_ylabel(label)
-        ax.set_ylim(0, 1)
+        ax.set_ylim(lowest_score(self.rows), 1)
         ax.set_title(wrapped(self.title, 6.3, 10), fontsize=10)
         return handles
 
@@ -194,23 +206,25 @@ class ComparisonDisplay(RowsDisplay):
             rows = sorted(rows, key=lambda row: int(row.layer or 0))
             x = np.array([row.layer for row in rows], dtype=float)
             x /= max(x.max(), 1) if self.relative_depth else 1
-            uar, (below, above) = np.array([row.uar for row in rows]), _ends(rows)
+            score, (below, above) = np.array([row.score for row in rows]), _ends(rows)
             style = series_style(order.index(name))
             color = style["color"]
             del style["hatch"]
-            handles += ax.plot(x, uar, label=f"{name}, by layer", markersize=5, **style)
-            ax.fill_between(x, uar - below, uar + above, facecolor=color, alpha=0.15, linewidth=0)
+            handles += ax.plot(x, score, label=f"{name}, by layer", markersize=5, **style)
+            ax.fill_between(
+                x, score - below, score + above, facecolor=color, alpha=0.15, linewidth=0
+            )
             if len(rows) == 1:  # which has no band
-                ax.errorbar(x, uar, yerr=_ends(rows), fmt="none", ecolor=color, **INTERVAL)
+                ax.errorbar(x, score, yerr=_ends(rows), fmt="none", ecolor=color, **INTERVAL)
             end = max(end, x.max())
         step = 0.04 * (1 if self.relative_depth else max(end, 5))
         for k, row in enumerate(self._levels(), start=1):
             style = series_style(order.index(_series(row, self.rows)))
             look = {"color": style["color"], "label": row_name(row, self.rows)}
-            ax.axhline(row.uar, linestyle=style["linestyle"], linewidth=1, **look)
+            ax.axhline(row.score, linestyle=style["linestyle"], linewidth=1, **look)
             bar = {"yerr": _ends([row]), "fmt": style["marker"], "markersize": 5}
-            handles.append(ax.errorbar([end + k * step], [row.uar], **bar, **look, **INTERVAL))
-        handles.append(ax.axhline(self.chance, label="chance", **CHANCE))
+            handles.append(ax.errorbar([end + k * step], [row.score], **bar, **look, **INTERVAL))
+        handles.append(ax.axhline(self.chance, label=self._chance_name(), **CHANCE))
         if self.relative_depth:
             ax.set_xlabel("layer, relative to the deepest one compared")
         else:
@@ -220,7 +234,7 @@ class ComparisonDisplay(RowsDisplay):
 
 
 class DifferencesDisplay(RowsDisplay):
-    """Differences in UAR to one row, paired by speaker, with their intervals: a forest plot.
+    """Differences in the score to one row, paired by speaker, with their intervals: a forest plot.
 
     Parameters
     ----------
@@ -230,6 +244,8 @@ class DifferencesDisplay(RowsDisplay):
         What the row is called that others are compared with.
     title : str
         What is written above.
+    metric : str, default="UAR"
+        What the score is called.
 
     Attributes
     ----------
@@ -237,10 +253,13 @@ class DifferencesDisplay(RowsDisplay):
     figure_ : matplotlib Figure
     """
 
-    def __init__(self, differences: pd.DataFrame, reference: str, title: str) -> None:
+    def __init__(
+        self, differences: pd.DataFrame, reference: str, title: str, metric: str = "UAR"
+    ) -> None:
         self.differences = differences
         self.reference = reference
         self.title = title
+        self.metric = metric
 
     @classmethod
     def from_comparison(
@@ -279,7 +298,7 @@ class DifferencesDisplay(RowsDisplay):
         differences = comparison.differences(reference, correction=correction)
         differences["name"] = [row_name(rows[k], rows) for k in differences["row"]]
         name = row_name(rows[int(differences["reference"].iloc[0])], rows)
-        return cls(differences, name, comparison.title).plot(ax=ax)
+        return cls(differences, name, comparison.title, rows[0].metric).plot(ax=ax)
 
     def _lines(self) -> list[str]:
         p_values = [
@@ -302,7 +321,7 @@ class DifferencesDisplay(RowsDisplay):
         n_speakers = found["n_speakers"].iloc[0]
         self._set_lines(
             ax,
-            f"UAR less that of {self.reference} (95 % interval, paired by speaker, "
+            f"{self.metric} less that of {self.reference} (95 % interval, paired by speaker, "
             f"n = {n_speakers}; Holm's p; filled: p < .05)",
         )
         return []

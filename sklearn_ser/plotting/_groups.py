@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from sklearn_ser.evaluation import row_name
+from sklearn_ser.evaluation import row_name, target_of
 from sklearn_ser.plotting._comparison import INTERVAL, RowsDisplay, best_of_each
 from sklearn_ser.plotting._style import INK, series_style
 
@@ -56,9 +56,16 @@ class RecallDisplay(RowsDisplay):
         Returns
         -------
         display : RecallDisplay
+
+        Raises
+        ------
+        ValueError
+            If ratings were compared, which have no recall.
         """
         from sklearn_ser.evaluation import speaker_interval
 
+        if comparison.of_ratings:
+            raise ValueError("ratings were compared, which have no recall: see SpeakersDisplay.")
         lines = []
         for position in best_of_each(comparison.rows) if rows is None else rows:
             predictions = comparison.predictions
@@ -114,14 +121,16 @@ class RecallDisplay(RowsDisplay):
 
 
 class SpeakersDisplay(RowsDisplay):
-    """UAR of each speaker as a point, in a strip for each row, with the median.
+    """Score of each speaker as a point, in a strip for each row, with the median.
 
     Parameters
     ----------
     scores : DataFrame
-        A line a speaker and row: name (of the row), speaker and uar.
+        A line a speaker and row: name (of the row), speaker and uar; of ratings ccc.
     title : str
         What is written above.
+    metric : str, default="UAR"
+        What the score is called: UAR, or of ratings CCC.
 
     Attributes
     ----------
@@ -129,15 +138,16 @@ class SpeakersDisplay(RowsDisplay):
     figure_ : matplotlib Figure
     """
 
-    def __init__(self, scores: pd.DataFrame, title: str) -> None:
+    def __init__(self, scores: pd.DataFrame, title: str, metric: str = "UAR") -> None:
         self.scores = scores
         self.title = title
+        self.metric = metric
 
     @classmethod
     def from_comparison(
         cls, comparison: Comparison, rows: Sequence[int] | None = None, *, ax: Any = None
     ) -> SpeakersDisplay:
-        """Draw the scores of each speaker, over the emotions that the speaker has.
+        """Draw the scores of each speaker, over the emotions, or ratings, that the speaker has.
 
         Parameters
         ----------
@@ -152,15 +162,17 @@ class SpeakersDisplay(RowsDisplay):
         -------
         display : SpeakersDisplay
         """
-        lines = []
-        for position in best_of_each(comparison.rows) if rows is None else rows:
+        lines, all_rows = [], comparison.rows
+        field = all_rows[0].score_field
+        score = target_of(comparison.predictions["emotion"]).score
+        for position in best_of_each(all_rows) if rows is None else rows:
             predictions = comparison.predictions
             predictions = predictions[predictions["row"] == position]
-            right = predictions["emotion"] == predictions["predicted"]
-            recalls = right.groupby([predictions["speaker"], predictions["emotion"]]).mean()
-            uar = recalls.groupby("speaker").mean().rename("uar").reset_index()
-            lines.append(uar.assign(name=row_name(comparison.rows[position], comparison.rows)))
-        return cls(pd.concat(lines, ignore_index=True), comparison.title).plot(ax=ax)
+            name = row_name(all_rows[position], all_rows)
+            for speaker, its in predictions.groupby("speaker"):
+                value = score(its["emotion"].to_numpy(), its["predicted"].to_numpy())
+                lines.append({"name": name, "speaker": speaker, field: value})
+        return cls(pd.DataFrame(lines), comparison.title, all_rows[0].metric).plot(ax=ax)
 
     def _lines(self) -> list[str]:
         return list(dict.fromkeys(self.scores["name"]))
@@ -172,7 +184,7 @@ class SpeakersDisplay(RowsDisplay):
             style = series_style(k)
             y = k + jitter.uniform(-0.22, 0.22, len(found))
             ax.scatter(
-                found["uar"],
+                found[self.metric.lower()],
                 y,
                 s=22,
                 marker=style["marker"],
@@ -180,9 +192,12 @@ class SpeakersDisplay(RowsDisplay):
                 alpha=0.8,
                 linewidth=0,
             )
-            middle = found["uar"].median()
+            middle = found[self.metric.lower()].median()
             (median,) = ax.plot([middle] * 2, [k - 0.32, k + 0.32], color=INK, label="median")
-        ax.set_xlim(-0.02, 1.02)
-        n_speakers = self.scores["speaker"].nunique()
-        self._set_lines(ax, f"UAR of each speaker (n = {n_speakers}), over the speaker's emotions")
+        ax.set_xlim(min(0, self.scores[self.metric.lower()].min()) - 0.02, 1.02)
+        n_speakers, what = self.scores["speaker"].nunique(), "emotions"
+        what = "ratings" if self.metric == "CCC" else what
+        self._set_lines(
+            ax, f"{self.metric} of each speaker (n = {n_speakers}), over the speaker's {what}"
+        )
         return [median]

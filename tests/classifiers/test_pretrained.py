@@ -341,6 +341,10 @@ def test_dimensions_are_those_of_the_dense_head(with_dense_head, clips, family):
     expected = np.array([audeering(folder, waveform) for waveform, _ in clips])
     assert np.ptp(expected, axis=0).min() > 1e-3
     found = regressor.predict(clips)
+    one = PretrainedEmotionRegressor(folder, output="valence").fit(clips, [0.5] * len(clips))
+    np.testing.assert_array_equal(one.predict(clips), found[:, 2])
+    with pytest.raises(ValueError, match=r"output='anger', which .* does not have; it has \['aro"):
+        PretrainedEmotionRegressor(folder, output="anger").fit(clips, [0.5] * len(clips))
     assert_close(found, expected)
     assert regressor.fit(clips, expected).score(clips, expected[::-1]) == pytest.approx(
         r2_score(expected[::-1], found)

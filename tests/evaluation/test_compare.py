@@ -26,10 +26,12 @@ from sklearn_ser.audit import audit_pipeline
 from sklearn_ser.classifiers import MLPHead
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.evaluation import Comparison, Row, compare, compare_across, uar_score
-from sklearn_ser.evaluation._classifiers import CLASSIFIERS, fit_classifier
+from sklearn_ser.evaluation._classifiers import fit_classifier
 from sklearn_ser.evaluation._features import feature_names, offline_feature_names
-from sklearn_ser.evaluation._fits import Targets, Task, fit_fold, scores
+from sklearn_ser.evaluation._fits import Targets, Task, fit_fold
+from sklearn_ser.evaluation._named import CLASSIFIERS
 from sklearn_ser.evaluation._published import published_beside
+from sklearn_ser.evaluation._targets import scores
 from sklearn_ser.exceptions import LeakageWarning
 from sklearn_ser.model_selection import LeaveOneSessionOut, LeaveOneSpeakerOut, RAVDESSSplit
 from sklearn_ser.plotting import ComparisonDisplay
@@ -451,6 +453,6 @@ def test_nothing_is_random_but_what_estimators_are(function, corpus):
 
 def test_the_best_row_has_the_highest_uar():
     for uars in ([0.2, 0.9, 0.5], [0.9, 0.2], [0.2, 0.9]):
-        known = {"rows": [SimpleNamespace(uar=uar) for uar in uars]}
+        known = {"rows": [SimpleNamespace(score=uar) for uar in uars]}
         names = [field.name for field in fields(Comparison)]
         assert uars[Comparison(**{**dict.fromkeys(names), **known}).best] == 0.9

@@ -22,7 +22,8 @@ from sklearn.utils import Bunch
 
 from sklearn_ser.cli._tables import print_card, print_cross, print_table
 from sklearn_ser.evaluation import compare, compare_across, speaker_interval, uar_score
-from sklearn_ser.evaluation._classifiers import CLASSIFIERS, fit_classifier
+from sklearn_ser.evaluation._classifiers import fit_classifier
+from sklearn_ser.evaluation._named import CLASSIFIERS
 from sklearn_ser.evaluation._published import published_beside
 from sklearn_ser.model_selection import LeaveOneSpeakerOut
 from sklearn_ser.plotting import ComparisonDisplay
@@ -211,7 +212,7 @@ def test_published_means_over_folds_do_not_stand_beside_pooled_scores():
 
 def test_c_is_chosen_by_pooled_recalls():
     """As in a plain loop; means over inner folds would choose other values."""
-    estimator, choices = CLASSIFIERS["logistic"]
+    estimator, choices, _ = CLASSIFIERS["logistic"]
     by_means = []
     for seed in range(3):
         speakers = [{"anger": 3, "fear": 4}] * 4 + [{"joy": 1}] * 3 + [{"sadness": 6}] * 3

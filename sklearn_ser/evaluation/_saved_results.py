@@ -1,0 +1,161 @@
+"""What a comparison found, as a schema: tables, pictures and files read these fields.
+
+`compare` gives a `Comparison`, `compare_across` a `CrossComparison`; each holds one `Row` a feature
+set, layer, classifier and pair of corpora, or of ratings one `RatingRow`. ``results.json`` is
+`to_dict`; `from_dict` reads it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pandas as pd
+
+from sklearn_ser._utils import DRAWN, remove_figure
+from sklearn_ser.evaluation._formats import Shown
+from sklearn_ser.evaluation._rows import Nested, RatingNested, RatingRow, Row, record_of
+
+__all__ = ["Results"]
+
+SCHEMA = 3  # of results.json; raise it when a field goes, or changes its meaning
+
+
+@dataclass(frozen=True, repr=False)
+class Results(Shown):
+    """What both kinds of comparison hold."""
+
+    kind: ClassVar[str]
+    n_speakers: Any
+    n_clips_left_out: int
+    clips_left_out: list[dict[str, Any]]
+    digests: dict[str, Any]
+    emotions: list[str]
+    chance: float
+    cv: str
+    cv_parameters: Any
+    cv_folds: Any
+    classifier: str
+    classifier_parameters: dict[str, Any]
+    audit: Any
+    versions: dict[str, str]
+    rows: list[Any]
+    nested: list[Any]
+    predictions: pd.DataFrame = field(compare=False, repr=False)
+    command: dict[str, Any] | None = field(default=None, kw_only=True)
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """What ``results.json`` holds, as `to_dict`."""
+        return self.to_dict()
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The rows as a DataFrame."""
+        return pd.DataFrame([asdict(row) for row in self.rows])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values: every field but the predictions.
+
+        Returns
+        -------
+        results : dict
+        """
+        of_fields = {f.name: getattr(self, f.name) for f in fields(self)}
+        del of_fields["predictions"]
+        rows = [asdict(row) for row in self.rows]
+        nested = [asdict(each) for each in self.nested]
+        given = {**of_fields, "rows": rows, "nested": nested}
+        return {"schema": SCHEMA, "kind": self.kind, **given}
+
+    @classmethod
+    def from_dict(cls, results: dict[str, Any], predictions: pd.DataFrame) -> Any:
+        """Return the comparison that `to_dict` described.
+
+        Parameters
+        ----------
+        results : dict
+            What `to_dict` returned, or ``results.json`` holds.
+        predictions : DataFrame
+            What ``predictions.csv`` holds.
+
+        Returns
+        -------
+        comparison : Comparison or CrossComparison
+
+        Raises
+        ------
+        ValueError
+            If these are results of another kind or schema, or fields are missing or unknown.
+        """
+        schema, kind = results.get("schema"), results.get("kind")
+        if (schema, kind) != (SCHEMA, cls.kind):
+            raise ValueError(
+                f"these are results of kind {kind!r} by schema {schema!r}; {cls.__name__} reads "
+                f"kind {cls.kind!r} by schema {SCHEMA}. Run the comparison again."
+            )
+        values = {k: v for k, v in results.items() if k not in ("schema", "kind")}
+        of_ratings = _of_ratings(results)
+        row, nest = (RatingRow, RatingNested) if of_ratings else (Row, Nested)
+        rows = [record_of(row, each, "a row") for each in values.pop("rows", [])]
+        nested = [record_of(nest, each, "nested") for each in values.pop("nested", [])]
+        values |= {"rows": rows, "nested": nested, "predictions": predictions}
+        return record_of(cls, values, "results")
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Any:
+        """Read what `save` wrote.
+
+        Parameters
+        ----------
+        folder : str or path-like
+            Holds ``results.json`` and ``predictions.csv``.
+
+        Returns
+        -------
+        comparison : Comparison or CrossComparison
+        """
+        results = json.loads(Path(folder, "results.json").read_text(encoding="utf-8"))
+        labels = dict.fromkeys(("speaker", "emotion", "predicted"), str)
+        predictions = pd.read_csv(
+            Path(folder, "predictions.csv"), dtype=labels, keep_default_na=False
+        )
+        if _of_ratings(results):
+            for name in ("emotion", "predicted"):
+                predictions[name] = [float(text) for text in predictions[name]]  # to the last bit
+        return cls.from_dict(results, predictions)
+
+    def save(self, folder: str | os.PathLike[str]) -> list[str]:
+        """Write ``results.json`` and ``predictions.csv``.
+
+        Parameters
+        ----------
+        folder : str or path-like
+            Made if it is not there. Both files of an earlier comparison in it are replaced, and
+            its figures and its report are removed.
+
+        Returns
+        -------
+        names : list of str
+            Of the files written.
+        """
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        text = json.dumps(self.to_dict(), indent=1, allow_nan=False)
+        # No file of an earlier comparison stays beside those of this one, even if killed here.
+        names = ["results.json", "predictions.csv"]
+        for name in names:
+            Path(folder, name).unlink(missing_ok=True)
+        for name in DRAWN:
+            remove_figure(Path(folder, name))
+        self.predictions.to_csv(Path(folder, "predictions.csv"), index=False)
+        Path(folder, "results.json").write_text(text + "\n", encoding="utf-8")
+        return names
+
+
+def _of_ratings(results: dict[str, Any]) -> bool:
+    """Tell whether these are results of ratings, by the fields of their rows."""
+    rows = results.get("rows") or [{}]
+    return RatingRow.score_field in rows[0]

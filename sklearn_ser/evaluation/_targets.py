@@ -1,0 +1,151 @@
+"""What differs between emotions and ratings (arousal, valence, dominance) as what is predicted.
+
+Everything else, from features and folds to tables, is the same for both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from sklearn_ser._utils import are_ratings
+from sklearn_ser.evaluation._concordance import (
+    SpeakerMoments,
+    ccc_score,
+    concordance_interval,
+    pearson,
+    root_mean_square,
+)
+from sklearn_ser.evaluation._intervals import speaker_interval
+from sklearn_ser.evaluation._jackknife import Counts
+from sklearn_ser.evaluation._metrics import fold_average, macro_f1, mean_recall
+from sklearn_ser.evaluation._rows import MEAN, POOLED, Nested, RatingNested, RatingRow, Row
+
+__all__ = ["EMOTIONS", "RATINGS", "Target", "scores", "target_of"]
+
+
+class Target(NamedTuple):
+    """What is predicted, and how predictions of it are scored."""
+
+    row: Any
+    nested: Any
+    #: What an estimator of it is called.
+    estimator: str
+    #: Fields of a row, of its predictions: a line each with fold, speaker, emotion, predicted.
+    scores: Callable[[pd.DataFrame], dict[str, Any]]
+    #: The score of some predictions together, and its interval: of (emotion, predicted, speaker).
+    score: Callable[[Any, Any], float]
+    interval: Callable[[Any, Any, Any], tuple[float, float] | None]
+    #: The score over inner folds, of (emotions, predicted) of each, and of all training emotions.
+    inner_score: Callable[[Sequence[tuple[Any, Any]], Any], float]
+    #: What the differences of rows are made of, and the part of each row: see `compare_rows`.
+    paired: Callable[[Sequence[pd.DataFrame], bool], tuple[Any, list[Any]]]
+
+
+def target_of(emotions: Any) -> Target:
+    """Return what emotions are: ratings, if they are floats."""
+    return RATINGS if are_ratings(emotions) else EMOTIONS
+
+
+def scores(predictions: pd.DataFrame) -> dict[str, Any]:
+    """Return the scores of one row's predictions, with the interval of the first of them."""
+    return {
+        **target_of(predictions["emotion"]).scores(predictions),
+        "seconds_fit": round(float(predictions.groupby("fold")["seconds"].first().sum()), 3),
+    }
+
+
+def _recall_scores(predictions: pd.DataFrame) -> dict[str, Any]:
+    """Return the scores of predicted emotions.
+
+    UAR, accuracy and macro F1 are means over folds. Where a fold lacks an emotion that others
+    test, a mean over folds would weigh emotions by who happens to speak them, so that all three
+    are computed of all predictions together: each emotion has one recall, pooled over folds.
+    """
+    y_true, y_pred, folds = (predictions[k].to_numpy() for k in ("emotion", "predicted", "fold"))
+    n_emotions = predictions.groupby("fold")["emotion"].nunique()
+    averaging = MEAN if (n_emotions == len(np.unique(y_true))).all() else POOLED
+    averaged = folds if averaging == MEAN else np.zeros(len(folds))
+    interval = speaker_interval(y_true, y_pred, predictions["speaker"].to_numpy(), averaged)
+    return {
+        "uar": fold_average(mean_recall, y_true, y_pred, averaged)[0],
+        "uar_ci": None if interval is None else list(interval),
+        "averaging": averaging,
+        "accuracy": fold_average(_accuracy, y_true, y_pred, averaged)[0],
+        "macro_f1": fold_average(macro_f1, y_true, y_pred, averaged)[0],
+        "fold_uar": fold_average(mean_recall, y_true, y_pred, folds)[1],
+    }
+
+
+def _accuracy(y_true: Any, y_pred: Any) -> float:
+    return float(np.mean(y_true == y_pred))
+
+
+def _inner_recall(told: Sequence[tuple[Any, Any]], y: Any) -> float:
+    """Return the mean UAR of inner folds; where they lack emotions, that of pooled recalls."""
+    if all(len(np.unique(its)) == len(np.unique(y)) for its, _ in told):
+        return float(np.mean([mean_recall(*each) for each in told]))
+    return mean_recall(*_together(told))
+
+
+def _paired_hits(of_row: Sequence[pd.DataFrame], pooled: bool) -> tuple[Counts, list[Any]]:
+    first = of_row[0]
+    counts = Counts(first["emotion"], first["speaker"], None if pooled else first["fold"])
+    return counts, [counts.hits(its["emotion"].to_numpy() == its["predicted"]) for its in of_row]
+
+
+def _concordance_scores(predictions: pd.DataFrame) -> dict[str, Any]:
+    """Return the scores of predicted ratings, of all folds' predictions together.
+
+    A mean of the folds' CCCs would hang on how much the ratings of each fold vary: it is 0 in one
+    whose ratings are all the same, whatever is predicted.
+    """
+    y_true, y_pred, folds = (predictions[k].to_numpy() for k in ("emotion", "predicted", "fold"))
+    interval = concordance_interval(y_true, y_pred, predictions["speaker"])
+    return {
+        "ccc": ccc_score(y_true, y_pred),
+        "ccc_ci": None if interval is None else list(interval),
+        "averaging": POOLED,
+        "pearson": pearson(y_true, y_pred),
+        "rmse": root_mean_square(y_true, y_pred),
+        "fold_ccc": fold_average(ccc_score, y_true, y_pred, folds)[1],
+    }
+
+
+def _inner_concordance(told: Sequence[tuple[Any, Any]], _: Any) -> float:
+    return ccc_score(*_together(told))
+
+
+def _paired_moments(of_row: Sequence[pd.DataFrame], _: bool) -> tuple[Any, list[Any]]:
+    moments = [SpeakerMoments(its["speaker"], its["emotion"], its["predicted"]) for its in of_row]
+    return moments[0], moments
+
+
+def _together(told: Sequence[tuple[Any, Any]]) -> tuple[Any, Any]:
+    y_true, y_pred = (np.concatenate(each) for each in zip(*told, strict=True))
+    return y_true, y_pred
+
+
+EMOTIONS = Target(
+    Row,
+    Nested,
+    "classifier",
+    _recall_scores,
+    mean_recall,
+    speaker_interval,
+    _inner_recall,
+    _paired_hits,
+)
+RATINGS = Target(
+    RatingRow,
+    RatingNested,
+    "regressor",
+    _concordance_scores,
+    ccc_score,
+    concordance_interval,
+    _inner_concordance,
+    _paired_moments,
+)

@@ -7,8 +7,8 @@ import pytest
 import soundfile
 
 from sklearn_ser.cli import main
-from sklearn_ser.datasets import make_emotional_speech
-from sklearn_ser.evaluation import Comparison, CorporaComparison
+from sklearn_ser.datasets import load_folder, load_table, make_emotional_speech
+from sklearn_ser.evaluation import Comparison, CorporaComparison, compare
 
 
 def write_folder(place, seed):
@@ -31,7 +31,8 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
-COMMON = [*["--features", "mfcc", "egemaps", "--classifier", "lda", "--no-audio-audit", "--quiet"]]
+FEATURES = ["mfcc", "egemaps"]
+COMMON = ["--features", "mfcc", "egemaps", "--classifier", "lda", "--no-audio-audit", "--quiet"]
 SPEAKER = ["--speaker", r"(s\d+)_"]
 
 
@@ -43,8 +44,9 @@ def test_corpora_stand_side_by_side(place, capsys):
     assert "Nemenyi's critical difference" in printed
     found = CorporaComparison.load("both")
     assert list(found) == ["first", "second"]
-    main(["compare", "--corpus", "folder", "--data", "first", *SPEAKER, *COMMON, "--out", "one"])
-    alone = Comparison.load("one")
+    alone = compare(
+        load_folder("first", speaker=SPEAKER[1]), FEATURES, classifier="lda", audit=False
+    )
     assert [row.uar for row in found["first"].rows] == [row.uar for row in alone.rows]
     for row in found["first"].rows:
         assert f"{row.uar:.3f}" in printed
@@ -57,6 +59,11 @@ def test_corpora_stand_side_by_side(place, capsys):
     assert "http" not in page.replace("http-equiv", "")
     assert r"\toprule" in (place / "both" / "table.tex").read_text()
 
+
+@pytest.mark.slow
+def test_several_corpora_are_repeated_from_their_record(place, capsys):
+    given = ["compare", "folder=first", "table=second.csv", *SPEAKER, *COMMON, "--out", "both"]
+    assert main(given) == 0
     assert main(["compare", "--from", "both", "--quiet"]) == 0
     assert "All scores and predictions" in capsys.readouterr().out
     file = place / "both" / "second" / "results.json"
@@ -67,12 +74,12 @@ def test_corpora_stand_side_by_side(place, capsys):
     assert "Differs, second: " in capsys.readouterr().out
 
 
-def test_one_that_is_named_is_compared_as_by_its_option(place):
+def test_one_that_is_named_is_compared_as_in_python(place):
     main(["compare", "table=second.csv", *COMMON, "--out", "named"])
-    main(["compare", "--corpus", "table", "--data", "second.csv", *COMMON, "--out", "option"])
-    named, option = Comparison.load("named"), Comparison.load("option")
+    named = Comparison.load("named")
+    option = compare(load_table("second.csv"), FEATURES, classifier="lda", audit=False)
     assert named.digests == option.digests
-    assert named.predictions.equals(option.predictions)
+    assert named.predictions["predicted"].tolist() == option.predictions["predicted"].tolist()
     assert main(["audit", "table=second.csv", "--no-audio"]) == 0
 
 
@@ -88,9 +95,11 @@ def test_a_dataset_of_hugging_face(place):
     datasets.DatasetDict({"all": dataset}).save_to_disk("hf")
     given = ["huggingface:all=hf", "--speaker-column", "who"]
     assert main(["compare", *given, *COMMON, "--out", "out"]) == 0
-    main(["compare", "folder=first", *SPEAKER, *COMMON, "--out", "same"])
-    uars = [[row.uar for row in Comparison.load(out).rows] for out in ("out", "same")]
-    np.testing.assert_allclose(*uars)
+    same = compare(
+        load_folder("first", speaker=SPEAKER[1]), FEATURES, classifier="lda", audit=False
+    )
+    found = [row.uar for row in Comparison.load("out").rows]
+    np.testing.assert_allclose(found, [row.uar for row in same.rows])
 
 
 @pytest.mark.parametrize(

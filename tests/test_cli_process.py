@@ -262,7 +262,7 @@ def test_a_signal_while_workers_fit_is_one_line(tmp_path):
     status, error = interrupt(arguments, tmp_path, ready)
     assert status == 130
     assert re.fullmatch(r"sklearn-ser: interrupted: .*; no results are written\n", error)
-    assert not (tmp_path / "comparison").exists()
+    assert [path.name for path in (tmp_path / "comparison").iterdir()] == ["fits"]
 
 
 def test_a_signal_while_results_are_written_waits_for_the_last_of_them(

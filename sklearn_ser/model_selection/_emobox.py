@@ -187,4 +187,4 @@ def _shortest_unique(paths: set[str]) -> Callable[[str], object]:
     n_parts = 1
     while n_parts < longest and len({shorten(path, n_parts) for path in paths}) < len(paths):
         n_parts += 1
-    return functools.partial(shorten, n_parts=n_parts)
+    return functools.cache(functools.partial(shorten, n_parts=n_parts))

@@ -191,6 +191,7 @@ def test_a_planted_defect_is_named_and_nothing_else(plant, case):
     assert f"{severity.upper()} ({code}): {finding.problem}" in str(found)
 
 
+@pytest.mark.slow
 def test_the_padded_waveform_is_told_to_be_embedded(case):
     pad_waveforms(case)
     found = diagnose(case.X)

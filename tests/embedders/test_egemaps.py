@@ -209,7 +209,7 @@ def test_shortest_clip(feature_set, level, rate, speech):
 
 
 @pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("n_jobs", [2, 4])
+@pytest.mark.parametrize("n_jobs", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_threads_and_order_change_nothing(n_jobs, level, speech):
     X = [(speech(seed, seconds=0.3 + 0.05 * seed), RATE) for seed in range(6)]
     alone = np.concatenate([EGeMAPSEmbedder(level=level, cache=None).transform([x]) for x in X])

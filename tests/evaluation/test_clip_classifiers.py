@@ -95,6 +95,7 @@ def test_it_is_paired_with_all_other_rows(found, tmp_path, monkeypatch, capsys):
     assert "forest" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_beside_several_classifiers_and_across_corpora(corpus, capsys):
     features = {"mfcc": "mfcc", "forest": WHOLE["forest"]}
     given = {"audit": False, "n_jobs": 1}

@@ -241,6 +241,7 @@ class OwnBayes(GaussianNB):
 HELPER = "def turned(labels):\n    return labels[::{}]\n"
 
 
+@pytest.mark.slow
 def test_code_of_ones_own_and_what_it_imports_are_in_the_key(corpus, tmp_path):
     script = """
     import sys, numpy as np, pytest

@@ -89,7 +89,13 @@ CLASSIFIERS = {
 }
 
 
-@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name in ("head", "search") else name
+        for name in CLASSIFIERS
+    ],
+)
 def test_every_row_can_be_made_again(corpus, tmp_path, name):
     found = compare(corpus, FEATURES, classifier=CLASSIFIERS[name], audit=False)
     results = saved(found, tmp_path)

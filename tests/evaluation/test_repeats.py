@@ -1,6 +1,8 @@
 """A comparison is repeated from its own record, and what differs is said."""
 
+import contextlib
 import json
+import shutil
 
 import pytest
 import soundfile
@@ -10,25 +12,36 @@ from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.evaluation import Comparison, compare
 from sklearn_ser.evaluation import _fits as fits
 
+GIVEN = r"compare --corpus folder --data CORPUS --speaker ^(s\d+)_ --features mfcc nano --layer 1,2"
+GIVEN += " --classifier lda svm --no-audio-audit --quiet --out found"
 
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    """Return a folder with a corpus in the folder CORPUS, where the command line runs."""
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Return a folder with a corpus in the folder CORPUS, and the results of a command in found."""
+    folder = tmp_path_factory.mktemp("made")
     corpus = make_emotional_speech(n_speakers=4, n_sentences=1, random_state=0)
     for i, (clip, emotion, name) in enumerate(zip(corpus.X, corpus.y, corpus.groups, strict=True)):
-        (tmp_path / "CORPUS" / emotion).mkdir(parents=True, exist_ok=True)
-        soundfile.write(tmp_path / "CORPUS" / emotion / f"{name}_{i}.wav", *clip)
+        (folder / "CORPUS" / emotion).mkdir(parents=True, exist_ok=True)
+        soundfile.write(folder / "CORPUS" / emotion / f"{name}_{i}.wav", *clip)
+    with contextlib.chdir(folder):
+        assert main(GIVEN.split()) == 0
+    return folder
+
+
+@pytest.fixture
+def place(made, tmp_path, monkeypatch):
+    """Return a copy of that folder, where the command line runs, as if it had been made there."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    results = tmp_path / "found" / "results.json"
+    results.write_text(results.read_text().replace(str(made), str(tmp_path)))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @pytest.fixture
-def record(place, capsys):
-    """Return the folder with the results of a command."""
-    given = r"compare --corpus folder --data CORPUS --speaker ^(s\d+)_ --features mfcc nano"
-    given += " --layer 1,2 --classifier lda svm --no-audio-audit --quiet --out found"
-    assert main(given.split()) == 0
-    capsys.readouterr()
+def record(place):
+    """Return the folder with the results."""
     return place / "found"
 
 

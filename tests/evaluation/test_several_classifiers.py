@@ -84,7 +84,7 @@ def test_rows_of_all_classifiers_are_compared_with_the_best(corpus):
         assert line.p_holm == pytest.approx(min(max(steps), 1))
 
 
-@pytest.mark.parametrize("own_search", [False, True])
+@pytest.mark.parametrize("own_search", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_classifier_is_chosen_inside_the_training_folds(corpus, own_search):
     """By the UAR of the same inner folds, whatever a search of one's own maximises."""
     other = GaussianNB()

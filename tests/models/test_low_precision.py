@@ -6,7 +6,7 @@ import pytest
 from sklearn_ser import SSLEmbedder
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("dtype", ["bfloat16", pytest.param("float16", marks=pytest.mark.slow)])
 def test_it_is_near(dtype, family, tiny_model, clips):
     if dtype == "float16" and family.startswith(("WavLM", "SEW-D")):
         pytest.skip("float16 is for GPUs; not all of its operators exist on a CPU")

@@ -57,7 +57,8 @@ class KeptFits:
     """A folder of fits, which any number of processes may read and write at once."""
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = Path(folder).expanduser()
+        # Worker processes may have been started in another working directory.
+        self.folder = Path(folder).expanduser().absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def load(self, key: str | None) -> Fit | None:

@@ -391,3 +391,14 @@ def test_the_command_line_keeps_fits_beside_its_results(tmp_path, monkeypatch, c
         assert len(counted) == n_fits
     assert len([*(tmp_path / "out" / "fits").iterdir()]) == 8
     assert time.perf_counter() - started < 60
+
+
+def test_workers_that_were_started_elsewhere_keep_fits_in_the_folder(tmp_path, monkeypatch):
+    corpus = make_emotional_speech(n_speakers=3, n_sentences=1, random_state=0)
+    settings = {"classifier": "lda", "audit": False, "n_jobs": 2, "memory": "fits"}
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        compare(corpus, ["mfcc"], **settings)
+    counts = [len(list((tmp_path / name / "fits").iterdir())) for name in ("first", "second")]
+    assert counts == [3, 3]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -300,7 +301,7 @@ def describe_nested(nested: Nesteds, rows: Sequence[Rows]) -> str:
     )
 
 
-class Shown:
+class Shown(ABC):
     """A comparison that shows itself, by the tables that its kind makes."""
 
     def tables(self, digits: int = 3, *, timings: bool = True) -> list[Table]:
@@ -320,8 +321,9 @@ class Shown:
         """
         return self._tables(digits, timings)
 
+    @abstractmethod
     def _tables(self, digits: int, timings: bool) -> list[Table]:
-        raise NotImplementedError
+        """Return the tables that are shown."""
 
     def __repr__(self) -> str:
         return "\n\n".join(table.to_text() for table in self.tables())

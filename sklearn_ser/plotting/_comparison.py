@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -60,8 +61,9 @@ class RowsDisplay(AxesDisplay):
 
     title: str
 
+    @abstractmethod
     def _lines(self) -> list[str]:
-        raise NotImplementedError
+        """Return the names of the lines, from the top."""
 
     def _size(self) -> tuple[float, float]:
         height = sum(0.3 + 0.16 * name.count("\n") for name in self._wrapped())

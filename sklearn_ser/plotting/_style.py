@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -107,7 +108,7 @@ class _Display:
         return 7.5, 4.0
 
 
-class AxesDisplay(_Display):
+class AxesDisplay(_Display, ABC):
     """A display on one pair of axes."""
 
     ax_: Any
@@ -138,12 +139,12 @@ class AxesDisplay(_Display):
             ax.legend(handles, labels, fontsize=FONT)
         return self
 
+    @abstractmethod
     def _draw(self, ax: Any) -> list[Any]:
         """Draw, and return what the legend shows."""
-        raise NotImplementedError
 
 
-class FigureDisplay(_Display):
+class FigureDisplay(_Display, ABC):
     """A display of several pairs of axes."""
 
     ax_: Any
@@ -169,9 +170,9 @@ class FigureDisplay(_Display):
             _legend_below(self.figure_, handles, grow=own)
         return self
 
+    @abstractmethod
     def _draw(self, figure: Any) -> list[Any]:
         """Draw, set `ax_`, and return what the legend shows."""
-        raise NotImplementedError
 
 
 def _legend_below(figure: Any, handles: Sequence[Any], *, grow: bool = True) -> None:

@@ -229,17 +229,32 @@ def test_few_clips_are_held_at_once(options, records, monkeypatch):
     """Those that are read, prepared or computed: each holds a lock, which is an open file."""
     monkeypatch.setattr(extract_module, "MAX_READY", 12)
     monkeypatch.setattr(extract_module, "MAX_HELD", 15)
-    n_held = []
+    # A listing of the folder is no count: files come and go while it is read.
+    held, n_held = set(), []
+    acquire, release = RecordLock.acquire, RecordLock.release
+
+    def counted_acquire(self):
+        acquired = acquire(self)
+        held.add(self)
+        return acquired
+
+    def counted_release(self):
+        held.discard(self)
+        release(self)
+
+    monkeypatch.setattr(RecordLock, "acquire", counted_acquire)
+    monkeypatch.setattr(RecordLock, "release", counted_release)
 
     class Slow(Counting):
         def compute(self, items):
             time.sleep(0.005)
-            n_held.append(len(list(records.folder.rglob("*.lock"))))
+            n_held.append(len(held))
             return super().compute(items)
 
     extractor = Slow(n_readers=5, **{**options, "n_ahead": 100})
     extract(clips_of(range(150)), extractor, records)
     assert sorted(extractor.computed) == list(range(150))
+    assert not held
     assert 5 < max(n_held) <= 15
 
 

@@ -171,7 +171,7 @@ class Comparison(Results):
         unknown = [each for each in formats if each not in FORMATS]
         if unknown or isinstance(formats, str):
             raise ValueError(f"formats={formats!r}; known are {', '.join(FORMATS)}, in a list.")
-        figures = figures_of(self)
+        figures = figures_of(self, corpus)
         page = render_report(self, corpus=corpus, command=command, figures=figures)
         names = super().save(folder)
         Path(folder, "report.html").write_text(page, encoding="utf-8")

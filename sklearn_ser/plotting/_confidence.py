@@ -37,8 +37,8 @@ def rows_with_confidence(
     if not found:
         raise ValueError(
             f"no row has probabilities: {', '.join(without)}. Use a classifier that has "
-            'predict_proba, such as "logistic" or "lda", or '
-            "CalibratedClassifierCV(SVC(), ensemble=False)."
+            'predict_proba: "logistic", "lda", or, of support vector machines, '
+            "CalibratedClassifierCV(SVC(), cv=GroupKFold(5))."
         )
     return found, without
 

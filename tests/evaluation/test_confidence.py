@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import LeaveOneGroupOut
+from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -74,6 +75,11 @@ def test_classifiers_without_probabilities_have_none(corpus):
     found = run(corpus, ["lda", "svm", SVC()])
     known = found.predictions.groupby("row")["confidence"].agg(lambda its: its.notna().mean())
     assert known.tolist() == [1, 0, 0]
+
+
+def test_the_svm_that_the_error_names_has_probabilities(corpus):
+    calibrated = CalibratedClassifierCV(SVC(), cv=GroupKFold(2))
+    assert run(corpus, calibrated).predictions["confidence"].between(1 / 3, 1).all()
 
 
 def test_ratings_have_no_confidence(corpus):

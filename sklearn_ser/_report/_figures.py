@@ -126,9 +126,9 @@ def _embedding_map(comparison: Comparison, corpus: Any) -> dict[str, Drawn]:
     found = EmbeddingMapDisplay.from_embeddings(X, clips["emotion"], clips["speaker"], **columns)
     name = row_name(comparison.rows[position], comparison.rows)
     text = (
-        f"The features of {name}, standardised, on their first two principal components: a point "
-        f"a clip, by emotion and, the same points, by speaker (n = {len(X):,} clips). The table "
-        "says what is read from all of their dimensions."
+        f"The features of the best row, {name}, standardised, on their first two principal "
+        f"components: a point a clip, by emotion and, the same points, by speaker (n = {len(X):,} "
+        "clips). The table says what is read from all of their dimensions."
     )
     return {"embedding_map": Drawn(found.figure_, text, found)}
 

@@ -210,7 +210,7 @@ class ReliabilityDisplay(FigureDisplay):
                     facecolor="none",
                     edgecolor=style["color"],
                     linestyle=style["linestyle"],
-                    hatch=style["hatch"],
+                    hatch=style["hatch"] if bars else None,
                 )
         above.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         above.set_ylabel("accuracy" + interval_note(self.bins, bars).replace(" (", "\n("))

@@ -107,8 +107,13 @@ def make_comparison():
     from sklearn_ser.evaluation import Comparison, Nested, Row, speaker_interval
     from sklearn_ser.evaluation._comparisons import differences_to_best
 
-    def make(skills, *, n_speakers=6, emotions=EMOTIONS, corpus="corpus", seed=0, **more):
-        """`skills`: of each (features, layer), the share of clips that are recognised."""
+    def make(
+        skills, *, n_speakers=6, emotions=EMOTIONS, corpus="corpus", seed=0, without=(), **more
+    ):
+        """`skills`: of each (features, layer), the share of clips that are recognised.
+
+        Of the features in `without`, there are no probabilities.
+        """
         rng = np.random.default_rng(seed)
         emotion = np.tile(np.repeat(emotions, 5), n_speakers)
         speaker = np.repeat([f"s{k:02d}" for k in range(n_speakers)], 5 * len(emotions))
@@ -119,7 +124,10 @@ def make_comparison():
             right = rng.random(len(folds)) < skill
             predicted = np.where(right, emotion, rng.choice(emotions, len(folds)))
             lines = pd.DataFrame({"row": position, **tested, "emotion": emotion})
-            of_row.append(lines.assign(predicted=predicted))
+            confidence = rng.uniform(1 / len(emotions), 1, len(folds))
+            if features in without:
+                confidence[:] = np.nan
+            of_row.append(lines.assign(predicted=predicted, confidence=confidence))
             of_fold = [lines for _, lines in of_row[-1].groupby("fold")]
             scored = {
                 name: [score(lines["emotion"], lines["predicted"], **how) for lines in of_fold]
@@ -135,6 +143,7 @@ def make_comparison():
                     **dict.fromkeys(field.name for field in fields(Row)),
                     "features": features,
                     "layer": layer,
+                    "classifier": "logistic",
                     "train": corpus,
                     "test": corpus,
                     "n_test": len(folds),

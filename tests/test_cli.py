@@ -178,7 +178,8 @@ def test_predict_that_draws_no_timeline_says_so_and_leaves_no_earlier_one(
 
 def test_results_are_not_mixed_with_earlier_ones(clips, tmp_path):
     out, names = tmp_path / "out", ["results.json", "predictions.csv"]
-    drawn = ["uar", "recall", "speakers", "confusion_matrix"]
+    drawn = ["uar", "recall", "speakers", "confusion_matrix", "reliability", "risk_coverage"]
+    drawn += ["embedding_map"]
     figures = ["report.html", *(f"{name}.{suffix}" for name in drawn for suffix in FORMATS)]
     given = ["--speaker", "^(s[0-9]+)_", "--classifier", "lda", "--quiet", "--no-audio-audit"]
     given += ["--features", "mfcc", "--out", str(out)]

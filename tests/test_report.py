@@ -1,6 +1,7 @@
 """The report holds what was found, and what it was found on, in one file."""
 
 import re
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 from types import SimpleNamespace
@@ -32,6 +33,15 @@ def found(make_comparison):
 @pytest.fixture(scope="module")
 def page(found):
     return found.to_html(corpus=corpus_of(found), command="sklearn-ser compare 'a b'")
+
+
+@pytest.fixture(scope="module")
+def embedded(found):
+    """Return the comparison with the features of its best row, and its page."""
+    X = np.random.default_rng(0).normal(size=(found.n_clips, 5))
+    X[:, 0] += 3 * (found.predictions.query("row == 0")["emotion"] == "anger")
+    found = replace(found, embeddings=pd.DataFrame(X, index=range(found.n_clips)))
+    return found, found.to_html(corpus=corpus_of(found))
 
 
 class Page(HTMLParser):
@@ -117,7 +127,72 @@ def test_the_confusion_matrix_is_that_of_the_best_row(found, page):
     assert drawn == [[f"{share:.2f}" for share in row] for row in shares.to_numpy()]
 
 
-def test_the_page_refers_to_nothing_outside_of_it(page):
+def test_calibration_and_abstaining_are_those_of_the_predictions(found, page):
+    calibration = {cells[0]: cells[1:] for cells in table(page, "Calibration on held-out")[1:]}
+    risks = {cells[0]: cells[1:] for cells in table(page, "Error rates of the most")[1:]}
+    assert list(calibration) == list(risks) == ["mfcc", "ssl, layer 1", "egemaps"]
+    lines = found.predictions[found.predictions["row"] == found.best]
+    right = (lines["emotion"] == lines["predicted"]).to_numpy()
+    confidence = lines["confidence"].to_numpy()
+    bins = np.ceil(confidence * 10)
+    ece = sum(abs(np.sum((right - confidence)[bins == k])) for k in range(11)) / len(right)
+    means = [right.mean(), confidence.mean(), ece]
+    assert calibration["ssl, layer 1"] == ["120", *(f"{value:.3f}" for value in means)]
+    errors = ~right[np.argsort(-confidence)]
+    shares = [errors[:n].mean() for n in (120, 108, 90, 60)]
+    area = np.mean(np.cumsum(errors) / np.arange(1, 121))
+    assert risks["ssl, layer 1"] == [f"{value:.3f}" for value in (*shares, area)]
+
+
+def test_where_no_row_has_probabilities_it_is_said(make_comparison):
+    found = make_comparison({("mfcc", None): 0.5, ("svm", None): 0.6}, without=["svm"])
+    page = found.to_html()
+    assert table(page, "Calibration on held-out")[-1] == ["svm", "", "", "", "no probabilities"]
+    assert table(page, "Error rates")[-1] == ["svm", *[""] * 4, "no probabilities"]
+    page = make_comparison({("svm", None): 0.6}, without=["svm"]).to_html()
+    assert page.count("No row has probabilities") == 2
+    assert "Calibration on held-out" not in page
+
+
+def test_the_map_says_what_is_read_from_the_features_at_hand(found, page, embedded):
+    pytest.importorskip("matplotlib")
+    from sklearn_ser.plotting import EmbeddingMapDisplay
+
+    assert "There is no map: features are at hand only" in page
+    found, page = embedded
+    corpus = corpus_of(found)
+    given = {"sex": corpus.frame["sex"], "durations": corpus.frame["duration"]}
+    X = found.embeddings.to_numpy()
+    scores = EmbeddingMapDisplay.from_embeddings(X, corpus.y, corpus.groups, **given).scores
+    cells = {cells[0]: cells[1:] for cells in table(page, "Silhouettes and linear probes")[1:]}
+    assert list(cells) == ["emotion", "speaker", "sex", "duration"] == list(scores.index)
+    for name, its in scores.iterrows():
+        assert cells[name][2] == f"{its['probe']:.3f}".replace("-", "−")
+    assert scores.loc["emotion", "probe"] > 0.3
+    assert "n = 120 clips" in page
+
+
+def test_a_map_of_many_clips_is_small(make_comparison):
+    few, many = (make_comparison({("mfcc", None): 0.5}, n_speakers=n) for n in (20, 200))
+    pages = []
+    for found in (few, many):
+        X = np.random.default_rng(0).normal(size=(found.n_clips, 4))
+        pages.append(replace(found, embeddings=pd.DataFrame(X)).to_html())
+    sizes = [len(page.encode()) for page in pages]
+    assert len(many.predictions) == 10 * len(few.predictions) == 4000
+    assert sizes[1] < 2e6
+    assert sizes[1] < 2 * sizes[0]
+    assert [link for link in Page(pages[1]).links if not link.startswith(("#", "data:"))] == []
+
+
+@pytest.mark.parametrize("embeddings", [np.ones((120, 3)), np.eye(120)[:, :1]])
+def test_features_that_make_no_map_make_no_error(found, embeddings):
+    page = replace(found, embeddings=pd.DataFrame(embeddings)).to_html()
+    assert ("There is no map" in page) is bool((embeddings == 1).all())
+
+
+def test_the_page_refers_to_nothing_outside_of_it(embedded):
+    page = embedded[1]
     read = Page(page)
     assert [link for link in read.links if not link.startswith("#")] == []
     assert {link.removeprefix("#") for link in read.links} <= set(read.ids)
@@ -137,11 +212,20 @@ def test_it_says_how_to_repeat_the_run_and_holds_the_table_in_latex(found, page)
     assert found.audit["verdict"] in text
 
 
+def test_black_is_the_colour_of_the_text_on_the_map_of_many_speakers(make_comparison):
+    found = make_comparison({("mfcc", None): 0.5}, n_speakers=9)
+    X = np.random.default_rng(0).normal(size=(found.n_clips, 4))
+    page = replace(found, embeddings=pd.DataFrame(X)).to_html()
+    drawn = page[page.index('id="embedding_map-') :]
+    of_speaker = found.predictions["speaker"].eq("s07").sum()
+    assert len(re.findall(r'<use [^>]*style="fill: currentColor', drawn)) == of_speaker + 1
+
+
 def test_figures_have_a_text_and_the_colour_of_the_page(page):
     figures = re.findall(r'<svg role="img" aria-label="([^"]+)"', page)
-    assert len(figures) == 4
+    assert len(figures) == 6
     assert "ssl, layer 1 with" in figures[0]
-    assert page.count("<figcaption>") == 4
+    assert page.count("<figcaption>") == 6
     assert "currentColor" in page
     assert not re.search(r"(fill|stroke): #000000", page)
 
@@ -157,7 +241,7 @@ def test_names_are_text_and_no_markup(make_comparison):
 
 def test_of_one_row_there_are_no_differences(make_comparison):
     page = make_comparison({("mfcc", None): 0.5}, n_speakers=3).to_html()
-    assert page.count('<svg role="img"') == 3
+    assert page.count('<svg role="img"') == 5
     assert "none: fewer than four speakers" in page
     assert "By the speakers' sex" not in page
 
@@ -179,4 +263,4 @@ def test_unknown_formats_are_refused_before_anything_is_written(found, tmp_path,
 def test_without_matplotlib_it_says_that_there_are_no_figures(found, monkeypatch):
     nothing = SimpleNamespace(util=SimpleNamespace(find_spec=lambda name: None))
     monkeypatch.setattr("sklearn_ser._report._figures.importlib", nothing)
-    assert "as matplotlib is not installed" in found.to_html()
+    assert found.to_html().count("as matplotlib is not installed") == 4

@@ -1,7 +1,10 @@
 """The report in Chromium: no error, no request, no fault for a screen reader, at any width."""
 
 import shutil
+from dataclasses import replace
 
+import numpy as np
+import pandas as pd
 import pytest
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -20,7 +23,10 @@ LONG = "a-model-with-a-name-that-is-far-too-long/for-any-phone-" * 3
 @pytest.fixture(scope="module")
 def address(make_comparison, tmp_path_factory):
     layers = {("ssl", layer): 0.4 + 0.1 * layer for layer in range(5)}
-    found = make_comparison({("mfcc", None): 0.2, **layers, (LONG, None): 0.7}, corpus=LONG)
+    skills = {("mfcc", None): 0.2, **layers, (LONG, None): 0.7, ("svm", None): 0.5}
+    found = make_comparison(skills, corpus=LONG, without=["svm"])
+    X = np.random.default_rng(0).normal(size=(found.n_clips, 4))
+    found = replace(found, embeddings=pd.DataFrame(X))
     folder = tmp_path_factory.mktemp("report")
     found.save(folder, command=f"sklearn-ser compare {LONG}")
     assert (folder / "report.html").stat().st_size < 3e6

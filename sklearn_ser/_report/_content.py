@@ -18,14 +18,20 @@ if TYPE_CHECKING:
 __all__ = [
     "Cell",
     "Grid",
+    "abstaining_grid",
+    "calibration_grid",
     "clips_of",
     "confusion",
     "corpus_grid",
+    "map_grid",
     "scores_grid",
     "settings_of",
     "sex_grid",
     "speaker_grid",
 ]
+
+
+SHARES = (1.0, 0.9, 0.75, 0.5)  # of clips that are kept, in the table of abstaining
 
 
 class Cell(NamedTuple):
@@ -66,7 +72,8 @@ def clips_of(comparison: Comparison, corpus: Any = None) -> pd.DataFrame:
     Returns
     -------
     clips : DataFrame
-        speaker and emotion, indexed by the clips' positions; sex and duration if they are known.
+        speaker and emotion, indexed by the clips' positions; sex, sentence and duration if they
+        are known.
 
     Raises
     ------
@@ -88,7 +95,7 @@ def clips_of(comparison: Comparison, corpus: Any = None) -> pd.DataFrame:
             f"the corpus {corpus.name!r} is not the one that was compared: its clips have other "
             "speakers or emotions. Give the corpus that compare was given, or none."
         )
-    for name in ("sex", "duration"):
+    for name in ("sex", "sentence", "duration"):
         if name in frame and not is_missing(frame[name]).all():
             clips[name] = frame[name].iloc[clips.index].to_numpy()
     pairs = [corpus.X[k] for k in clips.index]
@@ -233,6 +240,59 @@ def sex_grid(comparison: Comparison, clips: pd.DataFrame, shown: Sequence[int]) 
             )
     heads = ["features", "sex", "speakers", "clips", comparison.rows[0].metric, "95 % interval"]
     return Grid("By the speakers' sex, pooled over folds", heads, rows)
+
+
+def calibration_grid(display: Any) -> Grid:
+    """Return what a reliability diagram shows, a line each row."""
+    rows = [
+        [
+            Cell(str(name)),
+            _number(its["n_clips"], ".0f"),
+            _number(its["accuracy"]),
+            _number(its["confidence"]),
+            _number(its["ece"]),
+        ]
+        for name, its in display.scores.iterrows()
+    ]
+    rows += [[Cell(name), *[Cell("")] * 3, Cell("no probabilities")] for name in display.without]
+    heads = ["features", "clips", "accuracy", "mean confidence", "expected calibration error"]
+    return Grid("Calibration on held-out speakers, all folds together", heads, rows)
+
+
+def abstaining_grid(display: Any) -> Grid:
+    """Return the error rates at some coverages, a line each row."""
+    rows = []
+    for name, its in display.scores.iterrows():
+        risks = display.curves.loc[display.curves["name"] == name, "risk"].to_numpy()
+        kept = [int(np.ceil(share * len(risks))) - 1 for share in SHARES]
+        rows.append([Cell(str(name)), *(_number(risks[k]) for k in kept), _number(its["aurc"])])
+    none = [*[Cell("")] * len(SHARES), Cell("no probabilities")]
+    rows += [[Cell(name), *none] for name in display.without]
+    heads = ["features", *(f"errors, {share:.0%} of clips kept" for share in SHARES)]
+    heads.append("area under the curve")
+    return Grid("Error rates of the most confident predictions", heads, rows)
+
+
+def map_grid(display: Any) -> Grid:
+    """Return the silhouettes and the scores of linear probes."""
+    rows = []
+    for name, its in display.scores.iterrows():
+        ends = None if np.isnan(its["low"]) else (its["low"], its["high"])
+        score = "R²" if name == "duration" else "UAR"
+        rows.append(
+            [
+                Cell(str(name)),
+                _number(its["silhouette"]),
+                Cell("" if np.isnan(its["probe"]) else score),
+                _number(its["probe"]),
+                _interval(ends),
+                _number(its["chance"]),
+                _number(its["n_clips"], ".0f"),
+            ]
+        )
+    heads = ["clips labelled by", "silhouette", "score", "linear probe", "95 % interval"]
+    heads += ["chance", "clips probed"]
+    return Grid("Silhouettes and linear probes", heads, rows, sortable=False)
 
 
 def settings_of(comparison: Comparison) -> str:

@@ -11,7 +11,10 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sklearn_ser._utils import write_figure
+import numpy as np
+
+from sklearn_ser._report._content import clips_of
+from sklearn_ser._utils import is_missing, write_figure
 
 if TYPE_CHECKING:
     from sklearn_ser.evaluation import Comparison
@@ -20,22 +23,33 @@ __all__ = ["Drawn", "figures_of", "inline_svg", "written_figures"]
 
 
 class Drawn(NamedTuple):
-    """A figure, and what it shows in words."""
+    """A figure, what it shows in words, and the display whose numbers are in tables, too."""
 
     figure: Any
     text: str
+    display: Any = None
 
 
-def figures_of(comparison: Comparison) -> dict[str, Drawn]:
-    """Return the figures of a comparison by name; none without matplotlib."""
+def figures_of(comparison: Comparison, corpus: Any = None) -> dict[str, Drawn]:
+    """Return the figures of a comparison by name; none without matplotlib.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    corpus : Bunch, default=None
+        The corpus that was compared, for what else the map of embeddings is probed for.
+    """
     if importlib.util.find_spec("matplotlib") is None:
         return {}
-    from sklearn_ser.evaluation import row_name
+    from sklearn_ser.evaluation import confident_rows, row_name
     from sklearn_ser.plotting import (
         ComparisonDisplay,
         DifferencesDisplay,
         RecallDisplay,
+        ReliabilityDisplay,
+        RiskCoverageDisplay,
         SpeakersDisplay,
+        best_of_each,
         off_screen,
     )
 
@@ -61,21 +75,62 @@ def figures_of(comparison: Comparison) -> dict[str, Drawn]:
             SpeakersDisplay,
             f"{metric} of each speaker as a point, for the best layer of each feature set.",
         ),
+        "reliability": (
+            ReliabilityDisplay,
+            "Accuracy of predictions by their confidence, and the number of clips, for the best "
+            "layer of each feature set. The table holds calibration errors.",
+        ),
+        "risk_coverage": (
+            RiskCoverageDisplay,
+            "Error rate of the clips that are kept, by their share, for the best layer of each "
+            "feature set. The table holds areas under the curve.",
+        ),
     }
     if len(comparison.rows) == 1:
         del displays["differences"]
     if comparison.of_ratings:
         del displays["recall"]
+    if comparison.of_ratings or not confident_rows(comparison, best_of_each(comparison.rows))[0]:
+        del displays["reliability"], displays["risk_coverage"]
+    drawn = {}
     with off_screen():
-        drawn = {
-            name: Drawn(display.from_comparison(comparison).figure_, text)
-            for name, (display, text) in displays.items()
-        }
+        for name, (display, text) in displays.items():
+            found = display.from_comparison(comparison)
+            drawn[name] = Drawn(found.figure_, text, found)
         if comparison.of_ratings:
             text = f"Ratings predicted by {named} against the true ones, a point a clip."
             return {**drawn, "ratings": Drawn(_predicted_ratings(comparison, named), text)}
+        drawn |= _embedding_map(comparison, corpus)
         figure = _confusion_matrix(comparison, named)
     return {**drawn, "confusion_matrix": Drawn(figure, f"Confusion matrix of {named}.")}
+
+
+def _embedding_map(comparison: Comparison, corpus: Any) -> dict[str, Drawn]:
+    """Return the map of the features of the best row that has some, if they are at hand."""
+    from sklearn_ser.evaluation import best_with_features, row_name
+    from sklearn_ser.plotting import EmbeddingMapDisplay
+
+    position = best_with_features(comparison.rows)
+    if comparison.embeddings is None or position is None:
+        return {}
+    clips = clips_of(comparison, corpus)
+    X = comparison.embeddings.loc[clips.index].to_numpy()
+    if len(X) < 3 or not np.ptp(X, axis=0).any():  # of which there is no map
+        return {}
+    known = {"sex": "sex", "text": "sentence", "durations": "duration"}
+    columns: dict[str, Any] = {
+        name: clips[column]
+        for name, column in known.items()
+        if column in clips and not is_missing(clips[column]).any()
+    }
+    found = EmbeddingMapDisplay.from_embeddings(X, clips["emotion"], clips["speaker"], **columns)
+    name = row_name(comparison.rows[position], comparison.rows)
+    text = (
+        f"The features of the best row, {name}, standardised, on their first two principal "
+        f"components: a point a clip, by emotion and, the same points, by speaker (n = {len(X):,} "
+        "clips). The table says what is read from all of their dimensions."
+    )
+    return {"embedding_map": Drawn(found.figure_, text, found)}
 
 
 def _predicted_ratings(comparison: Comparison, named: str) -> Any:

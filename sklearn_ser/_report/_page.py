@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 __all__ = ["render_corpora", "render_report"]
 
 
+NO_FIGURES = "There are no figures, as matplotlib is not installed."
+NO_MAP = (
+    "There is no map: features are at hand only where they were compared, and are not saved; "
+    "classifiers of clips have none."
+)
+
+
 def render_report(
     comparison: Comparison,
     *,
@@ -38,7 +45,13 @@ def render_report(
     from sklearn_ser.evaluation import describe_nested, row_name
 
     clips = content.clips_of(comparison, corpus)
-    figures = figures_of(comparison) if figures is None else figures
+    figures = figures_of(comparison, corpus) if figures is None else figures
+    displays = {name: drawn.display for name, drawn in figures.items()}
+    grids = {
+        "reliability": content.calibration_grid,
+        "risk_coverage": content.abstaining_grid,
+        "embedding_map": content.map_grid,
+    }
     best = comparison.rows[comparison.best]
     rows = comparison.rows
     return _template("report.html").render(
@@ -58,6 +71,11 @@ def render_report(
             for name, drawn in figures.items()
             if name != "confusion_matrix"  # which is a table in the page
         },
+        no_curves="No row has probabilities, as classifiers without predict_proba (svm) have none."
+        if figures
+        else NO_FIGURES,
+        no_map=NO_MAP if figures else NO_FIGURES,
+        grids={name: grid(displays[name]) for name, grid in grids.items() if name in displays},
         latex=comparison.to_latex(),
         command=command,
         settings=content.settings_of(comparison),

@@ -138,7 +138,8 @@ def file_digest(path: str | os.PathLike[str]) -> str:
     return digest
 
 
-FIGURES = ("uar", "ccc", "differences", "recall", "speakers", "confusion_matrix", "ratings")
+FIGURES: tuple[str, ...] = ("uar", "ccc", "differences", "recall", "speakers", "confusion_matrix")
+FIGURES += ("ratings", "reliability", "risk_coverage", "embedding_map")
 FORMATS = ("png", "pdf", "svg")
 # Next to the results of a comparison; what may be there of an earlier one.
 DRAWN = (*(f"{name}.{suffix}" for name in FIGURES for suffix in FORMATS), "report.html")

@@ -8,6 +8,10 @@ from sklearn_ser.evaluation._classifiers import check_fits as check_fits
 from sklearn_ser.evaluation._classifiers import fit_classifier as fit_classifier
 from sklearn_ser.evaluation._compare import compare
 from sklearn_ser.evaluation._concordance import ccc_score, concordance_interval
+from sklearn_ser.evaluation._confidence import Confident as Confident
+from sklearn_ser.evaluation._confidence import confident_rows as confident_rows
+from sklearn_ser.evaluation._confidence import reliability as reliability
+from sklearn_ser.evaluation._confidence import risk_coverage as risk_coverage
 from sklearn_ser.evaluation._corpora import CorporaComparison, compare_corpora
 from sklearn_ser.evaluation._cross import compare_across
 from sklearn_ser.evaluation._cross_results import CrossComparison
@@ -24,6 +28,7 @@ from sklearn_ser.evaluation._recipes import installed_versions as installed_vers
 from sklearn_ser.evaluation._repeats import differences_of_runs as differences_of_runs
 from sklearn_ser.evaluation._results import Comparison
 from sklearn_ser.evaluation._rows import Nested, RatingNested, RatingRow, Row
+from sklearn_ser.evaluation._rows import best_with_features as best_with_features
 from sklearn_ser.evaluation._rows import row_name as row_name
 from sklearn_ser.evaluation._targets import scores as scores
 from sklearn_ser.evaluation._targets import target_of as target_of

@@ -33,10 +33,28 @@ AT_ONCE = 256  # clips looked at, so that memory stays bounded
 
 
 class AsPredicted(ClassifierMixin, BaseEstimator):
-    """Gives its input back: of a published model, all clips are predicted before."""
+    """Gives its input back, what a published model computed for all clips before.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,), default=None
+        Of the probabilities that are its input; None of ratings.
+    """
+
+    def __init__(self, classes: Any = None) -> None:
+        self.classes = classes
+
+    @property
+    def classes_(self) -> Any:
+        """The classes of the published model."""
+        return self.classes
 
     def predict(self, X: Any) -> Any:
-        """Return the predictions that X holds."""
+        """Return the ratings that X holds, or the class with the highest probability."""
+        return X if self.classes is None else most_probable(self.classes, X)
+
+    def predict_proba(self, X: Any) -> Any:
+        """Return the probabilities that X holds."""
         return X
 
 
@@ -62,7 +80,7 @@ def is_published(classifier: Any) -> bool:
 def classify_clips(name: str, classifier: Any, corpus: Bunch) -> dict[str, Any]:
     """Return the fields of the table of a row that is a classifier of clips.
 
-    Its values are the clips or, of a published model, what it predicts for them.
+    Its values are the clips or, of a published model, the probabilities or ratings of them.
     """
     started = time.perf_counter()
     values: Any
@@ -74,11 +92,9 @@ def classify_clips(name: str, classifier: Any, corpus: Bunch) -> dict[str, Any]:
         fitted, recipe = AsPredicted(), recipe_of(classifier)
     elif is_published(classifier):
         classifier = clone(classifier).fit(corpus.X, corpus.y)
-        probabilities = np.asarray(classifier.predict_proba(corpus.X))
-        usable = np.isfinite(probabilities).all(axis=1)
-        values = np.full(len(usable), "", dtype=object)
-        values[usable] = most_probable(classifier.classes_, probabilities[usable])
-        fitted = AsPredicted()
+        values = np.asarray(classifier.predict_proba(corpus.X))
+        usable = np.isfinite(values).all(axis=1)
+        fitted = AsPredicted(classifier.classes_)
         recipe = {**recipe_of(classifier), "classes": classifier.classes_.tolist()}
     else:
         check_classifier(classifier, on_clips=True, ratings=are_ratings(corpus.y))

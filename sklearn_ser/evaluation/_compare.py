@@ -271,6 +271,7 @@ def compare(
         rows=found.rows,
         nested=found.nested,
         predictions=found.predictions,
+        embeddings=found.embeddings,
         **found.asked,
     )
     published, note = published_beside(comparison, check_cv(cv) if isinstance(cv, str) else cv)

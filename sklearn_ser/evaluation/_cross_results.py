@@ -49,7 +49,7 @@ class CrossComparison(Results):
         As in :class:`Comparison`, one a pair of corpora and alignment, too.
     predictions : DataFrame
         One line a row and a tested clip: row, fold, clip (its position among the clips put
-        together), speaker, emotion, predicted.
+        together), speaker, emotion, predicted, confidence.
     corpora : dict of str to int
         Clips of each corpus that were compared.
     scheme : str or None

@@ -63,9 +63,11 @@ def fit_all(
 ) -> pd.DataFrame:
     """Return the predictions of all tasks, a line each.
 
-    It has row, fold, clip, speaker, emotion and predicted; and of the whole fold inner_score, the
-    score inside the training fold if that is asked for, and seconds. With `memory`, each fit is
-    kept there when it is done, and those that are there already are not fitted again.
+    It has row, fold, clip, speaker, emotion and predicted; of emotions also confidence, the
+    probability of what is predicted, NaN where there are no probabilities; and of the whole fold
+    inner_score, the score inside the training fold if that is asked for, and seconds. With
+    `memory`, each fit is kept there when it is done, and those that are there already are not
+    fitted again.
     """
     from tqdm.auto import tqdm
 
@@ -105,6 +107,7 @@ def _lines(task: Task, targets: Targets, fit: Fit) -> pd.DataFrame:
     """Return a line for each prediction of a fit, having given its warnings."""
     fit.warn()
     test, is_rated = task.test, are_ratings(targets.emotions)
+    confidence = {} if is_rated else {"confidence": fit.confidence or np.nan}
     return pd.DataFrame(
         {
             "row": task.row,
@@ -113,6 +116,7 @@ def _lines(task: Task, targets: Targets, fit: Fit) -> pd.DataFrame:
             "speaker": targets.speakers[test],
             "emotion": targets.emotions[test],
             "predicted": np.asarray(fit.predicted, dtype=float if is_rated else None),
+            **confidence,
             "inner_score": np.nan if task.inner is None else fit.inner[task.inner],
             "seconds": fit.seconds,
         }
@@ -133,7 +137,10 @@ def _fit_one(
             fitted, X_test = fit_fold(task, targets)
             with _positions(task.test):
                 predicted = _predicted(fitted, X_test, targets.emotions).tolist()
-            known = Fit(predicted, 0.0, _searched(fitted, task), [])
+                n_warnings = len(caught)
+                confidence = _confidence(fitted, X_test, predicted)
+                del caught[n_warnings:]  # which predict has given
+            known = Fit(predicted, confidence, 0.0, _searched(fitted, task), [])
         if not _has_inner(known, task):
             known.inner[str(task.inner)] = _inner_score(task, targets)
     told = [(f"{w.category.__module__}.{w.category.__qualname__}", str(w.message)) for w in caught]
@@ -150,6 +157,18 @@ def _predicted(fitted: Any, X: Any, emotions: Any) -> npt.NDArray[Any]:
     if not are_ratings(emotions):
         return predicted
     return as_ratings(predicted, f"what {type(fitted).__name__} predicts")
+
+
+def _confidence(fitted: Any, X: Any, predicted: list[Any]) -> list[float] | None:
+    """Return the probability of each emotion that is predicted; None without probabilities."""
+    if not hasattr(fitted, "predict_proba") or getattr(fitted, "classes_", None) is None:
+        return None
+    columns = {emotion: k for k, emotion in enumerate(np.asarray(fitted.classes_).tolist())}
+    probabilities = np.asarray(fitted.predict_proba(X), dtype=np.float64)
+    return [
+        float(of_clip[columns[emotion]]) if emotion in columns else np.nan
+        for emotion, of_clip in zip(predicted, probabilities, strict=True)
+    ]
 
 
 def _searched(fitted: Any, task: Task) -> dict[str, float]:

@@ -33,13 +33,15 @@ from sklearn_ser.evaluation._recipes import (
 
 __all__ = ["Fit", "KeptFits", "Keys"]
 
-RECORD_VERSION = 1  # raise it when what is fitted of the same settings changes
+RECORD_VERSION = 2  # raise it when what is fitted of the same settings changes
 
 
 class Fit(NamedTuple):
     """What is kept of one fold of one row."""
 
     predicted: list[Any]  # emotions, or ratings
+    #: The probability of each predicted emotion, NaN where it has none; None without probabilities.
+    confidence: list[float] | None
     seconds: float
     #: By what it was scored inside the training fold; NaN where that cannot be split.
     inner: dict[str, float]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,8 @@ class Comparison(Results):
         the training folds, where their speakers can be split.
     predictions : DataFrame
         One line a row and a tested clip: row, fold, clip (its position), speaker, emotion,
-        predicted; of ratings, the latter two are floats.
+        predicted and confidence, the probability of the predicted emotion, NaN where a classifier
+        gives none. Of ratings, emotion and predicted are floats, and there is no confidence.
     corpus : str
         Name of the corpus, or "train → test" of two.
     n_clips : int
@@ -71,6 +72,9 @@ class Comparison(Results):
     command : dict or None
         ``arguments`` of the command line that made it, and the ``directory`` that it ran in; None
         in Python.
+    embeddings : DataFrame or None
+        Features of the best row that is fitted on features, a line a clip, by its position. It is
+        what the report draws its map from, and is not saved.
 
     Examples
     --------
@@ -98,6 +102,9 @@ class Comparison(Results):
     transductive: bool
     published: list[dict[str, Any]]
     published_note: str
+    embeddings: pd.DataFrame | None = field(
+        default=None, compare=False, repr=False, kw_only=True, metadata={"in_memory": True}
+    )
 
     def _tables(self, digits: int, timings: bool) -> list[Table]:
         return [row_table(self, digits, timings)]
@@ -106,7 +113,9 @@ class Comparison(Results):
         """Return the report: one page that needs no other file, and no network.
 
         It holds the corpus, the audit, scores with intervals and tests, figures (with the extra
-        ``plot``), scores by emotion, speaker and sex, versions, settings, and LaTeX.
+        ``plot``), scores by emotion, speaker and sex, calibration, the error rates of abstaining,
+        a map of the features of the best row (where they are at hand: they are not saved),
+        versions, settings, and LaTeX.
 
         Parameters
         ----------
@@ -162,7 +171,7 @@ class Comparison(Results):
         unknown = [each for each in formats if each not in FORMATS]
         if unknown or isinstance(formats, str):
             raise ValueError(f"formats={formats!r}; known are {', '.join(FORMATS)}, in a list.")
-        figures = figures_of(self)
+        figures = figures_of(self, corpus)
         page = render_report(self, corpus=corpus, command=command, figures=figures)
         names = super().save(folder)
         Path(folder, "report.html").write_text(page, encoding="utf-8")

@@ -14,6 +14,7 @@ __all__ = [
     "RatingNested",
     "RatingRow",
     "Row",
+    "best_with_features",
     "record_of",
     "row_name",
     "varying",
@@ -242,6 +243,15 @@ def _short(model: str) -> str:
     return path.name if is_folder or model.startswith((".", "~")) else model
 
 
+def best_with_features(rows: Sequence[Any]) -> int | None:
+    """Return the position of the best row that is fitted on features; None if there is none.
+
+    The others are classifiers of clips.
+    """
+    positions = [k for k, row in enumerate(rows) if row.classifier is not None]
+    return max(positions, key=lambda k: rows[k].score, default=None)
+
+
 def varying(rows: Sequence[Described]) -> list[str]:
     """Return which of layer, pooling and classifier are several for some feature set."""
     of_features: dict[str, list[Described]] = {}
@@ -353,7 +363,7 @@ class RatingNested(ConcordanceScores, Chosen):
 
 def record_of(cls: Any, values: dict[str, Any], what: str) -> Any:
     """Return a dataclass of these values, or an error that names what is missing or unknown."""
-    names = {f.name for f in fields(cls)}
+    names = {f.name for f in fields(cls) if not f.metadata.get("in_memory")}
     if wrong := sorted(names ^ set(values)):
         raise ValueError(f"{what}: fields that are missing or unknown: {', '.join(wrong)}.")
     return cls(**values)

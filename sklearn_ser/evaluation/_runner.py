@@ -36,7 +36,7 @@ from sklearn_ser.evaluation._recipes import (
     recipe_of_classifier,
     recipe_of_splitter,
 )
-from sklearn_ser.evaluation._rows import POOLED
+from sklearn_ser.evaluation._rows import POOLED, best_with_features
 from sklearn_ser.evaluation._targets import scores, target_of
 
 __all__ = ["Cell", "Run", "Setup", "chance_of", "run"]
@@ -98,6 +98,8 @@ class Run(NamedTuple):
     nested: list[Any]
     #: Predictions of all rows; `clip` is the position in the corpus that was given.
     predictions: pd.DataFrame
+    #: Features of the best row that has some, a line a clip, by its position.
+    embeddings: pd.DataFrame | None
     #: The clips that all feature sets could embed, and their positions.
     corpus: Bunch
     usable: npt.NDArray[np.intp]
@@ -146,7 +148,8 @@ def run(corpus: Bunch, cells: Sequence[Cell], setup: Setup) -> Run:
     for table in tables:
         if isinstance(table.classifier, AsPredicted) and not are_ratings(corpus.y):
             name, recipe = (table.description[key] for key in ("features", "embedder"))
-            warn_of_classes(name, recipe, table.values, corpus.y)
+            predicted = table.classifier.predict(table.values)
+            warn_of_classes(name, recipe, predicted, corpus.y)
     audits = _audit(cells, corpus, setup, waveform_rate)
     corpora = corpus.frame["corpus"].to_numpy(dtype=str) if "corpus" in corpus.frame else None
     descriptions, tasks = _plan(tables, cells, audits, setup, chance_of(corpus.y))
@@ -173,12 +176,15 @@ def run(corpus: Bunch, cells: Sequence[Cell], setup: Setup) -> Run:
     for positions in _together(descriptions, "features", "train", "test", "alignment"):
         if chosen := _choose([of_row[k] for k in positions]):
             nested.append(target.nested.of_rows(rows, *chosen))
+    embedded = best_with_features(rows)
+    best = None if embedded is None else next(t.values for t in tasks if t.row == embedded)
     predictions["clip"] = usable[predictions["clip"]]
     predictions = predictions.drop(columns=["seconds", "inner_score"])
     return Run(
         rows=rows,
         nested=nested,
         predictions=predictions,
+        embeddings=None if best is None else pd.DataFrame(best.copy(), index=usable),
         corpus=corpus,
         usable=usable,
         left_out=left_out,

@@ -21,7 +21,7 @@ from sklearn_ser.evaluation._rows import Nested, RatingNested, RatingRow, Row, r
 
 __all__ = ["Results"]
 
-SCHEMA = 3  # of results.json; raise it when a field goes, or changes its meaning
+SCHEMA = 4  # of results.json; raise it when a field goes, or changes its meaning
 
 
 @dataclass(frozen=True, repr=False)
@@ -58,13 +58,14 @@ class Results(Shown):
         return pd.DataFrame([asdict(row) for row in self.rows])
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values: every field but the predictions.
+        """Return plain JSON values: every field but predictions and embeddings.
 
         Returns
         -------
         results : dict
         """
-        of_fields = {f.name: getattr(self, f.name) for f in fields(self)}
+        saved = [f.name for f in fields(self) if not f.metadata.get("in_memory")]
+        of_fields = {name: getattr(self, name) for name in saved}
         del of_fields["predictions"]
         rows = [asdict(row) for row in self.rows]
         nested = [asdict(each) for each in self.nested]
@@ -119,13 +120,14 @@ class Results(Shown):
         comparison : Comparison or CrossComparison
         """
         results = json.loads(Path(folder, "results.json").read_text(encoding="utf-8"))
-        labels = dict.fromkeys(("speaker", "emotion", "predicted"), str)
+        labels = dict.fromkeys(("speaker", "emotion", "predicted", "confidence"), str)
         predictions = pd.read_csv(
             Path(folder, "predictions.csv"), dtype=labels, keep_default_na=False
         )
-        if _of_ratings(results):
-            for name in ("emotion", "predicted"):
-                predictions[name] = [float(text) for text in predictions[name]]  # to the last bit
+        for name in ("emotion", "predicted") if _of_ratings(results) else ("confidence",):
+            if name in predictions:  # of other schemas it is not, which are refused
+                numbers = [float(text or "nan") for text in predictions[name]]  # to the last bit
+                predictions[name] = numbers
         return cls.from_dict(results, predictions)
 
     def save(self, folder: str | os.PathLike[str]) -> list[str]:

@@ -8,6 +8,8 @@ from sklearn_ser.plotting._comparison import best_of_each as best_of_each
 from sklearn_ser.plotting._embedding_map import EmbeddingMapDisplay
 from sklearn_ser.plotting._groups import RecallDisplay, SpeakersDisplay
 from sklearn_ser.plotting._ranks import RanksDisplay
+from sklearn_ser.plotting._reliability import ReliabilityDisplay
+from sklearn_ser.plotting._risk_coverage import RiskCoverageDisplay
 from sklearn_ser.plotting._style import INK as INK
 from sklearn_ser.plotting._style import new_figure as new_figure
 from sklearn_ser.plotting._style import off_screen as off_screen
@@ -24,6 +26,8 @@ __all__ = [
     "LayerWeightsDisplay",
     "RanksDisplay",
     "RecallDisplay",
+    "ReliabilityDisplay",
+    "RiskCoverageDisplay",
     "SpeakersDisplay",
     "TimelineDisplay",
 ]

@@ -10,14 +10,15 @@ import pandas as pd
 
 from sklearn_ser._utils import as_classes, as_speakers, check_lengths, refuse_masked
 from sklearn_ser.audit import probe_labels, probe_values, silhouettes, standardized
-from sklearn_ser.plotting._style import new_figure
+from sklearn_ser.plotting._style import INK, new_figure
 
 __all__ = ["EmbeddingMapDisplay"]
 
 METHODS = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
 # Okabe and Ito's colours, which colour-blind readers distinguish; markers distinguish them in grey.
-COLORS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000"]
+COLORS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", INK]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "p", "h"]
+MAX_VECTORS = 2000  # points that a page or a PDF draws as vectors
 MAX_LISTED = 48  # labels in a legend
 LEGEND_ROWS = 16
 MAP_WIDTH, LETTER = 4.6, 0.075  # inches
@@ -195,6 +196,7 @@ class EmbeddingMapDisplay:
                     edgecolors="0.25",
                     linewidths=0.3,
                     alpha=0.85,
+                    rasterized=len(labels) > MAX_VECTORS,
                     label=f"{label} ({np.count_nonzero(of_label)})",
                 )
             if len(names) <= MAX_LISTED:

@@ -27,6 +27,11 @@ from sklearn_ser.exceptions import ClipError
 
 __all__ = ["Targets", "Task", "fit_all", "fit_fold"]
 
+# A process takes about 2 s to import what it needs. Seconds of fits from which several pay; and
+# values of a feature matrix up to which one fit, by a classifier of ours, is surely much shorter.
+WORTH_PROCESSES = 4.0
+SMALL = 1 << 18
+
 
 class Targets(NamedTuple):
     """What is known of the clips, each of shape (n_clips,); emotions may be ratings, as floats."""
@@ -78,9 +83,8 @@ def fit_all(
         keys = [keys_of.of(task) for task in tasks]
     fits = [None if kept is None else kept.load(key) for key in keys]
     missing = [k for k, fit in enumerate(fits) if fit is None or not _has_inner(fit, tasks[k])]
-    found = Parallel(_n_jobs(n_jobs), return_as="generator")(
-        delayed(_fit_one)(tasks[k], targets, fits[k], kept, keys[k]) for k in missing
-    )
+    arguments = [(tasks[k], targets, fits[k], kept, keys[k]) for k in missing]
+    found = _each_fit(arguments, _n_jobs(n_jobs))
     progress = tqdm(found, total=len(missing), desc="fit", unit="fold", disable=not verbose)
     for k, fit in zip(missing, progress, strict=True):
         fits[k] = fit
@@ -88,6 +92,24 @@ def fit_all(
         [_lines(task, targets, fit) for task, fit in zip(tasks, fits, strict=True) if fit],
         ignore_index=True,
     )
+
+
+def _each_fit(arguments: Sequence[Any], n_jobs: int | None) -> Iterator[Fit]:
+    """Yield what `_fit_one` gives, in order: here, until processes are worth their start."""
+    done, started = 0, time.perf_counter()
+    for task, *others in arguments:
+        left = (time.perf_counter() - started) / max(done, 1) * (len(arguments) - done)
+        if not _is_small(task) or left > WORTH_PROCESSES:
+            break
+        yield _fit_one(task, *others)
+        done += 1
+    if done < len(arguments):
+        parallel = Parallel(n_jobs, return_as="generator")
+        yield from parallel(delayed(_fit_one)(*each) for each in arguments[done:])
+
+
+def _is_small(task: Task) -> bool:
+    return isinstance(task.classifier, str) and np.size(task.values) <= SMALL
 
 
 def _n_jobs(n_jobs: int | None) -> int | None:

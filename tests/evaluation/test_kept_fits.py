@@ -12,6 +12,7 @@ from functools import partial
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
@@ -361,6 +362,7 @@ def processes(corpus, **given):
 def test_folds_are_fitted_on_all_cores_unless_joblib_is_told_otherwise(corpus, monkeypatch):
     n_jobs = []
     parallel = fits.Parallel
+    monkeypatch.setattr(fits, "SMALL", 0)
     monkeypatch.setattr(
         fits, "Parallel", lambda n, **given: n_jobs.append(n) or parallel(1, **given)
     )
@@ -376,6 +378,30 @@ def test_folds_are_fitted_on_all_cores_unless_joblib_is_told_otherwise(corpus, m
     with joblib.parallel_config(n_jobs=2):
         assert processes(corpus)
     assert not processes(corpus)
+
+
+@pytest.mark.parametrize(
+    ("limit", "n_here"), [({}, None), ({"WORTH_PROCESSES": 0}, 1), ({"SMALL": 0}, 0)]
+)
+def test_processes_are_started_only_where_they_pay(limit, n_here, corpus, monkeypatch):
+    """And what is found does not depend on where it was fitted."""
+    expected, handed_over = run(corpus, None, n_jobs=1), []
+    parallel = fits.Parallel
+
+    class Counted(parallel):
+        def __call__(self, calls):
+            handed_over.append(len(calls := list(calls)))
+            return super().__call__(calls)
+
+    monkeypatch.setattr(fits, "Parallel", lambda n_jobs, **given: Counted(1, **given))
+    for name, value in limit.items():
+        monkeypatch.setattr(fits, name, value)
+    found = run(corpus, None, n_jobs=2)
+    assert handed_over == ([] if n_here is None else [2 * N_SPEAKERS - n_here])
+    pd.testing.assert_frame_equal(
+        found.predictions.drop(columns="seconds", errors="ignore"),
+        expected.predictions.drop(columns="seconds", errors="ignore"),
+    )
 
 
 def test_the_command_line_keeps_fits_beside_its_results(tmp_path, monkeypatch, counted, capsys):

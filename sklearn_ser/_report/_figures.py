@@ -41,6 +41,7 @@ def figures_of(comparison: Comparison) -> dict[str, Drawn]:
 
     best = comparison.rows[comparison.best]
     named = row_name(best, comparison.rows)
+    unknown = comparison.n_speakers is None
     metric, chance = best.metric, f"; chance is {comparison.chance:.3f}."
     displays: dict[str, tuple[Any, str]] = {
         best.score_field: (
@@ -51,7 +52,7 @@ def figures_of(comparison: Comparison) -> dict[str, Drawn]:
         "differences": (
             DifferencesDisplay,
             f"Difference in {metric} of each other row to {named}, with its interval, paired by "
-            "speaker. The table of scores holds the same figures.",
+            f"{'fold' if unknown else 'speaker'}. The table of scores holds the same figures.",
         ),
         "recall": (
             RecallDisplay,
@@ -66,6 +67,8 @@ def figures_of(comparison: Comparison) -> dict[str, Drawn]:
         del displays["differences"]
     if comparison.of_ratings:
         del displays["recall"]
+    if unknown:
+        del displays["speakers"]
     with off_screen():
         drawn = {
             name: Drawn(display.from_comparison(comparison).figure_, text)

@@ -33,6 +33,7 @@ from sklearn_ser._utils._files import (
 )
 from sklearn_ser._utils._folds import (
     Folds,
+    clip_folds,
     cv_name,
     held_out_folds,
     restrict_folds,
@@ -132,6 +133,7 @@ __all__ = [
     "check_lengths",
     "check_number",
     "check_parameters",
+    "clip_folds",
     "composed",
     "corpus_of",
     "cv_name",

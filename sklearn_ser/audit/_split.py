@@ -131,7 +131,8 @@ class SplitAudit:
         independent = self.speaker_independent
         if independent is None:
             sentences.append(
-                "Not all clips have speaker labels, so nothing holds for new speakers."
+                "Speakers unknown. Not all clips have speaker labels, so that leakage of speakers "
+                "from training to test set cannot be ruled out, and nothing holds for new speakers."
             )
         elif independent:
             sentences.append("Speaker-independent: no speaker is both trained on and tested.")

@@ -32,13 +32,18 @@ REGRESSORS = ("ridge", "svr")
 SCHEMES = ("four", "ekman", "arousal", "valence", "quadrants")
 
 
-def add_cv(command: Any, *more: str) -> None:
+def add_cv(command: Any, *more: str, default: str | None = "loso") -> None:
     command.add_argument(
         "--cv",
-        default="loso",
+        default=default,
         choices=["loso", "group5", "balanced5", "session", "sentence", *more],
         help="folds: loso leaves one speaker out (the default), group5 and balanced5 make five "
-        "folds of speakers, session and sentence leave one of these out",
+        "folds of speakers, session and sentence leave one of these out"
+        + (
+            ", emobox takes EmoBox's own (the default for its corpora without known speakers)"
+            if "emobox" in more
+            else ""
+        ),
     )
 
 

@@ -27,6 +27,7 @@ from sklearn_ser.evaluation._rows import Nested, RatingNested, RatingRow, Row
 from sklearn_ser.evaluation._rows import row_name as row_name
 from sklearn_ser.evaluation._targets import scores as scores
 from sklearn_ser.evaluation._targets import target_of as target_of
+from sklearn_ser.evaluation._targets import units_of as units_of
 from sklearn_ser.exceptions import LeakageWarning
 
 __all__ = [

@@ -54,7 +54,10 @@ def compare(
     corpus : Bunch or dict
         With X (clips), y (emotions) and groups (speakers), as the loaders return. If y holds
         floats, it is ratings (arousal, valence, dominance), which regressors predict; integers are
-        refused, as they may be codes of emotions. None where `train` and `test` are given.
+        refused, as they may be codes of emotions. None where `train` and `test` are given. Where
+        groups is None, speakers are unknown: `cv` has to be folds that need none, such as
+        :class:`~sklearn_ser.model_selection.EmoBoxFolds`, inner folds are of clips, and intervals
+        and paired tests are over the folds, with Nadeau and Bengio's correction of the tests.
     features : mapping, or sequence of str and embedders, default=None
         Names of feature sets ("mfcc", "egemaps", "nano", "ssl", "ssl:MODEL" with the id or folder
         of a speech model, "module:Class" or "file.py:Class" for your own), embedders, or a mapping
@@ -143,9 +146,9 @@ def compare(
     Raises
     ------
     ValueError
-        If the corpus has no speakers, or too few of them, or speakers, emotions or ratings are
-        missing, or emotions are integers; or a classifier is given for ratings, or a regressor for
-        emotions; or a fold has one emotion only to train on; or not both of `train`
+        If `cv` needs speakers and the corpus has none, or too few of them, or speakers, emotions or
+        ratings are missing, or emotions are integers; or a classifier is given for ratings, or a
+        regressor for emotions; or a fold has one emotion only to train on; or not both of `train`
         and `test` or just `corpus` are given; or `cv`, `alignment`, `classifier` or a classifier's
         ``speaker`` would have no effect.
     TypeError
@@ -155,7 +158,8 @@ def compare(
     Warns
     -----
     LeakageWarning
-        If a test fold holds speakers, or audio, of its training fold.
+        If a test fold holds speakers, or audio, of its training fold, or speakers are unknown, so
+        that this cannot be ruled out.
     UserWarning
         If a published model lacks emotions of the corpus, or has others; or ratings are all whole
         numbers, as codes of emotions are.
@@ -199,7 +203,7 @@ def compare(
         )
     if corpus is not None:
         cv = "loso" if cv is None else cv
-        corpus = _with_speakers(corpus)
+        corpus = check_corpus(corpus, ratings=True)
         names = (corpus.name, corpus.name)
     elif cv is not None:
         raise ValueError(
@@ -208,7 +212,12 @@ def compare(
         )
     else:
         corpus, cv, names = _as_one(train, test)
-        corpus = _with_speakers(corpus)
+        corpus = check_corpus(corpus, ratings=True)
+    if corpus.groups is None and speaker_scaling is not None:
+        raise ValueError(
+            f"speaker_scaling={speaker_scaling!r} needs speaker labels, and the corpus has no "
+            "speaker labels (groups is None)."
+        )
     ratings = are_ratings(corpus.y)
     if ratings and np.array_equal(corpus.y, np.round(corpus.y)):
         warnings.warn(
@@ -245,7 +254,7 @@ def compare(
     comparison = Comparison(
         corpus=corpus.name,
         n_clips=len(used.y),
-        n_speakers=len(np.unique(used.groups)),
+        n_speakers=None if used.groups is None else len(np.unique(used.groups)),
         n_clips_left_out=len(found.left_out),
         clips_left_out=found.left_out,
         digests=corpus_digests(used.X, used.y, used.groups, found.waveform_rate),
@@ -275,17 +284,6 @@ def compare(
     )
     published, note = published_beside(comparison, check_cv(cv) if isinstance(cv, str) else cv)
     return replace(comparison, published=published, published_note=note)
-
-
-def _with_speakers(corpus: Any) -> Bunch:
-    """Return a corpus, checked, whose speakers are known."""
-    corpus = check_corpus(corpus, ratings=True)
-    if corpus.groups is None:
-        raise ValueError(
-            "the corpus has no speaker labels (groups is None), so that no split can keep "
-            "speakers apart. Load it with its speakers."
-        )
-    return corpus
 
 
 def _as_one(train: Any, test: Any) -> tuple[Bunch, Folds, tuple[str, str]]:

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from sklearn_ser.evaluation._jackknife import MIN_SPEAKERS, Estimate
-from sklearn_ser.evaluation._targets import target_of
+from sklearn_ser.evaluation._targets import target_of, units_of
 
 __all__ = ["LEVEL", "compare_rows", "differences_to_best", "holm", "row_differences"]
 
@@ -101,8 +101,14 @@ def row_differences(
     chosen: bool,
     n_folds: int | None = None,
 ) -> pd.DataFrame:
-    """Return what `compare_rows` does, of the predictions that rows made for the same clips."""
+    """Return what `compare_rows` does, of the predictions that rows made for the same clips.
+
+    Where speakers are not known, rows are paired by fold, and corrected for training sets that
+    overlap.
+    """
     of_row = [lines.sort_values(["fold", "clip"]) for lines in of_row]
+    if units_of(of_row[0]).name == "fold" and (n_units := of_row[0]["fold"].nunique()) > 1:
+        n_folds = n_units
     counts, hits = target_of(of_row[0]["emotion"]).paired(of_row, pooled)
     return compare_rows(counts, hits, reference, chosen=chosen, n_folds=n_folds)
 

@@ -29,8 +29,8 @@ class Comparison(Results):
 
     Parameters
     ----------
-    n_speakers : int
-        How many were compared.
+    n_speakers : int or None
+        How many were compared; None if speakers are unknown.
     n_clips_left_out, clips_left_out : int, list of dict
         Clips that some feature set could not embed: position, name, reasons.
     digests : dict
@@ -188,7 +188,8 @@ class Comparison(Results):
         The standard error of a difference is that of leaving speakers out, as in
         :func:`speaker_interval`, so that what is easy or hard about a speaker for both rows
         cancels; interval and p-value are Student's t. Where all speakers have the same difference,
-        the p-value is that of the sign test.
+        the p-value is that of the sign test. Where speakers are unknown, rows are paired by fold,
+        always with the correction, and n_speakers is None.
 
         Parameters
         ----------
@@ -246,8 +247,13 @@ class Comparison(Results):
             "classifier": [row.classifier for row in self.rows],
         }
         rows = pd.DataFrame({"row": range(len(self.rows)), "reference": position, **names})
-        found = pd.concat([rows, found], axis=1).assign(n_speakers=of_row[0]["speaker"].nunique())
+        found = pd.concat([rows, found], axis=1).assign(n_speakers=self.n_speakers)
         return found.drop(position).reset_index(drop=True)
+
+    @property
+    def n_units(self) -> int:
+        """Number of what intervals and tests are over: speakers, or folds if these are unknown."""
+        return self.n_folds if self.n_speakers is None else int(self.n_speakers)
 
     @property
     def _predicted(self) -> str:
@@ -260,17 +266,20 @@ class Comparison(Results):
     def title(self) -> str:
         """What was compared and how; marked if the scores do not hold for new speakers."""
         parts = [
-            f"{self.corpus}: {self.n_clips} clips of {self.n_speakers} speakers",
+            f"{self.corpus}: {self.n_clips} clips"
+            + (f" of {self.n_speakers} speakers" if self.n_speakers is not None else ""),
             self._predicted,
             self.cv,
             *([self.classifier] if self.classifier else []),
         ]
+        if self.n_speakers is None:
+            parts.insert(1, "speakers unknown")
         if self.speaker_scaling is not None:
             kind = "transductive" if self.speaker_scaling == "own" else "inductive"
             parts.append(f"scaled per speaker ({kind})")
         if self.alignment is not None:
             parts.append(f"aligned by {self.alignment} (transductive)")
-        if not self.audit["speaker_independent"]:
+        if self.audit["speaker_independent"] is False:
             parts.append("NOT speaker-independent")
         if self.audit.get("confounded"):
             parts.append("emotion CONFOUNDED with speaker")

@@ -30,13 +30,13 @@ from sklearn_ser.evaluation._clip_classifiers import (
 from sklearn_ser.evaluation._comparisons import differences_to_best
 from sklearn_ser.evaluation._feature_tables import FeatureTable, embed
 from sklearn_ser.evaluation._features import feature_sets, offline_feature_names
-from sklearn_ser.evaluation._fits import Targets, Task, fit_all
+from sklearn_ser.evaluation._fits import Targets, Task, fit_all, to_split
 from sklearn_ser.evaluation._recipes import (
     installed_versions,
     recipe_of_classifier,
     recipe_of_splitter,
 )
-from sklearn_ser.evaluation._rows import POOLED
+from sklearn_ser.evaluation._rows import FOLDS, POOLED, SPEAKERS
 from sklearn_ser.evaluation._targets import scores, target_of
 
 __all__ = ["Cell", "Run", "Setup", "chance_of", "run"]
@@ -149,7 +149,8 @@ def run(corpus: Bunch, cells: Sequence[Cell], setup: Setup) -> Run:
             warn_of_classes(name, recipe, table.values, corpus.y)
     audits = _audit(cells, corpus, setup, waveform_rate)
     corpora = corpus.frame["corpus"].to_numpy(dtype=str) if "corpus" in corpus.frame else None
-    descriptions, tasks = _plan(tables, cells, audits, setup, chance_of(corpus.y))
+    known = corpus.groups is not None
+    descriptions, tasks = _plan(tables, cells, audits, setup, chance_of(corpus.y), known)
     predictions = fit_all(
         tasks,
         Targets(corpus.y, corpus.groups, corpora),
@@ -200,6 +201,7 @@ def _plan(
     audits: Sequence[SplitAudit],
     setup: Setup,
     chance: float,
+    known: bool,
 ) -> tuple[list[dict[str, Any]], list[Task]]:
     """Return what each row is, and the fits that it takes."""
     descriptions: list[dict[str, Any]] = []
@@ -229,7 +231,7 @@ def _plan(
                 descriptions.append(
                     {
                         **table.description,
-                        **_describe_cell(cell, audit, chance),
+                        **_describe_cell(cell, audit, chance, known),
                         "classifier": name,
                         "speaker_scaling": scaling,
                         "alignment": alignment,
@@ -279,7 +281,7 @@ def _without_features(setup: Setup) -> Setup:
 def _check_cells(cells: Sequence[Cell], corpus: Bunch, classifiers: Sequence[Any]) -> None:
     for cell, classifier in itertools.product(cells, classifiers):
         try:
-            check_fits(classifier, cell.folds, corpus.y, corpus.groups)
+            check_fits(classifier, cell.folds, corpus.y, to_split(corpus.groups))
         except ValueError as error:
             if len(cells) == 1:
                 raise
@@ -292,7 +294,7 @@ def _subset(corpus: Bunch, usable: npt.NDArray[np.intp]) -> Bunch:
         name=corpus.name,
         X=safe_indexing(corpus.X, usable),
         y=corpus.y[usable],
-        groups=corpus.groups[usable],
+        groups=None if corpus.groups is None else corpus.groups[usable],
         frame=corpus.frame.iloc[usable].reset_index(drop=True),
     )
 
@@ -314,7 +316,7 @@ def _audit(
     return [found.of_folds(start, end) for start, end in zip(starts, ends, strict=True)]
 
 
-def _describe_cell(cell: Cell, audit: SplitAudit, chance: float) -> dict[str, Any]:
+def _describe_cell(cell: Cell, audit: SplitAudit, chance: float, known: bool) -> dict[str, Any]:
     return {
         "train": cell.train,
         "test": cell.test,
@@ -323,4 +325,5 @@ def _describe_cell(cell: Cell, audit: SplitAudit, chance: float) -> dict[str, An
         "chance": chance,
         "speaker_independent": audit.speaker_independent,
         "shares_audio": audit.shares_audio,
+        "units": SPEAKERS if known else FOLDS,
     }

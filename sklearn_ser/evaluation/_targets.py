@@ -24,7 +24,9 @@ from sklearn_ser.evaluation._jackknife import Counts
 from sklearn_ser.evaluation._metrics import fold_average, macro_f1, mean_recall
 from sklearn_ser.evaluation._rows import MEAN, POOLED, Nested, RatingNested, RatingRow, Row
 
-__all__ = ["EMOTIONS", "RATINGS", "Target", "scores", "target_of"]
+__all__ = ["EMOTIONS", "RATINGS", "UNKNOWN", "Target", "scores", "target_of", "units_of"]
+
+UNKNOWN = ""  # the speaker of a prediction, where speakers are not known
 
 
 class Target(NamedTuple):
@@ -50,6 +52,12 @@ def target_of(emotions: Any) -> Target:
     return RATINGS if are_ratings(emotions) else EMOTIONS
 
 
+def units_of(predictions: pd.DataFrame) -> pd.Series:
+    """Return what intervals and tests leave out one by one: speakers, or folds if none is known."""
+    unknown = bool((predictions["speaker"] == UNKNOWN).all())
+    return predictions["fold" if unknown else "speaker"]
+
+
 def scores(predictions: pd.DataFrame) -> dict[str, Any]:
     """Return the scores of one row's predictions, with the interval of the first of them."""
     return {
@@ -69,7 +77,7 @@ def _recall_scores(predictions: pd.DataFrame) -> dict[str, Any]:
     n_emotions = predictions.groupby("fold")["emotion"].nunique()
     averaging = MEAN if (n_emotions == len(np.unique(y_true))).all() else POOLED
     averaged = folds if averaging == MEAN else np.zeros(len(folds))
-    interval = speaker_interval(y_true, y_pred, predictions["speaker"].to_numpy(), averaged)
+    interval = speaker_interval(y_true, y_pred, units_of(predictions).to_numpy(), averaged)
     return {
         "uar": fold_average(mean_recall, y_true, y_pred, averaged)[0],
         "uar_ci": None if interval is None else list(interval),
@@ -93,7 +101,7 @@ def _inner_recall(told: Sequence[tuple[Any, Any]], y: Any) -> float:
 
 def _paired_hits(of_row: Sequence[pd.DataFrame], pooled: bool) -> tuple[Counts, list[Any]]:
     first = of_row[0]
-    counts = Counts(first["emotion"], first["speaker"], None if pooled else first["fold"])
+    counts = Counts(first["emotion"], units_of(first), None if pooled else first["fold"])
     return counts, [counts.hits(its["emotion"].to_numpy() == its["predicted"]) for its in of_row]
 
 
@@ -104,7 +112,7 @@ def _concordance_scores(predictions: pd.DataFrame) -> dict[str, Any]:
     whose ratings are all the same, whatever is predicted.
     """
     y_true, y_pred, folds = (predictions[k].to_numpy() for k in ("emotion", "predicted", "fold"))
-    interval = concordance_interval(y_true, y_pred, predictions["speaker"])
+    interval = concordance_interval(y_true, y_pred, units_of(predictions))
     return {
         "ccc": ccc_score(y_true, y_pred),
         "ccc_ci": None if interval is None else list(interval),
@@ -120,7 +128,7 @@ def _inner_concordance(told: Sequence[tuple[Any, Any]], _: Any) -> float:
 
 
 def _paired_moments(of_row: Sequence[pd.DataFrame], _: bool) -> tuple[Any, list[Any]]:
-    moments = [SpeakerMoments(its["speaker"], its["emotion"], its["predicted"]) for its in of_row]
+    moments = [SpeakerMoments(units_of(its), its["emotion"], its["predicted"]) for its in of_row]
     return moments[0], moments
 
 

@@ -4,6 +4,7 @@ Rows, labels, corpora, folds, parameters, files, running models, scikit-learn's 
 """
 
 from sklearn_ser._utils._corpora import (
+    all_rated,
     check_corpora,
     check_corpus,
     corpus_of,
@@ -119,6 +120,7 @@ __all__ = [
     "OwnJoin",
     "Progress",
     "StrOptions",
+    "all_rated",
     "are_ratings",
     "as_classes",
     "as_labels",

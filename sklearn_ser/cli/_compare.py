@@ -187,6 +187,11 @@ def add_cross(commands: Any) -> None:
         help="how features are aligned to the corpus that is tested (transductive), or none; "
         "several make a table each",
     )
+    command.add_argument(
+        "--same-scale",
+        action="store_true",
+        help="ratings are on one scale, although their ranges differ much between corpora",
+    )
     add_cv(command)
     add_evaluation(command)
     command.add_argument("--out", default="cross", metavar="DIR", help="default: cross")
@@ -203,6 +208,7 @@ def _cross(options: argparse.Namespace) -> int:
         load_corpora(options),
         options.features,
         scheme=options.scheme,
+        same_scale=options.same_scale,
         alignment=[None if name == "none" else name for name in options.align],
         cv=options.cv,
         classifier=options.classifier,

@@ -36,6 +36,7 @@ def compare(
     classifier: Any = None,
     speaker_scaling: str | None = None,
     alignment: str | None = None,
+    same_scale: bool = False,
     nested: bool = True,
     audit: bool = True,
     n_jobs: int | None = None,
@@ -72,8 +73,8 @@ def compare(
         ("arousal") is a parameter.
     train, test : Bunch, default=None
         Two corpora instead: train on all of the one, test on all of the other, which must have no
-        other emotions. :func:`compare_across` does this in all directions, with labels that mean
-        the same in all corpora, and aligned features.
+        other emotions, or ratings on the same scale. :func:`compare_across` does this in all
+        directions, with labels that mean the same in all corpora, and aligned features.
     layer : int, "middle", "mean", "all" or list of int, default=None
         Layers of "ssl" and of bundled models, a row each. None is all of them.
     cv : str, cross-validator or iterable of (train, test), default=None
@@ -98,6 +99,9 @@ def compare(
     alignment : {"standardize", "coral"}, default=None
         With `train` and `test`, how features are aligned to the test corpus, as in
         :func:`compare_across`: transductive.
+    same_scale : bool, default=False
+        With `train` and `test` of ratings, whether they are on one scale although their ranges
+        differ much, which is an error otherwise.
     nested : bool, default=True
         Whether to also choose one of the layers, poolings and classifiers of a feature set inside
         each training fold, by the UAR over folds of its speakers. It takes the scores by which C
@@ -194,6 +198,8 @@ def compare(
         )
     if alignment is not None and corpus is not None:
         raise ValueError("alignment is for two corpora, train and test.")
+    if same_scale and corpus is not None:
+        raise ValueError("same_scale has no effect: it is for two corpora, train and test.")
     if alignment not in (None, *ALIGNMENTS):
         raise ValueError(f"alignment={alignment!r}; it must be None or one of {list(ALIGNMENTS)}.")
     if alignment == "standardize" and speaker_scaling == "own":
@@ -211,7 +217,7 @@ def compare(
             "the one fold. Leave it out."
         )
     else:
-        corpus, cv, names = _as_one(train, test)
+        corpus, cv, names = _as_one(train, test, same_scale)
         corpus = check_corpus(corpus, ratings=True)
     if corpus.groups is None and speaker_scaling is not None:
         raise ValueError(
@@ -219,13 +225,6 @@ def compare(
             "speaker labels (groups is None)."
         )
     ratings = are_ratings(corpus.y)
-    if ratings and np.array_equal(corpus.y, np.round(corpus.y)):
-        warnings.warn(
-            f"y holds floats, and is taken as ratings: all {len(corpus.y)} are whole numbers, "
-            f"{len(np.unique(corpus.y))} of them different. If these are codes of emotions, "
-            "replace them by the emotions' names.",
-            stacklevel=2,
-        )
     classifiers = named_classifiers(classifier, ratings=ratings)
     folds = corpus_folds(corpus.frame, cv)
     setup = Setup(
@@ -271,8 +270,9 @@ def compare(
             "speaker_independent": audited.speaker_independent,
             "shares_audio": audited.shares_audio,
             "verdict": audited.verdict,
-            "speaker_uar": None if ratings else audited.speaker_uar,
-            "confounded": None if ratings else audited.confounded,
+            "speaker_uar": audited.speaker_uar,
+            "speaker_ccc": audited.speaker_ccc,
+            "confounded": audited.confounded,
             "n_folds_lacking_emotions": audited.n_folds_lacking_emotions,
         },
         published=[],
@@ -286,17 +286,18 @@ def compare(
     return replace(comparison, published=published, published_note=note)
 
 
-def _as_one(train: Any, test: Any) -> tuple[Bunch, Folds, tuple[str, str]]:
+def _as_one(train: Any, test: Any, same_scale: bool) -> tuple[Bunch, Folds, tuple[str, str]]:
     """Return two corpora as one, the fold that trains on the first, and their names."""
     train, test = given_corpus(train, "train"), given_corpus(test, "test")
     names = [corpus.get("name", "corpus") for corpus in (train, test)]
     if names[0] == names[1]:
         names = [f"{name} ({side})" for name, side in zip(names, ("train", "test"), strict=True)]
-    both = pool_corpora(dict(zip(names, (train, test), strict=True)), scheme=None)
+    pair = dict(zip(names, (train, test), strict=True))
+    both = pool_corpora(pair, scheme=None, same_scale=same_scale)
     both.name = f"{names[0]} → {names[1]}"
     n_train = len(train.y)
     unknown = sorted(set(both.y[n_train:]) - set(both.y[:n_train]))
-    if unknown:
+    if unknown and not are_ratings(both.y):
         raise ValueError(
             f"the test corpus has emotions that the training corpus lacks: {', '.join(unknown)}. "
             "Give both the same labels with pool_corpora or harmonize_labels, or leave these "

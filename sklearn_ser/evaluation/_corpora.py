@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from sklearn_ser._utils import are_ratings, check_corpora
+from sklearn_ser._utils import all_rated, check_corpora
 from sklearn_ser.evaluation._compare import compare
 from sklearn_ser.evaluation._formats import NESTED, Shown, Table
 from sklearn_ser.evaluation._ranks import Ranks, rank
@@ -267,13 +267,7 @@ def compare_corpora(
     corpora = check_corpora(corpora)
     if not corpora:
         raise ValueError("corpora is empty: name a corpus at least.")
-    rated = [name for name, corpus in corpora.items() if are_ratings(corpus.y)]
-    if rated and len(rated) < len(corpora):
-        others = ", ".join(name for name in corpora if name not in rated)
-        raise ValueError(
-            f"y of {', '.join(rated)} holds ratings (floats), and y of {others} emotions, so that "
-            "scores cannot be put together. Compare the ones by themselves."
-        )
+    all_rated(corpora)
     cvs = cv if isinstance(cv, Mapping) else dict.fromkeys(corpora, cv)
     if cvs.keys() != corpora.keys():
         raise ValueError(f"cv is for {', '.join(cvs)}, and the corpora are {', '.join(corpora)}.")

@@ -281,6 +281,8 @@ def _notes(comparison: Any, marked: bool) -> list[str]:
         f"n = {comparison.n_units} {unit}, {comparison.n_clips} clips. "
         + ("A constant has 0." if comparison.of_ratings else f"Chance is {comparison.chance:.3f}.")
     ]
+    if bare := _of_clips(comparison):
+        notes.append(f"Classifiers of clips, not aligned, nor scaled by speaker: {bare}.")
     if comparison.nested:
         notes.append("nested: chosen inside the training folds.")
     if marked:
@@ -289,6 +291,15 @@ def _notes(comparison: Any, marked: bool) -> list[str]:
             f"≈: not significantly different from the best (paired by {paired}, Holm's p ≥ .05)."
         )
     return notes
+
+
+def _of_clips(comparison: Any) -> str:
+    """Return the names of rows to which the alignment, or scaling, of the others was not done."""
+    how = comparison.alignment, comparison.speaker_scaling
+    rows = comparison.rows
+    return ", ".join(
+        dict.fromkeys(row.name for row in rows if (row.alignment, row.speaker_scaling) != how)
+    )
 
 
 def describe_nested(nested: Nesteds, rows: Sequence[Rows]) -> str:

@@ -14,7 +14,6 @@ import pandas as pd
 from sklearn_ser._utils import FORMATS
 from sklearn_ser.evaluation._comparisons import row_differences
 from sklearn_ser.evaluation._formats import Table, row_table
-from sklearn_ser.evaluation._rows import RatingRow
 from sklearn_ser.evaluation._saved_results import Results
 
 __all__ = ["Comparison"]
@@ -44,8 +43,8 @@ class Comparison(Results):
     classifier, classifier_parameters : str, dict
         Its name, and what to make it from; of several, their names, and that by name.
     audit : dict
-        speaker_independent, shares_audio, speaker_uar, confounded, n_folds_lacking_emotions and
-        verdict, of :class:`~sklearn_ser.audit.SplitAudit`.
+        speaker_independent, shares_audio, speaker_uar (of ratings speaker_ccc), confounded,
+        n_folds_lacking_emotions and verdict, of :class:`~sklearn_ser.audit.SplitAudit`.
     versions : dict of str to str
         Of Python and the libraries that scores depend on.
     rows : list of Row or RatingRow
@@ -173,11 +172,6 @@ class Comparison(Results):
         """Index of the row with the highest score: UAR, or of ratings CCC."""
         return int(np.argmax([row.score for row in self.rows]))
 
-    @property
-    def of_ratings(self) -> bool:
-        """Whether ratings were predicted, and not emotions."""
-        return isinstance(self.rows[0], RatingRow)
-
     def differences(
         self, reference: int | None = None, *, correction: str | None = None
     ) -> pd.DataFrame:
@@ -237,7 +231,7 @@ class Comparison(Results):
         found = row_differences(
             of_row,
             position,
-            pooled=self.rows[position].is_pooled,
+            pooled=[row.is_pooled for row in self.rows],
             chosen=reference is None,
             n_folds=None if correction is None else self.n_folds,
         )
@@ -282,7 +276,8 @@ class Comparison(Results):
         if self.audit["speaker_independent"] is False:
             parts.append("NOT speaker-independent")
         if self.audit.get("confounded"):
-            parts.append("emotion CONFOUNDED with speaker")
+            what = "ratings" if self.of_ratings else "emotion"
+            parts.append(f"{what} CONFOUNDED with speaker")
         if self.audit["shares_audio"]:
             parts.append("SAME AUDIO trained on and tested")
         return ", ".join(parts)

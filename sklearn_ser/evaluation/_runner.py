@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import os
+import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -121,6 +122,13 @@ def run(corpus: Bunch, cells: Sequence[Cell], setup: Setup) -> Run:
         Folds are positions in the corpus. Within a corpus nothing is aligned.
     setup : Setup
     """
+    if are_ratings(corpus.y) and np.array_equal(corpus.y, np.round(corpus.y)):
+        warnings.warn(
+            f"y holds floats, and is taken as ratings: all {len(corpus.y)} are whole numbers, "
+            f"{len(np.unique(corpus.y))} of them different. If these are codes of emotions, "
+            "replace them by the emotions' names.",
+            stacklevel=3,
+        )
     sets = feature_sets(
         offline_feature_names() if setup.features is None else setup.features,
         caller_parameters=[*inspect.signature(setup.caller).parameters],
@@ -130,12 +138,16 @@ def run(corpus: Bunch, cells: Sequence[Cell], setup: Setup) -> Run:
         **setup.parameters,
     )
     target = target_of(corpus.y)
-    of_clips = [each for _, each in sets if is_clip_classifier(each, are_ratings(corpus.y))]
-    for each in of_clips:
+    of_clips = [pair for pair in sets if is_clip_classifier(pair[1], are_ratings(corpus.y))]
+    for _, each in of_clips:
         check_target(each, are_ratings(corpus.y))
     if len(of_clips) == len(sets):
         setup = _without_features(setup)
-    fitted = [*setup.classifiers.values(), *(each for each in of_clips if not is_published(each))]
+    _warn_of_no_effect(setup, [name for name, _ in of_clips])
+    fitted = [
+        *setup.classifiers.values(),
+        *(each for _, each in of_clips if not is_published(each)),
+    ]
     _check_cells(cells, corpus, fitted)
     tables, usable, left_out, waveform_rate = embed(corpus, sets)
     if left_out:
@@ -165,7 +177,7 @@ def run(corpus: Bunch, cells: Sequence[Cell], setup: Setup) -> Run:
         found = differences_to_best(
             [of_row[k] for k in positions],
             [scored[k][target.row.score_field] for k in positions],
-            pooled=scored[positions[0]]["averaging"] == POOLED,
+            pooled=[scored[k]["averaging"] == POOLED for k in positions],
         )
         for position, difference in zip(positions, found, strict=True):
             scored[position] |= difference
@@ -278,6 +290,19 @@ def _without_features(setup: Setup) -> Setup:
     return setup._replace(classifiers={})
 
 
+def _warn_of_no_effect(setup: Setup, of_clips: list[str]) -> None:
+    """Warn of rows that are neither aligned nor scaled, as they are classifiers of clips."""
+    named = [name for name in setup.alignments if name is not None]
+    if setup.speaker_scaling is not None:
+        named.append(f"speaker_scaling={setup.speaker_scaling!r}")
+    if of_clips and named:
+        warnings.warn(
+            f"{' and '.join(named)} has no effect on {', '.join(of_clips)}: these are classifiers "
+            "of clips, whose rows are not aligned, nor scaled by speaker.",
+            stacklevel=4,
+        )
+
+
 def _check_cells(cells: Sequence[Cell], corpus: Bunch, classifiers: Sequence[Any]) -> None:
     for cell, classifier in itertools.product(cells, classifiers):
         try:
@@ -304,9 +329,6 @@ def _audit(
 ) -> list[SplitAudit]:
     """Return what training and test sets of each cell share; the audio is read once."""
     folds = [fold for cell in cells for fold in cell.folds]
-    if are_ratings(corpus.y):  # of which speakers, sentences and audio are looked at
-        y = np.full(len(corpus.y), "rated")
-        corpus = Bunch(**{**corpus, "y": y, "frame": corpus.frame.assign(emotion=y)})
     read: dict[str, Any] = {}
     if setup.audit:
         read = {"waveform_rate": waveform_rate, "cache": setup.parameters.get("cache", "auto")}

@@ -20,7 +20,7 @@ from sklearn_ser.evaluation._concordance import (
     root_mean_square,
 )
 from sklearn_ser.evaluation._intervals import speaker_interval
-from sklearn_ser.evaluation._jackknife import Counts
+from sklearn_ser.evaluation._jackknife import Counts, SpeakerRecalls
 from sklearn_ser.evaluation._metrics import fold_average, macro_f1, mean_recall
 from sklearn_ser.evaluation._rows import MEAN, POOLED, Nested, RatingNested, RatingRow, Row
 
@@ -44,7 +44,7 @@ class Target(NamedTuple):
     #: The score over inner folds, of (emotions, predicted) of each, and of all training emotions.
     inner_score: Callable[[Sequence[tuple[Any, Any]], Any], float]
     #: What the differences of rows are made of, and the part of each row: see `compare_rows`.
-    paired: Callable[[Sequence[pd.DataFrame], bool], tuple[Any, list[Any]]]
+    paired: Callable[[Sequence[pd.DataFrame], Sequence[bool]], tuple[Any, list[Any]]]
 
 
 def target_of(emotions: Any) -> Target:
@@ -99,10 +99,17 @@ def _inner_recall(told: Sequence[tuple[Any, Any]], y: Any) -> float:
     return mean_recall(*_together(told))
 
 
-def _paired_hits(of_row: Sequence[pd.DataFrame], pooled: bool) -> tuple[Counts, list[Any]]:
-    first = of_row[0]
-    counts = Counts(first["emotion"], units_of(first), None if pooled else first["fold"])
-    return counts, [counts.hits(its["emotion"].to_numpy() == its["predicted"]) for its in of_row]
+def _paired_recalls(
+    of_row: Sequence[pd.DataFrame], pooled: Sequence[bool]
+) -> tuple[Any, list[Any]]:
+    recalls = [
+        SpeakerRecalls(
+            Counts(its["emotion"], units_of(its), None if is_pooled else its["fold"]),
+            its["emotion"].to_numpy() == its["predicted"],
+        )
+        for its, is_pooled in zip(of_row, pooled, strict=True)
+    ]
+    return recalls[0], recalls
 
 
 def _concordance_scores(predictions: pd.DataFrame) -> dict[str, Any]:
@@ -127,7 +134,7 @@ def _inner_concordance(told: Sequence[tuple[Any, Any]], _: Any) -> float:
     return ccc_score(*_together(told))
 
 
-def _paired_moments(of_row: Sequence[pd.DataFrame], _: bool) -> tuple[Any, list[Any]]:
+def _paired_moments(of_row: Sequence[pd.DataFrame], _: Any) -> tuple[Any, list[Any]]:
     moments = [SpeakerMoments(units_of(its), its["emotion"], its["predicted"]) for its in of_row]
     return moments[0], moments
 
@@ -145,7 +152,7 @@ EMOTIONS = Target(
     mean_recall,
     speaker_interval,
     _inner_recall,
-    _paired_hits,
+    _paired_recalls,
 )
 RATINGS = Target(
     RatingRow,

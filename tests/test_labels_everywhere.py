@@ -187,7 +187,8 @@ def test_a_splitter_names_the_rows_without_what_it_splits_by(splitter, column, v
 
 RATINGS = [0.1, 0.5, 3.5, 2.25, 1.5, 4.0]
 SEVERAL = [["anger", "sadness"]] * N
-TAKE_RATINGS = {"compare", *(place for place in EVERYWHERE if place.startswith("audit_split"))}
+TAKE_RATINGS = {p for p in [*EVERYWHERE, *LABELS_ONLY] if p.startswith("audit_split")}
+TAKE_RATINGS |= {"compare"}
 TAKE_RATINGS -= {"audit_split(frame)"}  # of which the column is of objects
 PUT_TOGETHER = {"pool_corpora", "compare(train)", "compare(test)", "compare_across"}
 

@@ -57,7 +57,8 @@ def add_evaluation(command: Any) -> None:
         "--features",
         nargs="+",
         metavar="NAME",
-        help=f'{", ".join(FEATURES)}, "ssl:MODEL" (a hub id or a folder), or your own as '
+        help=f'{", ".join(FEATURES)}, "ssl:MODEL" (a hub id or a folder), "ssl:MODEL@REVISION" (a '
+        "branch, tag or commit of it on the hub), or your own as "
         '"module:Class" or "file.py:Class"; "+" joins: "egemaps+nano". For compare and cross also '
         '"pretrained:MODEL", a published classifier',
     )
@@ -73,7 +74,10 @@ def add_evaluation(command: Any) -> None:
 
 def add_embedding(command: Any, layer: str, *, on_error: bool = True) -> None:
     command.add_argument("--model", metavar="ID", help="for ssl: a hub id or a folder")
-    command.add_argument("--revision", help="for ssl: branch, tag or commit on the hub")
+    command.add_argument(
+        "--revision",
+        help="for ssl: branch, tag or commit on the hub, of all models that have none after @",
+    )
     command.add_argument(
         "--window",
         dest="model_window",  # that of predict cuts recordings

@@ -61,7 +61,8 @@ def compare(
         and paired tests are over the folds, with Nadeau and Bengio's correction of the tests.
     features : mapping, or sequence of str and embedders, default=None
         Names of feature sets ("mfcc", "egemaps", "nano", "ssl", "ssl:MODEL" with the id or folder
-        of a speech model, "module:Class" or "file.py:Class" for your own), embedders, or a mapping
+        of a speech model, "ssl:MODEL@REVISION" with the branch, tag or commit of one on the hub,
+        "module:Class" or "file.py:Class" for your own), embedders, or a mapping
         from any name to one of these. "egemaps+nano" joins the columns of both, with those of each
         layer of one model in turn; so does a FeatureUnion of embedders. None takes all that come
         with this package. A classifier, such as a Pipeline of embedder and network, is a row of its

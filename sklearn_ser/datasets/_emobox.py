@@ -33,7 +33,7 @@ PAIR = re.compile(r"""["']([^"']+)["']\s*:\s*["']([^"']+)["']""")
 SPEAKERS = {
     "aesdd": r"\(0?(\d)\)[^/]*$",  # "xAA (B)": emotion, utterance, speaker (README of AESDD)
     "ased": r"-(\d+)\.[^./]+$",
-    "asvpesd": r"/(?:\d+-){5}(\d+)-[^/]*$",  # the sixth identifier, actor (Zenodo 5573185)
+    "asvpesd": r"/(?:\d+-){5}(\d+)-[^/]*$",  # the sixth identifier: the actor
     "cafe": r"/(\d\d)-[A-Z]-[\d]-[\d]",
     "casia": r"/([^/]+)/[^/]+/\d+\.[^./]+$",
     "cremad": r"/(1\d{3})_[A-Z]{3}_",

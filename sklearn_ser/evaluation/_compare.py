@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from sklearn_ser._utils import Folds, are_ratings, check_corpus, cv_name, given_corpus
+from sklearn_ser._utils import Folds, are_ratings, check_corpus, cv_name, given_corpus, is_missing
 from sklearn_ser.datasets import pool_corpora
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
 from sklearn_ser.evaluation._classifiers import named_classifiers
@@ -220,6 +220,11 @@ def compare(
     else:
         corpus, cv, names = _as_one(train, test, same_scale)
         corpus = check_corpus(corpus, ratings=True)
+    if corpus.groups is None and not is_missing(corpus.frame.get("speaker", [None])).all():
+        raise ValueError(
+            "the corpus has no speaker labels (groups is None), and its frame has a column "
+            "speaker: give it groups=frame['speaker'], or a frame without that column."
+        )
     if corpus.groups is None and speaker_scaling is not None:
         raise ValueError(
             f"speaker_scaling={speaker_scaling!r} needs speaker labels, and the corpus has no "

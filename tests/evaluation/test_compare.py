@@ -199,7 +199,8 @@ def test_unusable_clips_are_left_out_of_every_row(corpus):
 @pytest.mark.parametrize(
     ("change", "arguments", "message"),
     [
-        ({"groups": None}, {}, "needs speaker labels, and the corpus has none"),
+        ({"groups": None, "frame": None}, {}, "needs speaker labels, and the corpus has none"),
+        ({"groups": None}, {}, r"\(groups is None\), and its frame has a column speaker"),
         ({}, {"cv": "random"}, "cv='random'"),
         ({}, {"cv": [([0], [99])]}, "fold 0: test must hold positions of the 40 clips"),
         ({}, {"speaker_scaling": "both"}, "speaker_scaling='both'"),

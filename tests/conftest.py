@@ -157,7 +157,7 @@ def make_comparison():
                 }
             )
         uars = [row["uar"] for row in rows]
-        found = differences_to_best(of_row, uars, pooled=False)
+        found = differences_to_best(of_row, uars, pooled=[False] * len(of_row))
         rows = [Row(**{**row, **to_best}) for row, to_best in zip(rows, found, strict=True)]
         nested = [
             Nested.of_rows(rows, [position] * n_speakers, vars(row) | {"layers": None})

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_ser._utils import check_corpus, is_missing
-from sklearn_ser.evaluation import row_name, target_of
+from sklearn_ser.evaluation import row_name, target_of, units_of
 
 if TYPE_CHECKING:
     from sklearn_ser.evaluation import Comparison
@@ -86,8 +86,10 @@ def clips_of(comparison: Comparison, corpus: Any = None) -> pd.DataFrame:
         return clips
     corpus = check_corpus(corpus, ratings=True)
     frame = corpus.frame
-    is_it = clips.index.max() < len(frame) and corpus.groups is not None
+    known = comparison.n_speakers is not None
+    is_it = clips.index.max() < len(frame) and (corpus.groups is not None) == known
     if is_it:
+        frame = frame if known else frame.assign(speaker="")
         columns = frame.iloc[clips.index][["speaker", "emotion"]]
         is_it = bool((columns.to_numpy(dtype=str) == clips.to_numpy(dtype=str)).all())
     if not is_it:
@@ -124,6 +126,10 @@ def corpus_grid(comparison: Comparison, clips: pd.DataFrame) -> Grid:
             row += [_number(seconds.median(), ".1f"), _number(seconds.sum() / 60, ".1f")]
         rows.append(row)
     heads[2] += " (%)"
+    if comparison.n_speakers is None:
+        del heads[3]
+        for row in rows:
+            del row[3]
     heads += ["median length (s)", "sum (min)"] * known
     return Grid(f"Tested clips by {heads[0]}", heads, rows, sortable=False)
 
@@ -161,7 +167,10 @@ def scores_grid(comparison: Comparison) -> Grid:
                 _number(line["seconds_fit"], ".1f"),
             ]
         )
-    return Grid("Scores on held-out speakers", heads, rows)
+    independent = comparison.audit["speaker_independent"]
+    what = "held-out speakers" if independent else "the test folds"
+    what += " (speakers unknown)" if independent is None else ""
+    return Grid(f"Scores on {what}", heads, rows)
 
 
 def _tested(comparison: Comparison, position: int) -> pd.DataFrame:
@@ -222,17 +231,18 @@ def sex_grid(comparison: Comparison, clips: pd.DataFrame, shown: Sequence[int]) 
     """Return the scores by the speakers' sex; None where it is not known."""
     if "sex" not in clips:
         return None
+    known = comparison.n_speakers is not None
     rows = []
     for position in shown:
         row, tested = comparison.rows[position], _tested(comparison, position)
         sexes = clips["sex"].reindex(tested["clip"]).to_numpy()
         for sex, lines in tested.groupby(sexes):
-            labels = [lines[name] for name in ("emotion", "predicted", "speaker")]
+            labels = [lines["emotion"], lines["predicted"], units_of(lines)]
             rows.append(
                 [
                     Cell(row_name(row, comparison.rows)),
                     Cell(str(sex)),
-                    _number(lines["speaker"].nunique(), ".0f"),
+                    _number(lines["speaker"].nunique() if known else None, ".0f"),
                     _number(lines["clip"].nunique(), ".0f"),
                     _number(_score(lines)),
                     _interval(target_of(lines["emotion"]).interval(*labels)),
@@ -256,7 +266,7 @@ def calibration_grid(display: Any) -> Grid:
     ]
     rows += [[Cell(name), *[Cell("")] * 3, Cell("no probabilities")] for name in display.without]
     heads = ["features", "clips", "accuracy", "mean confidence", "expected calibration error"]
-    return Grid("Calibration on held-out speakers, all folds together", heads, rows)
+    return Grid("Calibration on the test folds, all folds together", heads, rows)
 
 
 def abstaining_grid(display: Any) -> Grid:

@@ -55,6 +55,7 @@ def figures_of(comparison: Comparison, corpus: Any = None) -> dict[str, Drawn]:
 
     best = comparison.rows[comparison.best]
     named = row_name(best, comparison.rows)
+    unknown = comparison.n_speakers is None
     metric, chance = best.metric, f"; chance is {comparison.chance:.3f}."
     displays: dict[str, tuple[Any, str]] = {
         best.score_field: (
@@ -65,7 +66,7 @@ def figures_of(comparison: Comparison, corpus: Any = None) -> dict[str, Drawn]:
         "differences": (
             DifferencesDisplay,
             f"Difference in {metric} of each other row to {named}, with its interval, paired by "
-            "speaker. The table of scores holds the same figures.",
+            f"{'fold' if unknown else 'speaker'}. The table of scores holds the same figures.",
         ),
         "recall": (
             RecallDisplay,
@@ -92,6 +93,8 @@ def figures_of(comparison: Comparison, corpus: Any = None) -> dict[str, Drawn]:
         del displays["recall"]
     if comparison.of_ratings or not confident_rows(comparison, best_of_each(comparison.rows))[0]:
         del displays["reliability"], displays["risk_coverage"]
+    if unknown:
+        del displays["speakers"]
     drawn = {}
     with off_screen():
         for name, (display, text) in displays.items():
@@ -111,7 +114,8 @@ def _embedding_map(comparison: Comparison, corpus: Any) -> dict[str, Drawn]:
     from sklearn_ser.plotting import EmbeddingMapDisplay
 
     position = best_with_features(comparison.rows)
-    if comparison.embeddings is None or position is None:
+    unknown = comparison.n_speakers is None
+    if comparison.embeddings is None or position is None or unknown:
         return {}
     clips = clips_of(comparison, corpus)
     X = comparison.embeddings.loc[clips.index].to_numpy()

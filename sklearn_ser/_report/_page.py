@@ -19,7 +19,7 @@ __all__ = ["render_corpora", "render_report"]
 NO_FIGURES = "There are no figures, as matplotlib is not installed."
 NO_MAP = (
     "There is no map: features are at hand only where they were compared, and are not saved; "
-    "classifiers of clips have none."
+    "classifiers of clips have none. It is not drawn where speakers are unknown."
 )
 
 
@@ -64,7 +64,7 @@ def render_report(
         corpus=content.corpus_grid(comparison, clips),
         scores=content.scores_grid(comparison),
         confusion=None if comparison.of_ratings else content.confusion(comparison),
-        speakers=content.speaker_grid(comparison, clips),
+        speakers=None if comparison.n_speakers is None else content.speaker_grid(comparison, clips),
         sexes=content.sex_grid(comparison, clips, best_of_each(rows)),
         figures={
             name: {"svg": inline_svg(drawn, name), "text": drawn.text}
@@ -104,6 +104,8 @@ def render_corpora(
         best=ranks.mean_ranks.index[0],
         table=table,
         ranks=ranks,
+        metric=next(iter(found.values())).rows[0].metric,
+        independent=all(each.audit["speaker_independent"] for each in found.values()),
         latex=found.to_latex(),
         command=command,
     )

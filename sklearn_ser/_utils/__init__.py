@@ -4,6 +4,7 @@ Rows, labels, corpora, folds, parameters, files, running models, scikit-learn's 
 """
 
 from sklearn_ser._utils._corpora import (
+    all_rated,
     check_corpora,
     check_corpus,
     corpus_of,
@@ -33,6 +34,7 @@ from sklearn_ser._utils._files import (
 )
 from sklearn_ser._utils._folds import (
     Folds,
+    clip_folds,
     cv_name,
     held_out_folds,
     restrict_folds,
@@ -118,6 +120,7 @@ __all__ = [
     "OwnJoin",
     "Progress",
     "StrOptions",
+    "all_rated",
     "are_ratings",
     "as_classes",
     "as_labels",
@@ -132,6 +135,7 @@ __all__ = [
     "check_lengths",
     "check_number",
     "check_parameters",
+    "clip_folds",
     "composed",
     "corpus_of",
     "cv_name",

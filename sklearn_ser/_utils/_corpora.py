@@ -18,7 +18,7 @@ from sklearn.utils import Bunch
 
 from sklearn_ser._utils._files import existing_folder
 from sklearn_ser._utils._labels import as_labels, as_speakers
-from sklearn_ser._utils._ratings import as_targets
+from sklearn_ser._utils._ratings import are_ratings, as_targets
 from sklearn_ser._utils._rows import check_lengths, is_missing, rows_named
 
 CLIP_COLUMNS = ("path", "start", "end", "channel")  # of a frame, which say what its clips are
@@ -65,6 +65,18 @@ def check_corpora(corpora: Any) -> dict[str, Bunch]:
     if unnamed := [name for name in corpora if not isinstance(name, str)]:
         raise TypeError(f"corpora: {unnamed[0]!r} is no name of a corpus; names are texts.")
     return {name: given_corpus(corpus, name) for name, corpus in corpora.items()}
+
+
+def all_rated(corpora: Mapping[str, Bunch]) -> bool:
+    """Tell whether y of all corpora holds ratings; an error if it is that of some of them."""
+    rated = [name for name, corpus in corpora.items() if are_ratings(corpus.y)]
+    if rated and len(rated) < len(corpora):
+        others = ", ".join(name for name in corpora if name not in rated)
+        raise ValueError(
+            f"y of {', '.join(rated)} holds ratings (floats), and y of {others} emotions, so that "
+            "scores cannot be put together. Compare the ones by themselves."
+        )
+    return bool(rated)
 
 
 def check_corpus(

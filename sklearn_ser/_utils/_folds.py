@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sklearn_ser._utils._labels import as_speakers
+from sklearn_ser._utils._ratings import are_ratings
 from sklearn_ser._utils._rows import as_list, refuse_missing
 
 Folds = list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]
@@ -60,6 +61,35 @@ def speaker_folds(
     with warnings.catch_warnings():  # of emotions with fewer clips than folds
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         return list(splitter.split(y, y, speakers))
+
+
+def clip_folds(y: Any, max_folds: int) -> Folds:
+    """Return stratified folds of clips, for clips of which no speakers are known.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_clips,)
+        Emotions; ratings, as floats, are not stratified.
+    max_folds : int
+        There are no more folds than clips, or clips of an emotion.
+
+    Returns
+    -------
+    folds : list of (train, test)
+        None if nothing can be split.
+    """
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    ratings = are_ratings(y)
+    largest = len(y) if ratings else np.unique(y, return_counts=True)[1].max(initial=0)
+    n_folds = min(max_folds, int(largest))
+    if n_folds < 2:
+        return []
+    # Drawn, as clips often come in the order of emotions or speakers; and the same each time.
+    splitter = (KFold if ratings else StratifiedKFold)(n_folds, shuffle=True, random_state=0)
+    with warnings.catch_warnings():  # of emotions with fewer clips than folds
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        return list(splitter.split(np.zeros((len(y), 1)), y))
 
 
 def held_out_folds(y: Any, speakers: Any) -> Folds:

@@ -12,7 +12,14 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from sklearn_ser._utils import Folds, as_speakers, corpus_of, cv_name
+from sklearn_ser._utils import are_ratings, as_speakers, corpus_of, cv_name
+from sklearn_ser.audit._confounding import (
+    MARGIN,
+    confounding_in_words,
+    emotion_shares,
+    predicted_by_speaker,
+    ratings_by_speaker,
+)
 from sklearn_ser.audit._duplicates import find_duplicates
 from sklearn_ser.audit._fingerprints import LARGEST_GROUP
 from sklearn_ser.model_selection import corpus_folds
@@ -21,8 +28,6 @@ __all__ = ["SplitAudit", "audit_split"]
 
 # Columns whose values training and test set may share, and what many of them are called.
 SHARED = {"speaker": "speakers", "session": "sessions", "sentence": "sentences"}
-# How far above chance the UAR of predicting emotions from speaker labels may be.
-MARGIN = 0.1
 PAIR = ("test", "train", "kind", "offset", "overlap", "error_rate")
 
 
@@ -50,6 +55,10 @@ class SplitAudit:
         (seconds after the start of the test clip at which the training clip starts), overlap
         (seconds) and error_rate, as in :func:`find_duplicates`; NaN for clips that are linked
         through other copies.
+    ratings : DataFrame, default=None
+        Of a corpus of ratings, a line a tested clip: fold, clip (its position), rating, and
+        predicted_by_speaker, the mean of the speaker's other clips, in any fold (of all other
+        clips, if the speaker has no other); NaN if speakers are unknown.
     """
 
     cv: str
@@ -57,6 +66,7 @@ class SplitAudit:
     emotions: pd.DataFrame
     predicted_by_speaker: pd.DataFrame
     pairs: pd.DataFrame
+    ratings: pd.DataFrame | None = None
 
     def of_folds(self, start: int, stop: int) -> SplitAudit:
         """Return the audit of some of the folds.
@@ -70,13 +80,14 @@ class SplitAudit:
         -------
         audit : SplitAudit
         """
-        fold = self.pairs["fold"]
+        chosen = range(start, stop)
         return SplitAudit(
             self.cv,
             self.folds.iloc[start:stop],
             self.emotions.iloc[start:stop],
             self.predicted_by_speaker.iloc[start:stop],
-            self.pairs[(fold >= start) & (fold < stop)],
+            self.pairs[self.pairs["fold"].isin(chosen)],
+            None if self.ratings is None else self.ratings[self.ratings["fold"].isin(chosen)],
         )
 
     @property
@@ -102,6 +113,8 @@ class SplitAudit:
     def speaker_uar(self) -> float | None:
         """UAR of predicting each clip's emotion from the speaker label; None if some are unknown.
 
+        None of ratings, too.
+
         A clip is given the most frequent emotion of the speaker's other clips: near 1 where each
         speaker has one emotion, near or below chance where all have all of them.
         """
@@ -113,8 +126,27 @@ class SplitAudit:
         return float(np.mean(right[tested > 0] / tested[tested > 0]))
 
     @property
+    def speaker_ccc(self) -> float | None:
+        """CCC of predicting each rating from the speaker label; None if some are unknown.
+
+        A clip is given the mean rating of the speaker's other clips: near 1 where ratings vary
+        between speakers only, about 0 where speakers are alike on average. None of emotions, too.
+        """
+        if self.ratings is None or self.ratings["predicted_by_speaker"].isna().any():
+            return None
+        from sklearn_ser.evaluation import ccc_score
+
+        tested = self.ratings.drop_duplicates("clip")
+        return ccc_score(tested["rating"], tested["predicted_by_speaker"])
+
+    @property
     def confounded(self) -> bool | None:
-        """Whether that is more than .1 above chance; None if some speakers are unknown."""
+        """Whether one of these is more than .1 above chance; None if some speakers are unknown.
+
+        The CCC that is due to chance is 0.
+        """
+        if self.ratings is not None:
+            return None if self.speaker_ccc is None else self.speaker_ccc > MARGIN
         uar, tested = self.speaker_uar, (self.emotions > 0).any()
         return None if uar is None else bool(uar > 1 / tested.sum() + MARGIN)
 
@@ -131,7 +163,8 @@ class SplitAudit:
         independent = self.speaker_independent
         if independent is None:
             sentences.append(
-                "Not all clips have speaker labels, so nothing holds for new speakers."
+                "Speakers unknown. Not all clips have speaker labels, so that leakage of speakers "
+                "from training to test set cannot be ruled out, and nothing holds for new speakers."
             )
         elif independent:
             sentences.append("Speaker-independent: no speaker is both trained on and tested.")
@@ -162,24 +195,8 @@ class SplitAudit:
                 f"Some folds test emotions that they were not trained on: {', '.join(lacking)}."
             )
         if self.confounded:
-            sentences.append(self._confounding())
+            sentences.append(confounding_in_words(self))
         return " ".join(sentences)
-
-    def _confounding(self) -> str:
-        """Return what can be concluded where the speaker label predicts the emotion."""
-        n_emotions = int((self.emotions > 0).any().sum())
-        concluded = (
-            "a score says how well speakers of one emotion are distinguished from speakers of "
-            "another, not how well the emotions of one speaker are"
-            if self.speaker_independent
-            else "a score may be that of recognising speakers"
-        )
-        return (
-            f"CONFOUNDED: the speaker label alone predicts the emotion with a UAR of "
-            f"{self.speaker_uar:.2f} (chance {1 / n_emotions:.2f}), and "
-            f"{self.n_folds_lacking_emotions} of {len(self.folds)} folds lack emotions: "
-            f"{concluded}."
-        )
 
     def __str__(self) -> str:
         return f"{self.cv}: {self.verdict}"
@@ -200,9 +217,9 @@ def audit_split(
     Parameters
     ----------
     corpus : Bunch or DataFrame
-        A corpus, as the loaders return; or its frame, with emotion and, as far as they are known,
-        path, speaker, session and sentence. Of these, values that are missing are unknown: they
-        are no speaker, session or sentence that folds might share.
+        A corpus, as the loaders return; or its frame, with emotion (or ratings, as floats) and, as
+        far as they are known, path, speaker, session and sentence. Of these, values that are
+        missing are unknown: they are no speaker, session or sentence that folds might share.
     cv : str, cross-validator or iterable of (train, test), default="loso"
         "loso" (leave one speaker out), "group5" and "balanced5" (five folds of speakers),
         "session", "sentence", "corpus", "ravdess"; a splitter; or the positions of folds.
@@ -253,7 +270,10 @@ def audit_split(
             "waveform_rate, cache and on_error have no effect with audio=False: no clip is read."
         )
     frame, clips = _frame_and_clips(corpus, audio)
-    folds = corpus_folds(frame, cv)
+    folds, ratings = corpus_folds(frame, cv), None
+    if are_ratings(frame["emotion"]):
+        ratings = ratings_by_speaker(frame, folds)
+        frame = frame.assign(emotion="rated")  # of no emotion
     copies = None
     if audio:
         pairs = find_duplicates(
@@ -278,9 +298,10 @@ def audit_split(
     return SplitAudit(
         cv_name(cv, len(folds)),
         pd.DataFrame(rows),
-        _emotion_shares(frame["emotion"], folds),
-        _predicted_by_speaker(frame, folds),
+        emotion_shares(frame["emotion"], folds),
+        predicted_by_speaker(frame, folds) * (1 if ratings is None else np.nan),
         pd.DataFrame(in_both, columns=["fold", *PAIR]),
+        ratings,
     )
 
 
@@ -349,7 +370,7 @@ def _frame_and_clips(corpus: Any, audio: bool) -> tuple[pd.DataFrame, Any]:
             "the frame has no column path, so that audio cannot be compared. Pass the corpus "
             "itself, or audio=False."
         )
-    corpus = corpus_of(corpus)
+    corpus = corpus_of(corpus, ratings=True)
     return corpus.frame, corpus.X
 
 
@@ -363,28 +384,3 @@ def _n_shared(frame: pd.DataFrame, column: str, train: Any, test: Any) -> float:
     if n_shared == 0 and None in trained | tested:
         return np.nan
     return float(n_shared)
-
-
-def _emotion_shares(emotions: pd.Series, folds: Folds) -> pd.DataFrame:
-    """Return the share of each emotion in the test set of each fold."""
-    shares = [emotions.iloc[test].value_counts(normalize=True) for _, test in folds]
-    table = pd.DataFrame(shares, columns=sorted(emotions.unique())).fillna(0.0)
-    return table.reset_index(drop=True).rename_axis("fold")
-
-
-def _predicted_by_speaker(frame: pd.DataFrame, folds: Folds) -> pd.DataFrame:
-    """Return how much of each fold's test set has its speaker's most frequent other emotion."""
-    emotions, codes = np.unique(frame["emotion"], return_inverse=True)
-    right = np.full(len(frame), np.nan)
-    if "speaker" in frame:
-        speakers = as_speakers(frame["speaker"], "column speaker", fractions=True, unknown=True)
-        names, speaker = np.unique(speakers.astype(str), return_inverse=True)
-        counts = np.zeros((len(names), len(emotions)))
-        np.add.at(counts, (speaker, codes), 1)
-        clips = np.arange(len(frame))
-        others = counts[speaker]
-        others[clips, codes] -= 1
-        most = others == others.max(axis=1, keepdims=True)
-        right = np.where(speakers == None, np.nan, most[clips, codes] / most.sum(axis=1))  # noqa: E711
-    shares = [np.bincount(codes[test], right[test], len(emotions)) / len(test) for _, test in folds]
-    return pd.DataFrame(shares, columns=emotions).rename_axis("fold")

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from sklearn_ser.cli._corpora import add_corpus, load_corpus
+from sklearn_ser.cli._corpora import add_corpus, load_corpus, splitters
 from sklearn_ser.cli._options import (
     add_jobs,
     check_out,
@@ -45,7 +45,8 @@ def _audit(options: argparse.Namespace) -> int:
 
     corpus = load_corpus(options)
     read = {} if options.no_audio else embedding_parameters(options)
-    audit = audit_split(corpus, options.cv, audio=not options.no_audio, n_jobs=options.jobs, **read)
+    (cv,) = splitters(options, {corpus.name: corpus}).values()
+    audit = audit_split(corpus, cv, audio=not options.no_audio, n_jobs=options.jobs, **read)
     if options.out is not None:
         with uninterrupted():
             Path(options.out).mkdir(parents=True, exist_ok=True)

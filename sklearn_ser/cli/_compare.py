@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sklearn_ser.cli._corpora import add_corpora, add_corpus, load_corpora
+from sklearn_ser.cli._corpora import add_corpora, add_corpus, load_corpora, splitters
 from sklearn_ser.cli._options import (
     SCHEMES,
     add_cv,
@@ -129,8 +129,8 @@ def _run(options: argparse.Namespace) -> int:
     from sklearn_ser.evaluation import compare, compare_corpora
 
     corpora = load_corpora(options)
-    parameters = {
-        "cv": options.cv,
+    parameters: dict[str, Any] = {
+        "cv": splitters(options, corpora),
         "classifier": options.classifier,
         "speaker_scaling": options.speaker_scaling,
         "audit": not options.no_audio_audit,
@@ -154,6 +154,7 @@ def _run(options: argparse.Namespace) -> int:
         print_ranks(found)
     else:
         (corpus,) = corpora.values()
+        (parameters["cv"],) = parameters["cv"].values()
         comparison = compare(corpus, options.features, **parameters)
         comparison = dataclasses.replace(comparison, command=_command(options))
         with uninterrupted():
@@ -186,6 +187,11 @@ def add_cross(commands: Any) -> None:
         help="how features are aligned to the corpus that is tested (transductive), or none; "
         "several make a table each",
     )
+    command.add_argument(
+        "--same-scale",
+        action="store_true",
+        help="ratings are on one scale, although their ranges differ much between corpora",
+    )
     add_cv(command)
     add_evaluation(command)
     command.add_argument("--out", default="cross", metavar="DIR", help="default: cross")
@@ -202,6 +208,7 @@ def _cross(options: argparse.Namespace) -> int:
         load_corpora(options),
         options.features,
         scheme=options.scheme,
+        same_scale=options.same_scale,
         alignment=[None if name == "none" else name for name in options.align],
         cv=options.cv,
         classifier=options.classifier,

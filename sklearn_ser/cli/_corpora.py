@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from sklearn_ser.cli._options import add_cv
 
-__all__ = ["NAMED", "add_corpora", "add_corpus", "load_corpora", "load_corpus"]
+__all__ = ["NAMED", "add_corpora", "add_corpus", "load_corpora", "load_corpus", "splitters"]
 
 # Corpora with a loader of their own, which takes a folder.
 NAMED = ("cremad", "emodb", "esd", "iemocap", "meld", "ravdess", "savee", "tess", "urdu")
@@ -56,7 +56,7 @@ def add_corpus(command: Any, *, several: bool = False) -> None:
         "downloaded",
     )
     _add_loading(command)
-    add_cv(command, "ravdess")
+    add_cv(command, "ravdess", "emobox", default=None)
 
 
 def add_corpora(command: Any) -> None:
@@ -114,6 +114,26 @@ def load_corpora(options: argparse.Namespace) -> dict[str, Any]:
             raise ValueError(f"two corpora are called {corpus.name!r}")
         corpora[corpus.name] = corpus
     return corpora
+
+
+def splitters(options: argparse.Namespace, corpora: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the cv of each corpus: the one asked for, and by default leave one speaker out.
+
+    Of a corpus of EmoBox without known speakers, the default is EmoBox's own folds.
+    """
+    from sklearn_ser.model_selection import EmoBoxFolds
+
+    found: dict[str, Any] = {}
+    for each, (name, corpus) in zip(_given(options), corpora.items(), strict=True):
+        cv = options.cv
+        if cv == "emobox" and each.name != "emobox":
+            raise ValueError(
+                f"--cv emobox has no effect on {each.name}: it is for the corpus emobox:NAME=PATH."
+            )
+        if cv is None:
+            cv = "emobox" if each.name == "emobox" and corpus.groups is None else "loso"
+        found[name] = EmoBoxFolds(str(each.place), str(each.part)) if cv == "emobox" else cv
+    return found
 
 
 def _given(options: argparse.Namespace) -> list[Named]:

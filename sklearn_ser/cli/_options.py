@@ -32,13 +32,18 @@ REGRESSORS = ("ridge", "svr")
 SCHEMES = ("four", "ekman", "arousal", "valence", "quadrants")
 
 
-def add_cv(command: Any, *more: str) -> None:
+def add_cv(command: Any, *more: str, default: str | None = "loso") -> None:
     command.add_argument(
         "--cv",
-        default="loso",
+        default=default,
         choices=["loso", "group5", "balanced5", "session", "sentence", *more],
         help="folds: loso leaves one speaker out (the default), group5 and balanced5 make five "
-        "folds of speakers, session and sentence leave one of these out",
+        "folds of speakers, session and sentence leave one of these out"
+        + (
+            ", emobox takes EmoBox's own (the default for its corpora without known speakers)"
+            if "emobox" in more
+            else ""
+        ),
     )
 
 
@@ -52,7 +57,8 @@ def add_evaluation(command: Any) -> None:
         "--features",
         nargs="+",
         metavar="NAME",
-        help=f'{", ".join(FEATURES)}, "ssl:MODEL" (a hub id or a folder), or your own as '
+        help=f'{", ".join(FEATURES)}, "ssl:MODEL" (a hub id or a folder), "ssl:MODEL@REVISION" (a '
+        "branch, tag or commit of it on the hub), or your own as "
         '"module:Class" or "file.py:Class"; "+" joins: "egemaps+nano". For compare and cross also '
         '"pretrained:MODEL", a published classifier',
     )
@@ -68,7 +74,10 @@ def add_evaluation(command: Any) -> None:
 
 def add_embedding(command: Any, layer: str, *, on_error: bool = True) -> None:
     command.add_argument("--model", metavar="ID", help="for ssl: a hub id or a folder")
-    command.add_argument("--revision", help="for ssl: branch, tag or commit on the hub")
+    command.add_argument(
+        "--revision",
+        help="for ssl: branch, tag or commit on the hub, of all models that have none after @",
+    )
     command.add_argument(
         "--window",
         dest="model_window",  # that of predict cuts recordings

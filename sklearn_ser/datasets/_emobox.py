@@ -24,25 +24,43 @@ from sklearn_ser.datasets._files import existing_path, match_speaker
 __all__ = ["load_emobox"]
 
 PAIR = re.compile(r"""["']([^"']+)["']\s*:\s*["']([^"']+)["']""")
-# Where a path names the speaker, in the corpora whose paths do.
+# Where a path names the speaker, as the script that made EmoBox's metadata of a corpus parses it
+# (EmoBox/preprocess/scripts/<corpus>.py, "spk"), and with as many speakers as the corpus has by
+# EmoBox's README, but for AESDD (6, of 5: its own README says that actors are added) and
+# eNTERFACE (43 of 44). Not in a path, but in tables that come with the corpora, or nowhere:
+# Emozionalmente, M3ED (where A and B are the parts of a dialogue), MELD, MER2023, MESD (where F, M
+# and C are kinds of voices, of 11 speakers), MSP-Podcast and RESD.
 SPEAKERS = {
+    "aesdd": r"\(0?(\d)\)[^/]*$",  # "xAA (B)": emotion, utterance, speaker (README of AESDD)
+    "ased": r"-(\d+)\.[^./]+$",
+    "asvpesd": r"/(?:\d+-){5}(\d+)-[^/]*$",  # the sixth identifier: the actor
     "cafe": r"/(\d\d)-[A-Z]-[\d]-[\d]",
+    "casia": r"/([^/]+)/[^/]+/\d+\.[^./]+$",
     "cremad": r"/(1\d{3})_[A-Z]{3}_",
+    "emns": r"/(emns)/",  # one speaker
     "emodb": r"/(\d\d)[ab]\d\d[WLEAFTN]",
+    "emovdb": r"/([a-z]+)_[A-Z][a-z]+/[^/]*$",
     "emovo": r"/[a-z]+-([fm]\d)-",
+    "enterface": r"/subject (\d+)/",
     "esd": r"/(00\d\d)_\d{6}",
     "iemocap": r"/(Ses0\d)[FM]_.*_([FM])\d{3}",
+    "jlcorpus": r"/((?:fe)?male\d)_",
+    "mead": r"/([MW]\d{3})/",
+    "oreau": r"/(\d\d)[a-z]\d\d[A-Z]",
+    "pavoque": r"/(pavoque)-",  # one speaker
+    "polish": r"/([a-z]+\d+)\.[a-z]_",
     "ravdess": r"/\d\d-\d\d-\d\d-\d\d-\d\d-\d\d-(\d\d)",
     "savee": r"/(DC|JE|JK|KL)[/_]",
     "shemo": r"/([FM]\d\d)[A-Z]\d\d",
+    "subesco": r"/([FM]_\d\d)_",  # gender and serial number (doi 10.1371/journal.pone.0250173)
     "tess": r"/(OA|YA)F?_",
+    "turevdb": r"/(\d+)_[a-z]+_",
     "urdu": r"/(S[FM]\d+)_F?\d+",
 }
 DESCRIPTION = """\
 EmoBox, fold {fold} of {corpus}: the frame's column split has train, valid and test. Z. Ma et al.,
 "EmoBox: multilingual multi-corpus speech emotion recognition toolkit and benchmark", Interspeech
-2024. Some of its folds (EmoDB, CREMA-D, TESS, ShEMO, URDU) share speakers between train and
-test."""
+2024. Many of its folds share speakers between train and test: see EmoBoxFolds."""
 
 
 @validate_params(
@@ -77,8 +95,10 @@ def load_emobox(
         Where relative paths of clips start: by default the folder that holds ``data``.
     speaker : str, default=None
         Regular expression that finds the speaker in a clip's path: its groups that match, joined,
-        if it has any. By default one for corpora whose file names have it; for others ``groups``
-        is None.
+        if it has any. By default one for the 25 corpora whose documentation says where a path has
+        it; for the others (Emozionalmente, M3ED, MELD, MER2023, MESD, MSP-Podcast, RESD)
+        ``groups`` is None, and :class:`~sklearn_ser.model_selection.EmoBoxFolds` are what they
+        can be compared on.
 
     Returns
     -------

@@ -12,6 +12,7 @@ from sklearn.utils import Bunch
 
 from sklearn_ser._audio import items_of
 from sklearn_ser._utils import (
+    all_rated,
     as_speakers,
     check_corpora,
     check_corpus,
@@ -26,7 +27,13 @@ from sklearn_ser.datasets._labels import DROPPED, harmonize_labels
 __all__ = ["pool_corpora"]
 
 
-def pool_corpora(corpora: Mapping[str, Any], scheme: str | None = "four") -> Bunch:
+# How much of the range of all ratings each corpus has to cover to be taken for one of its scale.
+COVERED = 0.8
+
+
+def pool_corpora(
+    corpora: Mapping[str, Any], scheme: str | None = "four", *, same_scale: bool = False
+) -> Bunch:
     """Put corpora together, with labels that mean the same in all of them.
 
     Parameters
@@ -35,7 +42,12 @@ def pool_corpora(corpora: Mapping[str, Any], scheme: str | None = "four") -> Bun
         Corpora by name, each with X, y and groups, as the loaders return.
     scheme : str or None, default="four"
         What :func:`harmonize_labels` makes of their labels; clips that it drops are left out.
-        None leaves labels as they are.
+        None leaves labels as they are. Ratings (arousal, valence, dominance), which are floats,
+        stay as they are.
+    same_scale : bool, default=False
+        Of ratings: whether they are on one scale although their ranges differ much. Otherwise a
+        corpus that covers less than 80 % of the range of all ratings is an error, as 1 to 5 and 0
+        to 1 are different scales.
 
     Returns
     -------
@@ -47,8 +59,10 @@ def pool_corpora(corpora: Mapping[str, Any], scheme: str | None = "four") -> Bun
     Raises
     ------
     ValueError
-        If speakers or labels of a corpus are missing, labels are numbers, X, y and groups are not
-        as long, nothing is left of it, or a clip has different emotions in two places.
+        If speakers or labels of a corpus are missing, labels are integers, X, y and groups are not
+        as long, nothing is left of it, or a clip has different emotions in two places. If some
+        corpora have ratings and others emotions, or ratings seem to be on different scales; or
+        `scheme` or `same_scale` would have no effect.
     TypeError
         If `corpora` is no mapping of names to corpora.
 
@@ -70,13 +84,21 @@ def pool_corpora(corpora: Mapping[str, Any], scheme: str | None = "four") -> Bun
     """
     X: list[Any] = []
     frames, described = [], []
-    for name, corpus in check_corpora(corpora).items():
-        corpus = check_corpus(corpus, name)
+    corpora = check_corpora(corpora)
+    rated = all_rated(corpora)
+    if rated and scheme not in (None, "four"):
+        raise ValueError(
+            f"scheme={scheme!r} has no effect: it is for labels of emotions, and y holds ratings."
+        )
+    if same_scale and not rated:
+        raise ValueError("same_scale has no effect: it is for ratings, and y holds emotions.")
+    for name, corpus in corpora.items():
+        corpus = check_corpus(corpus, name, ratings=rated)
         if corpus.groups is None:
             raise ValueError(f"{name} has no speaker labels (groups is None).")
         y = corpus.y
-        labels = y if scheme is None else harmonize_labels(y, scheme)
-        kept = np.flatnonzero(labels != DROPPED)
+        labels = y if scheme is None or rated else harmonize_labels(y, scheme)
+        kept = np.arange(len(y)) if rated else np.flatnonzero(labels != DROPPED)
         if not len(kept):
             raise ValueError(f"scheme={scheme!r} drops every clip of {name}: {sorted(set(y))}.")
         X += items_of(safe_indexing(corpus.X, kept))
@@ -90,6 +112,8 @@ def pool_corpora(corpora: Mapping[str, Any], scheme: str | None = "four") -> Bun
         frames.append(frame.iloc[kept])
         described.append(f"{name}: {len(kept)} of {len(y)} clips")
     frame = pd.concat(frames, ignore_index=True)
+    if rated and not same_scale:
+        _check_scales(frame.groupby("corpus", sort=False)["emotion"].agg(["min", "max"]))
     repeated = repeated_rows(X)
     refuse_contradictions(
         X, repeated, f"{', '.join(corpora)} put together", emotion=frame["emotion"]
@@ -107,8 +131,21 @@ def pool_corpora(corpora: Mapping[str, Any], scheme: str | None = "four") -> Bun
     return Corpus(
         name=", ".join(corpora),
         X=X,
-        y=frame["emotion"].to_numpy(dtype=str),
+        y=frame["emotion"].to_numpy(dtype=float if rated else str),
         groups=frame["speaker"].to_numpy(dtype=str),
         frame=frame,
-        DESCR=f"Corpora put together, labels {scheme or 'as they were'}. {'; '.join(described)}.",
+        DESCR="Corpora put together, labels "
+        f"{'as they were' if rated else scheme or 'as they were'}. {'; '.join(described)}.",
     )
+
+
+def _check_scales(ranges: pd.DataFrame) -> None:
+    """Raise an error if the ratings of corpora, by their ranges, seem to be on different scales."""
+    whole = ranges["max"].max() - ranges["min"].min()
+    if ((ranges["max"] - ranges["min"]) < COVERED * whole).any():
+        its = ", ".join(f"{name} {low:g} to {high:g}" for name, low, high in ranges.itertuples())
+        raise ValueError(
+            f"the ratings of the corpora do not seem to be on one scale: they range from {its}. "
+            "Map them to one, as y = (y - 1) / 4 maps 1 to 5 to 0 to 1; or pass same_scale=True "
+            "(--same-scale) if they are on one, and differ in their ranges only."
+        )

@@ -32,6 +32,7 @@ from sklearn_ser.evaluation._rows import best_with_features as best_with_feature
 from sklearn_ser.evaluation._rows import row_name as row_name
 from sklearn_ser.evaluation._targets import scores as scores
 from sklearn_ser.evaluation._targets import target_of as target_of
+from sklearn_ser.evaluation._targets import units_of as units_of
 from sklearn_ser.exceptions import LeakageWarning
 
 __all__ = [

@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.metadata_routing import get_routing_for_object
 
-from sklearn_ser._utils import are_ratings, is_search, speaker_folds
+from sklearn_ser._utils import are_ratings, clip_folds, is_search, speaker_folds
 from sklearn_ser.evaluation._concordance import moments_score, pooled_cccs
 from sklearn_ser.evaluation._metrics import mean_recall
 from sklearn_ser.evaluation._named import CLASSIFIERS, INNER_FOLDS, REGRESSORS, named
@@ -154,10 +154,11 @@ def _takes_groups(part: Any) -> bool:
 
 def check_fits(classifier: Any, folds: Sequence[tuple[Any, Any]], y: Any, groups: Any) -> None:
     """Raise an error that names the fold on whose training clips `classifier` cannot be fitted."""
-    y, groups = np.asarray(y), np.asarray(groups)
+    y = np.asarray(y)
     for fold, (train, _) in enumerate(folds):
         try:
-            _check_training_clips(classifier, y[train], groups[train])
+            its_groups = None if groups is None else np.asarray(groups)[train]
+            _check_training_clips(classifier, y[train], its_groups)
         except ValueError as error:
             raise ValueError(f"fold {fold}: {error}") from None
 
@@ -175,10 +176,13 @@ def _check_training_clips(classifier: Any, y: Any, groups: Any) -> None:
     searched = isinstance(classifier, str) and named(classifier).choices is not None
     if searched and not inner_folds(y, groups):
         parameter = named(classifier).parameter.rpartition("__")[2]
+        units = f"{len(y)} training clips"
+        if groups is not None:
+            units = f"{len(np.unique(groups))} training speakers"
         lda = "" if ratings else 'classifier="lda", which has nothing to choose, or '
         raise ValueError(
-            f"{parameter} of classifier={classifier!r} cannot be chosen: the "
-            f"{len(np.unique(groups))} training speakers cannot be split so that two {what} are "
+            f"{parameter} of classifier={classifier!r} cannot be chosen: the {units} cannot be "
+            f"split so that two {what} are "
             f"left to train on. Use {lda}an estimator with {parameter} of your own."
         )
 
@@ -186,9 +190,9 @@ def _check_training_clips(classifier: Any, y: Any, groups: Any) -> None:
 def inner_folds(y: Any, groups: Any) -> list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
     """Return the folds that C is chosen by: of speakers, with two emotions or more to train on.
 
-    Of ratings, with two that differ.
+    Of ratings, with two that differ. Where speakers are not known, they are folds of clips.
     """
-    folds = speaker_folds(groups, INNER_FOLDS)
+    folds = clip_folds(y, INNER_FOLDS) if groups is None else speaker_folds(groups, INNER_FOLDS)
     return [(train, test) for train, test in folds if len(np.unique(y[train])) > 1]
 
 
@@ -211,7 +215,8 @@ def fit_classifier(
         routes no metadata through.
     X : ndarray of shape (n_clips, n_features)
     y, groups : ndarray of shape (n_clips,)
-        Emotions, or ratings as floats, and speakers.
+        Emotions, or ratings as floats, and speakers; None where these are not known, whereupon C
+        is chosen by folds of clips.
     speaker_scaling : {"own", "global"}, default=None
         Scale by speaker, the last column of X; with a name, instead of StandardScaler.
 
@@ -307,7 +312,7 @@ def _fit_with_groups(estimator: Any, X: Any, y: Any, groups: Any) -> Any:
     if not parts:
         return estimator.fit(X, y)
     # A network holds speakers out, and with one has to make do with clips.
-    several = len(np.unique(groups)) > 1
+    several = groups is not None and len(np.unique(groups)) > 1
     with config_context(enable_metadata_routing=True):
         for part in parts:
             if getattr(part, "speaker", None) is not None and _takes_groups(part):

@@ -101,6 +101,11 @@ def classify_clips(name: str, classifier: Any, corpus: Bunch) -> dict[str, Any]:
         fitted, recipe, values = classifier, recipe_of(classifier), corpus.X
         usable = usable_clips(classifier, corpus.X, len(corpus.y))
         if columns := speaker_columns(classifier):
+            if corpus.groups is None:
+                raise ValueError(
+                    f"{name} needs speaker labels (speaker={columns[0]!r}), and the corpus has no "
+                    "speaker labels (groups is None)."
+                )
             items = list(corpus.X) if isinstance(corpus.X, np.ndarray) else items_of(corpus.X)
             values = pd.DataFrame({"clip": pd.Series(items, dtype=object)})
             values = values.assign(**dict.fromkeys(columns, corpus.groups))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from sklearn_ser._utils import Folds, are_ratings, check_corpus, cv_name, given_corpus
+from sklearn_ser._utils import Folds, are_ratings, check_corpus, cv_name, given_corpus, is_missing
 from sklearn_ser.datasets import pool_corpora
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
 from sklearn_ser.evaluation._classifiers import named_classifiers
@@ -36,6 +36,7 @@ def compare(
     classifier: Any = None,
     speaker_scaling: str | None = None,
     alignment: str | None = None,
+    same_scale: bool = False,
     nested: bool = True,
     audit: bool = True,
     n_jobs: int | None = None,
@@ -54,10 +55,14 @@ def compare(
     corpus : Bunch or dict
         With X (clips), y (emotions) and groups (speakers), as the loaders return. If y holds
         floats, it is ratings (arousal, valence, dominance), which regressors predict; integers are
-        refused, as they may be codes of emotions. None where `train` and `test` are given.
+        refused, as they may be codes of emotions. None where `train` and `test` are given. Where
+        groups is None, speakers are unknown: `cv` has to be folds that need none, such as
+        :class:`~sklearn_ser.model_selection.EmoBoxFolds`, inner folds are of clips, and intervals
+        and paired tests are over the folds, with Nadeau and Bengio's correction of the tests.
     features : mapping, or sequence of str and embedders, default=None
         Names of feature sets ("mfcc", "egemaps", "nano", "ssl", "ssl:MODEL" with the id or folder
-        of a speech model, "module:Class" or "file.py:Class" for your own), embedders, or a mapping
+        of a speech model, "ssl:MODEL@REVISION" with the branch, tag or commit of one on the hub,
+        "module:Class" or "file.py:Class" for your own), embedders, or a mapping
         from any name to one of these. "egemaps+nano" joins the columns of both, with those of each
         layer of one model in turn; so does a FeatureUnion of embedders. None takes all that come
         with this package. A classifier, such as a Pipeline of embedder and network, is a row of its
@@ -69,8 +74,8 @@ def compare(
         ("arousal") is a parameter.
     train, test : Bunch, default=None
         Two corpora instead: train on all of the one, test on all of the other, which must have no
-        other emotions. :func:`compare_across` does this in all directions, with labels that mean
-        the same in all corpora, and aligned features.
+        other emotions, or ratings on the same scale. :func:`compare_across` does this in all
+        directions, with labels that mean the same in all corpora, and aligned features.
     layer : int, "middle", "mean", "all" or list of int, default=None
         Layers of "ssl" and of bundled models, a row each. None is all of them.
     cv : str, cross-validator or iterable of (train, test), default=None
@@ -95,6 +100,9 @@ def compare(
     alignment : {"standardize", "coral"}, default=None
         With `train` and `test`, how features are aligned to the test corpus, as in
         :func:`compare_across`: transductive.
+    same_scale : bool, default=False
+        With `train` and `test` of ratings, whether they are on one scale although their ranges
+        differ much, which is an error otherwise.
     nested : bool, default=True
         Whether to also choose one of the layers, poolings and classifiers of a feature set inside
         each training fold, by the UAR over folds of its speakers. It takes the scores by which C
@@ -143,9 +151,9 @@ def compare(
     Raises
     ------
     ValueError
-        If the corpus has no speakers, or too few of them, or speakers, emotions or ratings are
-        missing, or emotions are integers; or a classifier is given for ratings, or a regressor for
-        emotions; or a fold has one emotion only to train on; or not both of `train`
+        If `cv` needs speakers and the corpus has none, or too few of them, or speakers, emotions or
+        ratings are missing, or emotions are integers; or a classifier is given for ratings, or a
+        regressor for emotions; or a fold has one emotion only to train on; or not both of `train`
         and `test` or just `corpus` are given; or `cv`, `alignment`, `classifier` or a classifier's
         ``speaker`` would have no effect.
     TypeError
@@ -155,7 +163,8 @@ def compare(
     Warns
     -----
     LeakageWarning
-        If a test fold holds speakers, or audio, of its training fold.
+        If a test fold holds speakers, or audio, of its training fold, or speakers are unknown, so
+        that this cannot be ruled out.
     UserWarning
         If a published model lacks emotions of the corpus, or has others; or ratings are all whole
         numbers, as codes of emotions are.
@@ -190,6 +199,8 @@ def compare(
         )
     if alignment is not None and corpus is not None:
         raise ValueError("alignment is for two corpora, train and test.")
+    if same_scale and corpus is not None:
+        raise ValueError("same_scale has no effect: it is for two corpora, train and test.")
     if alignment not in (None, *ALIGNMENTS):
         raise ValueError(f"alignment={alignment!r}; it must be None or one of {list(ALIGNMENTS)}.")
     if alignment == "standardize" and speaker_scaling == "own":
@@ -199,7 +210,7 @@ def compare(
         )
     if corpus is not None:
         cv = "loso" if cv is None else cv
-        corpus = _with_speakers(corpus)
+        corpus = check_corpus(corpus, ratings=True)
         names = (corpus.name, corpus.name)
     elif cv is not None:
         raise ValueError(
@@ -207,16 +218,19 @@ def compare(
             "the one fold. Leave it out."
         )
     else:
-        corpus, cv, names = _as_one(train, test)
-        corpus = _with_speakers(corpus)
-    ratings = are_ratings(corpus.y)
-    if ratings and np.array_equal(corpus.y, np.round(corpus.y)):
-        warnings.warn(
-            f"y holds floats, and is taken as ratings: all {len(corpus.y)} are whole numbers, "
-            f"{len(np.unique(corpus.y))} of them different. If these are codes of emotions, "
-            "replace them by the emotions' names.",
-            stacklevel=2,
+        corpus, cv, names = _as_one(train, test, same_scale)
+        corpus = check_corpus(corpus, ratings=True)
+    if corpus.groups is None and not is_missing(corpus.frame.get("speaker", [None])).all():
+        raise ValueError(
+            "the corpus has no speaker labels (groups is None), and its frame has a column "
+            "speaker: give it groups=frame['speaker'], or a frame without that column."
         )
+    if corpus.groups is None and speaker_scaling is not None:
+        raise ValueError(
+            f"speaker_scaling={speaker_scaling!r} needs speaker labels, and the corpus has no "
+            "speaker labels (groups is None)."
+        )
+    ratings = are_ratings(corpus.y)
     classifiers = named_classifiers(classifier, ratings=ratings)
     folds = corpus_folds(corpus.frame, cv)
     setup = Setup(
@@ -245,7 +259,7 @@ def compare(
     comparison = Comparison(
         corpus=corpus.name,
         n_clips=len(used.y),
-        n_speakers=len(np.unique(used.groups)),
+        n_speakers=None if used.groups is None else len(np.unique(used.groups)),
         n_clips_left_out=len(found.left_out),
         clips_left_out=found.left_out,
         digests=corpus_digests(used.X, used.y, used.groups, found.waveform_rate),
@@ -262,8 +276,9 @@ def compare(
             "speaker_independent": audited.speaker_independent,
             "shares_audio": audited.shares_audio,
             "verdict": audited.verdict,
-            "speaker_uar": None if ratings else audited.speaker_uar,
-            "confounded": None if ratings else audited.confounded,
+            "speaker_uar": audited.speaker_uar,
+            "speaker_ccc": audited.speaker_ccc,
+            "confounded": audited.confounded,
             "n_folds_lacking_emotions": audited.n_folds_lacking_emotions,
         },
         published=[],
@@ -278,28 +293,18 @@ def compare(
     return replace(comparison, published=published, published_note=note)
 
 
-def _with_speakers(corpus: Any) -> Bunch:
-    """Return a corpus, checked, whose speakers are known."""
-    corpus = check_corpus(corpus, ratings=True)
-    if corpus.groups is None:
-        raise ValueError(
-            "the corpus has no speaker labels (groups is None), so that no split can keep "
-            "speakers apart. Load it with its speakers."
-        )
-    return corpus
-
-
-def _as_one(train: Any, test: Any) -> tuple[Bunch, Folds, tuple[str, str]]:
+def _as_one(train: Any, test: Any, same_scale: bool) -> tuple[Bunch, Folds, tuple[str, str]]:
     """Return two corpora as one, the fold that trains on the first, and their names."""
     train, test = given_corpus(train, "train"), given_corpus(test, "test")
     names = [corpus.get("name", "corpus") for corpus in (train, test)]
     if names[0] == names[1]:
         names = [f"{name} ({side})" for name, side in zip(names, ("train", "test"), strict=True)]
-    both = pool_corpora(dict(zip(names, (train, test), strict=True)), scheme=None)
+    pair = dict(zip(names, (train, test), strict=True))
+    both = pool_corpora(pair, scheme=None, same_scale=same_scale)
     both.name = f"{names[0]} → {names[1]}"
     n_train = len(train.y)
     unknown = sorted(set(both.y[n_train:]) - set(both.y[:n_train]))
-    if unknown:
+    if unknown and not are_ratings(both.y):
         raise ValueError(
             f"the test corpus has emotions that the training corpus lacks: {', '.join(unknown)}. "
             "Give both the same labels with pool_corpora or harmonize_labels, or leave these "

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from sklearn_ser.evaluation._jackknife import MIN_SPEAKERS, Estimate
-from sklearn_ser.evaluation._targets import target_of
+from sklearn_ser.evaluation._targets import target_of, units_of
 
 __all__ = ["LEVEL", "compare_rows", "differences_to_best", "holm", "row_differences"]
 
@@ -30,11 +30,11 @@ def compare_rows(
 
     Parameters
     ----------
-    counts : Counts or SpeakerMoments
-        Of the predictions that all rows made.
-    hits : sequence of (ndarray or SpeakerMoments)
+    counts : Counts, SpeakerRecalls or SpeakerMoments
+        Has n_speakers, and makes the difference of two rows.
+    hits : sequence of (ndarray, SpeakerRecalls or SpeakerMoments)
         Of each row, what the difference of two of them is made of: which predictions are right, as
-        `Counts.hits` returns it, or the sums of its ratings.
+        `Counts.hits` returns it, or the scores without each speaker.
     reference : int
         Position of the row that others are compared with.
     chosen : bool, default=False
@@ -97,18 +97,24 @@ def row_differences(
     of_row: Sequence[pd.DataFrame],
     reference: int,
     *,
-    pooled: bool,
+    pooled: Sequence[bool],
     chosen: bool,
     n_folds: int | None = None,
 ) -> pd.DataFrame:
-    """Return what `compare_rows` does, of the predictions that rows made for the same clips."""
+    """Return what `compare_rows` does, of the predictions that rows made for the same clips.
+
+    Of each row, `pooled` says whether its score is pooled over folds. Where speakers are not known,
+    rows are paired by fold, and corrected for training sets that overlap.
+    """
     of_row = [lines.sort_values(["fold", "clip"]) for lines in of_row]
+    if units_of(of_row[0]).name == "fold" and (n_units := of_row[0]["fold"].nunique()) > 1:
+        n_folds = n_units
     counts, hits = target_of(of_row[0]["emotion"]).paired(of_row, pooled)
     return compare_rows(counts, hits, reference, chosen=chosen, n_folds=n_folds)
 
 
 def differences_to_best(
-    of_row: Sequence[pd.DataFrame], scores: Sequence[float], *, pooled: bool
+    of_row: Sequence[pd.DataFrame], scores: Sequence[float], *, pooled: Sequence[bool]
 ) -> list[dict[str, Any]]:
     """Return the fields of rows that say how far they are from the best of them."""
     best = int(np.argmax(scores))

@@ -102,8 +102,9 @@ def confident_rows(
         name = row_name(comparison.rows[position], comparison.rows)
         its = comparison.predictions[comparison.predictions["row"] == position]
         if _are_probabilities(its["confidence"].to_numpy(dtype=float)).all():
-            labels = [its[column] for column in ("emotion", "predicted", "confidence", "speaker")]
-            found[name] = Confident.of(*labels)
+            labels = [its[column] for column in ("emotion", "predicted", "confidence")]
+            speakers = None if comparison.n_speakers is None else its["speaker"]
+            found[name] = Confident.of(*labels, speakers)
         else:
             others.append(name)
     return found, others

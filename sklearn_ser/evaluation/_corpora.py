@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from sklearn_ser._utils import are_ratings, check_corpora
+from sklearn_ser._utils import all_rated, check_corpora
 from sklearn_ser.evaluation._compare import compare
 from sklearn_ser.evaluation._formats import NESTED, Shown, Table
 from sklearn_ser.evaluation._ranks import Ranks, rank
@@ -93,8 +93,12 @@ class CorporaComparison(Shown, Mapping[str, Comparison]):
             rank = f"{ranks[name]:.2f}" if name in ranks else ""
             cells.append([name, *(_score(row, digits) for row in scored), rank])
         which = "; ".join(f"{name}: {each.title}" for name, each in self.items())
+        unknown = [name for name, each in self.items() if each.n_speakers is None]
+        over = "for new speakers"
+        if unknown:
+            over += f" (over folds where speakers are unknown: {', '.join(unknown)})"
         notes = [
-            f"{metric}, 95 % interval for new speakers; nested: chosen inside the training folds.",
+            f"{metric}, 95 % interval {over}; nested: chosen inside the training folds.",
             f"Rank: mean over {len(self)} corpora, of one score a feature set. {which}.",
         ]
         columns = ["features", *self, "rank"]
@@ -212,7 +216,7 @@ class CorporaComparison(Shown, Mapping[str, Comparison]):
 
 
 def compare_corpora(
-    corpora: Mapping[str, Any], features: Any = None, **parameters: Any
+    corpora: Mapping[str, Any], features: Any = None, *, cv: Any = None, **parameters: Any
 ) -> CorporaComparison:
     """Compare feature sets on several corpora: a comparison of each, and ranks over all.
 
@@ -225,8 +229,10 @@ def compare_corpora(
         Corpora by name, each with X, y and groups, as the loaders return.
     features : mapping, or sequence of str and embedders, default=None
         As in :func:`compare`.
+    cv : str, cross-validator, iterable, or mapping of str to these, default=None
+        As in :func:`compare`; a mapping has one for each corpus, by its name.
     **parameters
-        As in :func:`compare`: cv, classifier, layer, cache, …
+        As in :func:`compare`: classifier, layer, cache, …
 
     Returns
     -------
@@ -261,17 +267,14 @@ def compare_corpora(
     corpora = check_corpora(corpora)
     if not corpora:
         raise ValueError("corpora is empty: name a corpus at least.")
-    rated = [name for name, corpus in corpora.items() if are_ratings(corpus.y)]
-    if rated and len(rated) < len(corpora):
-        others = ", ".join(name for name in corpora if name not in rated)
-        raise ValueError(
-            f"y of {', '.join(rated)} holds ratings (floats), and y of {others} emotions, so that "
-            "scores cannot be put together. Compare the ones by themselves."
-        )
+    all_rated(corpora)
+    cvs = cv if isinstance(cv, Mapping) else dict.fromkeys(corpora, cv)
+    if cvs.keys() != corpora.keys():
+        raise ValueError(f"cv is for {', '.join(cvs)}, and the corpora are {', '.join(corpora)}.")
     comparisons = {}
     for name, corpus in corpora.items():
         try:
-            comparisons[name] = compare(corpus, features, **parameters)
+            comparisons[name] = compare(corpus, features, cv=cvs[name], **parameters)
         except (ValueError, TypeError) as error:
             error.add_note(f"while comparing on {name}")
             raise

@@ -12,14 +12,14 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sklearn_ser._utils import Folds, check_corpora
+from sklearn_ser._utils import Folds, all_rated, check_corpora
 from sklearn_ser.audit import SplitAudit
 from sklearn_ser.datasets import pool_corpora
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
 from sklearn_ser.evaluation._classifiers import named_classifiers
 from sklearn_ser.evaluation._cross_results import ALL_OTHERS, CrossComparison
 from sklearn_ser.evaluation._recipes import corpus_digests, recipe_of_folds
-from sklearn_ser.evaluation._runner import Cell, Setup, run
+from sklearn_ser.evaluation._runner import Cell, Setup, chance_of, run
 from sklearn_ser.exceptions import ClipError, LeakageWarning
 from sklearn_ser.model_selection import corpus_folds
 
@@ -34,6 +34,7 @@ def compare_across(
     *,
     scheme: str | None = "four",
     alignment: str | Sequence[str | None] | None = None,
+    same_scale: bool = False,
     layer: int | str | Sequence[int] | None = None,
     cv: Any = "loso",
     classifier: Any = None,
@@ -53,18 +54,24 @@ def compare_across(
     Parameters
     ----------
     corpora : mapping of str to Bunch
-        Two corpora or more by name, each with X, y and groups, as the loaders return.
+        Two corpora or more by name, each with X, y and groups, as the loaders return. If y holds
+        floats, in all of them, it is ratings (arousal, valence, dominance), as in :func:`compare`.
     features : mapping, or sequence of str and embedders, default=None
         As in :func:`compare`.
     scheme : {"four", "ekman", "arousal", "valence", "quadrants"} or None, default="four"
         The labels that all corpora are given, see :func:`~sklearn_ser.datasets.harmonize_labels`.
-        Only emotions that every corpus has are kept, so that chance is the same everywhere.
+        Only emotions that every corpus has are kept, so that chance is the same everywhere. It is
+        not for ratings.
     alignment : {"standardize", "coral"}, None or list of these, default=None
         How features of another corpus are aligned. "standardize": each corpus by its own mean and
         standard deviation. "coral" [1]_: training clips are given the covariance of the test clips,
         both centred, scaled by the training clips' deviation, and shrunk (Ledoit and Wolf) instead
         of being added a constant. Both look at the test corpus, though not at its labels: such rows
-        are marked transductive. A list makes a row of each.
+        are marked transductive. A list makes a row of each. Classifiers of clips are not aligned:
+        a warning names them, and their tables say so.
+    same_scale : bool, default=False
+        Of ratings: whether they are on one scale although their ranges differ much. Otherwise a
+        corpus that covers less than 80 % of the range of all ratings is an error.
     layer, classifier, nested, audit, n_jobs, memory, verbose, **parameters
         As in :func:`compare`.
     cv : str or cross-validator, default="loso"
@@ -75,12 +82,14 @@ def compare_across(
     comparison : CrossComparison
         Its rows are those of :func:`compare`, with train and test, alignment, transductive,
         n_train (of the smallest fold), n_test, chance, speaker_independent and shares_audio.
-        ``matrix()`` gives the UARs as a square.
+        ``matrix()`` gives the UARs, or of ratings the CCCs, as a square, and ``differences()``
+        compares rows that test the same corpus.
 
     Raises
     ------
     ValueError
-        If there is but one corpus, or they have fewer than two emotions in common.
+        If there is but one corpus, or they have fewer than two emotions in common; or some have
+        ratings and others emotions, or ratings seem to be on different scales.
     TypeError
         If `corpora` is no mapping of names to corpora, or a parameter would have no effect, as in
         :func:`compare`.
@@ -91,6 +100,8 @@ def compare_across(
     -----
     LeakageWarning
         If speakers, or audio, of a test fold are in its training fold.
+    UserWarning
+        If `alignment` has no effect on some rows, or ratings are all whole numbers.
 
     Notes
     -----
@@ -123,15 +134,16 @@ def compare_across(
     corpora = check_corpora(corpora)
     if len(corpora) < 2:
         raise ValueError("compare_across needs two corpora or more; compare is for one.")
-    classifiers = named_classifiers(classifier)  # of emotions: pool_corpora refuses ratings
-    pooled = pool_corpora(corpora, scheme)
-    emotions = _in_all(pooled)
-    kept = np.flatnonzero(np.isin(pooled.y, emotions))
+    ratings = all_rated(corpora)
+    classifiers = named_classifiers(classifier, ratings=ratings)
+    pooled = pool_corpora(corpora, scheme, same_scale=same_scale)
+    emotions = [] if ratings else _in_all(pooled)
+    kept = np.flatnonzero(ratings | np.isin(pooled.y, emotions))
     frame = pooled.frame.iloc[kept].reset_index(drop=True)
     corpus = Bunch(
         name=" + ".join(corpora),
         X=[pooled.X[i] for i in kept],
-        y=frame["emotion"].to_numpy(dtype=str),
+        y=frame["emotion"].to_numpy(dtype=float if ratings else str),
         groups=frame["speaker"].to_numpy(dtype=str),
         frame=frame,
     )
@@ -170,7 +182,7 @@ def compare_across(
     return CrossComparison(
         corpora={name: len(rows) for name, rows in rows_of.items()},
         n_speakers={name: len(np.unique(used.groups[rows])) for name, rows in rows_of.items()},
-        scheme=scheme,
+        scheme=None if ratings else scheme,
         n_clips_left_out=len(left_out),
         clips_left_out=left_out,
         digests={
@@ -180,7 +192,7 @@ def compare_across(
             for name, rows in rows_of.items()
         },
         emotions=emotions,
-        chance=1 / len(emotions),
+        chance=chance_of(used.y),
         audit=_verdict(cells, found.audits),
         cv=cv if isinstance(cv, str) else repr(cv) if hasattr(cv, "split") else "given folds",
         cv_folds=_within_corpora(cv, cells),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from sklearn_ser.evaluation._comparisons import row_differences
 from sklearn_ser.evaluation._formats import Table
-from sklearn_ser.evaluation._rows import Row
 from sklearn_ser.evaluation._saved_results import Results
 
 __all__ = ["ALL_OTHERS", "CrossComparison"]
@@ -32,9 +33,9 @@ class CrossComparison(Results):
     digests : dict
         By corpus.
     emotions : list of str
-        Those that all corpora have.
+        Those that all corpora have; none of ratings.
     chance : float
-        UAR of a guess: 1 / number of emotions.
+        UAR of a guess: 1 / number of emotions. Of ratings the CCC of a constant: 0.
     cv, cv_parameters, cv_folds : str, dict or None, dict or None
         The folds within a corpus; positions are by corpus.
     classifier, classifier_parameters : str, dict
@@ -43,17 +44,18 @@ class CrossComparison(Results):
         Where training and test sets overlap, in words.
     versions : dict of str to str
         Of Python and the libraries that scores depend on.
-    rows : list of Row
+    rows : list of Row or RatingRow
         One a feature set, layer, classifier, alignment, training and test corpus.
-    nested : list of Nested
+    nested : list of Nested or RatingNested
         As in :class:`Comparison`, one a pair of corpora and alignment, too.
     predictions : DataFrame
         One line a row and a tested clip: row, fold, clip (its position among the clips put
-        together), speaker, emotion, predicted, confidence.
+        together), speaker, emotion, predicted, confidence; of ratings, emotion and predicted
+        are floats, and there is no confidence.
     corpora : dict of str to int
         Clips of each corpus that were compared.
     scheme : str or None
-        The labels that all corpora were given.
+        The labels that all corpora were given; None of ratings.
     command : dict or None
         As in :class:`Comparison`.
 
@@ -84,7 +86,9 @@ class CrossComparison(Results):
         alignment: str | None = None,
         classifier: str | None = None,
     ) -> pd.DataFrame:
-        """Return the UAR of each pair of corpora: a row for what was trained on.
+        """Return the score of each pair of corpora: a row for what was trained on.
+
+        The score is the UAR, or of ratings the CCC.
 
         Parameters
         ----------
@@ -99,11 +103,11 @@ class CrossComparison(Results):
 
         Returns
         -------
-        uar : DataFrame
+        scores : DataFrame
             On its diagonal that of the folds within a corpus, which are never aligned: their mean,
-            or pooled over them where they lack emotions (``averaging`` in the rows);
-            elsewhere one UAR over all clips of the tested corpus. The last row, "all others",
-            trains on all corpora but the one that is tested.
+            or pooled over them for ratings, and where they lack emotions (``averaging`` in the
+            rows); elsewhere one score over all clips of the tested corpus. The last row, "all
+            others", trains on all corpora but the one that is tested.
 
         Raises
         ------
@@ -114,10 +118,87 @@ class CrossComparison(Results):
         names = [
             name for name in [*self.corpora, ALL_OTHERS] if any(r.train == name for r in selected)
         ]
-        uar = pd.DataFrame(np.nan, index=names, columns=list(self.corpora))
+        scores = pd.DataFrame(np.nan, index=names, columns=list(self.corpora))
         for row in selected:
-            uar.loc[row.train, row.test] = row.uar
-        return uar.rename_axis(index="train", columns="test")
+            scores.loc[row.train, row.test] = row.score
+        return scores.rename_axis(index="train", columns="test")
+
+    def differences(
+        self,
+        reference: int,
+        rows: Sequence[int] | None = None,
+        *,
+        correction: str | None = None,
+    ) -> pd.DataFrame:
+        """Return the difference of other rows' scores to that of one, within one test corpus.
+
+        Rows are paired by the speakers of the test corpus, as in :meth:`Comparison.differences`,
+        whatever they were trained on, and however they were aligned.
+
+        Parameters
+        ----------
+        reference : int
+            Position of a row, chosen before the scores were seen.
+        rows : sequence of int, default=None
+            Positions of the rows that are compared with it; None is all others that test the same
+            clips.
+        correction : {"nadeau-bengio"}, default=None
+            As in :meth:`Comparison.differences`, for rows within the corpus, which have folds.
+
+        Returns
+        -------
+        differences : DataFrame
+            A line each other row: row and reference (their positions), train, test, features,
+            layer, classifier, alignment, difference, low and high (95 %), p_value, p_holm (among
+            these lines) and n_speakers. NaN where there are fewer than four speakers.
+
+        Raises
+        ------
+        ValueError
+            If there are no such rows, or they test other clips than the reference; or `correction`
+            is unknown, or has no effect, as a row has one fold.
+        """
+        if correction not in (None, "nadeau-bengio"):
+            raise ValueError(f'correction={correction!r}; it must be None or "nadeau-bengio".')
+        tested = [self.predictions[self.predictions["row"] == k] for k in range(len(self.rows))]
+        clips = [frozenset(lines["clip"]) for lines in tested]
+        for name, position in [("reference", reference), *(("rows", k) for k in rows or ())]:
+            if isinstance(position, bool) or position not in range(len(self.rows)):
+                raise ValueError(f"{name}: {position!r} is no position among {len(tested)} rows.")
+        same = [k for k, its in enumerate(clips) if its == clips[reference] and k != reference]
+        chosen = same if rows is None else list(dict.fromkeys(rows))
+        if others := [k for k in chosen if k not in same]:
+            raise ValueError(
+                f"row {others[0]} cannot be compared with row {reference}, which tests "
+                f"{self.rows[reference].test}: "
+                + (
+                    "it is that row."
+                    if others[0] == reference
+                    else f"it tests other clips, of {self.rows[others[0]].test}."
+                )
+            )
+        if not chosen:
+            raise ValueError(f"no other row tests the clips that row {reference} tests.")
+        positions = [reference, *chosen]
+        n_folds = {int(tested[k]["fold"].nunique()) for k in positions}
+        if correction is not None and (len(n_folds) > 1 or 1 in n_folds):
+            raise ValueError(
+                "correction is for rows that have the same number of folds, two or more: those "
+                "within a corpus."
+            )
+        found = row_differences(
+            [tested[k] for k in positions],
+            0,
+            pooled=[self.rows[k].is_pooled for k in positions],
+            chosen=False,
+            n_folds=None if correction is None else n_folds.pop(),
+        )
+        columns = ("train", "test", "features", "layer", "classifier", "alignment")
+        named = {name: [getattr(self.rows[k], name) for k in positions] for name in columns}
+        described = pd.DataFrame({"row": positions, "reference": reference, **named})
+        n_speakers = tested[reference]["speaker"].nunique()
+        found = pd.concat([described, found], axis=1).assign(n_speakers=n_speakers)
+        return found.drop(0).reset_index(drop=True)
 
     def select(
         self,
@@ -125,7 +206,7 @@ class CrossComparison(Results):
         layer: Any = None,
         alignment: str | None = None,
         classifier: str | None = None,
-    ) -> list[Row]:
+    ) -> list[Any]:
         """Return the rows of one feature set, layer, classifier and alignment, as `matrix` does.
 
         Parameters
@@ -141,7 +222,7 @@ class CrossComparison(Results):
 
         Returns
         -------
-        rows : list of Row
+        rows : list of Row or RatingRow
 
         Raises
         ------
@@ -149,10 +230,12 @@ class CrossComparison(Results):
             If there is no such row.
         """
         between = [row for row in self.rows if row.crosses]
-        alignments = list(dict.fromkeys(row.alignment for row in between))
-        if alignment is None and None not in alignments:
+        alignments = list(
+            dict.fromkeys(row.alignment for row in between if features in (None, row.features))
+        )
+        if alignment is None and None not in alignments and alignments:
             alignment = alignments[0]
-        uars: dict[tuple[Any, ...], list[float]] = {}
+        scores: dict[tuple[Any, ...], list[float]] = {}
         for row in between:
             if (
                 row.alignment == alignment
@@ -160,15 +243,15 @@ class CrossComparison(Results):
                 and layer in (None, row.layer)
                 and classifier in (None, row.classifier)
             ):
-                uars.setdefault(_what(row), []).append(row.uar)
-        if not uars:
+                scores.setdefault(_what(row), []).append(row.score)
+        if not scores:
             raise ValueError(
                 f"no rows of features={features!r}, layer={layer!r}, "
                 f"classifier={classifier!r}, alignment={alignment!r}; there are features "
                 f"{sorted({row.features for row in self.rows})}, alignments {alignments} and "
                 f"classifiers {sorted({row.classifier or '' for row in self.rows})}."
             )
-        best = max(uars, key=lambda key: float(np.mean(uars[key])))
+        best = max(scores, key=lambda key: float(np.mean(scores[key])))
         return [
             row
             for row in self.rows
@@ -176,22 +259,32 @@ class CrossComparison(Results):
         ]
 
 
-def _what(row: Row) -> tuple[Any, ...]:
+def _what(row: Any) -> tuple[Any, ...]:
     """Return what is compared, whatever the corpora."""
     return row.features, row.layer, row.pooling, row.classifier
 
 
 def _tables_of(comparison: Any, digits: int) -> list[Table]:
-    """Return a square of UARs for each feature set and alignment, at its best layer."""
+    """Return a square of scores for each feature set and alignment, at its best layer."""
     rows = comparison.rows
     leaky = {
         (row.train, row.test) for row in rows if not row.speaker_independent or row.shares_audio
     }
     counts = ", ".join(f"{name} {count}" for name, count in comparison.corpora.items())
     shown = {(row.features, row.alignment) for row in rows if row.crosses}
+    metric, what = rows[0].metric, f"{len(comparison.emotions)} emotions"
+    explained = f"Chance is {comparison.chance:.3f}."
+    if comparison.of_ratings:
+        of_test = comparison.predictions.groupby(
+            comparison.predictions["row"].map(lambda k: rows[k].test), sort=False
+        )["emotion"]
+        ranges = [f"{name} {its.min():.3g} to {its.max():.3g}" for name, its in of_test]
+        what = "ratings"
+        explained = f"A constant has 0. Ratings are from: {', '.join(ranges)}."
+    any_aligned = any(how for _, how in shown)
     tables = []
     for features, how in sorted(shown, key=lambda pair: (pair[0], pair[1] or "")):
-        uar = comparison.matrix(features, alignment=how)
+        square = comparison.matrix(features, alignment=how)
         row = comparison.select(features, None, how)[0]
         layer = "" if row.layer is None else f", layer {row.layer}"
         cells = [
@@ -204,24 +297,32 @@ def _tables_of(comparison: Any, digits: int) -> list[Table]:
                     for tested, value in values.items()
                 ),
             ]
-            for trained, values in uar.iterrows()
+            for trained, values in square.iterrows()
         ]
         title = (
-            f"{row.name}{layer}: {counts} clips, {len(comparison.emotions)} emotions, "
-            f"{row.classifier}" + (f", {how} (transductive)" if how else "")
+            f"{row.name}{layer}: {counts} clips, {what}"
+            + (f", {row.classifier}" if row.classifier else "")
+            + (f", {how} (transductive)" if how else "")
+            + (
+                ", not aligned (a classifier of clips)"
+                if any_aligned and row.classifier is None
+                else ""
+            )
         )
         notes = [
-            "UAR; a row for what was trained on. Within a corpus "
+            f"{metric}; a row for what was trained on. Within a corpus "
             f"{_averaging_within(rows)}, {comparison.cv}, not aligned; elsewhere over all clips. "
-            f"Chance is {comparison.chance:.3f}. * training and test clips share speakers or audio."
+            f"{explained} * training and test clips share speakers or audio."
         ]
         tables.append(
-            Table(title, ["trained on", *(f"tested on {name}" for name in uar)], cells, notes)
+            Table(title, ["trained on", *(f"tested on {name}" for name in square)], cells, notes)
         )
     return tables
 
 
-def _averaging_within(rows: list[Row]) -> str:
+def _averaging_within(rows: list[Any]) -> str:
+    if rows[0].metric == "CCC":
+        return "pooled over folds"
     pooled = dict.fromkeys(row.train for row in rows if row.is_pooled and not row.crosses)
     why = f" ({', '.join(pooled)}: pooled over folds, as folds lack emotions)" if pooled else ""
     return f"mean over folds{why}"

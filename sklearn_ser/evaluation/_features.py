@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -40,6 +41,7 @@ __all__ = [
 NEEDED = ("fit_transform", "get_params", "set_params")
 MODEL = "ssl:"  # and the id or folder of a speech model
 PRETRAINED = "pretrained:"  # and those of a published classifier
+HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?", re.ASCII)
 
 
 def _classes() -> dict[str, type[RecordEmbedder]]:
@@ -82,7 +84,7 @@ def embedder_class(name: str, ratings: bool = False) -> type[RecordEmbedder]:
     if not module_name:
         raise ValueError(
             f"unknown features {name!r}; known are {[*feature_names(), *BUNDLED]}, ssl:MODEL, "
-            "pretrained:MODEL, and your own as "
+            "ssl:MODEL@REVISION, pretrained:MODEL, and your own as "
             '"module:Class" or "file.py:Class"; "+" joins several.'
         )
     if module_name.endswith(".py"):
@@ -155,7 +157,8 @@ def as_embedders(
     Parameters
     ----------
     features : mapping, or sequence of str and embedders
-        Names of feature sets or of bundled models, "ssl:MODEL", several joined by "+", embedders,
+        Names of feature sets or of bundled models, "ssl:MODEL" or "ssl:MODEL@REVISION", several
+        joined by "+", embedders,
         or a mapping from any name to one of these.
     caller_parameters : sequence of str
         Further parameters that a keyword may be a misspelling of.
@@ -232,10 +235,28 @@ def split_names(text: str) -> list[str]:
         first = "+".join(pieces[:n])
         path, _, class_name = first.rpartition(":")
         if first.startswith((MODEL, PRETRAINED)):
-            path, class_name = first.partition(":")[2], ""
+            path, revision = split_revision(first.partition(":")[2])
+            class_name = revision or ""
         if path and "+" not in class_name and Path(path).expanduser().exists():
             return [first, *(split_names("+".join(pieces[n:])) if pieces[n:] else [])]
     return [pieces[0], *(split_names("+".join(pieces[1:])) if pieces[1:] else [])]
+
+
+def split_revision(text: str) -> tuple[str, str | None]:
+    """Return the model and the revision of "MODEL@REVISION"; None if no revision is named.
+
+    A folder may have "@" in its path: the longest path that is there is the model. What is neither
+    there nor an id of the hub, which has no "@", names no revision.
+    """
+    pieces = text.split("@")
+    for n in range(len(pieces), 0, -1):
+        model, revision = "@".join(pieces[:n]), "@".join(pieces[n:])
+        is_there = bool(model) and Path(model).expanduser().exists()
+        if is_there or (n == 1 and HUB_ID.fullmatch(model)):
+            if n < len(pieces) and not revision:
+                raise ValueError(f"features {text!r}: no revision is named after {model}@.")
+            return model, revision or None
+    return text, None
 
 
 def _listed(features: Any) -> list[tuple[str | None, Any]]:
@@ -270,9 +291,10 @@ def _made(
         ) from error
     if not hasattr(embedder, "get_params") or not hasattr(embedder, "set_params"):
         return embedder, text, []
-    fixed = {}
+    fixed: dict[str, Any] = {}
     if text in BUNDLED or text.startswith((MODEL, PRETRAINED)):
-        fixed = {"model": text.removeprefix(MODEL).removeprefix(PRETRAINED)}
+        model, revision = split_revision(text.removeprefix(MODEL).removeprefix(PRETRAINED))
+        fixed = {"model": model} | ({} if revision is None else {"revision": revision})
     default = embedder.get_params()
     set_where_taken(embedder, {**defaults, **parameters, **fixed})
     taken_by_name = [*fixed, "revision"] if text in BUNDLED else [*fixed]

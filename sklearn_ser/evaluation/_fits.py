@@ -22,10 +22,10 @@ from sklearn_ser.evaluation._alignment import ALIGNMENTS
 from sklearn_ser.evaluation._classifiers import best_inner_score, fit_classifier, inner_folds
 from sklearn_ser.evaluation._clip_classifiers import AsPredicted, at_position
 from sklearn_ser.evaluation._kept_fits import Fit, KeptFits, Keys
-from sklearn_ser.evaluation._targets import target_of
+from sklearn_ser.evaluation._targets import UNKNOWN, target_of
 from sklearn_ser.exceptions import ClipError
 
-__all__ = ["Targets", "Task", "fit_all", "fit_fold"]
+__all__ = ["Targets", "Task", "fit_all", "fit_fold", "to_split"]
 
 # A process takes about 2 s to import what it needs. Seconds of fits from which several pay; and
 # values of a feature matrix up to which one fit, by a classifier of ours, is surely much shorter.
@@ -37,8 +37,21 @@ class Targets(NamedTuple):
     """What is known of the clips, each of shape (n_clips,); emotions may be ratings, as floats."""
 
     emotions: npt.NDArray[Any]
-    speakers: npt.NDArray[Any]
+    speakers: npt.NDArray[Any] | None
     corpora: npt.NDArray[Any] | None = None
+
+    def groups(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
+        """Return the speakers of some clips, of which inner folds share none; see `to_split`."""
+        speakers = to_split(self.speakers)
+        return None if speakers is None else speakers[rows]
+
+
+def to_split(speakers: Any) -> Any:
+    """Return speakers that inner folds keep apart; None if they are unknown, or one in all.
+
+    Inner folds are of clips then, as the folds that they are inside of are.
+    """
+    return None if speakers is None or len(np.unique(speakers)) == 1 else speakers
 
 
 class Task(NamedTuple):
@@ -98,8 +111,9 @@ def _each_fit(arguments: Sequence[Any], n_jobs: int | None) -> Iterator[Fit]:
     """Yield what `_fit_one` gives, in order: here, until processes are worth their start."""
     done, started = 0, time.perf_counter()
     for task, *others in arguments:
-        left = (time.perf_counter() - started) / max(done, 1) * (len(arguments) - done)
-        if not _is_small(task) or left > WORTH_PROCESSES:
+        a_fit = (time.perf_counter() - started) / max(done, 1)
+        is_long = done > 0 and a_fit * (len(arguments) - done) > WORTH_PROCESSES
+        if is_long or not _is_small(task):
             break
         yield _fit_one(task, *others)
         done += 1
@@ -135,7 +149,7 @@ def _lines(task: Task, targets: Targets, fit: Fit) -> pd.DataFrame:
             "row": task.row,
             "fold": task.fold,
             "clip": test,
-            "speaker": targets.speakers[test],
+            "speaker": UNKNOWN if targets.speakers is None else targets.speakers[test],
             "emotion": targets.emotions[test],
             "predicted": np.asarray(fit.predicted, dtype=float if is_rated else None),
             **confidence,
@@ -211,7 +225,7 @@ def fit_fold(task: Task, targets: Targets) -> tuple[Any, npt.NDArray[np.float64]
             task.classifier,
             X_train,
             targets.emotions[task.train],
-            targets.speakers[task.train],
+            targets.groups(task.train),
             speaker_scaling=task.speaker_scaling,
         )
     return fitted, X_test
@@ -244,9 +258,12 @@ def _positions(rows: npt.NDArray[Any]) -> Iterator[None]:
 
 
 def _inner_score(task: Task, targets: Targets) -> float:
-    """Return the score of speakers held out of the training fold; NaN if they cannot be split."""
+    """Return the score of speakers held out of the training fold; NaN if they cannot be split.
+
+    Where speakers are not known, clips are held out.
+    """
     X = _fold_inputs(task, targets)[0]
-    y, groups = targets.emotions[task.train], targets.speakers[task.train]
+    y, groups = targets.emotions[task.train], targets.groups(task.train)
     folds = inner_folds(y, groups)
     if not folds:
         return np.nan
@@ -257,7 +274,7 @@ def _inner_score(task: Task, targets: Targets) -> float:
                 task.classifier,
                 X[train],
                 y[train],
-                groups[train],
+                None if groups is None else groups[train],
                 speaker_scaling=task.speaker_scaling,
             )
         except ValueError:  # too few clips are left for the classifier
@@ -276,6 +293,7 @@ def _fold_inputs(
         corpora = np.zeros(len(train)) if targets.corpora is None else targets.corpora[train]
         X_train, X_test = ALIGNMENTS[task.alignment](X_train, X_test, corpora)
     if task.speaker_scaling is not None:
+        assert targets.speakers is not None, "compare refuses to scale unknown speakers"
         codes = np.unique(targets.speakers, return_inverse=True)[1].astype(float)
         X_train = np.column_stack([X_train, codes[train]])
         X_test = np.column_stack([X_test, codes[test]])

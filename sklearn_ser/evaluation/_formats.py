@@ -272,19 +272,34 @@ def _notes(comparison: Any, marked: bool) -> list[str]:
     rows = comparison.rows
     why = ", as folds lack emotions: one recall an emotion" if rows[0].is_pooled else ""
     why = ", as are Pearson and RMSE" if comparison.of_ratings else why
-    none = "" if any(row.score_ci for row in rows) else " (none: fewer than four speakers)"
+    unknown = comparison.n_speakers is None
+    unit = "folds" if unknown else "speakers"
+    over = "over the folds, as speakers are unknown" if unknown else "for new speakers"
+    none = "" if any(row.score_ci for row in rows) else f" (none: fewer than four {unit})"
     notes = [
-        f"{EXPLAINED[rows[0].metric]}, {rows[0].averaging}{why}; interval: 95 %, for new "
-        f"speakers{none}; n = {comparison.n_speakers} speakers, {comparison.n_clips} clips. "
+        f"{EXPLAINED[rows[0].metric]}, {rows[0].averaging}{why}; interval: 95 %, {over}{none}; "
+        f"n = {comparison.n_units} {unit}, {comparison.n_clips} clips. "
         + ("A constant has 0." if comparison.of_ratings else f"Chance is {comparison.chance:.3f}.")
     ]
+    if bare := _of_clips(comparison):
+        notes.append(f"Classifiers of clips, not aligned, nor scaled by speaker: {bare}.")
     if comparison.nested:
         notes.append("nested: chosen inside the training folds.")
     if marked:
+        paired = "fold, corrected for training sets that overlap" if unknown else "speaker"
         notes.append(
-            "≈: not significantly different from the best (paired by speaker, Holm's p ≥ .05)."
+            f"≈: not significantly different from the best (paired by {paired}, Holm's p ≥ .05)."
         )
     return notes
+
+
+def _of_clips(comparison: Any) -> str:
+    """Return the names of rows to which the alignment, or scaling, of the others was not done."""
+    how = comparison.alignment, comparison.speaker_scaling
+    rows = comparison.rows
+    return ", ".join(
+        dict.fromkeys(row.name for row in rows if (row.alignment, row.speaker_scaling) != how)
+    )
 
 
 def describe_nested(nested: Nesteds, rows: Sequence[Rows]) -> str:

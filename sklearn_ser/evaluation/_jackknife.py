@@ -11,7 +11,7 @@ from scipy import stats
 
 from sklearn_ser._utils import as_speakers
 
-__all__ = ["MIN_SPEAKERS", "Counts", "Estimate"]
+__all__ = ["MIN_SPEAKERS", "Counts", "Estimate", "SpeakerRecalls"]
 
 # With fewer speakers nothing is known of how speakers vary: no interval, and no test.
 MIN_SPEAKERS = 4
@@ -94,6 +94,42 @@ class Counts:
         n = self.n_speakers
         error = float(np.sqrt((n - 1) / n * np.sum((left - left.mean()) ** 2)))
         return Estimate(value, error if error > ROUNDING else 0.0, self.freedom)
+
+
+class SpeakerRecalls:
+    """The UAR of one row, and that without each speaker in turn.
+
+    Parameters
+    ----------
+    counts : Counts
+        Of the row's predictions.
+    right : ndarray of bool of shape (n_predictions,)
+        Which of them are.
+    """
+
+    def __init__(self, counts: Counts, right: Any) -> None:
+        self.n_speakers = counts.n_speakers
+        self.freedom = counts.freedom
+        hits = counts.hits(right)
+        self.uar = float((hits * counts.clip_weights).sum())
+        self.without = np.full(self.n_speakers, np.nan)
+        if self.n_speakers >= MIN_SPEAKERS:
+            left = hits.sum(axis=0) - hits
+            self.without = (left * counts.without).sum(axis=(1, 2))
+
+    @staticmethod
+    def difference(first: SpeakerRecalls, second: SpeakerRecalls) -> Estimate:
+        """Return how much the UAR of the first is above that of the second, of the same clips.
+
+        Folds may be others: those of a row that was trained on another corpus.
+        """
+        value, n = first.uar - second.uar, first.n_speakers
+        if n < MIN_SPEAKERS:
+            return Estimate(value, np.nan, np.nan)
+        left = first.without - second.without
+        error = float(np.sqrt((n - 1) / n * np.sum((left - left.mean()) ** 2)))
+        freedom = min(first.freedom, second.freedom)
+        return Estimate(value, error if error > ROUNDING else 0.0, freedom)
 
 
 def _weights(counts: Array, shares: Array) -> Array:

@@ -175,6 +175,7 @@ def corpus_digests(X: Any, y: Any, groups: Any, waveform_rate: Any = None) -> di
 
     That of audio is None where X holds no clips.
     """
+    groups = [None] * len(y) if groups is None else groups
     labels = [[str(emotion), str(speaker)] for emotion, speaker in zip(y, groups, strict=True)]
     try:
         audio = _hash([clip.digest() for clip in as_clips(items_of(X), waveform_rate)])

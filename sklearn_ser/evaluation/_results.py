@@ -14,7 +14,6 @@ import pandas as pd
 from sklearn_ser._utils import FORMATS
 from sklearn_ser.evaluation._comparisons import row_differences
 from sklearn_ser.evaluation._formats import Table, row_table
-from sklearn_ser.evaluation._rows import RatingRow
 from sklearn_ser.evaluation._saved_results import Results
 
 __all__ = ["Comparison"]
@@ -29,8 +28,8 @@ class Comparison(Results):
 
     Parameters
     ----------
-    n_speakers : int
-        How many were compared.
+    n_speakers : int or None
+        How many were compared; None if speakers are unknown.
     n_clips_left_out, clips_left_out : int, list of dict
         Clips that some feature set could not embed: position, name, reasons.
     digests : dict
@@ -44,8 +43,8 @@ class Comparison(Results):
     classifier, classifier_parameters : str, dict
         Its name, and what to make it from; of several, their names, and that by name.
     audit : dict
-        speaker_independent, shares_audio, speaker_uar, confounded, n_folds_lacking_emotions and
-        verdict, of :class:`~sklearn_ser.audit.SplitAudit`.
+        speaker_independent, shares_audio, speaker_uar (of ratings speaker_ccc), confounded,
+        n_folds_lacking_emotions and verdict, of :class:`~sklearn_ser.audit.SplitAudit`.
     versions : dict of str to str
         Of Python and the libraries that scores depend on.
     rows : list of Row or RatingRow
@@ -182,11 +181,6 @@ class Comparison(Results):
         """Index of the row with the highest score: UAR, or of ratings CCC."""
         return int(np.argmax([row.score for row in self.rows]))
 
-    @property
-    def of_ratings(self) -> bool:
-        """Whether ratings were predicted, and not emotions."""
-        return isinstance(self.rows[0], RatingRow)
-
     def differences(
         self, reference: int | None = None, *, correction: str | None = None
     ) -> pd.DataFrame:
@@ -197,7 +191,8 @@ class Comparison(Results):
         The standard error of a difference is that of leaving speakers out, as in
         :func:`speaker_interval`, so that what is easy or hard about a speaker for both rows
         cancels; interval and p-value are Student's t. Where all speakers have the same difference,
-        the p-value is that of the sign test.
+        the p-value is that of the sign test. Where speakers are unknown, rows are paired by fold,
+        always with the correction, and n_speakers is None.
 
         Parameters
         ----------
@@ -245,7 +240,7 @@ class Comparison(Results):
         found = row_differences(
             of_row,
             position,
-            pooled=self.rows[position].is_pooled,
+            pooled=[row.is_pooled for row in self.rows],
             chosen=reference is None,
             n_folds=None if correction is None else self.n_folds,
         )
@@ -255,8 +250,13 @@ class Comparison(Results):
             "classifier": [row.classifier for row in self.rows],
         }
         rows = pd.DataFrame({"row": range(len(self.rows)), "reference": position, **names})
-        found = pd.concat([rows, found], axis=1).assign(n_speakers=of_row[0]["speaker"].nunique())
+        found = pd.concat([rows, found], axis=1).assign(n_speakers=self.n_speakers)
         return found.drop(position).reset_index(drop=True)
+
+    @property
+    def n_units(self) -> int:
+        """Number of what intervals and tests are over: speakers, or folds if these are unknown."""
+        return self.n_folds if self.n_speakers is None else int(self.n_speakers)
 
     @property
     def _predicted(self) -> str:
@@ -269,20 +269,24 @@ class Comparison(Results):
     def title(self) -> str:
         """What was compared and how; marked if the scores do not hold for new speakers."""
         parts = [
-            f"{self.corpus}: {self.n_clips} clips of {self.n_speakers} speakers",
+            f"{self.corpus}: {self.n_clips} clips"
+            + (f" of {self.n_speakers} speakers" if self.n_speakers is not None else ""),
             self._predicted,
             self.cv,
             *([self.classifier] if self.classifier else []),
         ]
+        if self.n_speakers is None:
+            parts.insert(1, "speakers unknown")
         if self.speaker_scaling is not None:
             kind = "transductive" if self.speaker_scaling == "own" else "inductive"
             parts.append(f"scaled per speaker ({kind})")
         if self.alignment is not None:
             parts.append(f"aligned by {self.alignment} (transductive)")
-        if not self.audit["speaker_independent"]:
+        if self.audit["speaker_independent"] is False:
             parts.append("NOT speaker-independent")
         if self.audit.get("confounded"):
-            parts.append("emotion CONFOUNDED with speaker")
+            what = "ratings" if self.of_ratings else "emotion"
+            parts.append(f"{what} CONFOUNDED with speaker")
         if self.audit["shares_audio"]:
             parts.append("SAME AUDIO trained on and tested")
         return ", ".join(parts)

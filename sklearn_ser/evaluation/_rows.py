@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
 __all__ = [
+    "FOLDS",
     "MEAN",
     "POOLED",
+    "SPEAKERS",
     "Nested",
     "RatingNested",
     "RatingRow",
@@ -22,6 +24,8 @@ __all__ = [
 
 # How a score comes out of several folds.
 MEAN, POOLED = "mean over folds", "pooled over folds"
+# What intervals and paired tests are over.
+SPEAKERS, FOLDS = "speakers", "folds (speakers unknown)"
 
 
 class Scored:
@@ -103,7 +107,7 @@ class Described:
     n_train: int
     n_test: int
     chance: float
-    speaker_independent: bool
+    speaker_independent: bool | None
     shares_audio: bool | None
     embedder: dict[str, Any]
     seconds_extract: float
@@ -113,6 +117,12 @@ class Described:
     p_value: float | None
     p_holm: float | None
     not_worse_than_best: bool | None
+    units: str = field(default=SPEAKERS, kw_only=True)
+
+    @property
+    def is_over_folds(self) -> bool:
+        """Whether interval and tests are over folds, as speakers are unknown."""
+        return self.units == FOLDS
 
     @property
     def crosses(self) -> bool:
@@ -156,8 +166,8 @@ class Row(RecallScores, Described):
         Training clips of the smallest fold, and test clips of all folds.
     chance : float
         UAR of a guess: 1 / number of emotions.
-    speaker_independent : bool
-        Whether no speaker is in training and test set of a fold.
+    speaker_independent : bool or None
+        Whether no speaker is in training and test set of a fold; None if speakers are unknown.
     shares_audio : bool or None
         Whether the same audio is; None if audio was not compared.
     embedder : dict
@@ -181,6 +191,8 @@ class Row(RecallScores, Described):
         "mean over folds", or "pooled over folds" where folds lack emotions.
     fold_uar : list of float
         UAR of each fold over the emotions that it has.
+    units : str, default="speakers"
+        What interval and tests are over: "speakers", or "folds (speakers unknown)".
     """
 
 
@@ -206,8 +218,8 @@ class RatingRow(ConcordanceScores, Described):
         Training clips of the smallest fold, and test clips of all folds.
     chance : float
         CCC of a constant: 0.
-    speaker_independent : bool
-        Whether no speaker is in training and test set of a fold.
+    speaker_independent : bool or None
+        Whether no speaker is in training and test set of a fold; None if speakers are unknown.
     shares_audio : bool or None
         Whether the same audio is; None if audio was not compared.
     embedder : dict
@@ -233,6 +245,8 @@ class RatingRow(ConcordanceScores, Described):
         "pooled over folds".
     fold_ccc : list of float
         CCC of each fold.
+    units : str, default="speakers"
+        What interval and tests are over: "speakers", or "folds (speakers unknown)".
     """
 
 
@@ -363,7 +377,9 @@ class RatingNested(ConcordanceScores, Chosen):
 
 def record_of(cls: Any, values: dict[str, Any], what: str) -> Any:
     """Return a dataclass of these values, or an error that names what is missing or unknown."""
-    names = {f.name for f in fields(cls) if not f.metadata.get("in_memory")}
-    if wrong := sorted(names ^ set(values)):
+    given = [f for f in fields(cls) if not f.metadata.get("in_memory")]
+    names = {f.name for f in given}
+    needed = {f.name for f in given if f.default is MISSING}
+    if wrong := sorted((needed - set(values)) | (set(values) - names)):
         raise ValueError(f"{what}: fields that are missing or unknown: {', '.join(wrong)}.")
     return cls(**values)

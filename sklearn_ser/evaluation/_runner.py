@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import os
+import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -30,13 +31,13 @@ from sklearn_ser.evaluation._clip_classifiers import (
 from sklearn_ser.evaluation._comparisons import differences_to_best
 from sklearn_ser.evaluation._feature_tables import FeatureTable, embed
 from sklearn_ser.evaluation._features import feature_sets, offline_feature_names
-from sklearn_ser.evaluation._fits import Targets, Task, fit_all
+from sklearn_ser.evaluation._fits import Targets, Task, fit_all, to_split
 from sklearn_ser.evaluation._recipes import (
     installed_versions,
     recipe_of_classifier,
     recipe_of_splitter,
 )
-from sklearn_ser.evaluation._rows import POOLED, best_with_features
+from sklearn_ser.evaluation._rows import FOLDS, POOLED, SPEAKERS, best_with_features
 from sklearn_ser.evaluation._targets import scores, target_of
 
 __all__ = ["Cell", "Run", "Setup", "chance_of", "run"]
@@ -123,6 +124,13 @@ def run(corpus: Bunch, cells: Sequence[Cell], setup: Setup) -> Run:
         Folds are positions in the corpus. Within a corpus nothing is aligned.
     setup : Setup
     """
+    if are_ratings(corpus.y) and np.array_equal(corpus.y, np.round(corpus.y)):
+        warnings.warn(
+            f"y holds floats, and is taken as ratings: all {len(corpus.y)} are whole numbers, "
+            f"{len(np.unique(corpus.y))} of them different. If these are codes of emotions, "
+            "replace them by the emotions' names.",
+            stacklevel=3,
+        )
     sets = feature_sets(
         offline_feature_names() if setup.features is None else setup.features,
         caller_parameters=[*inspect.signature(setup.caller).parameters],
@@ -132,12 +140,16 @@ def run(corpus: Bunch, cells: Sequence[Cell], setup: Setup) -> Run:
         **setup.parameters,
     )
     target = target_of(corpus.y)
-    of_clips = [each for _, each in sets if is_clip_classifier(each, are_ratings(corpus.y))]
-    for each in of_clips:
+    of_clips = [pair for pair in sets if is_clip_classifier(pair[1], are_ratings(corpus.y))]
+    for _, each in of_clips:
         check_target(each, are_ratings(corpus.y))
     if len(of_clips) == len(sets):
         setup = _without_features(setup)
-    fitted = [*setup.classifiers.values(), *(each for each in of_clips if not is_published(each))]
+    _warn_of_no_effect(setup, [name for name, _ in of_clips])
+    fitted = [
+        *setup.classifiers.values(),
+        *(each for _, each in of_clips if not is_published(each)),
+    ]
     _check_cells(cells, corpus, fitted)
     tables, usable, left_out, waveform_rate = embed(corpus, sets)
     if left_out:
@@ -152,7 +164,8 @@ def run(corpus: Bunch, cells: Sequence[Cell], setup: Setup) -> Run:
             warn_of_classes(name, recipe, predicted, corpus.y)
     audits = _audit(cells, corpus, setup, waveform_rate)
     corpora = corpus.frame["corpus"].to_numpy(dtype=str) if "corpus" in corpus.frame else None
-    descriptions, tasks = _plan(tables, cells, audits, setup, chance_of(corpus.y))
+    known = corpus.groups is not None
+    descriptions, tasks = _plan(tables, cells, audits, setup, chance_of(corpus.y), known)
     predictions = fit_all(
         tasks,
         Targets(corpus.y, corpus.groups, corpora),
@@ -167,7 +180,7 @@ def run(corpus: Bunch, cells: Sequence[Cell], setup: Setup) -> Run:
         found = differences_to_best(
             [of_row[k] for k in positions],
             [scored[k][target.row.score_field] for k in positions],
-            pooled=scored[positions[0]]["averaging"] == POOLED,
+            pooled=[scored[k]["averaging"] == POOLED for k in positions],
         )
         for position, difference in zip(positions, found, strict=True):
             scored[position] |= difference
@@ -206,6 +219,7 @@ def _plan(
     audits: Sequence[SplitAudit],
     setup: Setup,
     chance: float,
+    known: bool,
 ) -> tuple[list[dict[str, Any]], list[Task]]:
     """Return what each row is, and the fits that it takes."""
     descriptions: list[dict[str, Any]] = []
@@ -235,7 +249,7 @@ def _plan(
                 descriptions.append(
                     {
                         **table.description,
-                        **_describe_cell(cell, audit, chance),
+                        **_describe_cell(cell, audit, chance, known),
                         "classifier": name,
                         "speaker_scaling": scaling,
                         "alignment": alignment,
@@ -282,10 +296,23 @@ def _without_features(setup: Setup) -> Setup:
     return setup._replace(classifiers={})
 
 
+def _warn_of_no_effect(setup: Setup, of_clips: list[str]) -> None:
+    """Warn of rows that are neither aligned nor scaled, as they are classifiers of clips."""
+    named = [name for name in setup.alignments if name is not None]
+    if setup.speaker_scaling is not None:
+        named.append(f"speaker_scaling={setup.speaker_scaling!r}")
+    if of_clips and named:
+        warnings.warn(
+            f"{' and '.join(named)} has no effect on {', '.join(of_clips)}: these are classifiers "
+            "of clips, whose rows are not aligned, nor scaled by speaker.",
+            stacklevel=4,
+        )
+
+
 def _check_cells(cells: Sequence[Cell], corpus: Bunch, classifiers: Sequence[Any]) -> None:
     for cell, classifier in itertools.product(cells, classifiers):
         try:
-            check_fits(classifier, cell.folds, corpus.y, corpus.groups)
+            check_fits(classifier, cell.folds, corpus.y, to_split(corpus.groups))
         except ValueError as error:
             if len(cells) == 1:
                 raise
@@ -298,7 +325,7 @@ def _subset(corpus: Bunch, usable: npt.NDArray[np.intp]) -> Bunch:
         name=corpus.name,
         X=safe_indexing(corpus.X, usable),
         y=corpus.y[usable],
-        groups=corpus.groups[usable],
+        groups=None if corpus.groups is None else corpus.groups[usable],
         frame=corpus.frame.iloc[usable].reset_index(drop=True),
     )
 
@@ -308,9 +335,6 @@ def _audit(
 ) -> list[SplitAudit]:
     """Return what training and test sets of each cell share; the audio is read once."""
     folds = [fold for cell in cells for fold in cell.folds]
-    if are_ratings(corpus.y):  # of which speakers, sentences and audio are looked at
-        y = np.full(len(corpus.y), "rated")
-        corpus = Bunch(**{**corpus, "y": y, "frame": corpus.frame.assign(emotion=y)})
     read: dict[str, Any] = {}
     if setup.audit:
         read = {"waveform_rate": waveform_rate, "cache": setup.parameters.get("cache", "auto")}
@@ -320,7 +344,7 @@ def _audit(
     return [found.of_folds(start, end) for start, end in zip(starts, ends, strict=True)]
 
 
-def _describe_cell(cell: Cell, audit: SplitAudit, chance: float) -> dict[str, Any]:
+def _describe_cell(cell: Cell, audit: SplitAudit, chance: float, known: bool) -> dict[str, Any]:
     return {
         "train": cell.train,
         "test": cell.test,
@@ -329,4 +353,5 @@ def _describe_cell(cell: Cell, audit: SplitAudit, chance: float) -> dict[str, An
         "chance": chance,
         "speaker_independent": audit.speaker_independent,
         "shares_audio": audit.shares_audio,
+        "units": SPEAKERS if known else FOLDS,
     }

@@ -48,6 +48,11 @@ class Results(Shown):
     command: dict[str, Any] | None = field(default=None, kw_only=True)
 
     @property
+    def of_ratings(self) -> bool:
+        """Whether ratings were predicted, and not emotions."""
+        return isinstance(self.rows[0], RatingRow)
+
+    @property
     def results(self) -> dict[str, Any]:
         """What ``results.json`` holds, as `to_dict`."""
         return self.to_dict()

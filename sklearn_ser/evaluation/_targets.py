@@ -20,11 +20,13 @@ from sklearn_ser.evaluation._concordance import (
     root_mean_square,
 )
 from sklearn_ser.evaluation._intervals import speaker_interval
-from sklearn_ser.evaluation._jackknife import Counts
+from sklearn_ser.evaluation._jackknife import Counts, SpeakerRecalls
 from sklearn_ser.evaluation._metrics import fold_average, macro_f1, mean_recall
 from sklearn_ser.evaluation._rows import MEAN, POOLED, Nested, RatingNested, RatingRow, Row
 
-__all__ = ["EMOTIONS", "RATINGS", "Target", "scores", "target_of"]
+__all__ = ["EMOTIONS", "RATINGS", "UNKNOWN", "Target", "scores", "target_of", "units_of"]
+
+UNKNOWN = ""  # the speaker of a prediction, where speakers are not known
 
 
 class Target(NamedTuple):
@@ -42,12 +44,18 @@ class Target(NamedTuple):
     #: The score over inner folds, of (emotions, predicted) of each, and of all training emotions.
     inner_score: Callable[[Sequence[tuple[Any, Any]], Any], float]
     #: What the differences of rows are made of, and the part of each row: see `compare_rows`.
-    paired: Callable[[Sequence[pd.DataFrame], bool], tuple[Any, list[Any]]]
+    paired: Callable[[Sequence[pd.DataFrame], Sequence[bool]], tuple[Any, list[Any]]]
 
 
 def target_of(emotions: Any) -> Target:
     """Return what emotions are: ratings, if they are floats."""
     return RATINGS if are_ratings(emotions) else EMOTIONS
+
+
+def units_of(predictions: pd.DataFrame) -> pd.Series:
+    """Return what intervals and tests leave out one by one: speakers, or folds if none is known."""
+    unknown = bool((predictions["speaker"] == UNKNOWN).all())
+    return predictions["fold" if unknown else "speaker"]
 
 
 def scores(predictions: pd.DataFrame) -> dict[str, Any]:
@@ -69,7 +77,7 @@ def _recall_scores(predictions: pd.DataFrame) -> dict[str, Any]:
     n_emotions = predictions.groupby("fold")["emotion"].nunique()
     averaging = MEAN if (n_emotions == len(np.unique(y_true))).all() else POOLED
     averaged = folds if averaging == MEAN else np.zeros(len(folds))
-    interval = speaker_interval(y_true, y_pred, predictions["speaker"].to_numpy(), averaged)
+    interval = speaker_interval(y_true, y_pred, units_of(predictions).to_numpy(), averaged)
     return {
         "uar": fold_average(mean_recall, y_true, y_pred, averaged)[0],
         "uar_ci": None if interval is None else list(interval),
@@ -91,10 +99,17 @@ def _inner_recall(told: Sequence[tuple[Any, Any]], y: Any) -> float:
     return mean_recall(*_together(told))
 
 
-def _paired_hits(of_row: Sequence[pd.DataFrame], pooled: bool) -> tuple[Counts, list[Any]]:
-    first = of_row[0]
-    counts = Counts(first["emotion"], first["speaker"], None if pooled else first["fold"])
-    return counts, [counts.hits(its["emotion"].to_numpy() == its["predicted"]) for its in of_row]
+def _paired_recalls(
+    of_row: Sequence[pd.DataFrame], pooled: Sequence[bool]
+) -> tuple[Any, list[Any]]:
+    recalls = [
+        SpeakerRecalls(
+            Counts(its["emotion"], units_of(its), None if is_pooled else its["fold"]),
+            its["emotion"].to_numpy() == its["predicted"],
+        )
+        for its, is_pooled in zip(of_row, pooled, strict=True)
+    ]
+    return recalls[0], recalls
 
 
 def _concordance_scores(predictions: pd.DataFrame) -> dict[str, Any]:
@@ -104,7 +119,7 @@ def _concordance_scores(predictions: pd.DataFrame) -> dict[str, Any]:
     whose ratings are all the same, whatever is predicted.
     """
     y_true, y_pred, folds = (predictions[k].to_numpy() for k in ("emotion", "predicted", "fold"))
-    interval = concordance_interval(y_true, y_pred, predictions["speaker"])
+    interval = concordance_interval(y_true, y_pred, units_of(predictions))
     return {
         "ccc": ccc_score(y_true, y_pred),
         "ccc_ci": None if interval is None else list(interval),
@@ -119,8 +134,8 @@ def _inner_concordance(told: Sequence[tuple[Any, Any]], _: Any) -> float:
     return ccc_score(*_together(told))
 
 
-def _paired_moments(of_row: Sequence[pd.DataFrame], _: bool) -> tuple[Any, list[Any]]:
-    moments = [SpeakerMoments(its["speaker"], its["emotion"], its["predicted"]) for its in of_row]
+def _paired_moments(of_row: Sequence[pd.DataFrame], _: Any) -> tuple[Any, list[Any]]:
+    moments = [SpeakerMoments(units_of(its), its["emotion"], its["predicted"]) for its in of_row]
     return moments[0], moments
 
 
@@ -137,7 +152,7 @@ EMOTIONS = Target(
     mean_recall,
     speaker_interval,
     _inner_recall,
-    _paired_hits,
+    _paired_recalls,
 )
 RATINGS = Target(
     RatingRow,

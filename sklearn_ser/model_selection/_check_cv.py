@@ -117,6 +117,8 @@ def corpus_folds(corpus: Any, cv: Any = "loso") -> Folds:
     if isinstance(cv, str):
         _check_speakers(cv, speakers)
     groups = frame if isinstance(splitter, Protocol) else speakers
+    if groups is None and _splits_by_groups(splitter):
+        raise ValueError(_no_speakers(cv))
     if groups is speakers and speakers is not None and is_missing(speakers).any():
         if _splits_by_groups(splitter):
             refuse_missing(speakers, f"cv={cv!r} splits by speaker", "speaker")
@@ -133,14 +135,19 @@ def _check_speakers(cv: str, speakers: Any) -> None:
     if n_needed == 1:
         return
     if speakers is None:
-        raise ValueError(
-            f"cv={cv!r} needs speaker labels, and the corpus has none. Load it with its speakers: "
-            "a column speaker, or for a folder a pattern that finds them in a path."
-        )
+        raise ValueError(_no_speakers(cv))
     refuse_missing(speakers, f"cv={cv!r} splits by speaker", "speaker")
     n_speakers = len(np.unique(speakers))
     if n_speakers < n_needed:
         raise ValueError(f"cv={cv!r} needs {n_needed} speakers or more; there are {n_speakers}.")
+
+
+def _no_speakers(cv: Any) -> str:
+    return (
+        f"cv={cv!r} needs speaker labels, and the corpus has none (groups is None). Load it with "
+        "its speakers: a column speaker, or for a folder a pattern that finds them in a path. If "
+        "they are not known, give folds that need none: those of EmoBoxFolds, or positions."
+    )
 
 
 def _splits_by_groups(splitter: Any) -> bool:

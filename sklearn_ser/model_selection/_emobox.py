@@ -23,11 +23,12 @@ from sklearn_ser.model_selection._protocols import Protocol
 
 __all__ = ["EmoBoxFolds"]
 
-# Whether its folds of a corpus share no speaker, where that was looked up.
-SPEAKER_INDEPENDENT = {
-    **dict.fromkeys(["emodb", "cremad", "tess", "shemo", "urdu"], False),
-    **dict.fromkeys(["ravdess", "iemocap", "savee", "cafe", "emovo"], True),
-}
+# Whether its folds of a corpus share no speaker, counted in its metadata (commit 08280f2) by the
+# speakers that `load_emobox` finds; MEAD's test set has all of its speakers.
+SHARED = """aesdd ased asvpesd cremad emns emodb emovdb enterface mead oreau pavoque shemo tess
+    turevdb urdu"""
+APART = """cafe casia emovo iemocap jlcorpus polish ravdess savee subesco"""
+SPEAKER_INDEPENDENT = dict.fromkeys(SHARED.split(), False) | dict.fromkeys(APART.split(), True)
 NAMES = {"emodb": "EmoDB", "ravdess": "RAVDESS", "cremad": "CREMA-D", "iemocap": "IEMOCAP"}
 
 
@@ -49,9 +50,10 @@ class EmoBoxFolds(Protocol, BaseCrossValidator):
     Attributes
     ----------
     speaker_independent : bool or None
-        False for EmoDB, CREMA-D, TESS, ShEMO and URDU, whose folds share speakers between
-        training and test; True for RAVDESS, IEMOCAP, SAVEE, CaFE and EMOVO; None for corpora that
-        were not looked up.
+        True for CaFE, CASIA, EMOVO, IEMOCAP, JL-Corpus, Polish, RAVDESS, SAVEE and SUBESCO; False
+        for AESDD, ASED, ASVP-ESD, CREMA-D, EMNS, EmoDB, EmoV-DB, eNTERFACE, MEAD, Oréau, PAVOQUE,
+        ShEMO, TESS, TurEV-DB and URDU, whose folds share speakers between training and test; None
+        for the others: of ESD it was not looked up, and the speakers of the rest are not known.
 
     References
     ----------

@@ -174,9 +174,10 @@ class ComparisonDisplay(RowsDisplay):
     def _draw(self, ax: Any) -> list[Any]:
         pooled = any(row.is_pooled for row in self.rows)
         none = all(row.score_ci is None for row in self.rows)
-        kind = (
-            "no intervals: fewer than four speakers" if none else "95 % interval for new speakers"
-        )
+        unknown = self.rows[0].is_over_folds
+        over = "over folds, speakers unknown" if unknown else "for new speakers"
+        unit = "folds, speakers unknown" if unknown else "speakers"
+        kind = f"no intervals: fewer than four {unit}" if none else f"95 % interval {over}"
         label = f"{self.rows[0].metric}{', pooled over folds' if pooled else ''} ({kind})"
         if not self._curves():
             for y, row in enumerate(self._levels()):
@@ -299,6 +300,8 @@ class DifferencesDisplay(RowsDisplay):
             raise ValueError("there is one row, so that there are no differences to draw.")
         differences = comparison.differences(reference, correction=correction)
         differences["name"] = [row_name(rows[k], rows) for k in differences["row"]]
+        if comparison.n_speakers is None:
+            differences["n_folds"] = comparison.n_folds
         name = row_name(rows[int(differences["reference"].iloc[0])], rows)
         return cls(differences, name, comparison.title, rows[0].metric).plot(ax=ax)
 
@@ -320,10 +323,10 @@ class DifferencesDisplay(RowsDisplay):
                 [value], [y], xerr=reach, fmt="o", color=color, markerfacecolor=filled, **INTERVAL
             )
         ax.axvline(0, **CHANCE)
-        n_speakers = found["n_speakers"].iloc[0]
+        unit = "fold" if "n_folds" in found else "speaker"
         self._set_lines(
             ax,
-            f"{self.metric} less that of {self.reference} (95 % interval, paired by speaker, "
-            f"n = {n_speakers}; Holm's p; filled: p < .05)",
+            f"{self.metric} less that of {self.reference} (95 % interval, paired by {unit}, "
+            f"n = {found[f'n_{unit}s'].iloc[0]}; Holm's p; filled: p < .05)",
         )
         return []

@@ -77,10 +77,12 @@ def draw_points(
     return handle
 
 
-def interval_note(lines: pd.DataFrame, bars: bool) -> str:
+def interval_note(lines: pd.DataFrame, scores: pd.DataFrame, bars: bool) -> str:
     """Return what is said of intervals on an axis."""
     if lines["low"].isna().all():
-        return " (no intervals: fewer than four speakers)"
+        unknown = scores["n_speakers"].isna().all()
+        reason = "speakers unknown" if unknown else "fewer than four speakers"
+        return f" (no intervals: {reason})"
     return " (95 % interval for new speakers)" if bars else ""
 
 

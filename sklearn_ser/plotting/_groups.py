@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from sklearn_ser.evaluation import row_name, target_of
+from sklearn_ser.evaluation import row_name, target_of, units_of
 from sklearn_ser.plotting._comparison import INTERVAL, RowsDisplay, best_of_each
 from sklearn_ser.plotting._style import INK, series_style
 
@@ -37,6 +37,7 @@ class RecallDisplay(RowsDisplay):
     def __init__(self, recalls: pd.DataFrame, title: str) -> None:
         self.recalls = recalls
         self.title = title
+        self.over = "for new speakers"
 
     @classmethod
     def from_comparison(
@@ -73,7 +74,7 @@ class RecallDisplay(RowsDisplay):
             for emotion, tested in predictions.groupby("emotion"):
                 right = tested["emotion"] == tested["predicted"]
                 interval = speaker_interval(
-                    tested["emotion"], tested["predicted"], tested["speaker"]
+                    tested["emotion"], tested["predicted"], units_of(tested)
                 )
                 low, high = (np.nan, np.nan) if interval is None else interval
                 lines.append(
@@ -86,7 +87,9 @@ class RecallDisplay(RowsDisplay):
                         "n_clips": len(tested),
                     }
                 )
-        return cls(pd.DataFrame(lines), comparison.title).plot(ax=ax)
+        display = cls(pd.DataFrame(lines), comparison.title)
+        display.over = "for new speakers" if comparison.n_speakers is not None else "over folds"
+        return display.plot(ax=ax)
 
     def _lines(self) -> list[str]:
         first = self.recalls.drop_duplicates("emotion")
@@ -108,7 +111,8 @@ class RecallDisplay(RowsDisplay):
                 ax.errorbar(
                     found["recall"],
                     [emotions.index(emotion) + shift for emotion in found["emotion"]],
-                    xerr=[found["recall"] - found["low"], found["high"] - found["recall"]],
+                    # Where all have the same recall, both ends are it, but for rounding.
+                    xerr=np.abs([found["recall"] - found["low"], found["high"] - found["recall"]]),
                     fmt=style["marker"],
                     color=style["color"],
                     label=name,
@@ -116,7 +120,7 @@ class RecallDisplay(RowsDisplay):
                 )
             )
         ax.set_xlim(-0.02, 1.02)
-        self._set_lines(ax, "recall, over all tested clips (95 % interval for new speakers)")
+        self._set_lines(ax, f"recall, over all tested clips (95 % interval {self.over})")
         return handles
 
 
@@ -161,7 +165,14 @@ class SpeakersDisplay(RowsDisplay):
         Returns
         -------
         display : SpeakersDisplay
+
+        Raises
+        ------
+        ValueError
+            If speakers are unknown.
         """
+        if comparison.n_speakers is None:
+            raise ValueError("the speakers of the clips that were compared are unknown.")
         lines, all_rows = [], comparison.rows
         field = all_rows[0].score_field
         score = target_of(comparison.predictions["emotion"]).score

@@ -213,7 +213,9 @@ class ReliabilityDisplay(FigureDisplay):
                     hatch=style["hatch"] if bars else None,
                 )
         above.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-        above.set_ylabel("accuracy" + interval_note(self.bins, bars).replace(" (", "\n("))
+        above.set_ylabel(
+            "accuracy" + interval_note(self.bins, self.scores, bars).replace(" (", "\n(")
+        )
         above.set_title(wrapped(self.title, 6.3, 10), fontsize=10)
         below.set_ylabel("clips")
         below.set_ylim(bottom=0)

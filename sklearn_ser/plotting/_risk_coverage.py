@@ -196,6 +196,8 @@ class RiskCoverageDisplay(AxesDisplay):
             handles.append(draw_points(ax, k, label, *points, bars=bars, line=False))
         ax.set(xlim=(0, 1.02), ylim=(-0.02, None))
         ax.set_xlabel(f"coverage: share of clips kept, by confidence ({numbers_note(self.scores)})")
-        ax.set_ylabel("risk: error rate" + interval_note(self.points, bars).replace(" (", "\n("))
+        ax.set_ylabel(
+            "risk: error rate" + interval_note(self.points, self.scores, bars).replace(" (", "\n(")
+        )
         ax.set_title(wrapped(self.title, 6.3, 10), fontsize=10)
         return [*handles, *handles_without(self.without)]

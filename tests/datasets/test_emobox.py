@@ -90,6 +90,24 @@ def test_label_map_that_is_no_json(emobox):
 @pytest.mark.parametrize(
     ("corpus", "path", "speaker"),
     [
+        ("aesdd", "downloads/aesdd/sadness/s09 (2).wav", "2"),
+        ("aesdd", "downloads/aesdd/anger/a06 (01).wav", "1"),
+        ("aesdd", "downloads/aesdd/anger/a06 (5)b.wav", "5"),
+        ("ased", "downloads/ased/04Sad/s4-07-01-01-62.wav", "62"),
+        ("asvpesd", "downloads/asvpesd/Audio/actor_125/03-02-08-01-01-125-02-02-02-08.wav", "125"),
+        ("asvpesd", "downloads/asvpesd/Audio/actor_/03-02-13-01-41-116-02-02-02-06.wav", "116"),
+        ("casia", "downloads/casia/wangzhe/angry/250.wav", "wangzhe"),
+        ("emns", "downloads/emns/cleaned_webm/recorded_audio_IFoO33T.webm", "emns"),
+        ("emovdb", "downloads/emovdb/josh_Amused/amused_113-140_0124.wav", "josh"),
+        ("enterface", "downloads/enterface/subject 3/fear/sentence 5/s_3_fe_5.avi", "3"),
+        ("jlcorpus", "d/Raw JL corpus (unchecked)/JL(wav+txt)/female2_happy_13b_1.wav", "female2"),
+        ("mead", "downloads/mead/W019/audio/neutral/level_1/020.m4a", "W019"),
+        ("oreau", "downloads/oreau/OréauFR_02/m/sessc/12a07Ca.wav", "12"),
+        ("oreau", "downloads/oreau/OréauFR_02/m/sesss/07z03Sa.wav", "07"),
+        ("pavoque", "downloads/pavoque/pavoque-sad.flac", "pavoque"),
+        ("polish", "downloads/polish/m4.s_stop_5.wav", "m4"),
+        ("subesco", "downloads/subesco/M_04_BIBHAS_S_5_DISGUST_2.wav", "M_04"),
+        ("turevdb", "downloads/turevdb/Sound Source/Angry/6783_kz_koy.wav", "6783"),
         ("cafe", "downloads/cafe/Colère/Faible/01-C-1-1.wav", "01"),
         ("cremad", "downloads/cremad/AudioWAV/1001_DFA_ANG_XX.wav", "1001"),
         ("esd", "downloads/esd/0011/Angry/0011_000351.wav", "0011"),
@@ -106,7 +124,27 @@ def test_label_map_that_is_no_json(emobox):
 def test_speakers(emobox, corpus, path, speaker):
     root = emobox(corpus, {"train": [row(path, "anger")], "test": [row(f"more/{path}", "anger")]})
     assert set(load_emobox(root, corpus).groups) == {speaker}
-    assert set(load_emobox(root, corpus, speaker=r"(\w)\.wav").groups) == {path[-5]}
+    own = load_emobox(root, corpus, speaker=r"([^/])\.\w+$")
+    assert set(own.groups) == {path.rpartition(".")[0][-1]}
+
+
+@pytest.mark.parametrize(
+    ("corpus", "path"),
+    [
+        ("emozionalmente", "downloads/emozionalmente/audio/1614147262276.wav"),
+        ("m3ed", "downloads/m3ed/modality_speech/A_rucikeaidewomen_1_1.wav"),
+        ("meld", "downloads/meld/train/train_splits/dia660_utt6.mp4"),
+        ("mer2023", "downloads/mer2023/test1/sample_00001044.avi"),
+        ("mesd", "downloads/mesd/Mexican Emotional Speech Database (MESD)/Neutral_M_B_chulo.wav"),
+        ("msppodcast", "downloads/msppodcast/Audio/MSP-PODCAST_0001_0008.wav"),
+        ("resd", "downloads/resd/train/07_fear_neutral/07_fear_neutral f_090.wav"),
+    ],
+)
+def test_speakers_that_no_path_names_are_unknown(emobox, corpus, path):
+    root = emobox(corpus, {"train": [row(path, "anger")], "test": [row(f"more/{path}", "anger")]})
+    loaded = load_emobox(root, corpus)
+    assert loaded.groups is None
+    assert "speaker" not in loaded.frame
 
 
 def test_segments(emobox, tmp_path):

@@ -100,14 +100,17 @@ def test_beside_several_classifiers_and_across_corpora(corpus, capsys):
     features = {"mfcc": "mfcc", "forest": WHOLE["forest"]}
     given = {"audit": False, "n_jobs": 1}
     longer = make_emotional_speech(n_speakers=4, n_sentences=2, random_state=0)
-    found = compare(longer, features, classifier=["lda", "svm"], speaker_scaling="own", **given)
+    with pytest.warns(UserWarning, match="speaker_scaling='own' has no effect on forest"):
+        found = compare(longer, features, classifier=["lda", "svm"], speaker_scaling="own", **given)
     assert [(row.classifier, row.speaker_scaling, row.transductive) for row in found.rows] == [
         ("lda", "own", True), ("svm", "own", True), (None, None, False)
     ]  # fmt: skip
     other = make_emotional_speech(n_speakers=4, n_sentences=1, random_state=1)
-    across = compare_across(
-        {"a": corpus, "b": other}, features, classifier="lda", alignment=[None, "coral"], **given
-    )
+    corpora = {"a": corpus, "b": other}
+    with pytest.warns(UserWarning, match="coral has no effect on forest"):
+        across = compare_across(
+            corpora, features, classifier="lda", alignment=[None, "coral"], **given
+        )
     told = [(row.train, row.test, row.alignment) for row in across.rows if row.features == "forest"]
     assert told == [("a", "a", None), ("a", "b", None), ("b", "a", None), ("b", "b", None)]
     fitted = clone(WHOLE["forest"]).fit(corpus.X, corpus.y)

@@ -199,7 +199,8 @@ def test_unusable_clips_are_left_out_of_every_row(corpus):
 @pytest.mark.parametrize(
     ("change", "arguments", "message"),
     [
-        ({"groups": None}, {}, "has no speaker labels"),
+        ({"groups": None, "frame": None}, {}, "needs speaker labels, and the corpus has none"),
+        ({"groups": None}, {}, r"\(groups is None\), and its frame has a column speaker"),
         ({}, {"cv": "random"}, "cv='random'"),
         ({}, {"cv": [([0], [99])]}, "fold 0: test must hold positions of the 40 clips"),
         ({}, {"speaker_scaling": "both"}, "speaker_scaling='both'"),
@@ -252,6 +253,7 @@ def test_audit_is_part_of_the_results(corpus):
         "verdict": "Speaker-independent: no speaker is both trained on and tested. 5 of 5 folds "
         "test sentences that they were trained on. No audio is in both training and test set.",
         "speaker_uar": 0.0,
+        "speaker_ccc": None,
         "confounded": False,
         "n_folds_lacking_emotions": 0,
     }

@@ -111,7 +111,7 @@ def test_what_is_saved_is_read_again(found, tmp_path):
 
 def test_an_error_says_of_which_corpus_it_is():
     broken = {**corpora(), "third": {"X": [1], "y": ["anger"], "groups": None}}
-    with pytest.raises(ValueError, match="no speaker labels") as caught:
+    with pytest.raises(ValueError, match="needs speaker labels, and the corpus has none") as caught:
         compare_corpora(dict(reversed(broken.items())), ["mfcc"])
     assert caught.value.__notes__ == ["while comparing on third"]
     with pytest.raises(ValueError, match="corpora is empty"):

@@ -98,12 +98,59 @@ def test_a_joined_row_can_be_made_again(corpus):
         ("egemaps+ssl:{0}+nano", ["egemaps", "ssl:{0}", "nano"]),
         ("ssl:{0}+ssl:{0}", ["ssl:{0}", "ssl:{0}"]),
         ("{1}:Own+mfcc", ["{1}:Own", "mfcc"]),
+        ("ssl:a/b@v1+mfcc+ssl:a/b@v2", ["ssl:a/b@v1", "mfcc", "ssl:a/b@v2"]),
+        ("ssl:{0}@main+mfcc", ["ssl:{0}@main", "mfcc"]),
     ],
 )
 def test_names_are_split_where_they_join(text, names, folder):
     (file := folder.with_name("a+b.py")).write_text("")
     found = split_names(text.format(folder, file))
     assert found == [name.format(folder, file) for name in names]
+
+
+@pytest.mark.parametrize(
+    ("text", "model", "revision"),
+    [
+        ("ssl:facebook/hubert-base-ls960", "facebook/hubert-base-ls960", None),
+        ("ssl:facebook/hubert-base-ls960@main", "facebook/hubert-base-ls960", "main"),
+        ("ssl:some_model.v2@refs/pr/1", "some_model.v2", "refs/pr/1"),
+        ("ssl:org/model@0af1", "org/model", "0af1"),
+        ("pretrained:org/model@v1@2", "org/model", "v1@2"),
+        ("ssl:{0}", "{0}", None),  # a folder with @ in its path
+        ("ssl:{0}@main", "{0}", "main"),  # which the model's folder refuses
+        ("ssl:./no/such@place/model", "./no/such@place/model", None),
+        ("ssl:/no/such@place", "/no/such@place", None),
+        ("ssl:~/no@place", "~/no@place", None),
+    ],
+)
+def test_a_model_may_name_its_revision(tmp_path, text, model, revision):
+    (place := tmp_path / "a@b" / "model@c").mkdir(parents=True)
+    ((name, made),) = feature_sets([text.format(place)])
+    assert name == text.format(place)
+    assert made.model == model.format(place)
+    assert made.revision == revision
+
+
+def test_revisions_are_of_their_own_models():
+    names = ["ssl:a/b@one", "egemaps+ssl:a/b@two", "ssl:c/d"]
+    first, (_, union), third = feature_sets(names, revision="other")
+    assert [name for name, _ in (first, third)] == ["ssl:a/b@one", "ssl:c/d"]
+    assert [each.revision for each in (first[1], union.transformer_list[1][1], third[1])] == [
+        "one",
+        "two",
+        "other",
+    ]
+    with pytest.raises(TypeError, match="'revision' would have no effect"):
+        feature_sets(names[:2], revision="other")
+    with pytest.raises(ValueError, match="no revision is named after a/b@"):
+        feature_sets(["ssl:a/b@"])
+    options = _parser().parse_args(["compare", "--features", *names, "--revision", "other"])
+    assert options.features == names
+
+
+def test_a_folder_has_no_revision(corpus, folder):
+    with pytest.raises(ValueError, match=r"revision='main' is of models on the hub; .* is a folde"):
+        compare(corpus, [f"ssl:{folder}@main"], audit=False)
 
 
 def test_several_models_have_rows_of_their_own(corpus, folder):

@@ -397,7 +397,7 @@ def test_processes_are_started_only_where_they_pay(limit, n_here, corpus, monkey
     for name, value in limit.items():
         monkeypatch.setattr(fits, name, value)
     found = run(corpus, None, n_jobs=2)
-    assert handed_over == ([] if n_here is None else [2 * N_SPEAKERS - n_here])
+    assert handed_over == ([] if n_here is None else [N_SPEAKERS - n_here])
     pd.testing.assert_frame_equal(
         found.predictions.drop(columns="seconds", errors="ignore"),
         expected.predictions.drop(columns="seconds", errors="ignore"),

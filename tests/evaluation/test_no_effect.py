@@ -430,15 +430,16 @@ OTHERS = {  # a value of each parameter that is not its default
     "speaker_scaling": "own",
     "scheme": "valence",
     "alignment": "coral",
+    "same_scale": True,
     "audit": False,
     "features": {"other": FunctionTransformer(lambda X: some_numbers(X)[:, :2])},
 }
 NOT_ABOUT_RESULTS = {"nested", "n_jobs", "memory", "verbose", "parameters"}
 CORPORA = {"corpus", "corpora", "train", "test"}
-REFUSED = {  # the features of this test have no layers
-    "compare": {"layer", "alignment"},
-    "compare(train, test)": {"layer", "cv"},
-    "compare_across": {"layer"},
+REFUSED = {  # the features of this test have no layers, and y holds no ratings
+    "compare": {"layer", "alignment", "same_scale"},
+    "compare(train, test)": {"layer", "cv", "same_scale"},
+    "compare_across": {"layer", "same_scale"},
 }
 
 

@@ -211,6 +211,8 @@ def test_emobox_says_where_its_folds_share_speakers():
     assert EmoBoxFolds("x", "CREMA-D").speaker_independent is False
     assert EmoBoxFolds("x", "iemocap").speaker_independent is True
     assert EmoBoxFolds("x", "meld").speaker_independent is None
+    assert EmoBoxFolds("x", "subesco").speaker_independent is True
+    assert EmoBoxFolds("x", "mead").speaker_independent is False
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,10 @@ class SplitAudit:
         (seconds after the start of the test clip at which the training clip starts), overlap
         (seconds) and error_rate, as in :func:`find_duplicates`; NaN for clips that are linked
         through other copies.
+
+    See Also
+    --------
+    audit_split : Makes it.
     """
 
     cv: str

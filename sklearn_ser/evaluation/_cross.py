@@ -92,6 +92,11 @@ def compare_across(
     LeakageWarning
         If speakers, or audio, of a test fold are in its training fold.
 
+    See Also
+    --------
+    CrossComparison : What it returns.
+    compare : Within one corpus.
+
     Notes
     -----
     The search for C sees training clips as they were aligned, without labels of the test corpus.

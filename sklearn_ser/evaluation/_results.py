@@ -72,6 +72,11 @@ class Comparison(Results):
         ``arguments`` of the command line that made it, and the ``directory`` that it ran in; None
         in Python.
 
+    See Also
+    --------
+    compare : Makes it.
+    sklearn_ser.plotting.ComparisonDisplay : Draws it.
+
     Examples
     --------
     >>> import tempfile

@@ -180,6 +180,20 @@ class Row(RecallScores, Described):
         "mean over folds", or "pooled over folds" where folds lack emotions.
     fold_uar : list of float
         UAR of each fold over the emotions that it has.
+
+    See Also
+    --------
+    Comparison : Has them as ``rows``.
+    RatingRow : The same for ratings.
+
+    Examples
+    --------
+    >>> from sklearn_ser.datasets import make_emotional_speech
+    >>> from sklearn_ser.evaluation import compare
+    >>> corpus = make_emotional_speech(n_speakers=3, n_sentences=1, random_state=0)
+    >>> (row,) = compare(corpus, ["mfcc"], classifier="lda", audit=False).rows
+    >>> row.features, row.n_test, 0 <= row.uar <= 1
+    ('mfcc', 12, True)
     """
 
 
@@ -232,6 +246,22 @@ class RatingRow(ConcordanceScores, Described):
         "pooled over folds".
     fold_ccc : list of float
         CCC of each fold.
+
+    See Also
+    --------
+    Comparison : Has them as ``rows``.
+    Row : The same for emotions.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_ser.datasets import make_emotional_speech
+    >>> from sklearn_ser.evaluation import compare
+    >>> corpus = make_emotional_speech(n_speakers=3, n_sentences=1, random_state=0)
+    >>> corpus.y = np.where(corpus.y == "anger", 0.9, 0.2)
+    >>> (row,) = compare(corpus, ["mfcc"], audit=False).rows
+    >>> row.classifier, -1 <= row.ccc <= 1
+    ('ridge', True)
     """
 
 
@@ -326,6 +356,11 @@ class Nested(RecallScores, Chosen):
         How the UAR comes out of several folds.
     fold_uar : list of float
         UAR of each fold.
+
+    See Also
+    --------
+    Comparison : Has them as ``nested``.
+    Row : One of those that are chosen from.
     """
 
 
@@ -348,6 +383,11 @@ class RatingNested(ConcordanceScores, Chosen):
         "pooled over folds".
     fold_ccc : list of float
         CCC of each fold.
+
+    See Also
+    --------
+    Comparison : Has them as ``nested``.
+    RatingRow : One of those that are chosen from.
     """
 
 

@@ -53,6 +53,10 @@ class EmoBoxFolds(Protocol, BaseCrossValidator):
         training and test; True for RAVDESS, IEMOCAP, SAVEE, CaFE and EMOVO; None for corpora that
         were not looked up.
 
+    See Also
+    --------
+    sklearn_ser.datasets.load_emobox : Loads a corpus of EmoBox.
+
     References
     ----------
     .. [1] Z. Ma et al., "EmoBox: multilingual multi-corpus speech emotion recognition toolkit

@@ -4,6 +4,7 @@ Speech is synthesised and weights are random, so that blocks run as they are cop
 seconds, with the names that they have on their page.
 """
 
+import json
 import shutil
 from pathlib import Path
 
@@ -123,14 +124,35 @@ def _folder(folder, corpus):
         soundfile.write(folder / row.emotion / name, waveform, rate)
 
 
+def _emobox(folder, corpus):
+    """Write RAVDESS and EmoBox's metadata of it, with two folds."""
+    (folder / "downloads" / "ravdess").mkdir(parents=True)
+    _ravdess(folder / "downloads" / "ravdess", corpus)
+    codes = {"01": "neutral", "03": "happy", "04": "sad", "05": "angry"}
+    lines = []
+    for path in sorted((folder / "downloads").rglob("*.wav")):
+        known = {"key": path.stem, "wav": str(path.relative_to(folder)), "channel": 1}
+        lines.append(known | {"emo": codes[path.stem[6:8]], "length": 1.5})
+    place = folder / "data" / "ravdess"
+    for fold, tested in ((1, {"01", "02"}), (2, {"03", "23", "24"})):
+        (place / f"fold_{fold}").mkdir(parents=True)
+        for split in ("train", "test"):
+            kept = [x for x in lines if (x["wav"][-6:-4] in tested) == (split == "test")]
+            text = "\n".join(map(json.dumps, kept))
+            (place / f"fold_{fold}" / f"ravdess_{split}_fold_{fold}.jsonl").write_text(text)
+    (place / "label_map.json").write_text(json.dumps({code: code for code in codes.values()}))
+
+
+# Where a corpus is → its layout, and the seed of its clips: no two corpora share audio.
 LAYOUTS = {
-    "emodb": _emodb,
-    "EMODB": _emodb,
-    "corpora/ravdess": _ravdess,
-    "RAVDESS": _ravdess,
-    "CREMAD": _cremad,
-    "MELD.Raw": _meld,
-    "my_clips": _folder,
+    "emodb": (_emodb, 0),
+    "EMODB": (_emodb, 0),
+    "corpora/ravdess": (_ravdess, 1),
+    "RAVDESS": (_ravdess, 1),
+    "CREMAD": (_cremad, 2),
+    "MELD.Raw": (_meld, 3),
+    "my_clips": (_folder, 4),
+    "EmoBox": (_emobox, 1),
 }
 
 
@@ -138,9 +160,9 @@ LAYOUTS = {
 def promised(tmp_path_factory, hub):
     """Return a folder with what the pages' blocks say is there."""
     home = tmp_path_factory.mktemp("home")
-    corpus = make_emotional_speech(n_speakers=5, n_sentences=2, random_state=0)
-    for place, write in LAYOUTS.items():
+    for place, (write, seed) in LAYOUTS.items():
         (home / place).mkdir(parents=True)
+        corpus = make_emotional_speech(n_speakers=5, n_sentences=2, random_state=seed)
         write(home / place, corpus)
     clips = sorted((home / "my_clips").rglob("*.wav"))
     table = pd.DataFrame({"path": [str(path.relative_to(home)) for path in clips]})

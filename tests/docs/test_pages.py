@@ -1,5 +1,6 @@
 """Every code block of README and documentation runs as it is copied, in order on its page."""
 
+import ast
 import contextlib
 import doctest
 import re
@@ -172,3 +173,26 @@ def test_gallery_pages_have_a_title_and_end_in_a_result(page):
     assert set(rule) == {"="}
     last = text.split("# %%")[-1].strip()
     assert last, "it ends in a picture or a table"
+
+
+def messages():
+    """Return the texts in the package, with "…" for what is filled in."""
+
+    def text_of(node):
+        if isinstance(node, ast.JoinedStr):
+            return "".join(
+                part.value if isinstance(part, ast.Constant) else "…" for part in node.values
+            )
+        return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+    package = Path(cli.__file__).parents[1]
+    for path in package.rglob("*.py"):
+        yield from map(text_of, ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+def test_troubleshooting_quotes_messages_that_there_are():
+    page = (ROOT / "docs" / "troubleshooting.rst").read_text(encoding="utf-8")
+    quoted = re.findall(r'^"(.+)"$', page, re.MULTILINE)
+    assert len(quoted) > 20
+    known = list(messages())
+    assert [text for text in quoted if not any(text in message for message in known)] == []

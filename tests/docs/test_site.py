@@ -14,7 +14,7 @@ axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 BUILD = Path(__file__).parents[2] / "docs" / "_build"
-SITE = Path(os.environ.get("SKLEARN_SER_SITE", BUILD / "html"))
+SITE = Path(os.environ.get("SKLEARN_SER_SITE", BUILD))
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),

@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -78,7 +79,7 @@ html_baseurl = f"{SITE}/en/stable/"
 sitemap_url_scheme = "{link}"
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
-html_js_files = ["tables.js"]
+html_js_files = ["accessible.js"]
 html_context = {
     "github_user": "sklearn-ser",
     "github_repo": "sklearn-ser",
@@ -131,9 +132,10 @@ def _plain_text(app, env, node, text):
 
 
 def _no_empty_headers(app, pagename, templatename, context, doctree):
-    """Make cells of the empty headers that pandas writes, which screen readers stumble over."""
+    """Make cells of empty headers of tables, which screen readers stumble over."""
     if "body" in context:
-        context["body"] = context["body"].replace("<th></th>", "<td></td>")
+        empty = r"<th( [^>]*)?>(<p></p>)?</th>"
+        context["body"] = re.sub(empty, r"<td\1></td>", context["body"])
 
 
 def setup(app):

@@ -30,12 +30,15 @@ KINDS = [
     "compare",  # definitions
     "augmentation",  # tables and code
     "glossary",
+    "troubleshooting",
+    "results/scaling",  # included tables
     "api",
     "generated/sklearn_ser.embedders.SSLEmbedder",
     "generated/sklearn_ser.evaluation.compare",
     "auto_examples/index",
     "auto_examples/plot_04_speakers",  # frames
     "auto_examples/plot_11_networks",  # figures
+    "auto_examples/plot_14_urdu_audit",
     "benchmarks",
     "contributing",
     "whats_new",

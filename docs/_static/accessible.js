@@ -7,3 +7,11 @@ function makeFocusable() {
 }
 window.addEventListener("load", makeFocusable);
 window.addEventListener("resize", makeFocusable);
+
+// The theme's buttons that unfold a part of the navigation have no name of their own.
+window.addEventListener("load", () => {
+  for (const button of document.querySelectorAll(".bd-sidebar summary, .bd-links summary")) {
+    const page = button.closest("li")?.querySelector("a")?.textContent.trim();
+    button.setAttribute("aria-label", `Pages below ${page}`);
+  }
+});

@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -10,6 +11,12 @@ import sklearn_ser
 REPOSITORY = "https://github.com/sklearn-ser/sklearn-ser"
 SITE = "https://sklearn-ser.readthedocs.io"
 PACKAGE = Path(sklearn_ser.__file__).parent
+
+# Real corpora of pages that also run without: beside the repository, where they are there.
+for name in ("emodb", "urdu"):
+    folder = Path(__file__).parents[2] / "shared" / "corpora" / name
+    if folder.is_dir():
+        os.environ.setdefault(f"SKLEARN_SER_{name.upper()}", str(folder))
 
 project = "sklearn-ser"
 author = "The sklearn-ser developers"
@@ -72,6 +79,7 @@ html_baseurl = f"{SITE}/en/stable/"
 sitemap_url_scheme = "{link}"
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
+html_js_files = ["accessible.js"]
 html_context = {
     "github_user": "sklearn-ser",
     "github_repo": "sklearn-ser",
@@ -123,6 +131,14 @@ def _plain_text(app, env, node, text):
     return text if is_label and inherited and not ONLINE else None
 
 
+def _no_empty_headers(app, pagename, templatename, context, doctree):
+    """Make cells of empty headers of tables, which screen readers stumble over."""
+    if "body" in context:
+        empty = r"<th( [^>]*)?>(<p></p>)?</th>"
+        context["body"] = re.sub(empty, r"<td\1></td>", context["body"])
+
+
 def setup(app):
-    """Connect what is needed where other projects' inventories cannot be reached."""
+    """Connect what pages need beside the extensions."""
     app.connect("missing-reference", _plain_text)
+    app.connect("html-page-context", _no_empty_headers)

@@ -128,7 +128,9 @@ def test_the_confusion_matrix_is_that_of_the_best_row(found, page):
 
 
 def test_calibration_and_abstaining_are_those_of_the_predictions(found, page):
-    calibration = {cells[0]: cells[1:] for cells in table(page, "Calibration on held-out")[1:]}
+    calibration = {
+        cells[0]: cells[1:] for cells in table(page, "Calibration on the test folds")[1:]
+    }
     risks = {cells[0]: cells[1:] for cells in table(page, "Error rates of the most")[1:]}
     assert list(calibration) == list(risks) == ["mfcc", "ssl, layer 1", "egemaps"]
     lines = found.predictions[found.predictions["row"] == found.best]
@@ -147,11 +149,17 @@ def test_calibration_and_abstaining_are_those_of_the_predictions(found, page):
 def test_where_no_row_has_probabilities_it_is_said(make_comparison):
     found = make_comparison({("mfcc", None): 0.5, ("svm", None): 0.6}, without=["svm"])
     page = found.to_html()
-    assert table(page, "Calibration on held-out")[-1] == ["svm", "", "", "", "no probabilities"]
+    assert table(page, "Calibration on the test folds")[-1] == [
+        "svm",
+        "",
+        "",
+        "",
+        "no probabilities",
+    ]
     assert table(page, "Error rates")[-1] == ["svm", *[""] * 4, "no probabilities"]
     page = make_comparison({("svm", None): 0.6}, without=["svm"]).to_html()
     assert page.count("No row has probabilities") == 2
-    assert "Calibration on held-out" not in page
+    assert "Calibration on the test folds" not in page
 
 
 def test_the_map_says_what_is_read_from_the_features_at_hand(found, page, embedded):

@@ -9,11 +9,16 @@ to do.
 # %%
 # ``compare`` embeds each clip once, and fits a row for each layer. ``nested`` is the score of a
 # layer that is chosen inside the training folds: the one to report.
-from sklearn_ser.datasets import make_emotional_speech
+import os
+
+from sklearn_ser.datasets import load_emodb, make_emotional_speech
 from sklearn_ser.evaluation import compare
 from sklearn_ser.plotting import ComparisonDisplay
 
-corpus = make_emotional_speech(n_speakers=4, n_sentences=4, random_state=0)
+if folder := os.environ.get("SKLEARN_SER_EMODB"):
+    corpus = load_emodb(folder)
+else:
+    corpus = make_emotional_speech(n_speakers=4, n_sentences=4, random_state=0)
 comparison = compare(corpus, ["mfcc", "nano"], classifier="lda")
 comparison.frame[["features", "layer", "uar", "uar_ci"]]
 

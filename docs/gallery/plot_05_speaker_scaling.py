@@ -8,12 +8,17 @@ with statistics of the training folds (inductive), or of the test speaker's own 
 """
 
 # %%
+import os
+
 import pandas as pd
 
-from sklearn_ser.datasets import make_emotional_speech
+from sklearn_ser.datasets import load_emodb, make_emotional_speech
 from sklearn_ser.evaluation import compare
 
-corpus = make_emotional_speech(n_speakers=4, n_sentences=4, random_state=0)
+if folder := os.environ.get("SKLEARN_SER_EMODB"):
+    corpus = load_emodb(folder)
+else:
+    corpus = make_emotional_speech(n_speakers=4, n_sentences=4, random_state=0)
 found = {
     name: compare(
         corpus, ["mfcc", "egemaps"], classifier="lda", speaker_scaling=scaling, audit=False

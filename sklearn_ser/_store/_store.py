@@ -44,6 +44,10 @@ class Store:
         A folder, or "auto": the environment variable ``SKLEARN_SER_CACHE`` if set, else the
         platform's cache folder.
 
+    See Also
+    --------
+    sklearn_ser.embedders.RecordEmbedder : Keeps its records there.
+
     Examples
     --------
     >>> import tempfile

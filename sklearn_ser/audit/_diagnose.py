@@ -48,11 +48,15 @@ class Diagnosis:
     n_clips, n_features : int
         Shape of the matrix.
     findings : list of Finding
-        What is wrong, errors first; empty if nothing is.
+        What is wrong, errors first.
     measures : dict of str to float
         What was measured on the way: silhouettes, probes, shares of variance.
     not_checked : dict of str to str
-        What was not checked, and why.
+        What was not, and why.
+
+    See Also
+    --------
+    diagnose : Makes it.
     """
 
     n_clips: int
@@ -74,13 +78,12 @@ class Diagnosis:
         findings : DataFrame
             One row a finding: code, severity, problem and remedy.
         """
-        columns = list(Finding._fields)
-        return pd.DataFrame([tuple(finding) for finding in self.findings], columns=columns)
+        return pd.DataFrame(self.findings, columns=list(Finding._fields))
 
     @property
     def _summary(self) -> str:
-        found = len(self.findings)
-        counted = "nothing wrong was found" if not found else f"{found} finding{'s'[: found > 1]}"
+        n = len(self.findings)
+        counted = f"{n} finding{'s'[: n > 1]}" if n else "nothing wrong was found"
         return f"{self.n_clips:,} clips × {self.n_features:,} features: {counted}."
 
     @property
@@ -89,9 +92,8 @@ class Diagnosis:
 
     def __str__(self) -> str:
         lines = [self._summary]
-        for finding in self.findings:
-            lines.append(f"{finding.severity.upper()} ({finding.code}): {finding.problem}")
-            lines.append(f"    {finding.remedy}")
+        for code, severity, problem, remedy in self.findings:
+            lines += [f"{severity.upper()} ({code}): {problem}", f"    {remedy}"]
         if self.not_checked:
             lines.append(f"Not checked: {'; '.join(self._remarks)}.")
         return "\n".join(lines)
@@ -208,9 +210,8 @@ def diagnose(
     labels
         All clips have one emotion, or all have different ones.
 
-    Probes are ridge classifiers on standardised columns in five folds; silhouettes are taken of
-    2,000 clips at most. The cost is that of the probes, and grows with
-    n_clips × n_features × min(n_clips, n_features).
+    Probes are ridge classifiers on standardised columns in five folds; silhouettes are of 2,000
+    clips at most. The cost grows with n_clips × n_features × min(n_clips, n_features).
 
     Examples
     --------
@@ -310,7 +311,6 @@ class _Checks:
             self.findings += find_share(Z, loudness, "loudness", self.measures)
 
     def _check_labels(self, X: Any, emotions: Any, speakers: Any) -> None:
-        """Check what the embeddings say of emotions and speakers."""
         if speakers is not None and len(np.unique(speakers)) < 2:
             self.not_checked["speakers"] = "there is one only"
             speakers = None

@@ -140,6 +140,10 @@ def find_duplicates(
     TypeError
         If `X` is a corpus: its X holds the clips.
 
+    See Also
+    --------
+    audit_split : Which copies are in training and test set of a split.
+
     Notes
     -----
     Every 8 ms of a clip get 32 bits: the signs of how the differences of energy between

@@ -1,7 +1,4 @@
-"""audit_pipeline: whether anything in an experiment is fitted on the fold that it is tested on.
-
-It runs the experiment again with a perturbed test fold, and compares what was fitted.
-"""
+"""audit_pipeline: an experiment run again with perturbed test folds; what was fitted, compared."""
 
 from __future__ import annotations
 
@@ -61,6 +58,10 @@ class PipelineAudit:
     n_folds : int
         Number of folds that were run.
 
+    See Also
+    --------
+    audit_pipeline : Makes it.
+
     Examples
     --------
     >>> import numpy as np
@@ -71,8 +72,6 @@ class PipelineAudit:
     >>> audit = audit_pipeline(LogisticRegression(), X, ["joy", "fear"] * 10, cv=KFold(4))
     >>> audit.leaks, audit.transductive
     (False, False)
-    >>> print(audit)
-    No fitted state changed with the test fold, in 2 folds.
     """
 
     findings: pd.DataFrame
@@ -166,6 +165,10 @@ def audit_pipeline(
     ValueError
         If two runs on the same clips give different fitted states, if the experiment fails once
         the test fold is perturbed, or if y holds a single class.
+
+    See Also
+    --------
+    audit_split : What training and test sets share.
 
     Notes
     -----

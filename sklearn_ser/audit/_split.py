@@ -59,6 +59,10 @@ class SplitAudit:
         Of a corpus of ratings, a line a tested clip: fold, clip (its position), rating, and
         predicted_by_speaker, the mean of the speaker's other clips, in any fold (of all other
         clips, if the speaker has no other); NaN if speakers are unknown.
+
+    See Also
+    --------
+    audit_split : Makes it.
     """
 
     cv: str

@@ -62,6 +62,10 @@ class Finding(NamedTuple):
         What is wrong, with figures.
     remedy : str
         What to do.
+
+    See Also
+    --------
+    diagnose : Finds them.
     """
 
     code: str

@@ -76,6 +76,12 @@ class LayerWeightedClassifier(PooledClassifier):
     temperature_ : float
         What scores are divided by.
 
+    See Also
+    --------
+    MLPHead : A network on any features.
+    SequenceClassifier : Networks on frames.
+    sklearn_ser.plotting.LayerWeightsDisplay : Draws the weights.
+
     References
     ----------
     .. [1] S. Yang et al., "SUPERB: speech processing universal performance benchmark",

@@ -62,6 +62,12 @@ class MLPHead(PooledClassifier):
     temperature_ : float
         What scores are divided by.
 
+    See Also
+    --------
+    LayerWeightedClassifier : Learns how much each layer counts.
+    SequenceClassifier : Networks on frames.
+    sklearn_ser.plotting.HistoryDisplay : Draws how it was trained.
+
     Examples
     --------
     >>> from sklearn.pipeline import make_pipeline

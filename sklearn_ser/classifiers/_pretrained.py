@@ -228,6 +228,10 @@ class PretrainedEmotionRegressor(RegressorMixin, PretrainedModel):
     outputs_ : ndarray of shape (n_outputs,)
         The model's outputs, in the checkpoint's order; read from it, with or without `fit`.
 
+    See Also
+    --------
+    PretrainedEmotionClassifier : A published model of emotions.
+
     Notes
     -----
     Values are the model's own, about 0 to 1 for the default. `transform` gives the same as

@@ -104,6 +104,12 @@ class SequenceClassifier(NeuralClassifier):
     temperature_ : float
         What scores are divided by.
 
+    See Also
+    --------
+    MLPHead : A network on statistics over frames.
+    LayerWeightedClassifier : Learns how much each layer counts.
+    FineTunedClassifier : Trains layers of the speech model, too.
+
     References
     ----------
     .. [1] L. Pepino, P. Riera, L. Ferrer, "Emotion recognition from speech using wav2vec 2.0

@@ -45,6 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         could not use a recording or draw any timeline that was asked for; 2 if the arguments or
         the data were not usable; 130 after Ctrl-C, and 143 after SIGTERM. A bug is raised, so that
         Python shows its traceback and exits with 1.
+
+    See Also
+    --------
+    sklearn_ser.evaluation.compare : ``sklearn-ser compare`` in Python.
     """
     parser = _parser()
     options = parser.parse_args(arguments)

@@ -71,6 +71,10 @@ def load_audformat(
     UserWarning
         If clips have no label: they are left out.
 
+    See Also
+    --------
+    load_table : Loads any table of clips.
+
     References
     ----------
     .. [1] H. Wierstorf et al., "audb: sharing and versioning of audio and annotation data in

@@ -63,6 +63,10 @@ def load_cremad(folder: str | os.PathLike[str]) -> Bunch:
     UserWarning
         If not all 7442 clips are there.
 
+    See Also
+    --------
+    fetch_cremad : Downloads it first, if it is not there.
+
     Notes
     -----
     The clip 1076_MTI_SAD_XX is silent, so embedders refuse it: leave it out, or set their

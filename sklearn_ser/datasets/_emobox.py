@@ -122,6 +122,10 @@ def load_emobox(
     UserWarning
         If a clip stands in several lines with the same emotion.
 
+    See Also
+    --------
+    sklearn_ser.model_selection.EmoBoxFolds : The folds of EmoBox as a splitter.
+
     References
     ----------
     Z. Ma et al., "EmoBox: multilingual multi-corpus speech emotion recognition toolkit and

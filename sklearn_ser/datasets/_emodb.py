@@ -66,6 +66,10 @@ def load_emodb(folder: str | os.PathLike[str]) -> Bunch:
     UserWarning
         If not all 535 clips are there.
 
+    See Also
+    --------
+    fetch_emodb : Downloads it first, if it is not there.
+
     References
     ----------
     F. Burkhardt et al., "A database of German emotional speech", Interspeech 2005.

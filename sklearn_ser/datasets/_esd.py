@@ -67,6 +67,10 @@ def load_esd(folder: str | os.PathLike[str], *, language: str = "all") -> Bunch:
     UserWarning
         If there are not 17500 clips of each language.
 
+    See Also
+    --------
+    load_folder : Loads a folder for each emotion.
+
     References
     ----------
     K. Zhou, B. Sisman, R. Liu, H. Li, "Emotional voice conversion: theory, databases and ESD",

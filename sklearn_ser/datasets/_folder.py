@@ -55,6 +55,10 @@ def load_folder(folder: str | os.PathLike[str], *, speaker: str | None = None) -
         If there are sound files that are not taken: how many, and why. They cannot be decoded, are
         hidden, lie next to the emotions' folders, or are links to what is taken already.
 
+    See Also
+    --------
+    load_table : Loads a table of clips.
+
     Examples
     --------
     >>> import pathlib, tempfile

@@ -63,6 +63,10 @@ def load_huggingface(
     UserWarning
         If a clip stands in several rows with the same labels.
 
+    See Also
+    --------
+    load_table : Loads any table of clips.
+
     Examples
     --------
     >>> from sklearn_ser.datasets import load_huggingface

@@ -80,6 +80,10 @@ def load_iemocap(folder: str | os.PathLike[str], *, labels: str = "four") -> Bun
     UserWarning
         If not all clips are there.
 
+    See Also
+    --------
+    sklearn_ser.model_selection.LeaveOneSessionOut : The usual protocol.
+
     Notes
     -----
     A name such as Ses01F_impro01_M000 begins with who wore the markers, here a woman; who talks

@@ -41,6 +41,10 @@ def harmonize_labels(y: npt.ArrayLike, scheme: str = "four") -> npt.NDArray[np.s
     ValueError
         If a label is unknown, or missing: nothing is dropped that the scheme does not name.
 
+    See Also
+    --------
+    pool_corpora : Puts corpora together, with harmonised labels.
+
     References
     ----------
     .. [1] B. Schuller et al., "Cross-corpus acoustic emotion recognition: variances and

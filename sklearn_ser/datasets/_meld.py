@@ -70,6 +70,10 @@ def load_meld(folder: str | os.PathLike[str]) -> Bunch:
         If not all 13706 clips are there; dia125_utt3 of the training split, which is damaged, is
         left out and not counted.
 
+    See Also
+    --------
+    sklearn_ser.embedders.TextEmbedder : Embeds its transcripts.
+
     References
     ----------
     S. Poria et al., "MELD: a multimodal multi-party dataset for emotion recognition in

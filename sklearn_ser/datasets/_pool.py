@@ -71,6 +71,11 @@ def pool_corpora(
     UserWarning
         If a file is in several of the corpora.
 
+    See Also
+    --------
+    harmonize_labels : Gives labels that mean the same.
+    sklearn_ser.evaluation.compare_across : Trains on one corpus, tests on another.
+
     Examples
     --------
     >>> from sklearn_ser.datasets import make_emotional_speech, pool_corpora

@@ -71,6 +71,11 @@ def load_ravdess(folder: str | os.PathLike[str], *, vocal_channel: str = "speech
     UserWarning
         If there are not 1440 clips of speech, 1012 of song.
 
+    See Also
+    --------
+    fetch_ravdess : Downloads it first, if it is not there.
+    sklearn_ser.model_selection.RAVDESSSplit : The published split.
+
     References
     ----------
     S. Livingstone, F. Russo, "The Ryerson Audio-Visual Database of Emotional Speech and Song

@@ -57,6 +57,10 @@ def load_savee(folder: str | os.PathLike[str]) -> Bunch:
     UserWarning
         If not all 480 clips are there.
 
+    See Also
+    --------
+    load_folder : Loads a folder for each emotion.
+
     References
     ----------
     S. Haq, P. Jackson, "Multimodal emotion recognition", in Machine Audition: Principles,

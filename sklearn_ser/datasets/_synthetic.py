@@ -97,6 +97,10 @@ def make_emotional_speech(
     ValueError
         If an emotion is unknown or named twice.
 
+    See Also
+    --------
+    fetch_emodb : Downloads recordings of people.
+
     Notes
     -----
     Directions are from the literature; the sizes, and how much speakers differ, were chosen so

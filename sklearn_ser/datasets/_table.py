@@ -99,6 +99,11 @@ def load_table(
     UserWarning
         If a clip stands in several rows with the same labels.
 
+    See Also
+    --------
+    load_folder : Loads a folder for each emotion.
+    load_audformat : Loads a database of audformat.
+
     Notes
     -----
     In a CSV file what is empty is missing, and a speaker may be called NA. "nan", "None", "<NA>"

@@ -59,6 +59,10 @@ def load_tess(folder: str | os.PathLike[str]) -> Bunch:
     UserWarning
         If not all 2800 clips are there.
 
+    See Also
+    --------
+    load_folder : Loads a folder for each emotion.
+
     References
     ----------
     M. K. Pichora-Fuller, K. Dupuis, "Toronto emotional speech set (TESS)", University of Toronto,

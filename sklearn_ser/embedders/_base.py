@@ -34,12 +34,7 @@ from sklearn_ser._utils import (
     own_code,
     set_output_only_if,
 )
-from sklearn_ser.embedders._layouts import (
-    FrameLayout,
-    VectorLayout,
-    stack_rows,
-    stack_sequences,
-)
+from sklearn_ser.embedders._layouts import FrameLayout, VectorLayout, stack_rows, stack_sequences
 from sklearn_ser.exceptions import ArgumentError, ClipWarning
 
 __all__ = ["Array", "BaseEmbedder", "RecordEmbedder", "version_of"]
@@ -51,6 +46,10 @@ class RecordEmbedder(CachedParameterNames, TransformerMixin, BaseEstimator, meta
     """Base of the embedders: a collection in, one row of each clip's record out.
 
     Subclasses have the parameters `cache` and `verbose`, and `on_error` as parameter or property.
+
+    See Also
+    --------
+    BaseEmbedder : Base of embedders of speech.
     """
 
     short_name: ClassVar[str]  # names the features in tables, in the store, on the command line

@@ -83,6 +83,11 @@ class EGeMAPSEmbedder(BaseEmbedder):
     ClipWarning
         Once for all clips of which some samples exceed ±1, and were clipped.
 
+    See Also
+    --------
+    MFCCEmbedder : Cepstral coefficients.
+    SSLEmbedder : Learned features.
+
     Notes
     -----
     openSMILE takes 16-bit integers, and features such as loudness depend on the level, so that

@@ -41,6 +41,11 @@ class VectorLayout:
     names : sequence of str
         The name of each feature.
 
+    See Also
+    --------
+    FrameLayout : Statistics over frames, or the frames.
+    BaseEmbedder : Base of embedders, which have a layout.
+
     Examples
     --------
     >>> from sklearn_ser.embedders import VectorLayout
@@ -112,6 +117,11 @@ class FrameLayout:
     ------
     ValueError
         If `pooling` is none of these.
+
+    See Also
+    --------
+    VectorLayout : One vector a clip.
+    BaseEmbedder : Base of embedders, which have a layout.
 
     Examples
     --------

@@ -54,6 +54,11 @@ class MFCCEmbedder(BaseEmbedder):
     verbose : bool, default=False
         Whether to show a progress bar.
 
+    See Also
+    --------
+    EGeMAPSEmbedder : Features of openSMILE.
+    SSLEmbedder : Learned features.
+
     References
     ----------
     S. Davis, P. Mermelstein, "Comparison of parametric representations for monosyllabic word

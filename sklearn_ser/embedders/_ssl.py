@@ -98,6 +98,13 @@ class SSLEmbedder(ModelLayers, BaseEmbedder):
     ClipWarning
         For each clip that is run in windows.
 
+    See Also
+    --------
+    TextEmbedder : The same for transcripts.
+    MFCCEmbedder : Cepstral coefficients.
+    EGeMAPSEmbedder : Features of openSMILE.
+    sklearn_ser.classifiers.FineTunedClassifier : Trains layers of the model.
+
     Notes
     -----
     The last layer is taken before any final normalisation, in Whisper after it, whatever the

@@ -77,6 +77,10 @@ class TextEmbedder(ModelLayers, RecordEmbedder):
     ClipWarning
         If a text has more tokens than the model has positions.
 
+    See Also
+    --------
+    SSLEmbedder : The same for speech.
+
     Notes
     -----
     Only the text's valid tokens are pooled: not those that the tokenizer puts around it ([CLS],

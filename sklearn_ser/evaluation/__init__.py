@@ -23,11 +23,12 @@ from sklearn_ser.evaluation._features import feature_sets as feature_sets
 from sklearn_ser.evaluation._formats import describe_nested as describe_nested
 from sklearn_ser.evaluation._intervals import speaker_interval
 from sklearn_ser.evaluation._metrics import fold_average, uar_score
+from sklearn_ser.evaluation._nested import Nested, RatingNested
 from sklearn_ser.evaluation._ranks import Ranks
 from sklearn_ser.evaluation._recipes import installed_versions as installed_versions
 from sklearn_ser.evaluation._repeats import differences_of_runs as differences_of_runs
 from sklearn_ser.evaluation._results import Comparison
-from sklearn_ser.evaluation._rows import Nested, RatingNested, RatingRow, Row
+from sklearn_ser.evaluation._rows import RatingRow, Row
 from sklearn_ser.evaluation._rows import best_with_features as best_with_features
 from sklearn_ser.evaluation._rows import row_name as row_name
 from sklearn_ser.evaluation._targets import scores as scores

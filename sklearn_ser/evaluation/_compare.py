@@ -169,6 +169,13 @@ def compare(
         If a published model lacks emotions of the corpus, or has others; or ratings are all whole
         numbers, as codes of emotions are.
 
+    See Also
+    --------
+    Comparison : What it returns.
+    compare_corpora : On several corpora, with ranks.
+    compare_across : From one corpus to another.
+    sklearn_ser.plotting.ComparisonDisplay : Draws what it returns.
+
     Notes
     -----
     Clips that cannot be embedded by one feature set (with ``on_error="warn"`` or "nan") are left

@@ -52,6 +52,11 @@ def ccc_score(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
     ValueError
         If they are not numbers, not finite, of different lengths or empty.
 
+    See Also
+    --------
+    concordance_interval : Its interval for new speakers.
+    uar_score : The score of emotions.
+
     References
     ----------
     .. [1] L. Lin, "A concordance correlation coefficient to evaluate reproducibility",
@@ -104,6 +109,11 @@ def concordance_interval(
     -------
     interval : (float, float) or None
         None with fewer than four speakers, of whom it would say nothing.
+
+    See Also
+    --------
+    ccc_score : The coefficient.
+    speaker_interval : The interval of the UAR.
 
     References
     ----------

@@ -102,7 +102,7 @@ def confident_rows(
         name = row_name(comparison.rows[position], comparison.rows)
         its = comparison.predictions[comparison.predictions["row"] == position]
         if _are_probabilities(its["confidence"].to_numpy(dtype=float)).all():
-            labels = [its[column] for column in ("emotion", "predicted", "confidence")]
+            labels = (its["emotion"], its["predicted"], its["confidence"])
             speakers = None if comparison.n_speakers is None else its["speaker"]
             found[name] = Confident.of(*labels, speakers)
         else:

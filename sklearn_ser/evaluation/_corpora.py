@@ -33,6 +33,23 @@ class CorporaComparison(Shown, Mapping[str, Comparison]):
     ----------
     comparisons : dict of str to Comparison
         In the order of the corpora.
+
+    See Also
+    --------
+    compare_corpora : Makes it.
+    sklearn_ser.plotting.RanksDisplay : Draws the ranks.
+
+    Examples
+    --------
+    >>> from sklearn_ser.datasets import make_emotional_speech
+    >>> from sklearn_ser.evaluation import compare_corpora
+    >>> corpora = {
+    ...     f"corpus {k}": make_emotional_speech(n_speakers=3, n_sentences=1, random_state=k)
+    ...     for k in range(2)
+    ... }
+    >>> found = compare_corpora(corpora, ["mfcc", "nano"], layer=2, classifier="lda", audit=False)
+    >>> found.chosen.shape
+    (2, 2)
     """
 
     comparisons: dict[str, Comparison]

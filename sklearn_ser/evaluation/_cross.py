@@ -103,6 +103,11 @@ def compare_across(
     UserWarning
         If `alignment` has no effect on some rows, or ratings are all whole numbers.
 
+    See Also
+    --------
+    CrossComparison : What it returns.
+    compare : Within one corpus.
+
     Notes
     -----
     The search for C sees training clips as they were aligned, without labels of the test corpus.

@@ -59,6 +59,10 @@ class CrossComparison(Results):
     command : dict or None
         As in :class:`Comparison`.
 
+    See Also
+    --------
+    compare_across : Makes it.
+
     Examples
     --------
     >>> from sklearn_ser.datasets import make_emotional_speech

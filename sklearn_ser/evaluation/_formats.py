@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_ser.evaluation._rows import Nested, RatingNested, RatingRow, Row, varying
+from sklearn_ser.evaluation._nested import Nested, RatingNested
+from sklearn_ser.evaluation._rows import RatingRow, Row, varying
 
 __all__ = ["NESTED", "Shown", "Table", "describe_nested", "row_table"]
 

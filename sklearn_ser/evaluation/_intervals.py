@@ -56,6 +56,11 @@ def speaker_interval(
     interval : (float, float) or None
         None with fewer than four speakers, of whom it would say nothing.
 
+    See Also
+    --------
+    uar_score : The UAR.
+    concordance_interval : The interval of the CCC.
+
     Notes
     -----
     At a UAR of 1, whose logit is infinite, the lower end is that of predictions with one more

@@ -29,6 +29,11 @@ def uar_score(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
     uar : float
         Between 0 and 1; chance is 1 / number of emotions.
 
+    See Also
+    --------
+    speaker_interval : Its interval for new speakers.
+    fold_average : Its mean over folds.
+
     References
     ----------
     B. Schuller, S. Steidl, A. Batliner, "The INTERSPEECH 2009 Emotion Challenge",
@@ -82,6 +87,17 @@ def fold_average(
     average : float
     scores : list of float
         In the order of the sorted folds.
+
+    See Also
+    --------
+    uar_score : A score of one fold.
+
+    Examples
+    --------
+    >>> from sklearn_ser.evaluation import fold_average, uar_score
+    >>> emotions, predicted = ["sad", "fear", "sad", "fear"], ["sad", "fear", "sad", "sad"]
+    >>> fold_average(uar_score, emotions, predicted, folds=[0, 0, 1, 1])
+    (0.75, [1.0, 0.5])
     """
     check_consistent_length(y_true, y_pred, folds)
     y_true, y_pred, folds = np.asarray(y_true), np.asarray(y_pred), np.asarray(folds)

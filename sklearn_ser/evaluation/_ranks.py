@@ -29,10 +29,23 @@ class Ranks:
         Of mean ranks that differ by less, Nemenyi's test does not tell at the level of 5 %, all
         pairs taken together. NaN of fewer than two.
 
+    See Also
+    --------
+    CorporaComparison : Its ``ranks`` makes it.
+    sklearn_ser.plotting.RanksDisplay : Draws it.
+
     References
     ----------
     .. [1] J. Demšar, "Statistical comparisons of classifiers over multiple data sets", JMLR 7,
        2006.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn_ser.evaluation import Ranks
+    >>> means = pd.Series({"nano": 1.3, "egemaps": 1.9, "mfcc": 2.8})
+    >>> Ranks(means, n_corpora=8, p_value=0.01, critical_difference=1.2).groups
+    [['nano', 'egemaps'], ['egemaps', 'mfcc']]
     """
 
     mean_ranks: pd.Series

@@ -75,6 +75,11 @@ class Comparison(Results):
         Features of the best row that is fitted on features, a line a clip, by its position. It is
         what the report draws its map from, and is not saved.
 
+    See Also
+    --------
+    compare : Makes it.
+    sklearn_ser.plotting.ComparisonDisplay : Draws it.
+
     Examples
     --------
     >>> import tempfile

@@ -17,7 +17,8 @@ import pandas as pd
 
 from sklearn_ser._utils import DRAWN, remove_figure
 from sklearn_ser.evaluation._formats import Shown
-from sklearn_ser.evaluation._rows import Nested, RatingNested, RatingRow, Row, record_of
+from sklearn_ser.evaluation._nested import Nested, RatingNested
+from sklearn_ser.evaluation._rows import RatingRow, Row, record_of
 
 __all__ = ["Results"]
 

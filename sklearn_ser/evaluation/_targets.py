@@ -22,7 +22,8 @@ from sklearn_ser.evaluation._concordance import (
 from sklearn_ser.evaluation._intervals import speaker_interval
 from sklearn_ser.evaluation._jackknife import Counts, SpeakerRecalls
 from sklearn_ser.evaluation._metrics import fold_average, macro_f1, mean_recall
-from sklearn_ser.evaluation._rows import MEAN, POOLED, Nested, RatingNested, RatingRow, Row
+from sklearn_ser.evaluation._nested import Nested, RatingNested
+from sklearn_ser.evaluation._rows import MEAN, POOLED, RatingRow, Row
 
 __all__ = ["EMOTIONS", "RATINGS", "UNKNOWN", "Target", "scores", "target_of", "units_of"]
 

@@ -101,6 +101,10 @@ def corpus_folds(corpus: Any, cv: Any = "loso") -> Folds:
     TypeError
         If `cv` is none of these.
 
+    See Also
+    --------
+    check_cv : Gives the splitter of a name.
+
     Examples
     --------
     >>> from sklearn_ser.datasets import make_emotional_speech

@@ -55,6 +55,10 @@ class EmoBoxFolds(Protocol, BaseCrossValidator):
         ShEMO, TESS, TurEV-DB and URDU, whose folds share speakers between training and test; None
         for the others: of ESD it was not looked up, and the speakers of the rest are not known.
 
+    See Also
+    --------
+    sklearn_ser.datasets.load_emobox : Loads a corpus of EmoBox.
+
     References
     ----------
     .. [1] Z. Ma et al., "EmoBox: multilingual multi-corpus speech emotion recognition toolkit

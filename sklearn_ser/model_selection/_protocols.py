@@ -1,7 +1,4 @@
-"""Splitters by speaker, session, sentence, corpus and actor, with what was published for them.
-
-`check_cv` gives them names; `Protocol` is their base, and that of `EmoBoxFolds`.
-"""
+"""Splitters by speaker, session, sentence, corpus and actor, with what was published for them."""
 
 from __future__ import annotations
 
@@ -27,7 +24,12 @@ __all__ = [
 
 
 class Protocol:
-    """A splitter that a paper or a benchmark uses, with its source and the figures it printed."""
+    """A splitter that a paper or a benchmark uses, with its source and the figures it printed.
+
+    See Also
+    --------
+    check_cv : Gives the splitter of a name.
+    """
 
     #: Whether no speaker is in both training and test set; None if that depends on the corpus.
     speaker_independent: ClassVar[bool | None]
@@ -75,14 +77,17 @@ class BalancedSpeakerKFold(Protocol, StratifiedGroupKFold):
     random_state : int, RandomState instance or None, default=None
         Determines the draw.
 
+    See Also
+    --------
+    LeaveOneSpeakerOut : Tests on each speaker.
+
     Examples
     --------
     >>> from sklearn_ser.datasets import make_emotional_speech
     >>> from sklearn_ser.model_selection import BalancedSpeakerKFold
     >>> corpus = make_emotional_speech(n_speakers=6, n_sentences=2, random_state=0)
-    >>> for _, test in BalancedSpeakerKFold(3).split(corpus.X, corpus.y, corpus.frame):
+    >>> for _, test in BalancedSpeakerKFold(2).split(corpus.X, corpus.y, corpus.frame):
     ...     print(sorted(set(corpus.frame["sex"].iloc[test])))
-    ['female', 'male']
     ['female', 'male']
     ['female', 'male']
     """
@@ -161,6 +166,10 @@ class LeaveOneSpeakerOut(_LeaveOneOut):
 
     It is scikit-learn's LeaveOneGroupOut that finds the speakers in a corpus's frame itself.
 
+    See Also
+    --------
+    BalancedSpeakerKFold : Folds of several speakers.
+
     Examples
     --------
     >>> from sklearn_ser.datasets import make_emotional_speech
@@ -179,6 +188,10 @@ class LeaveOneSessionOut(_LeaveOneOut):
 
     The usual protocol of IEMOCAP, whose five sessions share no speaker: SUPERB [1]_, EmoBox [2]_
     and Pepino et al. [3]_ use it.
+
+    See Also
+    --------
+    LeaveOneSpeakerOut : Tests on each speaker.
 
     References
     ----------
@@ -215,6 +228,10 @@ class LeaveOneSentenceOut(_LeaveOneOut):
     Speakers are in training and test set, so that its scores do not hold for new speakers; they
     show how much a leave-one-speaker-out score owes to sentences that are in the training set.
 
+    See Also
+    --------
+    LeaveOneSpeakerOut : Tests on each speaker.
+
     Examples
     --------
     >>> from sklearn_ser.datasets import make_emotional_speech
@@ -230,6 +247,10 @@ class LeaveOneSentenceOut(_LeaveOneOut):
 
 class LeaveOneCorpusOut(_LeaveOneOut):
     """Test on each corpus in turn, train on the others, as cross-corpus studies do [1]_.
+
+    See Also
+    --------
+    sklearn_ser.evaluation.compare_across : Trains on a corpus, tests on another.
 
     References
     ----------
@@ -269,6 +290,10 @@ class RAVDESSSplit(Protocol, BaseCrossValidator):
         What the one fold tests on. "validation" is for choices: of a layer, of when to stop.
     train_on_validation : bool, default=False
         Whether to add actors 21 and 22 to the training fold, once all choices are made.
+
+    See Also
+    --------
+    sklearn_ser.datasets.load_ravdess : Loads the corpus.
 
     References
     ----------

@@ -108,6 +108,11 @@ class ComparisonDisplay(RowsDisplay):
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
 
+    See Also
+    --------
+    DifferencesDisplay : Differences between rows.
+    RecallDisplay : Recall of each emotion.
+
     Examples
     --------
     >>> from sklearn_ser.datasets import make_emotional_speech
@@ -254,6 +259,20 @@ class DifferencesDisplay(RowsDisplay):
     ----------
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
+
+    See Also
+    --------
+    ComparisonDisplay : The scores themselves.
+
+    Examples
+    --------
+    >>> from sklearn_ser.datasets import make_emotional_speech
+    >>> from sklearn_ser.evaluation import compare
+    >>> corpus = make_emotional_speech(n_speakers=3, n_sentences=1, random_state=0)
+    >>> from sklearn_ser.plotting import DifferencesDisplay
+    >>> comparison = compare(corpus, ["mfcc", "nano"], layer=2, classifier="lda", audit=False)
+    >>> DifferencesDisplay.from_comparison(comparison).reference in {"mfcc", "nano"}
+    True
     """
 
     def __init__(

@@ -32,6 +32,21 @@ class RecallDisplay(RowsDisplay):
     ----------
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
+
+    See Also
+    --------
+    ComparisonDisplay : Scores of all rows.
+    SpeakersDisplay : Scores of each speaker.
+
+    Examples
+    --------
+    >>> from sklearn_ser.datasets import make_emotional_speech
+    >>> from sklearn_ser.evaluation import compare
+    >>> corpus = make_emotional_speech(n_speakers=3, n_sentences=1, random_state=0)
+    >>> from sklearn_ser.plotting import RecallDisplay
+    >>> comparison = compare(corpus, ["mfcc"], classifier="lda", audit=False)
+    >>> len(RecallDisplay.from_comparison(comparison).recalls)
+    4
     """
 
     def __init__(self, recalls: pd.DataFrame, title: str) -> None:
@@ -140,6 +155,21 @@ class SpeakersDisplay(RowsDisplay):
     ----------
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
+
+    See Also
+    --------
+    ComparisonDisplay : Scores of all rows.
+    RecallDisplay : Recall of each emotion.
+
+    Examples
+    --------
+    >>> from sklearn_ser.datasets import make_emotional_speech
+    >>> from sklearn_ser.evaluation import compare
+    >>> corpus = make_emotional_speech(n_speakers=3, n_sentences=1, random_state=0)
+    >>> from sklearn_ser.plotting import SpeakersDisplay
+    >>> comparison = compare(corpus, ["mfcc"], classifier="lda", audit=False)
+    >>> len(SpeakersDisplay.from_comparison(comparison).scores)
+    3
     """
 
     def __init__(self, scores: pd.DataFrame, title: str, metric: str = "UAR") -> None:

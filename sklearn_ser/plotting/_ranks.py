@@ -33,6 +33,10 @@ class RanksDisplay(AxesDisplay):
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
 
+    See Also
+    --------
+    sklearn_ser.evaluation.compare_corpora : Compares on several corpora.
+
     References
     ----------
     .. [1] J. Demšar, "Statistical comparisons of classifiers over multiple data sets", JMLR 7,

@@ -40,6 +40,10 @@ class TimelineDisplay(FigureDisplay):
         is one.
     figure_ : matplotlib Figure
 
+    See Also
+    --------
+    sklearn_ser.recognition.EmotionRecognizer : Recognises recordings.
+
     Examples
     --------
     >>> import pandas as pd

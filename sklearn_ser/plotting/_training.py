@@ -30,6 +30,10 @@ class HistoryDisplay(FigureDisplay):
         Of the losses, and of the UAR.
     figure_ : matplotlib Figure
 
+    See Also
+    --------
+    sklearn_ser.classifiers.MLPHead : A network that it draws the training of.
+
     Examples
     --------
     >>> from sklearn_ser.plotting import HistoryDisplay
@@ -105,6 +109,10 @@ class LayerWeightsDisplay(AxesDisplay):
     ----------
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
+
+    See Also
+    --------
+    sklearn_ser.classifiers.LayerWeightedClassifier : Learns the weights.
 
     Examples
     --------

@@ -111,6 +111,10 @@ class AudioAugmenter(BaseEstimator):
     seed_ : int
         What the copies were drawn from.
 
+    See Also
+    --------
+    SpeakerScaler : Takes away what speakers differ in.
+
     Notes
     -----
     What a copy is follows from the seed, its number and the clip's content, not from where the

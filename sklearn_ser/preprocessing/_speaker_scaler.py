@@ -63,6 +63,10 @@ class SpeakerScaler(TransformerMixin, BaseEstimator):
     feature_names_in_ : ndarray of shape (n_columns,)
         Their names, if X was a frame.
 
+    See Also
+    --------
+    AudioAugmenter : Adds changed copies of clips.
+
     Notes
     -----
     A speaker who is in `fit` is always scaled as in `fit`. A constant feature is centred

@@ -102,6 +102,10 @@ class OutOfDomainDetector(BaseEstimator):
     held_out_ : ndarray of shape (n_clips,)
         Out-of-distribution scores of held-out speakers' clips, sorted.
 
+    See Also
+    --------
+    EmotionRecognizer : Has one, and abstains by it.
+
     Examples
     --------
     >>> import numpy as np

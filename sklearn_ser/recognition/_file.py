@@ -52,10 +52,30 @@ def save_recognizer(
     training : sequence of Bunch
         The corpora that it was trained on, for the card.
 
+    See Also
+    --------
+    load_recognizer : Reads it.
+
     Notes
     -----
     The file is skops's: arrays and the names of classes, nothing that runs code. It names the
     speech model, and the digest and the revision of its weights, but does not hold them.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from sklearn_ser import MFCCEmbedder
+    >>> from sklearn_ser.datasets import make_emotional_speech
+    >>> from sklearn_ser.recognition import EmotionRecognizer, load_recognizer, save_recognizer
+    >>> corpus = make_emotional_speech(n_speakers=3, n_sentences=2, random_state=0)
+    >>> recognizer = EmotionRecognizer(MFCCEmbedder(), "lda")
+    >>> recognizer = recognizer.fit(corpus.X, corpus.y, corpus.groups)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_recognizer(recognizer, Path(folder) / "synthetic.skops", [corpus])
+    ...     again = load_recognizer(Path(folder) / "synthetic.skops")
+    >>> bool((again.predict(corpus.X) == recognizer.predict(corpus.X)).all())
+    True
     """
     check_is_fitted(recognizer)
     recognizer = pin_revisions(recognizer)
@@ -101,6 +121,18 @@ def load_recognizer(
     -----
     UserWarning
         If files with code of your own in it have changed since it was trained.
+
+    See Also
+    --------
+    save_recognizer : Writes it.
+
+    Examples
+    --------
+    >>> from sklearn_ser.recognition import load_recognizer
+    >>> load_recognizer("nowhere.skops")
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: ...
     """
     skops, path = skops_io(), os.fspath(path)
     try:

@@ -39,9 +39,9 @@ class Mono:
         self._stream: Any = None
         self._n_at_once = VALUES
         self._n_samples, self._n_bad, self._first_bad = 0, 0, 0
-        # Of each channel, and last of the waveform.
-        self._low: Any = np.inf
-        self._high: Any = -np.inf
+        self._low, self._high = np.float32(np.inf), np.float32(-np.inf)
+        # Lowest values of each channel, and of its inverse.
+        self._of_channels: Any = np.inf
         self._found, self._n_found = np.empty(0, dtype=np.float32), 0
 
     def add(self, samples: Samples, rate: float) -> None:
@@ -75,10 +75,12 @@ class Mono:
             raise self._clip.error(cause, "Channels are counted from 0.")
         if not len(mono):
             return
-        ends = [(each.min(axis=0), each.max(axis=0)) for each in (samples, mono)]
-        low, high = (np.append(*both) for both in zip(*ends, strict=True))
+        if self._high - self._low <= 2 * STEP:  # silent so far: are the channels?
+            span = np.stack([samples.min(axis=0), -samples.max(axis=0)])
+            self._of_channels = np.minimum(self._of_channels, span)
+        low, high = mono.min(), mono.max()
         self._low, self._high = np.minimum(self._low, low), np.maximum(self._high, high)
-        if not np.isfinite([low[-1], high[-1]]).all():
+        if not (np.isfinite(low) and np.isfinite(high)):
             bad = np.flatnonzero(~np.isfinite(mono))
             if not self._n_bad:
                 self._first_bad = self._n_samples + int(bad[0])
@@ -122,6 +124,7 @@ class Mono:
             raise self._clip.error(*TOO_LONG) from None
         return self._found
 
+    @np.errstate(over="ignore", invalid="ignore")
     def _check(self) -> None:
         clip, n_samples = self._clip, self._n_samples
         if n_samples == 0:
@@ -134,13 +137,11 @@ class Mono:
             )
         if n_samples == 1:
             raise clip.error("one sample long", "Pass whole waveforms, one clip an element.")
-        with np.errstate(over="ignore", invalid="ignore"):
-            *of_channels, span = self._high - self._low
-        if span <= 2 * STEP:
-            if clip.segment.channel is None and max(of_channels) > 2 * STEP:
+        if self._high - self._low <= 2 * STEP:
+            spans = -self._of_channels.sum(axis=0)
+            if clip.segment.channel is None and (spans > 2 * STEP).any():
                 raise clip.error(
-                    f"its {len(of_channels)} channels cancel out: their mean is silent, but they "
-                    "are not",
+                    f"its {len(spans)} channels cancel out: their mean is silent, but they are not",
                     'Choose one of them: {"path": …, "channel": 0}.',
                 )
             source = clip.source
@@ -155,7 +156,7 @@ class Mono:
                 "Leave it out, or check the recording.",
                 SilentClipError,
             )
-        peak = max(-self._low[-1], self._high[-1])
+        peak = max(-self._low, self._high)
         if peak > OVERSHOOT:
             raise clip.error(
                 f"its samples reach {peak:g}, but floats are ±1 at full scale",

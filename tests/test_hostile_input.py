@@ -5,8 +5,12 @@ processor time and the memory that it needed beyond that are measured. Run this 
 the table: `python tests/test_hostile_input.py FOLDER`.
 """
 
+import bz2
+import gzip
+import importlib
 import io
 import json
+import lzma
 import os
 import resource
 import signal
@@ -15,6 +19,7 @@ import struct
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -165,6 +170,67 @@ def measure(run):
     return json.loads(answer) if answer else ["killed", "", float("inf"), float("inf")]
 
 
+def archive(folder, name, members, compression=zipfile.ZIP_STORED):
+    with zipfile.ZipFile(folder / name, "w", compression) as file:
+        for member, content in members.items():
+            file.writestr(member, content)
+    return folder / name
+
+
+def npy(shape):
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        file, {"descr": "<f8", "fortran_order": False, "shape": shape}
+    )
+    return file.getvalue() + bytes(64)
+
+
+def exchange(folder):
+    """Return what reads each hostile file of those that users exchange."""
+    from sklearn_ser.datasets import load_emobox, load_table
+    from sklearn_ser.evaluation import Comparison
+    from sklearn_ser.recognition import load_recognizer
+
+    importlib.import_module("skops.io")
+    folder = Path(folder)
+    json_bomb = b"[" * 6_000_000
+    recognizers = {
+        "recognizer that is a zip bomb": archive(
+            folder, "bomb.skops", {"schema.json": bytes(2 * 10**8)}, zipfile.ZIP_DEFLATED
+        ),
+        "recognizer of 10^12 values": archive(
+            folder, "values.skops", {"schema.json": "{}", "1.npy": npy((10**6, 10**6))}
+        ),
+        "recognizer in an archive": archive(
+            folder, "nested.skops", {"1.npz": Path(folder, "bomb.skops").read_bytes()}
+        ),
+        "recognizer of deep JSON": archive(folder, "deep.skops", {"schema.json": json_bomb}),
+        "recognizer of much JSON": archive(
+            folder, "much.skops", {"schema.json": b"[" + b"{}," * 20_000_000}
+        ),
+        "recognizer of 8 TB": sparse(folder, 2**43),
+        "recognizer that is /dev/zero": Path("/dev/zero"),
+        "recognizer that is a pipe": folder / "pipe",
+    }
+    found = {name: lambda path=path: load_recognizer(path) for name, path in recognizers.items()}
+    packed = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
+    for suffix, pack in packed.items():
+        path = folder / f"bomb.csv.{suffix}"
+        path.write_bytes(pack(b"path,emotion\n" + b"a.wav,joy\n" * 10**7 * 2))
+        found[f"table that is a {suffix} bomb"] = lambda path=path: load_table(path)
+    found["table that is /dev/zero"] = lambda: load_table("/dev/zero")
+    found["table that is a pipe"] = lambda: load_table(folder / "pipe")
+    found["table without content"] = lambda: load_table(sparse(folder, 2**43))
+    place = folder / "data" / "toy" / "fold_1"
+    place.mkdir(parents=True)
+    (place / "toy_train_fold_1.jsonl").write_bytes(json_bomb)
+    (place / "toy_test_fold_1.jsonl").write_bytes(b"{}")
+    found["EmoBox of deep JSON"] = lambda: load_emobox(folder, "toy")
+    (folder / "results.json").write_bytes(json_bomb)
+    found["results of deep JSON"] = lambda: Comparison.load(folder)
+    return found
+
+
 def main(folder):
     from sklearn_ser import MFCCEmbedder
 
@@ -174,6 +240,8 @@ def main(folder):
     results = {}
     for name, clip in clips.items():
         results[name] = measure(lambda clip=clip: embedder.fit_transform([clip]))
+    for name, read in exchange(folder).items():
+        results[name] = measure(read)
     return results
 
 
@@ -194,6 +262,16 @@ def test_a_clip_made_to_fill_memory_or_hang_is_a_clip_error(name, results):
     assert CLIPS[name][1] in text
     assert seconds < SECONDS
     assert megabytes < MEGABYTES
+
+
+def test_a_file_of_others_made_to_fill_memory_or_hang_is_refused(results):
+    others = {name: found for name, found in results.items() if name not in CLIPS}
+    assert len(others) == 16
+    for name, (kind, text, seconds, megabytes) in others.items():
+        assert kind in ("ValueError", "OSError"), name
+        assert text, name
+        assert seconds < SECONDS, name
+        assert megabytes < MEGABYTES, name
 
 
 if __name__ == "__main__":

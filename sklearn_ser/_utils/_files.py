@@ -6,6 +6,7 @@ file, and any of them may be killed at any time.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import hashlib
@@ -19,10 +20,12 @@ import sys
 import sysconfig
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from sklearn_ser.exceptions import ArgumentError
 
 NOT_REGULAR = "a pipe, a device or a socket, not a regular file"
 # Of a file that is read at once: tables, metadata, results.
@@ -143,6 +146,24 @@ def read_text(path: str | os.PathLike[str], max_bytes: float = MAX_BYTES) -> str
             f"{os.fspath(path)} is not in UTF-8: line {line} has the byte "
             f"0x{content[error.start]:02X}. Save it as UTF-8."
         ) from None
+
+
+@contextlib.contextmanager
+def naming_file(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Make of any error that a file's content causes a ValueError that names the file."""
+    try:
+        yield
+    except ArgumentError:
+        raise
+    except OSError as error:
+        if error.filename is not None:  # it cannot be opened
+            raise
+        raise ValueError(f"{os.fspath(path)} cannot be read ({error}).") from error
+    except Exception as error:
+        if isinstance(error, ValueError) and os.fspath(path) in str(error):
+            raise
+        what = f"{type(error).__name__}: {str(error)[:500]}"
+        raise ValueError(f"{os.fspath(path)} is damaged, or no such file ({what}).") from error
 
 
 def existing_folder(folder: object) -> Path:

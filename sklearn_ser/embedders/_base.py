@@ -365,20 +365,15 @@ class BaseEmbedder(RecordEmbedder):
         -------
         extractor : Extractor
         """
-        layout = self.layout()
+        make_record = self.layout().make_record
         given = self.rate, self.min_samples(), joblib.effective_n_jobs(self.n_jobs)
         if self.batch_seconds is None:
-            return WaveformExtractor(lambda waveform: self._record(waveform, layout), *given)
+            return WaveformExtractor(lambda waveform: make_record(self.compute(waveform)), *given)
         return BatchExtractor(
-            lambda waveforms: [layout.make_record(x) for x in self.compute_batch(waveforms)],
+            lambda waveforms: [make_record(found) for found in self.compute_batch(waveforms)],
             *given,
             self.batch_seconds,
         )
-
-    def _record(self, waveform: Array, layout: Any) -> Array:
-        """Return the record of a waveform."""
-        record: Array = layout.make_record(self.compute(waveform))
-        return record
 
     def _clips(self, items: list[Any]) -> Sequence[Clip]:
         return as_clips(items, self.waveform_rate)

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
+import joblib
 import numpy as np
 
+from sklearn_ser._extraction import Extractor, WaveformExtractor
 from sklearn_ser._utils import COUNT, RATE, Number, pool
 from sklearn_ser.embedders._base import Array, BaseEmbedder, version_of
 from sklearn_ser.embedders._layouts import POOLING, FrameLayout
@@ -159,10 +161,20 @@ class MFCCEmbedder(BaseEmbedder):
             _differences(mfcc, order, computed[order])
         return computed
 
-    def _record(self, waveform: Array, layout: Any) -> Array:
-        """Pool one group at a time where that is all that is wanted, to save memory."""
-        if layout.gives_sequences or type(self).compute is not MFCCEmbedder.compute:
-            return super()._record(waveform, layout)
+    def make_extractor(self) -> Extractor:
+        """Return what computes records; one group of frames at a time, if they are pooled.
+
+        Returns
+        -------
+        extractor : Extractor
+        """
+        if self.gives_sequences() or type(self).compute is not MFCCEmbedder.compute:
+            return super().make_extractor()
+        n_threads = joblib.effective_n_jobs(self.n_jobs)
+        return WaveformExtractor(self._pooled, self.rate, self.min_samples(), n_threads)
+
+    def _pooled(self, waveform: Array) -> Array:
+        """Return the record: what `pool` makes of what `compute` gives, in less memory."""
         mfcc = self._coefficients(waveform)
         pooled, differences = [pool(mfcc)], np.empty_like(mfcc)
         for order in (1, 2):

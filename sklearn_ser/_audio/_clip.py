@@ -7,6 +7,7 @@ for a clip, `_files.py` decodes files.
 from __future__ import annotations
 
 import errno
+import functools
 import math
 import os
 from collections.abc import Iterable, Iterator
@@ -37,6 +38,7 @@ __all__ = [
 SEGMENT_FIELDS = ("start", "end", "channel")
 # Tables round, so an end may lie this far behind the recording's own.
 TOLERANCE = 0.1  # seconds
+MAX_FILE_BYTES = functools.partial(limit, "MAX_FILE_BYTES")
 
 
 class Segment(NamedTuple):
@@ -176,7 +178,7 @@ class Clip:
         digest = None
         if content is None and isinstance(self.source, Path):
             try:
-                digest = file_digest(self.source, limit("MAX_FILE_BYTES"))[:32]
+                digest = file_digest(self.source, MAX_FILE_BYTES)[:32]
             except (OSError, ValueError):
                 digest = None  # reading it raises the error that names the clip
         if digest is None:

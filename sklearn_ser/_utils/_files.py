@@ -20,7 +20,7 @@ import sys
 import sysconfig
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -208,14 +208,16 @@ def has_settled(state: State) -> bool:
     return time.time_ns() - max(state[2:]) > SETTLED_NS
 
 
-def file_digest(path: str | os.PathLike[str], max_bytes: float = MAX_WEIGHTS) -> str:
+def file_digest(
+    path: str | os.PathLike[str], max_bytes: Callable[[], float] = lambda: MAX_WEIGHTS
+) -> str:
     """Return the SHA-256 of a file, which is read once for as long as its state stays the same.
 
     Parameters
     ----------
     path : str or path-like
-    max_bytes : float
-        Of a larger file nothing is read.
+    max_bytes : callable
+        Gives the size of the largest file that is read; asked for only if one is read.
 
     Returns
     -------
@@ -234,7 +236,7 @@ def file_digest(path: str | os.PathLike[str], max_bytes: float = MAX_WEIGHTS) ->
     if known is not None and known[0] == state:
         return known[1]
     hashed = hashlib.sha256()
-    with open_regular(path, max_bytes) as file:
+    with open_regular(path, max_bytes()) as file:
         left = os.fstat(file.fileno()).st_size
         while left > 0 and (part := file.read(min(left, 1 << 20))):
             hashed.update(part)

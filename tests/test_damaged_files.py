@@ -242,6 +242,8 @@ def test_whole_clips_and_blocks_come_to_the_same(files):
         clip = as_clip({"bytes": content, "path": "a.wav"}, 0)
         in_blocks = outcome(read_blocks, clip)
         whole = outcome(lambda *of: [decode(*of)], clip, content)
+        if str(whole).startswith("too long"):
+            continue  # by its header, which blocks need not believe
         if isinstance(in_blocks, str) or isinstance(whole, int):
             assert whole == in_blocks, what
             n_read += isinstance(whole, int)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import mmap
 import re
 
-__all__ = ["W64", "Encoded", "refuse_second_file"]
+from sklearn_ser._audio._content import Encoded
 
-Encoded = bytes | mmap.mmap
+__all__ = ["W64", "refuse_second_file"]
 
 W64 = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb"
+LONGEST = 64  # bytes that one of these looks at
 # How files begin of which decoders read one only, or take a second one for sound: 8 bytes or more
 # that are not likely to be sound. Those of MPEG, Ogg and FLAC can be joined.
 IRCAM = rb"....(?:\0\0\0[\1-\x20]|[\1-\x20]\0\0\0)"
@@ -56,7 +56,7 @@ def refuse_second_file(content: Encoded, begin: int) -> None:
     for mark, rest in WHOLE_FILES.items():
         if content[begin : begin + len(mark)] == mark:
             at = content.find(mark, begin + 1)
-            while at > 0 and not rest.match(content, at + len(mark)):
+            while at > 0 and not rest.match(content[at + len(mark) : at + len(mark) + LONGEST]):
                 at = content.find(mark, at + 1)
             if at > 0:
                 raise ValueError(f"another file of its format begins at byte {at - lead}")

@@ -6,6 +6,8 @@ for a clip, `_files.py` decodes files.
 
 from __future__ import annotations
 
+import errno
+import functools
 import math
 import os
 from collections.abc import Iterable, Iterator
@@ -16,19 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sklearn_ser._audio._files import (
-    TOO_LONG,
-    VALUES,
-    Block,
-    Samples,
-    blocks_of,
-    mapped,
-    refuse_devices,
-    seconds_of,
-)
-from sklearn_ser._audio._streams import Encoded
-from sklearn_ser._utils import digest_of, file_digest
-from sklearn_ser.exceptions import ClipError, SilentClipError
+from sklearn_ser._audio._content import Encoded, FileContent, limit, limit_named, read_content
+from sklearn_ser._audio._files import VALUES, Block, Samples, blocks_of, seconds_of, too_long
+from sklearn_ser._audio._mono import Mono, Waveform
+from sklearn_ser._utils import NOT_REGULAR, digest_of, file_digest
+from sklearn_ser.exceptions import ClipError
 
 __all__ = [
     "SEGMENT_FIELDS",
@@ -41,15 +35,10 @@ __all__ = [
     "read_blocks",
 ]
 
-Waveform = npt.NDArray[np.float32]
-
 SEGMENT_FIELDS = ("start", "end", "channel")
 # Tables round, so an end may lie this far behind the recording's own.
 TOLERANCE = 0.1  # seconds
-# One step of 16-bit audio: a clip that moves by two steps or fewer holds no speech.
-STEP = 1 / 32768
-# Floats beyond this are not ±1 audio that overshoots, but integers that lost their type.
-OVERSHOOT = 256
+MAX_FILE_BYTES = functools.partial(limit, "MAX_FILE_BYTES")
 
 
 class Segment(NamedTuple):
@@ -120,15 +109,14 @@ class Clip:
         """Return a sentence that names this clip."""
         return f"clip {self.position} ({self.name}) {what}"
 
-    def read(self) -> bytes | npt.NDArray[Any]:
-        """Return the clip's content: an encoded file's bytes, or the samples of a waveform."""
+    def read(self) -> Encoded | npt.NDArray[Any]:
+        """Return the clip's content: that of an encoded file, or the samples of a waveform."""
         if isinstance(self.source, ClipError):
             raise self.source
         if not isinstance(self.source, Path):
             return self.source
         try:
-            refuse_devices(self.source)
-            return self.source.read_bytes()
+            return read_content(self.source)
         except (OSError, ValueError) as error:
             raise self.not_read(error) from None
 
@@ -139,6 +127,13 @@ class Clip:
             return self._missing(path)
         if isinstance(error, IsADirectoryError):
             return self.error(f"{path} is a folder", "Pass the audio files in it.")
+        number = getattr(error, "errno", None)
+        if number == errno.EINVAL and error.args[1:2] == (NOT_REGULAR,):
+            return self.error(f"{path} is {NOT_REGULAR}", "Pass its content as bytes.")
+        if number == errno.EFBIG:
+            variable = limit_named("MAX_FILE_BYTES")
+            cure = f"Cut it, or set another limit by the environment variable {variable}."
+            return self.error(f"{path} is {error.args[1]}", cure)
         # A ValueError: the path holds a null character.
         cause = f"{path} cannot be read ({getattr(error, 'strerror', None) or error})"
         return self.error(cause, "Check its permissions and its disk.")
@@ -169,22 +164,21 @@ class Clip:
         if isinstance(self.source, np.ndarray):
             return len(self.source) / self.rate if self.rate else 0.0
         if isinstance(self.source, Path):
-            with mapped(self.source) as content:
-                return seconds_of(content)
+            return seconds_of(read_content(self.source))
         return seconds_of(self.source) if isinstance(self.source, bytes) else 0.0
 
-    def digest(self, content: bytes | npt.NDArray[Any] | None = None) -> str:
+    def digest(self, content: Encoded | npt.NDArray[Any] | None = None) -> str:
         """Return the hash of the clip's content, without reading an unchanged file twice.
 
         Parameters
         ----------
-        content : bytes, ndarray or None
+        content : bytes, FileContent, ndarray or None
             What :meth:`read` returned, if it is the hash of that which is wanted.
         """
         digest = None
         if content is None and isinstance(self.source, Path):
             try:
-                digest = file_digest(self.source)[:32]
+                digest = file_digest(self.source, MAX_FILE_BYTES)[:32]
             except (OSError, ValueError):
                 digest = None  # reading it raises the error that names the clip
         if digest is None:
@@ -192,13 +186,13 @@ class Clip:
         return digest if self.segment is WHOLE else digest_of(f"{digest} {tuple(self.segment)}")
 
     def waveform(
-        self, content: bytes | npt.NDArray[Any], rate: float, min_samples: int = 2
+        self, content: Encoded | npt.NDArray[Any], rate: float, min_samples: int = 2
     ) -> Waveform:
         """Decode `content`, mix it to mono and resample it.
 
         Parameters
         ----------
-        content : bytes or ndarray of shape (n_samples,)
+        content : bytes, FileContent or ndarray of shape (n_samples,)
             What :meth:`read` returned.
         rate : float
             Sampling rate wanted, in Hz.
@@ -215,14 +209,7 @@ class Clip:
         ClipError
             If the content is not a usable clip.
         """
-        samples, found_rate = decode(self, content)
-        if found_rate != rate:
-            import soxr
-
-            try:
-                samples = soxr.resample(samples, found_rate, rate, quality="HQ")
-            except MemoryError:
-                raise self.error(*TOO_LONG) from None
+        samples, _ = decode(self, content, rate)
         min_samples = max(min_samples, 2)
         if len(samples) < min_samples:
             raise self.error(
@@ -233,46 +220,59 @@ class Clip:
         return samples
 
 
-def content_digest(content: bytes | npt.NDArray[Any], rate: float | None = None) -> str:
+def content_digest(content: Encoded | npt.NDArray[Any], rate: float | None = None) -> str:
     """Return a 128-bit hash of a clip's content; a waveform's includes its rate and dtype."""
+    if isinstance(content, FileContent):
+        return content.digest()
     if isinstance(content, bytes):
         return digest_of(content)
     kind = f"{content.dtype.str} {content.shape} {rate}"
     return digest_of(kind, np.ascontiguousarray(content).data)
 
 
-def decode(clip: Clip, content: Encoded | npt.NDArray[Any]) -> tuple[Waveform, float]:
+def decode(
+    clip: Clip, content: Encoded | npt.NDArray[Any], rate: float | None = None
+) -> tuple[Waveform, float]:
     """Return the samples of a clip, of shape (n_samples,), and their rate in Hz.
+
+    Blocks are mixed to mono, checked and resampled one by one, so that only what is returned takes
+    memory that grows with the clip.
+
+    Parameters
+    ----------
+    clip : Clip
+    content : bytes, FileContent or ndarray
+        What it has read.
+    rate : float or None
+        The sampling rate wanted; None is the clip's own.
 
     Raises
     ------
     ClipError
         If the content is not a usable clip.
     """
-    segment = clip.segment
-    parts: list[Samples] = []
-    rate, n_samples = 0.0, 0
-    for begin, samples, rate in _blocks(clip, content, segment.start):
-        first = round(segment.start * rate)
-        stop = math.inf if segment.end is None else round(segment.end * rate)
+    segment, longest = clip.segment, limit("MAX_SECONDS")
+    if segment.end is not None and (seconds := segment.end - segment.start) > longest:
+        raise clip.error(*too_long(seconds, longest))
+    mono = Mono(clip, rate)
+    found, n_samples = 0.0, 0
+    bound = longest if segment.end is None else math.inf
+    for begin, samples, found in _blocks(clip, content, segment.start, bound):
+        first = round(segment.start * found)
+        stop = math.inf if segment.end is None else round(segment.end * found)
         n_samples = begin + len(samples)
         part = samples[max(0, first - begin) : max(0, int(min(stop, n_samples)) - begin)]
-        if len(part):  # an empty view would keep its block
-            parts.append(part)
+        if len(part):
+            mono.add(part, found)
         if n_samples >= stop:
             break
     else:  # only now is it known how long it is
-        if segment is not WHOLE and rate:
+        if segment is not WHOLE and found:
             try:
-                segment.check_inside(n_samples / rate)
+                segment.check_inside(n_samples / found)
             except ValueError as error:
                 raise clip.error(str(error), "Check start and end, which are seconds.") from None
-    if not parts:
-        raise clip.error("holds no samples", "Record or export it again.")
-    try:
-        return mono_of(clip, np.concatenate(parts) if len(parts) > 1 else parts[0]), rate
-    except MemoryError:
-        raise clip.error(*TOO_LONG) from None
+    return mono.finish(), found if rate is None else rate
 
 
 def read_blocks(clip: Clip) -> Iterator[tuple[Samples, float]]:
@@ -294,32 +294,28 @@ def read_blocks(clip: Clip) -> Iterator[tuple[Samples, float]]:
     ClipError
         If it cannot be read, or no farther than this.
     """
-    if isinstance(clip.source, Path):
-        try:
-            with mapped(clip.source) as content:
-                for _, samples, rate in blocks_of(clip, content):
-                    yield samples, rate
-        except ClipError:
-            raise
-        except (OSError, ValueError) as error:
-            raise clip.not_read(error) from None
-    else:
-        for _, samples, rate in _blocks(clip, clip.read()):
-            yield samples, rate
+    for _, samples, rate in _blocks(clip, clip.read()):
+        yield samples, rate
 
 
-def _blocks(clip: Clip, content: Encoded | npt.NDArray[Any], start: float = 0) -> Iterable[Block]:
+def _blocks(
+    clip: Clip,
+    content: Encoded | npt.NDArray[Any],
+    start: float = 0.0,
+    longest: float = math.inf,
+) -> Iterable[Block]:
     """Return the blocks of a file's content (see `blocks_of`), or of a waveform."""
     if not isinstance(content, np.ndarray):
-        return blocks_of(clip, content, start)
+        return blocks_of(clip, content, start, longest)
     rate = float(clip.rate or 0)
+    if (seconds := len(content) / rate - start) > longest:
+        raise clip.error(*too_long(seconds, longest))
     return (
         (first, _scale(content[first : first + VALUES])[:, None], rate)
         for first in range(0, len(content), VALUES)
     )
 
 
-@np.errstate(over="ignore", invalid="ignore")  # what comes of damage is checked
 def mono_of(clip: Clip, samples: Samples) -> Waveform:
     """Return the channel asked for, or the mean of all, of shape (n_samples,), and check it.
 
@@ -328,49 +324,9 @@ def mono_of(clip: Clip, samples: Samples) -> Waveform:
     ClipError
         If these samples, of shape (n_samples, n_channels), are of no use.
     """
-    channel, n_channels = clip.segment.channel, samples.shape[1]
-    if channel is None:
-        mono = samples[:, 0] if n_channels == 1 else samples.mean(axis=1, dtype=np.float32)
-    elif channel < n_channels:
-        mono = np.ascontiguousarray(samples[:, channel])
-    else:
-        cause = f"it has {n_channels} channel(s), so none with the number {channel}"
-        raise clip.error(cause, "Channels are counted from 0.")
-    if len(mono) == 0:
-        raise clip.error("holds no samples", "Record or export it again.")
-    if not np.isfinite(mono).all():
-        bad = np.flatnonzero(~np.isfinite(mono))
-        raise clip.error(
-            f"{len(bad)} of its {len(mono)} samples are NaN or infinite, the first at {bad[0]}",
-            "Repair or leave out the recording.",
-        )
-    if len(mono) == 1:
-        raise clip.error("one sample long", "Pass whole waveforms, one clip an element.")
-    if np.ptp(mono) <= 2 * STEP:
-        if channel is None and (np.ptp(samples, axis=0) > 2 * STEP).any():
-            raise clip.error(
-                f"its {n_channels} channels cancel out: their mean is silent, but they are not",
-                'Choose one of them: {"path": …, "channel": 0}.',
-            )
-        source = clip.source
-        if isinstance(source, np.ndarray) and source.dtype.kind in "iu" and np.ptp(source) > 2:
-            raise clip.error(
-                f"its samples are of dtype {source.dtype}, of whose range they take almost nothing "
-                f"(from {source.min()} to {source.max()})",
-                "Pass samples of 16 bits as int16, or divide them by 32768.",
-            )
-        raise clip.error(
-            f"silent, its {len(mono)} samples are constant to within 16 bits",
-            "Leave it out, or check the recording.",
-            SilentClipError,
-        )
-    peak = np.abs(mono).max()
-    if peak > OVERSHOOT:
-        raise clip.error(
-            f"its samples reach {peak:g}, but floats are ±1 at full scale",
-            "Divide 16-bit samples by 32768, or pass them as int16.",
-        )
-    return mono
+    mono = Mono(clip)
+    mono.add(samples, 0.0)
+    return mono.finish()
 
 
 def _scale(samples: npt.NDArray[Any]) -> Waveform:

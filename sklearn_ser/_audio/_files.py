@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import functools
-import mmap
-import os
+import math
 import re
-import stat
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sklearn_ser._audio._beginnings import refuse_second_file
+from sklearn_ser._audio._content import Encoded, FileContent, limit, limit_named
 from sklearn_ser._audio._mpeg import after_tags
-from sklearn_ser._audio._streams import STREAMED, Encoded, Stream, View, streams_of
+from sklearn_ser._audio._streams import STREAMED, Stream, View, streams_of
 from sklearn_ser._audio._video import Samples, container_seconds, sound_blocks
-from sklearn_ser._utils import HIGHEST_RATE, LOWEST_RATE
 
 if TYPE_CHECKING:
     from sklearn_ser._audio._clip import Clip
@@ -30,10 +25,9 @@ __all__ = [
     "Block",
     "Samples",
     "blocks_of",
-    "mapped",
     "pointer_of",
-    "refuse_devices",
     "seconds_of",
+    "too_long",
 ]
 
 # Where it begins, in samples; samples of shape (n_samples, n_channels); their rate in Hz.
@@ -75,16 +69,29 @@ DAMAGED = re.compile(r"[Mm]alformed|psf_fseek|lost sync|[Ee]nd of file|decod|Int
 UNSUPPORTED = re.compile(r"[Uu]nsupported|[Uu]nimplemented|unknown (format|encoding)|WAVPACK")
 
 
-def blocks_of(clip: Clip, content: Encoded, start: float = 0.0) -> Iterator[Block]:
+def too_long(seconds: float, longest: float) -> tuple[str, str]:
+    """Return cause and cure of a clip that is longer than may be decoded into memory."""
+    return (
+        f"too long: {seconds:.5g} s, and the limit of a clip is {longest:.5g} s",
+        "Pass segments of it (path, start and end), or set another limit, in seconds, by the "
+        f"environment variable {limit_named('MAX_SECONDS')}.",
+    )
+
+
+def blocks_of(
+    clip: Clip, content: Encoded, start: float = 0.0, longest: float = math.inf
+) -> Iterator[Block]:
     """Decode a file's content, a block at a time, until there is nothing more.
 
     Parameters
     ----------
     clip : Clip
         Whose content it is, for errors.
-    content : bytes or mmap
+    content : bytes or FileContent
     start : float
         What comes before, in seconds, is not needed, so that it may be left out.
+    longest : float
+        Seconds that there may be from there on.
 
     Yields
     ------
@@ -100,26 +107,59 @@ def blocks_of(clip: Clip, content: Encoded, start: float = 0.0) -> Iterator[Bloc
         Whatever a decoder raises, or a container that is not as long as it states; the latter only
         when its end is reached.
     """
+    limits = Limits(start, longest)
     known = None
     try:
-        for begin, samples, rate in _blocks(content, start):
+        for begin, samples, rate in _blocks(content, limits):
             if known not in (None, (samples.shape[1], rate)):
                 cause = "its sampling rate or its number of channels changes after "
                 raise _Flaw(f"{cause}{begin / known[1]:.1f} s", CONVERT)
-            if not LOWEST_RATE <= rate <= HIGHEST_RATE:
-                raise _Flaw(
-                    f"its sampling rate is {rate:g} Hz, and no speech is sampled at less than "
-                    f"{LOWEST_RATE} or more than {HIGHEST_RATE} Hz",
-                    "Correct its header.",
-                )
+            limits.check(samples.shape[1], rate, begin + len(samples))
             known = samples.shape[1], rate
             yield begin, samples, rate
+        if isinstance(content, FileContent):
+            content.check_unchanged()
     except Exception as error:  # decoders of damaged files raise nearly everything
         flaw = _flaw_of(error, content)
         raise clip.error(flaw.cause, flaw.cure) from flaw.__cause__
 
 
-def _blocks(content: Encoded, start: float) -> Iterator[Block]:
+class Limits:
+    """What a file may be; checked as soon as it is known, by its header or by what was decoded.
+
+    Parameters
+    ----------
+    start, longest : float
+        Seconds: see `blocks_of`.
+    """
+
+    def __init__(self, start: float = 0.0, longest: float = math.inf) -> None:
+        self.start, self._longest = start, longest
+        self._rates = limit("MIN_SAMPLING_RATE"), limit("MAX_SAMPLING_RATE")
+        self._channels = limit("MAX_CHANNELS")
+
+    def check(self, n_channels: int, rate: float, n_samples: int | None) -> None:
+        """Raise a _Flaw for a file of so many samples or more; None is not known."""
+        lowest, highest = self._rates
+        if not lowest <= rate <= highest:
+            raise _Flaw(
+                f"its sampling rate is {rate:.10g} Hz, and no speech is sampled at less than "
+                f"{lowest:.10g} or more than {highest:.10g} Hz",
+                "Correct its header, or set another limit by the environment variable "
+                f"{limit_named('MIN_SAMPLING_RATE')} or {limit_named('MAX_SAMPLING_RATE')}.",
+            )
+        if n_channels > self._channels:
+            raise _Flaw(
+                f"it has {n_channels} channels, and the limit is {self._channels:g}",
+                "Correct its header, or set another limit by the environment variable "
+                f"{limit_named('MAX_CHANNELS')}.",
+            )
+        seconds = 0.0 if n_samples is None else n_samples / rate - self.start
+        if seconds > self._longest:
+            raise _Flaw(*too_long(seconds, self._longest))
+
+
+def _blocks(content: Encoded, limits: Limits) -> Iterator[Block]:
     """Yield the same, and raise what decoders raise."""
     if pointer := pointer_of(content):
         what, command = pointer
@@ -127,7 +167,7 @@ def _blocks(content: Encoded, start: float) -> Iterator[Block]:
         raise _Flaw(cause, f'Run "{command}" in its repository.')
     refuse_second_file(content, after_tags(content))
     if _needs_pyav(content):
-        yield from _by_pyav(content)
+        yield from _by_pyav(content, limits)
         return
     try:
         streams = streams_of(content)
@@ -135,14 +175,16 @@ def _blocks(content: Encoded, start: float) -> Iterator[Block]:
     except Exception as error:
         if not UNSUPPORTED.search(_reason(error)):
             raise
-        yield from _by_pyav(content, error)
+        yield from _by_pyav(content, limits, error)
         return
     begin = 0
     for stream in streams:
         with opened if stream is streams[0] else _open(content, stream) as file:
+            stated = _n_stated(file, stream)
+            limits.check(file.channels, file.samplerate, stated and begin + stated)
             seeks = len(streams) == 1 and file.format not in SEEK_MISSES
             n_samples = 0
-            for at, samples in _read(file, content, stream, start if seeks else 0.0):
+            for at, samples in _read(file, content, stream, limits.start if seeks else 0.0):
                 yield begin + at, samples, float(file.samplerate)
                 n_samples = at + len(samples)
             _check_end(file, stream, n_samples, begin)
@@ -170,6 +212,7 @@ def seconds_of(content: Encoded) -> float:
         for stream in streams_of(content):
             with _open(content, stream) as file:
                 n_samples = _n_stated(file, stream)
+                Limits().check(file.channels, file.samplerate, n_samples)
                 if n_samples is None:
                     blocks = _read(file, content, stream, 0.0)
                     n_samples = sum(len(samples) for _, samples in blocks)
@@ -179,28 +222,6 @@ def seconds_of(content: Encoded) -> float:
             return container_seconds(content)
         raise
     return seconds
-
-
-def refuse_devices(path: Path) -> None:
-    """Raise an OSError if a path is a pipe or a device, of which reading may never end."""
-    if not stat.S_ISREG(mode := os.stat(path).st_mode) and not stat.S_ISDIR(mode):
-        raise OSError(errno.EINVAL, "a pipe or a device; pass its content as bytes")
-
-
-@contextmanager
-def mapped(path: Path) -> Iterator[Encoded]:
-    """Map a file into memory, so that it need not fit there."""
-    refuse_devices(path)
-    with open(path, "rb") as file, ExitStack() as stack:
-        if os.fstat(file.fileno()).st_size == 0:
-            yield b""
-            return
-        try:
-            content = stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-        except OSError:  # not every file system can
-            yield file.read()
-        else:
-            yield content
 
 
 class _Flaw(Exception):
@@ -341,14 +362,14 @@ def _needs_pyav(content: Encoded) -> bool:
     return head[4:8] == b"ftyp" or head.startswith(PYAV_FILES)
 
 
-def _by_pyav(content: Encoded, refused: Exception | None = None) -> Iterator[Block]:
+def _by_pyav(content: Encoded, limits: Limits, refused: Exception | None = None) -> Iterator[Block]:
     """Yield the blocks of a file that libsndfile has refused, or would refuse."""
     at = 0
     try:
-        for samples, rate in sound_blocks(content):
+        for samples, rate in sound_blocks(content, limits.check):
             yield at, samples, rate
             at += len(samples)
-    except Exception:
-        if refused is not None and at == 0:
+    except Exception as error:
+        if refused is not None and at == 0 and not isinstance(error, _Flaw):
             raise refused from None
         raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import NamedTuple
 
-from sklearn_ser._audio._beginnings import Encoded
+from sklearn_ser._audio._content import Encoded
 
 __all__ = [
     "APE",

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from sklearn_ser._audio._beginnings import W64, Encoded
+from sklearn_ser._audio._beginnings import W64
+from sklearn_ser._audio._content import Encoded
 from sklearn_ser._audio._mpeg import (
     APE,
     ID3,
@@ -28,7 +29,7 @@ from sklearn_ser._audio._mpeg import (
     tag_size,
 )
 
-__all__ = ["STREAMED", "Encoded", "Stream", "View", "streams_of"]
+__all__ = ["STREAMED", "Stream", "View", "streams_of"]
 
 Order = Literal["big", "little"]
 Chunk = tuple[bytes, int, int]  # name, where its content begins, its size as stated

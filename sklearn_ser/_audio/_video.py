@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from sklearn_ser._audio._content import Encoded
 from sklearn_ser._audio._mpeg import after_tags
-from sklearn_ser._audio._streams import STREAMED, Encoded, Stream, View, streams_of
+from sklearn_ser._audio._streams import STREAMED, Stream, View, streams_of
 
 __all__ = ["Samples", "container_seconds", "sound_blocks"]
 
@@ -21,13 +22,18 @@ Samples = npt.NDArray[np.float32]
 TOLERANCE = 0.25  # seconds
 
 
-def sound_blocks(content: Encoded) -> Iterator[tuple[Samples, float]]:
+def sound_blocks(
+    content: Encoded, check: Callable[[int, float, int | None], None] | None = None
+) -> Iterator[tuple[Samples, float]]:
     """Decode the first track of sound, some milliseconds at a time.
 
     Parameters
     ----------
-    content : bytes or mmap
+    content : bytes or FileContent
         A file's.
+    check : callable or None
+        Takes the number of channels, the sampling rate in Hz and the number of samples, None if it
+        is not known, before any of them are decoded; what it raises comes through.
 
     Yields
     ------
@@ -47,6 +53,10 @@ def sound_blocks(content: Encoded) -> Iterator[tuple[Samples, float]]:
     n_samples, rate = 0, 1
     with _opened(content) as container:
         track = _track(container)
+        context, stated = track.codec_context, _stated_seconds(content, track)
+        if check is not None and context.sample_rate:
+            n_stated = None if stated is None else int(stated * context.sample_rate)
+            check(context.channels, float(context.sample_rate), n_stated)
         # Packed: of a frame with a plane for each of 8 channels, PyAV reads a ninth.
         to_floats = av.AudioResampler(format="flt")
         for frame in itertools.chain(container.decode(track), [None]):
@@ -57,7 +67,6 @@ def sound_blocks(content: Encoded) -> Iterator[tuple[Samples, float]]:
         if n_samples == 0:
             raise ValueError("no frame can be decoded")
         seconds = n_samples / rate
-        stated = _stated_seconds(content, track)
         if stated is not None and seconds < stated - TOLERANCE:
             raise ValueError(f"{seconds:.1f} s could be decoded, of {stated:.1f} s")
     size = int.from_bytes(content[4:8], "little") + 8

@@ -275,7 +275,7 @@ class SpeechExtractor(Extractor):
     def prepare(self, clip: Clip, content: Any) -> Prepared:
         """Return what the model's feature extractor makes of a clip."""
         waveform = clip.waveform(content, self.model.rate, self.model.shortest)
-        prepared = self.model.prepare_input(waveform, self._window)
+        prepared = self.model.prepare_input(waveform, self._window, overwrite=True)
         n_windows = len(prepared.windows)
         if n_windows:
             seconds = len(waveform) / self.model.rate

@@ -10,16 +10,19 @@ taken over the clip's samples alone, once, and folded into weights for each clip
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch.nn import functional
 
 from sklearn_ser._models._running import distance, to_device, tolerance
+from sklearn_ser._models._windows import Window
 
-__all__ = ["FrontEnd", "OriginalFrontEnd", "UnsupportedFrontEnd", "Waveform"]
+__all__ = ["FrontEnd", "OriginalFrontEnd", "UnsupportedFrontEnd", "Waveform", "standardise"]
 
 Layer = Callable[[torch.Tensor], torch.Tensor]  # (n_clips, n_steps, n_channels) in and out
 
@@ -37,6 +40,27 @@ class Waveform:
     samples: torch.Tensor  # (n_samples,)
     weight: torch.Tensor  # (kernel, n_channels)
     bias: torch.Tensor | None  # (n_channels,)
+
+
+def standardise(waveform: npt.NDArray[np.float32]) -> None:
+    """Give a waveform the mean 0 and the variance 1, in place.
+
+    To the bit what transformers' Wav2Vec2FeatureExtractor makes of it, which takes several copies.
+    """
+    n_samples = len(waveform)
+    mean = np.float32(_sum(waveform, lambda x: x) / n_samples)
+    variance = np.float32(_sum(waveform, lambda x: np.square(x - mean)) / n_samples)
+    waveform -= mean
+    waveform /= np.sqrt(variance + np.float32(1e-7))
+
+
+def _sum(x: Any, function: Callable[[Any], Any]) -> Any:
+    """Return the sum of a function of values in the order that NumPy adds them up, in pairs."""
+    if len(x) <= MOMENTS_BLOCK:
+        return np.add.reduce(function(x))
+    half = len(x) // 2
+    half -= half % 8
+    return _sum(x[:half], function) + _sum(x[half:], function)
 
 
 class UnsupportedFrontEnd(ValueError):
@@ -111,6 +135,30 @@ class FrontEnd(FramesOfSamples):
             [conv.kernel_size[0] for conv in self.convs], [conv.stride[0] for conv in self.convs]
         )
         self._check(module)
+
+    def in_windows(
+        self, waveform: Waveform, windows: Sequence[Window], device: Any
+    ) -> Iterator[torch.Tensor]:
+        """Yield the frames of each window, of shape (1, n_frames, n_channels).
+
+        They are computed in the blocks of the whole clip, so that they have the same bits, but only
+        those of one window are kept.
+        """
+        block = BLOCK if torch.device(device).type == "cpu" else GPU_BLOCK
+        n_frames = self.n_frames(len(waveform.samples))
+        begin = end = 0
+        kept: list[torch.Tensor] = []
+        for window in windows:
+            if kept:
+                kept = [kept[0][:, window.start - begin :]]
+            begin = window.start
+            stop = min(n_frames, -(-window.stop // block) * block)
+            if stop > end:
+                samples = waveform.samples[end * self.hop : (stop - 1) * self.hop + self.reach]
+                kept.append(self([replace(waveform, samples=samples)], device))
+                end = stop
+            kept = [torch.cat(kept, dim=1)]
+            yield kept[0][:, : window.stop - begin]
 
     def prepare(self, samples: torch.Tensor) -> Waveform:
         """Return a waveform with the first convolution's weights, its group norm folded in."""

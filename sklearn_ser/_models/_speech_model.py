@@ -15,7 +15,12 @@ import numpy.typing as npt
 import torch
 
 from sklearn_ser._models._files import model_digest
-from sklearn_ser._models._front_end import FrontEnd, OriginalFrontEnd, UnsupportedFrontEnd
+from sklearn_ser._models._front_end import (
+    FrontEnd,
+    OriginalFrontEnd,
+    UnsupportedFrontEnd,
+    standardise,
+)
 from sklearn_ser._models._loading import (
     fold_weight_norms,
     read_encoder,
@@ -45,6 +50,7 @@ Array = npt.NDArray[np.float32]
 
 # Of any model, in seconds: SEW and Wav2Vec2-BERT make one frame of two.
 SHORTEST = 0.045
+LONG = 1 << 22  # samples, of a clip of which the feature extractor's copies would take much memory
 
 
 def load_model(folder: Path, device: str, dtype: str = "float32") -> SpeechModel:
@@ -128,7 +134,9 @@ class SpeechModel:
         if self.is_thread_safe:
             self._one_thread = contextlib.nullcontext()
 
-    def prepare_input(self, waveform: Array, window: float | str | None = "auto") -> ModelInput:
+    def prepare_input(
+        self, waveform: Array, window: float | str | None = "auto", *, overwrite: bool = False
+    ) -> ModelInput:
         """Return a clip as the feature extractor prepares it, alone.
 
         Parameters
@@ -136,6 +144,8 @@ class SpeechModel:
         waveform : ndarray of shape (n_samples,), float32, at `rate`
         window : float, "auto", "clip" or None
             See `SSLEmbedder`.
+        overwrite : bool
+            Whether the waveform may be changed, which saves memory if it is long.
         """
         if self.is_whisper:
             length = self.feature_extractor.n_samples
@@ -146,7 +156,13 @@ class SpeechModel:
             prepared = [self._whisper_mel(piece, window == "clip") for piece in pieces]
             mels, n_valid = zip(*prepared, strict=True)
             return ModelInput(list(mels), list(n_valid), [], 30.0 * len(pieces))
-        inputs = self.feature_extractor(waveform, sampling_rate=self.rate, return_tensors="pt")
+        inputs: Any = {}
+        if overwrite and self.front_end is not None and len(waveform) > LONG:
+            if self.feature_extractor.do_normalize:
+                standardise(waveform)
+            inputs["input_values"] = torch.from_numpy(waveform)[None]
+        else:
+            inputs = self.feature_extractor(waveform, sampling_rate=self.rate, return_tensors="pt")
         if self.front_end is None:
             # One pads an odd number of frames to an even one; attention must not see it.
             n_frames = int(inputs["attention_mask"].sum())
@@ -213,14 +229,25 @@ class SpeechModel:
     ) -> Iterator[tuple[Sequence[torch.Tensor], int]]:
         """Yield the hidden states of each pass of a clip, and how many are valid: all of them."""
         for part, n_valid in zip(clip.parts, clip.n_frames, strict=True):
-            features = self._features([part])
-            for window in clip.windows or [Window(0, features.shape[1], slice(None))]:
-                inside = features[:, window.start : window.stop]
+            for window, inside in self._windowed(part, clip.windows):
                 states = self._hidden_states(inside, [inside.shape[1]], last_layer)
                 if self.is_whisper:
                     states = [state[:, :n_valid] for state in states]
                 states = [state[:, window.keep] for state in states]
                 yield states, states[0].shape[1]
+
+    def _windowed(
+        self, part: Any, windows: Sequence[Window]
+    ) -> Iterator[tuple[Window, torch.Tensor]]:
+        """Yield each window, and the features in it; one that holds all if there are none."""
+        front_end = self.front_end
+        if windows and front_end is not None and not isinstance(front_end, OriginalFrontEnd):
+            inside = front_end.in_windows(part, windows, self.device)
+            yield from zip(windows, inside, strict=True)
+            return
+        features = self._features([part])
+        for window in windows or [Window(0, features.shape[1], slice(None))]:
+            yield window, features[:, window.start : window.stop]
 
     def _batch(
         self, clips: Sequence[ModelInput], last_layer: int

@@ -6,6 +6,7 @@ Used by loaders, splitters, audits, the evaluation and recognizers.
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Hashable, Mapping, Sequence
 from numbers import Real
@@ -16,8 +17,9 @@ from typing import Any
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sklearn_ser._utils._files import existing_folder
+from sklearn_ser._utils._files import existing_folder, naming_file, read_text
 from sklearn_ser._utils._labels import as_labels, as_speakers
+from sklearn_ser._utils._parameters import is_number
 from sklearn_ser._utils._ratings import are_ratings, as_targets
 from sklearn_ser._utils._rows import check_lengths, is_missing, rows_named
 
@@ -291,9 +293,10 @@ def read_emobox_fold(place: Path, corpus: str, fold: int) -> list[dict[str, Any]
                 folds = sorted(path.name for path in place.glob("fold_*"))
                 raise FileNotFoundError(f"no {file}; {place} holds {folds or 'no folds'}.")
             continue
-        for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), 1):
-            if line.strip():
-                rows.append({**_row(line, f"{file}, line {number}"), "split": split})
+        with naming_file(file):
+            for number, line in enumerate(read_text(file).splitlines(), 1):
+                if line.strip():
+                    rows.append({**_row(line, f"{file}, line {number}"), "split": split})
     if not rows:
         raise ValueError(f"the files of {place / f'fold_{fold}'} hold no clips.")
     return rows
@@ -304,17 +307,27 @@ def _row(line: str, where: str) -> dict[str, Any]:
         value = json.loads(line)
         path = value.get("wav", value.get("audio"))
         code = value.get("emo", value.get("label"))
-    except (json.JSONDecodeError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         path = code = None
-    if path is None or code is None:
+    if not isinstance(path, str) or not isinstance(code, (str, int, float)):
         raise ValueError(f"{where}: not an object with wav (or audio) and emo (or label).")
-    channel = value.get("channel")
+    seconds = {name: value.get(name) for name in ("start_time", "end_time", "length")}
+    for name, number in seconds.items():
+        if number is not None and not (is_number(number) and 0 <= number < math.inf):
+            raise ValueError(f"{where}: {name} is {number!r:.80}, not seconds from 0 on.")
+    channel, key = value.get("channel"), value.get("key", Path(path).stem)
+    try:
+        channel = None if channel is None else int(channel) - 1  # counted from 1 there
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{where}: channel is {channel!r:.80}, not a whole number.") from None
+    if not isinstance(key, str):
+        raise ValueError(f"{where}: key is {key!r:.80}, not text.")
     return {
         "path": path,
         "code": code,
-        "key": value.get("key", Path(path).stem),
-        "start": value.get("start_time"),
-        "end": value.get("end_time"),
-        "channel": None if channel is None else int(channel) - 1,  # counted from 1 there
-        "duration": value.get("length"),
+        "key": key,
+        "start": seconds["start_time"],
+        "end": seconds["end_time"],
+        "channel": channel,
+        "duration": seconds["length"],
     }

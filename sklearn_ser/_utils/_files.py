@@ -6,9 +6,12 @@ file, and any of them may be killed at any time.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import functools
 import hashlib
 import inspect
+import io
 import json
 import os
 import site
@@ -17,10 +20,18 @@ import sys
 import sysconfig
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from sklearn_ser.exceptions import ArgumentError
+
+NOT_REGULAR = "a pipe, a device or a socket, not a regular file"
+# Of a file that is read at once: tables, metadata, results.
+MAX_BYTES = 1 << 28
+# Of one of which a digest is made, such as a model's weights.
+MAX_WEIGHTS = 1 << 38
 
 
 def write_atomically(
@@ -68,6 +79,93 @@ def delete_files(folder: Path, *patterns: str) -> None:
             emptied.rmdir()
 
 
+def open_regular(path: str | os.PathLike[str], max_bytes: float = MAX_BYTES) -> io.FileIO:
+    """Open a regular file to be read; the one door by which files of others come in.
+
+    Pipes, devices and sockets are refused before they are opened, which may wait for ever or have
+    effects. Of a file that says that it is empty, as those of /proc do, nothing is to be read.
+
+    Parameters
+    ----------
+    path : str or path-like
+    max_bytes : float
+        Of a larger file nothing is read.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened, is no regular file, or larger.
+    """
+    _check_regular(os.stat(path), path, max_bytes)
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    file = io.FileIO(os.open(path, flags))
+    try:  # again: it may have been replaced
+        _check_regular(os.fstat(file.fileno()), path, max_bytes)
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def _check_regular(found: os.stat_result, path: str | os.PathLike[str], max_bytes: float) -> None:
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "a folder, not a file", os.fspath(path))
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, NOT_REGULAR, os.fspath(path))
+    if found.st_size > max_bytes:
+        why = f"too large: {found.st_size} bytes, and the limit is {max_bytes:.0f}"
+        raise OSError(errno.EFBIG, why, os.fspath(path))
+
+
+def read_regular(path: str | os.PathLike[str], max_bytes: float = MAX_BYTES) -> bytes:
+    """Return the content of a regular file; see `open_regular`."""
+    with open_regular(path, max_bytes) as file:
+        left, parts = os.fstat(file.fileno()).st_size, list[bytes]()
+        while left > 0 and (part := file.read(left)):
+            parts.append(part)
+            left -= len(part)
+    return b"".join(parts)
+
+
+def read_text(path: str | os.PathLike[str], max_bytes: float = MAX_BYTES) -> str:
+    """Return the text of a regular file in UTF-8, without a byte order mark.
+
+    Raises
+    ------
+    OSError
+        As `open_regular`.
+    ValueError
+        If it is not in UTF-8.
+    """
+    content = read_regular(path, max_bytes)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(
+            f"{os.fspath(path)} is not in UTF-8: line {line} has the byte "
+            f"0x{content[error.start]:02X}. Save it as UTF-8."
+        ) from None
+
+
+@contextlib.contextmanager
+def naming_file(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Make of any error that a file's content causes a ValueError that names the file."""
+    try:
+        yield
+    except ArgumentError:
+        raise
+    except OSError as error:
+        if error.filename is not None:  # it cannot be opened
+            raise
+        raise ValueError(f"{os.fspath(path)} cannot be read ({error}).") from error
+    except Exception as error:
+        if isinstance(error, ValueError) and os.fspath(path) in str(error):
+            raise
+        what = f"{type(error).__name__}: {str(error)[:500]}"
+        raise ValueError(f"{os.fspath(path)} is damaged, or no such file ({what}).") from error
+
+
 def existing_folder(folder: object) -> Path:
     """Return `folder` as a path, or raise an error that says where it was looked for."""
     path = Path(str(folder)).expanduser()
@@ -110,8 +208,16 @@ def has_settled(state: State) -> bool:
     return time.time_ns() - max(state[2:]) > SETTLED_NS
 
 
-def file_digest(path: str | os.PathLike[str]) -> str:
+def file_digest(
+    path: str | os.PathLike[str], max_bytes: Callable[[], float] = lambda: MAX_WEIGHTS
+) -> str:
     """Return the SHA-256 of a file, which is read once for as long as its state stays the same.
+
+    Parameters
+    ----------
+    path : str or path-like
+    max_bytes : callable
+        Gives the size of the largest file that is read; asked for only if one is read.
 
     Returns
     -------
@@ -121,7 +227,7 @@ def file_digest(path: str | os.PathLike[str]) -> str:
     Raises
     ------
     OSError
-        If it cannot be read, or is no file: reading from a pipe could wait for ever.
+        As `open_regular`.
     """
     path = os.fspath(path)
     seen = os.stat(path)
@@ -129,10 +235,13 @@ def file_digest(path: str | os.PathLike[str]) -> str:
     known = _known.get(path)
     if known is not None and known[0] == state:
         return known[1]
-    if not stat.S_ISREG(seen.st_mode):
-        raise OSError(f"{path} is no file")
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    hashed = hashlib.sha256()
+    with open_regular(path, max_bytes()) as file:
+        left = os.fstat(file.fileno()).st_size
+        while left > 0 and (part := file.read(min(left, 1 << 20))):
+            hashed.update(part)
+            left -= len(part)
+    digest = hashed.hexdigest()
     if has_settled(state):
         _known[path] = state, digest
     return digest

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 
 import pandas as pd
 from sklearn.utils import Bunch
 
 from sklearn_ser._audio import Files
+from sklearn_ser._utils import naming_file, read_text
 from sklearn_ser.datasets._corpus import as_corpus
 from sklearn_ser.datasets._files import find_clips
 
@@ -97,7 +99,9 @@ def load_cremad(folder: str | os.PathLike[str]) -> Bunch:
     expected = files.root.parent / ACTORS
     known = next((path for path in files if path.name == ACTORS), expected)
     if known.is_file():
-        actors = pd.read_csv(known, dtype={"ActorID": str}).set_index("ActorID")
-        frame["sex"] = frame["speaker"].map(actors["Sex"].str.strip().str.lower())
-        frame["age"] = frame["speaker"].map(actors["Age"])
+        with naming_file(known):
+            text = io.StringIO(read_text(known))
+            actors = pd.read_csv(text, dtype={"ActorID": str}).set_index("ActorID")
+            frame["sex"] = frame["speaker"].map(actors["Sex"].str.strip().str.lower())
+            frame["age"] = frame["speaker"].map(actors["Age"])
     return as_corpus("CREMA-D", frame, DESCRIPTION, N_CLIPS)

@@ -16,10 +16,11 @@ from sklearn_ser._utils import (
     composed,
     emobox_folder,
     read_emobox_fold,
+    read_text,
     validate_params,
 )
 from sklearn_ser.datasets._corpus import as_corpus
-from sklearn_ser.datasets._files import existing_path, match_speaker
+from sklearn_ser.datasets._files import existing_path, match_speaker, refuse_outside
 
 __all__ = ["load_emobox"]
 
@@ -70,6 +71,7 @@ EmoBox, fold {fold} of {corpus}: the frame's column split has train, valid and t
         "fold": [COUNT],
         "audio": [str, os.PathLike, None],
         "speaker": [str, None],
+        "allow_outside": ["boolean"],
     },
     prefer_skip_nested_validation=True,
 )
@@ -80,6 +82,7 @@ def load_emobox(
     *,
     audio: str | os.PathLike[str] | None = None,
     speaker: str | None = None,
+    allow_outside: bool = False,
 ) -> Bunch:
     """Load a fold of a corpus as EmoBox splits it.
 
@@ -100,6 +103,9 @@ def load_emobox(
         ``groups`` is None, and :class:`~sklearn_ser.model_selection.EmoBoxFolds` are what they
         can be compared on.
 
+    allow_outside : bool, default=False
+        Whether paths may lead out of the folder that relative ones start at, links resolved.
+
     Returns
     -------
     corpus : Bunch
@@ -113,7 +119,8 @@ def load_emobox(
     FileNotFoundError
         If there is no such corpus or fold.
     ValueError
-        If a line of its metadata is no object with a path and an emotion, an emotion is a number
+        If a line of its metadata is no object with a path and an emotion, a path leads out of the
+        folder, an emotion is a number
         that the label map does not name, `speaker` finds nothing, or a clip stands in several lines
         with different emotions (as 119 of PAVOQUE do).
 
@@ -143,6 +150,7 @@ def load_emobox(
     start = Path(audio).expanduser() if audio is not None else place.parent.parent
     frame = pd.DataFrame(rows)
     frame["path"] = [str(existing_path(start, path)) for path in frame["path"]]
+    refuse_outside(frame["path"], start, f"EmoBox's metadata in {place}", allow_outside)
     frame["emotion"] = [canonical(names.get(_key(code), code)) for code in frame["code"]]
     frame["code"] = frame["code"].astype(str)
     for column in ("start", "end"):
@@ -162,7 +170,7 @@ def _label_map(place: Path) -> dict[str, str]:
     names: dict[str, str] = {}
     for file in (place / "label_map.json", place / "label_dict.json"):
         if file.is_file():
-            names |= dict(PAIR.findall(file.read_text(encoding="utf-8-sig")))
+            names |= dict(PAIR.findall(read_text(file)))
     return {_key(code): name for code, name in names.items()}
 
 

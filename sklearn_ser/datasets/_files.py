@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import unicodedata
@@ -22,7 +23,7 @@ from sklearn_ser._audio import (
 )
 from sklearn_ser._utils import composed
 
-__all__ = ["existing_path", "find_clips", "match_speaker", "refuse_pointers"]
+__all__ = ["existing_path", "find_clips", "match_speaker", "refuse_outside", "refuse_pointers"]
 
 POINTER_SIZE = 1024  # bytes, more than a pointer has
 
@@ -145,14 +146,58 @@ def existing_path(folder: Path, written: str) -> Path:
         composed otherwise than in the name on disk.
     """
     path = folder / os.path.expanduser(written)
-    if (written.isascii() and "\\" not in written) or path.exists():
+    if (written.isascii() and "\\" not in written) or os.path.exists(path):
         return path
     path = folder / os.path.expanduser(written.replace("\\", "/"))
     found = Path(path.anchor)
     for part in path.parts[bool(path.anchor) :]:
         spellings = [part, *(unicodedata.normalize(form, part) for form in ("NFC", "NFD"))]
-        found = next((found / name for name in spellings if (found / name).exists()), found / part)
+        found = next(
+            (found / name for name in spellings if os.path.exists(found / name)), found / part
+        )
     return found
+
+
+def refuse_outside(
+    paths: Sequence[str] | pd.Series[str],
+    folder: Path,
+    where: str,
+    allowed: bool,
+) -> None:
+    """Raise a ValueError if paths lead out of a folder, by "..", as absolute ones or by links.
+
+    Parameters
+    ----------
+    paths : sequence of n_rows str
+    folder : Path
+    where : str
+        What names these paths, for the error.
+    allowed : bool
+        Whether they may.
+    """
+    if allowed:
+        return
+    root = os.path.realpath(folder)
+    resolve = functools.cache(os.path.realpath)  # of the folders that hold them, which are few
+
+    def is_outside(path: str) -> bool:
+        if "\0" in path:
+            return True
+        place, name = os.path.split(path)
+        if name in ("", ".", "..") or os.path.islink(path):
+            real = os.path.realpath(path)
+        else:
+            real = os.path.join(resolve(place), name)
+        return not Path(real).is_relative_to(root)
+
+    rows = [row for row, path in enumerate(paths) if is_outside(path)]
+    if rows:
+        first = list(paths)[rows[0]]
+        raise ValueError(
+            f"{where}: {len(rows)} of {len(paths)} paths lead out of the folder {root}; the first "
+            f"is in row {rows[0]}, counted from 0, {first!r:.200}. If you trust who wrote it, set "
+            "allow_outside=True, or name the folder that holds all clips."
+        )
 
 
 def refuse_pointers(paths: Sequence[str] | pd.Series[str], corpus: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 
@@ -9,6 +10,7 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from sklearn_ser._audio import Files
+from sklearn_ser._utils import naming_file, read_text
 from sklearn_ser.datasets._corpus import as_corpus, one_row_each
 from sklearn_ser.datasets._files import find_clips
 
@@ -96,7 +98,9 @@ def load_meld(folder: str | os.PathLike[str]) -> Bunch:
     for path in files:
         if match := LABELS.fullmatch(path.name):
             # A speaker, or what one says, may be "None" or "NA".
-            table = pd.read_csv(path, encoding="utf-8", keep_default_na=False, na_values=[""])
+            with naming_file(path):
+                text = io.StringIO(read_text(path))
+                table = pd.read_csv(text, keep_default_na=False, na_values=[""])
             tables.append(table.assign(split=match[1].lower()))
     if not tables:
         raise FileNotFoundError(

@@ -11,6 +11,7 @@ import lzma
 import os
 import re
 import warnings
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,16 +21,25 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from sklearn_ser._audio import SEGMENT_FIELDS
-from sklearn_ser._utils import as_speakers, as_targets, composed, is_missing, validate_params
+from sklearn_ser._utils import (
+    as_speakers,
+    as_targets,
+    composed,
+    is_missing,
+    naming_file,
+    read_regular,
+    validate_params,
+)
 from sklearn_ser.datasets._corpus import as_corpus, rename_columns
-from sklearn_ser.datasets._files import existing_path
+from sklearn_ser.datasets._files import existing_path, refuse_outside
 
 __all__ = ["load_table"]
 
 DELIMITERS = (",", ";", "\t", "|")
 # What is absolute in Windows, and no path elsewhere.
 WINDOWS_PATH = re.compile(r"[A-Za-z]:[\\/]|\\\\")
-PACKED = {b"\x1f\x8b": gzip.decompress, b"BZh": bz2.decompress, b"\xfd7zXZ": lzma.decompress}
+PACKED = {b"\x1f\x8b": gzip.GzipFile, b"BZh": bz2.BZ2File, b"\xfd7zXZ": lzma.LZMAFile}
+MAX_UNPACKED = 100_000_000  # bytes
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 OTHERS = {
     b"PK\x03\x04": ("an Excel workbook or another archive", "read_excel"),
@@ -46,6 +56,7 @@ OTHERS = {
         "emotion": [str],
         "speaker": [str, None],
         "root": [str, os.PathLike, None],
+        "allow_outside": ["boolean"],
     },
     prefer_skip_nested_validation=True,
 )
@@ -56,6 +67,7 @@ def load_table(
     emotion: str = "emotion",
     speaker: str | None = "speaker",
     root: str | os.PathLike[str] | None = None,
+    allow_outside: bool = False,
 ) -> Bunch:
     """Load a corpus described by a table.
 
@@ -77,6 +89,9 @@ def load_table(
     root : str or path-like, default=None
         Folder that relative paths start at: by default that of the CSV file whose path is given,
         or the current one.
+    allow_outside : bool, default=False
+        Whether the paths in a file may lead out of that folder: by "..", as absolute ones, or by
+        links, which are resolved. Those of a frame, or of any other table that is no file, may.
 
     Returns
     -------
@@ -89,8 +104,8 @@ def load_table(
     ------
     ValueError
         If a column is missing, a row has no value in one of them, emotions are integers, start, end
-        or channel are none, a clip stands in several rows with different emotions or speakers, or
-        the file is no CSV file in UTF-8.
+        or channel are none, paths lead out of the folder, a clip stands in several rows with
+        different emotions or speakers, or the file is no CSV file in UTF-8.
     TypeError
         If `table` is none.
 
@@ -118,18 +133,20 @@ def load_table(
     >>> load_table(table, path="file", emotion="label", speaker="who").y.tolist()
     ['anger']
     """
-    name, described = "table", "the table"
+    name, described, bounded = "table", "the table", False
     if isinstance(table, (str, os.PathLike)) or hasattr(table, "read"):
         if hasattr(table, "read"):
             content = table.read()
         else:
             source = Path(table).expanduser()
             root = source.parent if root is None else root
-            name, described, content = source.stem, str(source), source.read_bytes()
+            name, described, content = source.stem, str(source), read_regular(source)
+        bounded = True
         path, emotion = composed(path.strip()), composed(emotion.strip())
         speaker = None if speaker is None else composed(speaker.strip())
         wanted = [] if speaker is None else [speaker]
-        frame = _read_csv(described, content, [path, emotion], wanted)
+        with naming_file(described):
+            frame = _read_csv(described, content, [path, emotion], wanted)
     else:
         frame = _as_frame(table)
     if speaker == "speaker" and speaker not in frame:
@@ -145,7 +162,10 @@ def load_table(
     if speaker is not None:
         where = f"{described}, column {speaker!r} (speaker=None loads none)"
         frame["speaker"] = as_speakers(frame["speaker"], where)
-    frame["path"] = _paths(frame["path"], root, f"{described}, column {path!r}")
+    where = f"{described}, column {path!r}"
+    frame["path"] = _paths(frame["path"], root, where)
+    start = Path() if root is None else Path(root).expanduser()
+    refuse_outside(frame["path"], start, where, allow_outside or not bounded)
     for field in SEGMENT_FIELDS:
         if field in frame:
             frame[field] = _numbers(frame[field], f"{described}, column {field!r}")
@@ -288,11 +308,30 @@ def _header(text: str, delimiter: str) -> list[str]:
     return [composed(name.strip()) for name in next(rows, [])]
 
 
+def _unpacked(source: str, opener: Any, content: bytes) -> bytes:
+    """Return what a packed file holds, if it is no more than a table may have."""
+    parts, n_bytes = list[bytes](), 0
+    try:
+        packed = io.BytesIO(content)
+        file = opener(fileobj=packed) if opener is gzip.GzipFile else opener(packed)
+        with file:
+            while part := file.read(1 << 20):
+                parts.append(part)
+                if (n_bytes := n_bytes + len(part)) > MAX_UNPACKED:
+                    raise ValueError(
+                        f"{source} is packed, and holds more than {MAX_UNPACKED} bytes. If you "
+                        "trust who wrote it, unpack it first."
+                    )
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise ValueError(f"{source} is a packed file that is damaged ({error}).") from None
+    return b"".join(parts)
+
+
 def _decode(source: str, content: bytes) -> str:
     """Return the text of a file."""
     for mark, unpack in PACKED.items():
         if content.startswith(mark):
-            content = unpack(content)
+            content = _unpacked(source, unpack, content)
     for mark, (what, reader) in OTHERS.items():
         if content.startswith(mark):
             raise ValueError(

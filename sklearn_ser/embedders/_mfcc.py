@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
+import joblib
 import numpy as np
 
-from sklearn_ser._utils import COUNT, RATE, Number
+from sklearn_ser._extraction import Extractor, WaveformExtractor
+from sklearn_ser._utils import COUNT, RATE, Number, pool
 from sklearn_ser.embedders._base import Array, BaseEmbedder, version_of
 from sklearn_ser.embedders._layouts import POOLING, FrameLayout
 
@@ -19,6 +21,7 @@ __all__ = ["MFCCEmbedder"]
 
 ORDERS = ("mfcc", "delta", "delta2")
 FLOOR, RANGE = 1e-10, 80  # of power, and of decibels below the loudest, as librosa has them
+BLOCK = 1024  # frames; a multiple of those that a processor transforms at once
 DELTA_WIDTH = 9  # frames, librosa's own default
 
 
@@ -156,8 +159,35 @@ class MFCCEmbedder(BaseEmbedder):
         -------
         frames : ndarray of shape (3, n_frames, n_mels), float32
         """
-        mfcc = _Analysis.kept(self.rate, self.n_fft, self.hop_length, self.n_mels)(waveform)
-        return np.stack([mfcc, *_deltas(mfcc)])
+        mfcc = self._coefficients(waveform)
+        computed = np.empty((len(ORDERS), *mfcc.shape), dtype=np.float32)
+        computed[0] = mfcc
+        for order in (1, 2):
+            _differences(mfcc, order, computed[order])
+        return computed
+
+    def make_extractor(self) -> Extractor:
+        """Return what computes records; one group of frames at a time, if they are pooled.
+
+        Returns
+        -------
+        extractor : Extractor
+        """
+        if self.gives_sequences() or type(self).compute is not MFCCEmbedder.compute:
+            return super().make_extractor()
+        n_threads = joblib.effective_n_jobs(self.n_jobs)
+        return WaveformExtractor(self._pooled, self.rate, self.min_samples(), n_threads)
+
+    def _pooled(self, waveform: Array) -> Array:
+        """Return the record: what `pool` makes of what `compute` gives, in less memory."""
+        mfcc = self._coefficients(waveform)
+        pooled, differences = [pool(mfcc)], np.empty_like(mfcc)
+        for order in (1, 2):
+            pooled.append(pool(_differences(mfcc, order, differences)))
+        return np.concatenate(pooled)
+
+    def _coefficients(self, waveform: Array) -> Array:
+        return _Analysis.kept(self.rate, self.n_fft, self.hop_length, self.n_mels)(waveform)
 
 
 class _Analysis:
@@ -181,17 +211,40 @@ class _Analysis:
         return _Analysis(rate, n_fft, hop_length, n_mels)
 
     def __call__(self, waveform: Array) -> Array:
-        """Return coefficients of shape (n_frames, n_mels)."""
+        """Return coefficients of shape (n_frames, n_mels), computed block by block.
+
+        Only they, and no padded waveform, frames or spectra of all of it, are in memory at once.
+        """
         import scipy.fft
 
-        padded = np.pad(waveform, self._n_fft // 2)
-        frames = np.lib.stride_tricks.sliding_window_view(padded, self._n_fft)
-        spectra = scipy.fft.rfft(frames[:: self._hop_length] * self._window)
-        power = spectra.real**2 + spectra.imag**2
-        decibels = np.log(np.maximum(self._filters @ power.T, FLOOR)) * (10 / math.log(10))
-        np.maximum(decibels, decibels.max() - RANGE, out=decibels)
-        mfcc: Array = scipy.fft.dct(decibels, axis=0, norm="ortho").T
+        n_frames = 1 + (len(waveform) - self._n_fft % 2) // self._hop_length
+        mfcc: Array = np.empty((n_frames, self._filters.shape[0]), dtype=np.float32)
+        loudest = -math.inf
+        for begin in range(0, len(mfcc), BLOCK):
+            block = mfcc[begin : begin + BLOCK]
+            frames = self._frames(waveform, begin, len(block))
+            spectra = scipy.fft.rfft(frames * self._window)
+            power = spectra.real**2 + spectra.imag**2
+            decibels = np.log(np.maximum(self._filters @ power.T, FLOOR)) * (10 / math.log(10))
+            loudest = max(loudest, decibels.max())
+            block[:] = decibels.T
+        for begin in range(0, len(mfcc), BLOCK):
+            block = mfcc[begin : begin + BLOCK]
+            decibels = np.maximum(block.T, loudest - RANGE)
+            block[:] = scipy.fft.dct(decibels, axis=0, norm="ortho").T
         return mfcc
+
+    def _frames(self, waveform: Array, begin: int, n_frames: int) -> Array:
+        """Return frames of a waveform with half a window of zeros around it."""
+        first = begin * self._hop_length - self._n_fft // 2
+        stop = first + (n_frames - 1) * self._hop_length + self._n_fft
+        under = waveform[max(0, first) : stop]
+        before = max(0, -first)
+        after = stop - first - before - len(under)
+        if before or after:
+            under = np.pad(under, (before, after))
+        frames = np.lib.stride_tricks.sliding_window_view(under, self._n_fft)
+        return frames[:: self._hop_length]
 
 
 @functools.cache
@@ -202,8 +255,9 @@ def _slopes(order: int) -> Array:
     return slopes
 
 
-def _deltas(mfcc: Array) -> list[Array]:
-    """Return what `librosa.feature.delta` computes, of orders 1 and 2."""
+def _differences(mfcc: Array, order: int, out: Array) -> Array:
+    """Write and return what `librosa.feature.delta` computes, of order 1 or 2."""
     from scipy.ndimage import convolve1d
 
-    return [convolve1d(mfcc, _slopes(order), axis=0, mode="nearest") for order in (1, 2)]
+    convolve1d(mfcc, _slopes(order), axis=0, mode="nearest", output=out)
+    return out

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from sklearn_ser._utils import all_rated, check_corpora
+from sklearn_ser._utils import all_rated, check_corpora, naming_file, read_text
 from sklearn_ser.evaluation._compare import compare
 from sklearn_ser.evaluation._formats import NESTED, Shown, Table
 from sklearn_ser.evaluation._ranks import Ranks, rank
@@ -225,7 +225,12 @@ class CorporaComparison(Shown, Mapping[str, Comparison]):
         ValueError
             If the files are of another kind or schema.
         """
-        content = json.loads(Path(folder, "corpora.json").read_text(encoding="utf-8"))
+        path = Path(folder, "corpora.json")
+        with naming_file(path):
+            content = json.loads(read_text(path))
+            names = [Path(its) for its in dict(content.get("folders", {})).values()]
+            if any(its.is_absolute() or ".." in its.parts for its in names):
+                raise ValueError(f"{path} names results outside of its folder.")
         if (content.get("schema"), content.get("kind")) != (SCHEMA, "compare_corpora"):
             raise ValueError(f"{folder} holds no comparison on several corpora by schema {SCHEMA}.")
         folders = content["folders"].items()

@@ -7,6 +7,7 @@ set, layer, classifier and pair of corpora, or of ratings one `RatingRow`. ``res
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from dataclasses import asdict, dataclass, field, fields
@@ -15,7 +16,7 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
-from sklearn_ser._utils import DRAWN, remove_figure
+from sklearn_ser._utils import DRAWN, naming_file, read_text, remove_figure
 from sklearn_ser.evaluation._formats import Shown
 from sklearn_ser.evaluation._nested import Nested, RatingNested
 from sklearn_ser.evaluation._rows import RatingRow, Row, record_of
@@ -124,17 +125,30 @@ class Results(Shown):
         Returns
         -------
         comparison : Comparison or CrossComparison
+
+        Raises
+        ------
+        OSError
+            If a file cannot be opened.
+        ValueError
+            If one is damaged, or these are results of another kind or schema.
         """
-        results = json.loads(Path(folder, "results.json").read_text(encoding="utf-8"))
-        labels = dict.fromkeys(("speaker", "emotion", "predicted", "confidence"), str)
-        predictions = pd.read_csv(
-            Path(folder, "predictions.csv"), dtype=labels, keep_default_na=False
-        )
-        for name in ("emotion", "predicted") if _of_ratings(results) else ("confidence",):
-            if name in predictions:  # of other schemas it is not, which are refused
-                numbers = [float(text or "nan") for text in predictions[name]]  # to the last bit
-                predictions[name] = numbers
-        return cls.from_dict(results, predictions)
+        path, table = Path(folder, "results.json"), Path(folder, "predictions.csv")
+        with naming_file(path):
+            results = json.loads(read_text(path))
+            if not isinstance(results, dict):
+                raise ValueError(f"it holds a {type(results).__name__}, not an object")
+            of_ratings = _of_ratings(results)
+        with naming_file(table):
+            labels = dict.fromkeys(("speaker", "emotion", "predicted", "confidence"), str)
+            text = io.StringIO(read_text(table))
+            predictions = pd.read_csv(text, dtype=labels, keep_default_na=False)
+            for name in ("emotion", "predicted") if of_ratings else ("confidence",):
+                if name in predictions:  # of other schemas it is not, which are refused
+                    numbers = [float(value or "nan") for value in predictions[name]]
+                    predictions[name] = numbers  # to the last bit
+        with naming_file(path):
+            return cls.from_dict(results, predictions)
 
     def save(self, folder: str | os.PathLike[str]) -> list[str]:
         """Write ``results.json`` and ``predictions.csv``.

@@ -104,7 +104,7 @@ class Copy:
         except ClipError as error:
             return error
 
-    def _make_from(self, content: bytes | npt.NDArray[Any]) -> CopiedClip:
+    def _make_from(self, content: Any) -> CopiedClip:
         samples, clip_rate = decode(self.clip, content)
         rate = round(clip_rate or 0)
         if clip_rate != rate:  # files have whole sampling rates

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
@@ -24,6 +23,7 @@ from sklearn_ser._utils import (
     as_classes,
     as_speakers,
     given_corpus,
+    open_regular,
     own_files,
     refuse_without_effect,
     set_where_taken,
@@ -31,11 +31,31 @@ from sklearn_ser._utils import (
 )
 from sklearn_ser.embedders import RecordEmbedder, SSLEmbedder
 from sklearn_ser.evaluation import effective_parameters, feature_name, installed_versions
+from sklearn_ser.exceptions import ArgumentError
+from sklearn_ser.recognition._archive import check_archive
 from sklearn_ser.recognition._recognizer import EmotionRecognizer
 
 __all__ = ["card_of", "load_recognizer", "save_recognizer"]
 
 FORMAT = 1
+MAX_BYTES = 1 << 31
+# What of this package a file may hold. Nothing else is imported because a file names it, apart from
+# what skops lists itself: scikit-learn's estimators, arrays and functions of NumPy and SciPy.
+OURS = frozenset(
+    f"sklearn_ser.{name}"
+    for name in (
+        "embedders._egemaps.EGeMAPSEmbedder",
+        "embedders._mfcc.MFCCEmbedder",
+        "embedders._ssl.SSLEmbedder",
+        "embedders._text.TextEmbedder",
+        "preprocessing._audio_augmenter.AudioAugmenter",
+        "preprocessing._frame_union.FrameUnion",
+        "preprocessing._speaker_scaler.SpeakerScaler",
+        "recognition._domain.ClassDistance",
+        "recognition._domain.OutOfDomainDetector",
+        "recognition._recognizer.EmotionRecognizer",
+    )
+)
 
 
 def save_recognizer(
@@ -111,9 +131,12 @@ def load_recognizer(
 
     Raises
     ------
+    OSError
+        If the file cannot be opened, or is no regular file.
     ValueError
-        If the file is no such file, or holds what could run code, or its features would be
-        computed by another model, or otherwise, than those that it was trained on.
+        If the file is damaged or no such file, or holds what could run code, or its features would
+        be computed by another model, or otherwise, than those that it was trained on, or by one
+        that is not here.
     TypeError
         If a parameter, or `model`, would have no effect.
 
@@ -135,29 +158,57 @@ def load_recognizer(
     FileNotFoundError: ...
     """
     skops, path = skops_io(), os.fspath(path)
-    try:
-        found = skops.get_untrusted_types(file=path)
-        refused = sorted(name for name in found if name not in trusted and not is_ours(name))
-        if refused:
+    with open_regular(path, MAX_BYTES) as file:
+        try:
+            check_archive(file)
+            held = _trusted(skops, file, path, trusted)
+            recognizer, card = held["recognizer"], json.loads(held["card"])
+            if not isinstance(recognizer, EmotionRecognizer) or not isinstance(card, dict):
+                raise ValueError(f"it holds a {type(recognizer).__name__}")
+            if card["format"] != FORMAT:
+                raise ValueError(
+                    f"{path} has format {card['format']}; this version reads {FORMAT}."
+                )
+            return _prepared(recognizer, card, path, model, parameters)
+        except ArgumentError:
+            raise
+        except Exception as error:
+            if isinstance(error, ValueError) and str(error).startswith(path):
+                raise
+            if isinstance(error, ImportError) and any(
+                name.startswith(f"{error.name}.") for name in trusted
+            ):
+                raise
             raise ValueError(
-                f"{path} holds {', '.join(refused)}, which could run code. If you trust who wrote "
-                "it, name these classes as trusted."
-            )
-        if unneeded := [name for name in trusted if name not in found]:
-            raise ValueError(
-                f"nothing in {path} has to be trusted under the names {unneeded}: leave them out."
-            )
-        held = skops.load(path, trusted=list(found))
-        recognizer, card = held["recognizer"], json.loads(held["card"])
-    except (OSError, ValueError, ImportError):
-        raise
-    except Exception as error:
+                f"{path} is not a recognizer that save_recognizer wrote, or it cannot be used "
+                f"here ({type(error).__name__}: {str(error)[:500]})."
+            ) from error
+
+
+def _trusted(skops: Any, file: Any, path: str, trusted: Sequence[str]) -> Any:
+    """Return what a file holds, if it names no classes but those of a list and `trusted`."""
+    found = skops.get_untrusted_types(file=file)
+    refused = sorted(name for name in found if name not in OURS and name not in trusted)
+    if refused:
         raise ValueError(
-            f"{path} is not a recognizer that save_recognizer wrote "
-            f"({type(error).__name__}: {str(error)[:200]})."
-        ) from error
-    if card["format"] != FORMAT:
-        raise ValueError(f"{path} has format {card['format']}; this version reads {FORMAT}.")
+            f"{path} holds {', '.join(refused)[:1000]}, which could run code. If you trust who "
+            "wrote it, name these classes as trusted."
+        )
+    if unneeded := [name for name in trusted if name not in found]:
+        raise ValueError(
+            f"{path}: nothing in it has to be trusted under the names {unneeded}: leave them out."
+        )
+    return skops.load(file, trusted=list(found))
+
+
+def _prepared(
+    recognizer: EmotionRecognizer,
+    card: dict[str, Any],
+    path: str,
+    model: str | None,
+    parameters: dict[str, Any],
+) -> EmotionRecognizer:
+    """Return a recognizer with its card and parameters, after checking its features."""
     _warn_of_changed_files(path, card.get("files", {}), own_files(recognizer))
     of_features = embedders_of(recognizer.embedder_)
     embedders = [*of_features, *domain_embedders(recognizer)]
@@ -260,7 +311,7 @@ def _warn_of_changed_files(path: str, then: dict[str, Any], now: dict[str, Any])
             f"{path} was trained with other code than is here, in {len(changed)} of {len(then)} "
             f"modules of your own: {'; '.join(changed)}. If that changes what they compute, train "
             "it again, or restore the files.",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 
@@ -275,15 +326,6 @@ def embedders_of(estimator: Any) -> list[RecordEmbedder]:
         return [estimator]
     parts = [*getattr(estimator, "transformer_list", ()), *getattr(estimator, "steps", ())]
     return [found for _, part in parts for found in embedders_of(part)]
-
-
-def is_ours(name: str) -> bool:
-    """Tell whether a name is that of one of this package's estimators."""
-    module, _, attribute = name.rpartition(".")
-    if module.split(".")[0] != "sklearn_ser":
-        return False
-    found = getattr(importlib.import_module(module), attribute, None)
-    return isinstance(found, type) and issubclass(found, BaseEstimator)
 
 
 def skops_io() -> Any:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 import soundfile
 
+import sklearn_ser._audio._content
 from sklearn_ser import MFCCEmbedder
 from sklearn_ser._audio import as_clip, read_blocks
 from sklearn_ser.exceptions import ClipError, ClipWarning
@@ -737,10 +738,10 @@ def test_bad_value(kind, on_error, speech, cache_folder):
 def test_file_that_cannot_be_read(error, on_error, speech, tmp_path, monkeypatch):
     path = stored(tmp_path, encode(speech()))
 
-    def refuse(self):
+    def refuse(*args):
         raise error
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(sklearn_ser._audio._content, "open_regular", refuse)
     cause = f"cannot be read ({error.strerror})"
     waveforms = [speech(1), speech(2)]
     check_bad_clip(path, path.name, cause, "Check its permissions", on_error, waveforms, None)
@@ -885,7 +886,7 @@ def test_memory_that_resampling_lacks_is_a_clip_error(speech, monkeypatch):
     def fail(*args, **kwargs):
         raise MemoryError
 
-    monkeypatch.setattr(soxr, "resample", fail)
+    monkeypatch.setattr(soxr, "ResampleStream", fail)
     value = (speech(rate=48000), 48000)
     cause = "too long for the memory that there is"
     check_bad_clip(value, "waveform", cause, "segments", "nan", [speech(1), speech(2)], None)
@@ -904,7 +905,7 @@ def test_a_pipe_given_as_a_path_is_refused_at_once(how, tmp_path):
         "embed": lambda: MFCCEmbedder(cache=None).fit_transform([clip.source]),
         "predict": lambda: list(read_blocks(clip)),
     }
-    with pytest.raises(ClipError, match=r"clip 0 \(pipe\.wav\): .* pipe or a device"):
+    with pytest.raises(ClipError, match=r"clip 0 \(pipe\.wav\): .* a pipe, a device"):
         ways[how]()
     assert clip.seconds() == 0
 

@@ -180,7 +180,10 @@ def test_flac_is_read_to_its_end_whatever_it_states(total, words, read):
 def test_flac_that_states_more_is_truncated_and_costs_no_memory(total, words, read):
     content = with_total(encode(words, "FLAC"), total)
     tracemalloc.start()
-    with pytest.raises(ClipError, match=r"truncated or damaged \(3.0 s could be decoded, of "):
+    with pytest.raises(
+        ClipError,
+        match=r"truncated or damaged \(3.0 s could be decoded, of |too long: 4.295e\+06 s",
+    ):
         read(content)
     assert tracemalloc.get_traced_memory()[1] < 20e6
     tracemalloc.stop()

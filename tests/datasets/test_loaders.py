@@ -63,7 +63,11 @@ def test_table(tmp_path, kind):
         table, root = tmp_path / "clips.csv", None
     elif kind == "polars":
         table = pl.DataFrame(columns)
-    corpus = load_table(table, path="file", emotion="label", speaker="who", root=root)
+    columns = {"path": "file", "emotion": "label", "speaker": "who"}
+    if kind == "csv":
+        with pytest.raises(ValueError, match=r"1 of 2 paths lead out .* row 1, .*'/abs/2\.wav'"):
+            load_table(table, **columns)
+    corpus = load_table(table, **columns, root=root, allow_outside=kind == "csv")
     assert [str(tmp_path / "x/1.wav"), "/abs/2.wav"] == corpus.X
     assert corpus.y.tolist() == ["joy", "fear"]
     assert corpus.groups.tolist() == ["01", "02"]

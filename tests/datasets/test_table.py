@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import unicodedata
 
 import audformat
@@ -392,3 +393,39 @@ def test_the_command_line_names_columns_too(csv, tmp_path, capsys):
 def test_rows_without_any_value_are_no_clips(tmp_path):
     (tmp_path / "t.csv").write_text("path;emotion;speaker\na.wav;anger;s1\n;;\n;;\n")
     assert load_table(tmp_path / "t.csv").y.tolist() == ["anger"]
+
+
+LEADING_OUT = {
+    "..": lambda folder: "../secret.wav",
+    "deep ..": lambda folder: "clips/../../secret.wav",
+    "absolute": lambda folder: str(folder.parent / "secret.wav"),
+    "link": lambda folder: "link.wav",
+    "folder that is a link": lambda folder: "up/secret.wav",
+    "backslashes": lambda folder: "..\\secret.wav",
+}
+
+
+@pytest.mark.parametrize("kind", LEADING_OUT)
+def test_paths_in_a_file_cannot_leave_its_folder_unless_allowed(kind, tmp_path):
+    folder = tmp_path / "corpus"
+    (folder / "clips").mkdir(parents=True)
+    (tmp_path / "secret.wav").touch()
+    (folder / "link.wav").symlink_to(tmp_path / "secret.wav")
+    (folder / "up").symlink_to(tmp_path)
+    table = folder / "table.csv"
+    inside = folder / "clips" / "a.wav"
+    rows = pd.DataFrame({"path": ["clips/a.wav", str(inside)], "emotion": ["joy", "fear"]})
+    rows.iloc[:1].to_csv(table, index=False)
+    assert [str(inside)] == load_table(table).X
+    rows.loc[0, "path"] = LEADING_OUT[kind](folder)
+    rows.to_csv(table, index=False)
+    with pytest.raises(ValueError, match=r"table\.csv, column 'path': 1 of 2 .* in row 0"):
+        load_table(table)
+    with open(table, encoding="utf-8") as file, pytest.raises(ValueError, match="paths lead out"):
+        load_table(file, root=folder)
+    corpora = [load_table(table, allow_outside=True), load_table(rows, root=folder)]
+    if kind not in ("..", "deep ..", "backslashes"):  # which start elsewhere
+        corpora.append(load_table(table, root=tmp_path))
+        assert len(corpora.pop().X) == 2
+    for corpus in corpora:
+        assert os.path.realpath(corpus.X[0]) == str(tmp_path / "secret.wav")

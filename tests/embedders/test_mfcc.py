@@ -1,9 +1,13 @@
+import tracemalloc
+
 import librosa
 import numpy as np
 import pytest
 from sklearn.base import clone
 
 from sklearn_ser import MFCCEmbedder
+from sklearn_ser._utils import STATISTICS, _pooling
+from sklearn_ser.embedders import _mfcc
 from sklearn_ser.exceptions import ClipError
 
 RATE = 16000
@@ -181,3 +185,39 @@ def test_fit_transform_leaves_what_fit_does(pooling, speech):
     np.testing.assert_array_equal(embedded[0], fitted.transform(X)[0])
     assert vars(embedder) == vars(fitted)
     np.testing.assert_array_equal(embedder.get_feature_names_out(), fitted.get_feature_names_out())
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=repr)
+def test_blocks_change_no_bit_and_differences_see_across_them(settings, speech, monkeypatch):
+    waveform = speech(seconds=3, rate=settings.get("rate", RATE))
+    embedder = MFCCEmbedder(20, 2, list(STATISTICS), cache=None, **settings)
+    whole = embedder.compute(waveform)
+    row = embedder.fit_transform([(waveform, settings.get("rate", RATE))])
+    monkeypatch.setattr(_mfcc, "BLOCK", 16)
+    monkeypatch.setattr(_pooling, "BLOCK", 500)
+    np.testing.assert_array_equal(embedder.compute(waveform), whole)
+    np.testing.assert_array_equal(
+        embedder.fit_transform([(waveform, settings.get("rate", RATE))]), row
+    )
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 7), (900, 1), (900, 9), (900, 23), (2, 3, 500, 40)])
+def test_pooling_some_dimensions_at_a_time_changes_no_bit(shape, monkeypatch):
+    frames = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    for x in (frames, np.asfortranarray(frames)):
+        whole = _pooling.pool(x)
+        with monkeypatch.context() as patch:
+            patch.setattr(_pooling, "BLOCK", 500)
+            np.testing.assert_array_equal(_pooling.pool(x), whole)
+
+
+def test_the_memory_of_a_long_clip_is_that_of_its_coefficients(speech):
+    """Once, it was ten times the waveform's."""
+    waveform = np.tile(speech(seconds=5), 60)
+    embedder = MFCCEmbedder(cache=None)
+    embedder.fit_transform([(waveform[: 5 * RATE], RATE)])
+    tracemalloc.start()
+    embedder.fit_transform([(waveform, RATE)])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < waveform.nbytes + 2 * len(waveform) // 512 * 128 * 4 + 40e6

@@ -8,7 +8,8 @@ import torch
 import transformers
 
 from sklearn_ser import SSLEmbedder
-from sklearn_ser._models import _front_end, _windows, load_model
+from sklearn_ser._models import _front_end, _windows, find_model, load_model
+from sklearn_ser._models._front_end import standardise
 from sklearn_ser._models._windows import Moments, windows
 from sklearn_ser._utils import STATISTICS, pool
 from sklearn_ser.exceptions import ClipWarning
@@ -189,3 +190,25 @@ def test_windows_that_a_family_does_not_have_are_refused(family, method, cache, 
         embedder = SSLEmbedder(tiny_model(family), window=window, cache=cache)
         with pytest.raises(ValueError, match=message):
             getattr(embedder, method)([(speech(), RATE)])
+
+
+@pytest.mark.parametrize("n_samples", [100, (1 << 20) + 13, 5_000_001])
+def test_a_long_waveform_is_standardised_as_transformers_does(n_samples):
+    waveform = np.random.default_rng(0).normal(0.01, 0.1, n_samples).astype(np.float32)
+    extractor = transformers.Wav2Vec2FeatureExtractor()
+    (expected,) = extractor(waveform, sampling_rate=16000).input_values
+    standardise(waveform)
+    np.testing.assert_array_equal(waveform, expected)
+
+
+@pytest.mark.parametrize("seconds", [41, 100.3])
+def test_frames_of_windows_are_those_of_the_whole_to_the_bit(seconds):
+    model = load_model(find_model("nano"), "cpu")
+    waveform = np.random.default_rng(0).normal(0, 0.1, int(seconds * 16000)).astype(np.float32)
+    clip = model.prepare_input(waveform)
+    (part,) = clip.parts
+    assert len(clip.windows) > 1
+    with torch.inference_mode():
+        whole = model._features([part])
+        for window, inside in model._windowed(part, clip.windows):
+            assert torch.equal(inside, whole[:, window.start : window.stop])

@@ -30,6 +30,7 @@ from sklearn_ser.evaluation._classifiers import fit_classifier
 from sklearn_ser.recognition import (
     EmotionRecognizer,
     OutOfDomainDetector,
+    _file,
     load_recognizer,
     save_recognizer,
 )
@@ -296,7 +297,7 @@ def test_another_model_is_refused(corpus, tmp_path, nano):
     with pytest.raises(ValueError, match=r"computed otherwise here \(weights '.*' then, '.*' now"):
         load_recognizer(tmp_path / "own.skops", model=str(other))
     moved = folder.rename(tmp_path / "moved")
-    with pytest.raises(OSError, match="is not a folder here"):
+    with pytest.raises(ValueError, match=r"own\.skops .* is not a folder here"):
         load_recognizer(tmp_path / "own.skops")
     loaded = load_recognizer(tmp_path / "own.skops", model=str(moved))
     assert loaded.embedder_.model == str(moved)
@@ -365,3 +366,36 @@ def test_parameters_are_checked(recognizer, corpus, parameters, message):
 def test_it_is_a_classifier(recognizer, corpus):
     assert recognizer.score(corpus.X, corpus.y) > 0.9
     assert make_pipeline(clone(recognizer)).steps[0][1].classifier == "lda"
+
+
+NAMES = ["sklearn_ser.cli.__main__.x", "sklearn_ser.cli.main", "sklearn_ser.store.Store"]
+NAMES += ["sklearn_ser.classifiers.MLPHead", "antigravity.x", "own_module.Own"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_imported_because_a_file_names_it(name, path, tmp_path, monkeypatch):
+    """Once, any module of the package was; sklearn_ser.cli.__main__ runs the command line."""
+    module, _, attribute = name.rpartition(".")
+    (tmp_path / "own_module.py").write_text("raise SystemExit")
+    monkeypatch.syspath_prepend(tmp_path)
+    with zipfile.ZipFile(path) as archive:
+        members = {each: archive.read(each) for each in archive.namelist()}
+    schema = json.loads(members["schema.json"])
+    schema["content"]["recognizer"] |= {"__module__": module, "__class__": attribute}
+    members["schema.json"] = json.dumps(schema)
+    with zipfile.ZipFile(path, "w") as archive:
+        for each, content in members.items():
+            archive.writestr(each, content)
+    imported = []
+    monkeypatch.setattr(_file, "skops_io", lambda: skops.io)
+    monkeypatch.setattr(importlib, "import_module", lambda *args, **_: imported.append(args))
+    with pytest.raises(ValueError, match=f"{path} holds {name}, which could run code"):
+        load_recognizer(path)
+    assert imported == []
+
+
+def test_classes_that_a_file_may_name_are_there():
+    for name in _file.OURS:
+        module, _, attribute = name.rpartition(".")
+        found = getattr(importlib.import_module(module), attribute)
+        assert f"{found.__module__}.{found.__qualname__}" == name

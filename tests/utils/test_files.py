@@ -6,6 +6,7 @@ import stat
 
 import pytest
 
+from sklearn_ser._utils import _files as files
 from sklearn_ser._utils import digest_of, file_digest, write_atomically
 
 
@@ -45,9 +46,9 @@ def test_digests_are_sha256_of_what_is_joined(tmp_path):
 @pytest.mark.parametrize("settled", [True, False])
 def test_a_file_is_hashed_again_unless_its_dates_tell_of_changes(settled, tmp_path, monkeypatch):
     monkeypatch.setattr("sklearn_ser._utils._files.SETTLED_NS", -(10**18) if settled else 10**18)
-    path, hashed, original = tmp_path / "file", [], hashlib.file_digest
+    path, hashed, original = tmp_path / "file", [], files.open_regular
     path.write_bytes(b"content")
-    monkeypatch.setattr(hashlib, "file_digest", lambda *args: hashed.append(1) or original(*args))
+    monkeypatch.setattr(files, "open_regular", lambda *args: hashed.append(1) or original(*args))
     assert len({file_digest(path) for _ in range(3)}) == 1
     assert len(hashed) == (1 if settled else 3)
     path.write_bytes(b"changed")
@@ -57,5 +58,5 @@ def test_a_file_is_hashed_again_unless_its_dates_tell_of_changes(settled, tmp_pa
 @pytest.mark.skipif(os.name != "posix", reason="named pipes of POSIX")
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(OSError, match="is no file"):
+    with pytest.raises(OSError, match="not a regular file"):
         file_digest(tmp_path / "pipe")

@@ -14,7 +14,7 @@ from sklearn_ser._audio._clip import (
     mono_of,
     read_blocks,
 )
-from sklearn_ser._audio._files import pointer_of
+from sklearn_ser._audio._decoding import pointer_of
 from sklearn_ser._audio._folders import (
     SOUND_SUFFIXES,
     UNREADABLE,

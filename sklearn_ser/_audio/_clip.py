@@ -1,13 +1,12 @@
 """A clip of a collection, not yet read, and how its content becomes samples.
 
 Decoded, cut to its segment, mixed to mono, checked and resampled; `_inputs.py` says what may stand
-for a clip, `_files.py` decodes files.
+for a clip, `_decoding.py` decodes files, `_mono.py` mixes, checks and resamples.
 """
 
 from __future__ import annotations
 
 import errno
-import functools
 import math
 import os
 from collections.abc import Iterable, Iterator
@@ -19,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sklearn_ser._audio._content import Encoded, FileContent, limit, limit_named, read_content
-from sklearn_ser._audio._files import VALUES, Block, Samples, blocks_of, seconds_of, too_long
+from sklearn_ser._audio._decoding import VALUES, Block, Samples, blocks_of, seconds_of, too_long
 from sklearn_ser._audio._mono import Mono, Waveform
 from sklearn_ser._utils import NOT_REGULAR, digest_of, file_digest
 from sklearn_ser.exceptions import ClipError
@@ -38,7 +37,10 @@ __all__ = [
 SEGMENT_FIELDS = ("start", "end", "channel")
 # Tables round, so an end may lie this far behind the recording's own.
 TOLERANCE = 0.1  # seconds
-MAX_FILE_BYTES = functools.partial(limit, "MAX_FILE_BYTES")
+
+
+def _max_file_bytes() -> float:
+    return limit("MAX_FILE_BYTES")
 
 
 class Segment(NamedTuple):
@@ -178,7 +180,7 @@ class Clip:
         digest = None
         if content is None and isinstance(self.source, Path):
             try:
-                digest = file_digest(self.source, MAX_FILE_BYTES)[:32]
+                digest = file_digest(self.source, _max_file_bytes)[:32]
             except (OSError, ValueError):
                 digest = None  # reading it raises the error that names the clip
         if digest is None:

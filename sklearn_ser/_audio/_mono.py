@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from sklearn_ser._audio._files import TOO_LONG, VALUES, Samples
+from sklearn_ser._audio._decoding import TOO_LONG, VALUES, Samples
 from sklearn_ser.exceptions import SilentClipError
 
 if TYPE_CHECKING:

@@ -10,13 +10,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from sklearn_ser._audio import Clip
 from sklearn_ser.exceptions import ClipError, ClipWarning
+
+if TYPE_CHECKING:
+    from sklearn_ser._models import SpeechModel
 
 __all__ = ["BatchExtractor", "Extractor", "Prepared", "SpeechExtractor", "WaveformExtractor"]
 
@@ -31,7 +34,7 @@ AHEAD_OF_GPU = 8  # batches
 class Prepared(NamedTuple):
     """A clip that is read, decoded and ready to be computed."""
 
-    item: Any
+    item: Any  # what its extractor's `compute` takes: a record, a waveform, a clip and its input
     seconds: float = 0.0  # what it takes of a batch's budget
     may_batch: bool = False
     takes_all_cores: bool = False  # so long that it is computed by the calling thread
@@ -156,7 +159,7 @@ class WaveformExtractor(Extractor):
         return clip.waveform(content, self._rate, self._min_samples)
 
     def prepare(self, clip: Clip, content: Any) -> Prepared:
-        """Return the record."""
+        """Return the record: computed here, by the thread that reads."""
         return Prepared(self.function(self.waveform(clip, content)))
 
     def compute(self, items: Sequence[Any]) -> list[Array | ClipError]:
@@ -236,7 +239,7 @@ class SpeechExtractor(Extractor):
 
     def __init__(
         self,
-        model: Any,
+        model: SpeechModel,
         window: float | str | None,
         layers: Sequence[int],
         *,

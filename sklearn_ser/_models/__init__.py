@@ -1,7 +1,7 @@
 """Pretrained speech and text models of the transformers library: find, load and run them."""
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sklearn_ser._models._files import (
     BUNDLED,
@@ -11,6 +11,12 @@ from sklearn_ser._models._files import (
     read_config,
     read_speech_config,
 )
+
+if TYPE_CHECKING:
+    from sklearn_ser._models._heads import load_fine_tuned
+    from sklearn_ser._models._speech_model import SpeechModel, load_model
+    from sklearn_ser._models._text_model import load_text_model
+    from sklearn_ser._models._trainable import FineTunedNetwork, add_lora, last_layers
 
 __all__ = [
     "BUNDLED",

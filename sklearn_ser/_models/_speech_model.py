@@ -108,14 +108,14 @@ class SpeechModel:
         fuse_attention(model)
         self.front_end: FrontEnd | OriginalFrontEnd | None = None
         if model.main_input_name == "input_values":
-            module = model.feature_extractor
+            module = model.feature_extractor  # convolutions; ours prepares what enters them
             with exact_products(self.device):
                 try:
                     self.front_end = FrontEnd(module)
                 except UnsupportedFrontEnd:
                     with reading(folder):
                         self.front_end = OriginalFrontEnd(module, model.config)
-            model.feature_extractor = torch.nn.Identity()
+            model.feature_extractor = torch.nn.Identity()  # the front end has run by then
         # Fewest samples that give a frame of every layer.
         reach = 0 if self.front_end is None else self.front_end.reach
         self.shortest = max(int(SHORTEST * self.rate), reach)
@@ -319,7 +319,7 @@ class SpeechModel:
         return moments.statistics()
 
     def may_batch(self, clip: ModelInput) -> bool:
-        """Return whether a clip may share a padded batch with others."""
+        """Return whether a clip may share a padded batch with others: measured, the first time."""
         if clip.windows or len(clip.parts) > 1:
             return False
         if self.is_whisper and clip.parts[0].shape[1] < whisper_length(self._model):

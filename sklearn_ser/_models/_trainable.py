@@ -30,7 +30,6 @@ HIDDEN = 256
 PROJECTIONS = r".*\.((q|k|v|out)_proj|linear_(q|k|v|out))"
 # How far the layers apart may be from those in their model: built alike, they differ by rounding.
 CLOSE = 1e-3
-BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 def last_layers(folder: Path, n_last: int) -> LastLayers:

@@ -46,7 +46,7 @@ def speaker_folds(
     Returns
     -------
     folds : list of (train, test)
-        None if there is one speaker only.
+        Empty if there is one speaker only.
     """
     from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
@@ -76,7 +76,7 @@ def clip_folds(y: Any, max_folds: int) -> Folds:
     Returns
     -------
     folds : list of (train, test)
-        None if nothing can be split.
+        Empty if nothing can be split.
     """
     from sklearn.model_selection import KFold, StratifiedKFold
 

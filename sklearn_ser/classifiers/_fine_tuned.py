@@ -328,7 +328,7 @@ class FineTunedClassifier(NeuralClassifier):
             config.hidden_size,
             len(self.classes_),
             dropout=self.dropout,
-            longest=self.max_seconds and max(1, round(self.max_seconds * RATE / hop)),
+            longest=round(self.max_seconds * RATE / hop) or 1 if self.max_seconds else None,
             dtype=self.dtype,
         )
 

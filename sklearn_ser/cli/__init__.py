@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.quiet = True  # progress bars draw over themselves, which files and pipes cannot
     try:
         with interruptible(), printed_warnings():
-            return _run(options)
+            return _run_command(options)
     except KeyboardInterrupt as stop:
         print(f"sklearn-ser: interrupted: {what_is_kept(options)}", file=sys.stderr)
         return 128 + (stop.number if isinstance(stop, Interrupted) else 2)
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run_command(options: argparse.Namespace) -> int:
     from sklearn_ser._utils import default_settings
 
     with default_settings():

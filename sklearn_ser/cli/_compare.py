@@ -64,7 +64,7 @@ def _compare(options: argparse.Namespace) -> int:
     if options.record is not None:
         return _repeat(options)
     options.fits = check_out(options.out) / "fits"
-    return _run(options)
+    return _compare_and_write(options)
 
 
 def _repeat(options: argparse.Namespace) -> int:
@@ -83,7 +83,7 @@ def _repeat(options: argparse.Namespace) -> int:
 
     record = Path(options.record).expanduser().resolve()
     folder = record if record.is_dir() else record.parent
-    earlier = _load(folder)
+    earlier = _load_results(folder)
     command = next(iter(earlier.values())).command
     if command is None:
         raise ValueError(
@@ -99,10 +99,10 @@ def _repeat(options: argparse.Namespace) -> int:
     again.arguments = command["arguments"]
     again.jobs = options.jobs or again.jobs
     with contextlib.chdir(existing_folder(command["directory"])):
-        _run(again)
+        _compare_and_write(again)
     options.results = again.results
     differences = []
-    for (name, one), other in zip(earlier.items(), _load(out).values(), strict=True):
+    for (name, one), other in zip(earlier.items(), _load_results(out).values(), strict=True):
         versions, found = differences_of_runs(one, other)
         differences += found
         for line in (*versions, *found):
@@ -112,7 +112,7 @@ def _repeat(options: argparse.Namespace) -> int:
     return 1 if differences else 0
 
 
-def _load(folder: Path) -> Mapping[str, Comparison]:
+def _load_results(folder: Path) -> Mapping[str, Comparison]:
     """Return the comparisons of a folder by corpus."""
     from sklearn_ser.evaluation import Comparison, CorporaComparison
 
@@ -122,7 +122,7 @@ def _load(folder: Path) -> Mapping[str, Comparison]:
     return {comparison.corpus: comparison}
 
 
-def _run(options: argparse.Namespace) -> int:
+def _compare_and_write(options: argparse.Namespace) -> int:
     check_out(options.out, needs=options.format and "matplotlib:'sklearn-ser[plot]'")
     check_features(options)
     from sklearn_ser.cli._tables import print_ranks, print_table

@@ -26,7 +26,7 @@ LOADING = {
 }
 
 
-class Named(NamedTuple):
+class CorpusArgument(NamedTuple):
     """A corpus as it is named: "CORPUS", "CORPUS=PLACE" or "CORPUS:PART=PLACE"."""
 
     name: str
@@ -34,7 +34,7 @@ class Named(NamedTuple):
     place: str | None
 
     @classmethod
-    def parse(cls, text: str) -> Named:
+    def parse(cls, text: str) -> CorpusArgument:
         """Return what a text names."""
         left, _, place = text.partition("=")
         name, _, part = left.partition(":")
@@ -136,7 +136,7 @@ def splitters(options: argparse.Namespace, corpora: Mapping[str, Any]) -> dict[s
     return found
 
 
-def _given(options: argparse.Namespace) -> list[Named]:
+def _given(options: argparse.Namespace) -> list[CorpusArgument]:
     name, place = (getattr(options, option, None) for option in ("corpus", "data"))
     if texts := getattr(options, "corpora", None):
         if name or place:
@@ -144,13 +144,13 @@ def _given(options: argparse.Namespace) -> list[Named]:
                 f"--{'corpus' if name else 'data'} has no effect beside {' '.join(texts)}: name "
                 "all corpora in one of these ways."
             )
-        return [Named.parse(text) for text in texts]
+        return [CorpusArgument.parse(text) for text in texts]
     if name is None and place is not None:
         raise ValueError(
             f"--data {place} has no effect without --corpus: say which corpus lies there, "
             f"{', '.join((*NAMED, *HELD[:-1]))} or {HELD[-1]}."
         )
-    return [Named(name or "synthetic", None, place)]
+    return [CorpusArgument(name or "synthetic", None, place)]
 
 
 def _loading(options: argparse.Namespace, names: Collection[str]) -> dict[str, dict[str, str]]:
@@ -170,7 +170,7 @@ def _loading(options: argparse.Namespace, names: Collection[str]) -> dict[str, d
     return parameters
 
 
-def _load(given: Named, loading: Mapping[str, Mapping[str, str]], *, quiet: bool) -> Any:
+def _load(given: CorpusArgument, loading: Mapping[str, Mapping[str, str]], *, quiet: bool) -> Any:
     from sklearn_ser import datasets
 
     name, part, place = given

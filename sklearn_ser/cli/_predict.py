@@ -168,7 +168,7 @@ Parts = Iterator[list[dict[str, Any]]]
 
 
 def _csv(parts: Parts, out: Path) -> Parts:
-    """Write rows as soon as they are known, so that a killed run leaves them."""
+    """Yield parts as they come, each after it is written, so that a killed run leaves them."""
     import pandas as pd
 
     for i, part in enumerate(parts):

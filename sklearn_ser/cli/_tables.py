@@ -150,8 +150,8 @@ def store_table(store: Any) -> Table:
 def print_rows(rows: Any) -> None:
     """Print what was recognised, one line per recording or window."""
     table = Table(
-        caption="out: out-of-distribution score, the share of held-out speakers' clips that are "
-        "nearer to the training clips. Emotions and probabilities hold where it is low.",
+        caption="out: quantile of the out-of-distribution score, the share of held-out clips that "
+        "are nearer to the training clips. Emotions and probabilities hold where it is low.",
     )
     table.add_column("recording", min_width=16, overflow="ellipsis", no_wrap=True)
     table.add_column("seconds", justify="right", no_wrap=True)

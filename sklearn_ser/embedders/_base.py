@@ -211,7 +211,7 @@ class RecordEmbedder(CachedParameterNames, TransformerMixin, BaseEstimator, meta
         return self._embed(self._items(X, reset=False), self.layout())
 
     def _embed(self, items: list[Any], layout: VectorLayout | FrameLayout) -> Any:
-        """Return the rows of a collection: those that are stored, and the rest computed."""
+        """Return a row (or frames) of each clip, from its record, stored or computed now."""
         clips = self._clips(items)
         extraction = Extraction(clips, self._records(layout), layout.rows, self.on_error)
         if extraction.missing:  # only now: it may load a model

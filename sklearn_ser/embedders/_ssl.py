@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import joblib
-import numpy as np
 
 from sklearn_ser._extraction import Extractor, SpeechExtractor
 from sklearn_ser._utils import POSITIVE, SECONDS, StrOptions, find_device
 from sklearn_ser.embedders._base import Array, BaseEmbedder
 from sklearn_ser.embedders._layouts import ModelLayers
+
+if TYPE_CHECKING:
+    from sklearn_ser._models import SpeechModel
 
 __all__ = ["SSLEmbedder"]
 
@@ -197,7 +199,7 @@ class SSLEmbedder(ModelLayers, BaseEmbedder):
 
         return read_speech_config(self.model_folder())
 
-    def _loaded(self) -> Any:
+    def _loaded(self) -> SpeechModel:
         from sklearn_ser._models import load_model
 
         return load_model(self.model_folder(), find_device(self.device), self.dtype)
@@ -255,6 +257,9 @@ class SSLEmbedder(ModelLayers, BaseEmbedder):
     def compute(self, waveform: Array) -> Array:
         """Return the frames of all layers, and of their mean.
 
+        `transform` does not call it: it pools where the model runs, which is what
+        `make_extractor` gives.
+
         Parameters
         ----------
         waveform : ndarray of shape (n_samples,), float32
@@ -266,7 +271,7 @@ class SSLEmbedder(ModelLayers, BaseEmbedder):
         """
         model = self._loaded()
         prepared = model.prepare_input(waveform, self.window)
-        return np.stack(list(model.frames(prepared, list(range(model.n_layers + 2)))))
+        return model.frames(prepared, range(model.n_layers + 2))
 
     def make_extractor(self) -> Extractor:
         """Return what runs the model.

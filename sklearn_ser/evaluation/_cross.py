@@ -156,17 +156,17 @@ def compare_across(
         cv = list(cv)  # each corpus is split by it
     cells = _cells(list(corpora), frame, cv)
     setup = Setup(
-        compare_across,
-        features,
-        layer,
-        cv,
-        classifiers,
-        classifier is not None,
-        nested,
-        audit,
-        n_jobs,
-        verbose,
-        parameters,
+        caller=compare_across,
+        features=features,
+        layer=layer,
+        cv=cv,
+        classifiers=classifiers,
+        classifiers_are_asked_for=classifier is not None,
+        nested=nested,
+        audit=audit,
+        n_jobs=n_jobs,
+        verbose=verbose,
+        parameters=parameters,
         memory=memory,
         alignments=alignments,
     )

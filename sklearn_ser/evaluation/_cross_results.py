@@ -11,7 +11,7 @@ import pandas as pd
 
 from sklearn_ser.evaluation._comparisons import row_differences
 from sklearn_ser.evaluation._formats import Table
-from sklearn_ser.evaluation._saved_results import Results
+from sklearn_ser.evaluation._results_base import Results
 
 __all__ = ["ALL_OTHERS", "CrossComparison"]
 

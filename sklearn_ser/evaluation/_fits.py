@@ -25,7 +25,7 @@ from sklearn_ser.evaluation._kept_fits import Fit, KeptFits, Keys
 from sklearn_ser.evaluation._targets import UNKNOWN, target_of
 from sklearn_ser.exceptions import ClipError
 
-__all__ = ["Targets", "Task", "fit_all", "fit_fold", "to_split"]
+__all__ = ["ClipLabels", "Task", "fit_all", "fit_fold", "speakers_to_keep_apart"]
 
 # A process takes about 2 s to import what it needs. Seconds of fits from which several pay; and
 # values of a feature matrix up to which one fit, by a classifier of ours, is surely much shorter.
@@ -33,7 +33,7 @@ WORTH_PROCESSES = 4.0
 SMALL = 1 << 18
 
 
-class Targets(NamedTuple):
+class ClipLabels(NamedTuple):
     """What is known of the clips, each of shape (n_clips,); emotions may be ratings, as floats."""
 
     emotions: npt.NDArray[Any]
@@ -41,12 +41,12 @@ class Targets(NamedTuple):
     corpora: npt.NDArray[Any] | None = None
 
     def groups(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
-        """Return the speakers of some clips, of which inner folds share none; see `to_split`."""
-        speakers = to_split(self.speakers)
+        """Return the speakers of some clips, as `speakers_to_keep_apart` gives them."""
+        speakers = speakers_to_keep_apart(self.speakers)
         return None if speakers is None else speakers[rows]
 
 
-def to_split(speakers: Any) -> Any:
+def speakers_to_keep_apart(speakers: Any) -> Any:
     """Return speakers that inner folds keep apart; None if they are unknown, or one in all.
 
     Inner folds are of clips then, as the folds that they are inside of are.
@@ -65,14 +65,14 @@ class Task(NamedTuple):
     classifier: Any
     speaker_scaling: str | None = None
     alignment: str | None = None
-    #: Whether to score it inside the training fold, too: beside rows of the same classifier by the
-    #: score of its own search, if it is one; None is not at all.
+    #: By which score inside the training fold rows are compared: "own", that of the classifier's
+    #: own search, where all rows have one classifier; "same", a score of all classifiers alike.
     inner: Literal["own", "same"] | None = None
 
 
 def fit_all(
     tasks: Sequence[Task],
-    targets: Targets,
+    targets: ClipLabels,
     *,
     n_jobs: int | None,
     verbose: bool,
@@ -139,7 +139,7 @@ def _has_inner(fit: Fit, task: Task) -> bool:
     return task.inner is None or task.inner in fit.inner
 
 
-def _lines(task: Task, targets: Targets, fit: Fit) -> pd.DataFrame:
+def _lines(task: Task, targets: ClipLabels, fit: Fit) -> pd.DataFrame:
     """Return a line for each prediction of a fit, having given its warnings."""
     fit.warn()
     test, is_rated = task.test, are_ratings(targets.emotions)
@@ -160,7 +160,7 @@ def _lines(task: Task, targets: Targets, fit: Fit) -> pd.DataFrame:
 
 
 def _fit_one(
-    task: Task, targets: Targets, known: Fit | None, kept: KeptFits | None, key: str | None
+    task: Task, targets: ClipLabels, known: Fit | None, kept: KeptFits | None, key: str | None
 ) -> Fit:
     """Return what is predicted by a fit, of which the inner score alone may be missing."""
     started = time.perf_counter()
@@ -175,8 +175,8 @@ def _fit_one(
                 predicted = _predicted(fitted, X_test, targets.emotions).tolist()
                 n_warnings = len(caught)
                 confidence = _confidence(fitted, X_test, predicted)
-                del caught[n_warnings:]  # which predict has given
-            known = Fit(predicted, confidence, 0.0, _searched(fitted, task), [])
+                del caught[n_warnings:]  # predict_proba's, which repeat those of predict
+            known = Fit(predicted, confidence, 0.0, _search_scores(fitted, task), [])
         if not _has_inner(known, task):
             known.inner[str(task.inner)] = _inner_score(task, targets)
     told = [(f"{w.category.__module__}.{w.category.__qualname__}", str(w.message)) for w in caught]
@@ -207,7 +207,7 @@ def _confidence(fitted: Any, X: Any, predicted: list[Any]) -> list[float] | None
     ]
 
 
-def _searched(fitted: Any, task: Task) -> dict[str, float]:
+def _search_scores(fitted: Any, task: Task) -> dict[str, float]:
     """Return the score by which a search chose, by what it can be compared with."""
     score = best_inner_score(fitted)
     # What a search of the user's own maximises need not be what others are scored by.
@@ -215,12 +215,12 @@ def _searched(fitted: Any, task: Task) -> dict[str, float]:
     return {} if score is None else dict.fromkeys(names, score)
 
 
-def fit_fold(task: Task, targets: Targets) -> tuple[Any, npt.NDArray[np.float64]]:
+def fit_fold(task: Task, targets: ClipLabels) -> tuple[Any, npt.NDArray[np.float64]]:
     """Return what was fitted on a training fold, and the test fold as it takes it."""
     X_train, X_test = _fold_inputs(task, targets)
     if isinstance(task.classifier, AsPredicted):
         return task.classifier, X_test
-    with _positions(task.train), _of_clips(task):
+    with _positions(task.train), _errors_say_on_clips(task):
         fitted = fit_classifier(
             task.classifier,
             X_train,
@@ -232,7 +232,7 @@ def fit_fold(task: Task, targets: Targets) -> tuple[Any, npt.NDArray[np.float64]
 
 
 @contextmanager
-def _of_clips(task: Task) -> Iterator[None]:
+def _errors_say_on_clips(task: Task) -> Iterator[None]:
     """Let errors say that a classifier is given clips, where it is one among the features."""
     try:
         yield
@@ -257,7 +257,7 @@ def _positions(rows: npt.NDArray[Any]) -> Iterator[None]:
         raise at_position(error, int(rows[error.position])) from None
 
 
-def _inner_score(task: Task, targets: Targets) -> float:
+def _inner_score(task: Task, targets: ClipLabels) -> float:
     """Return the score of speakers held out of the training fold; NaN if they cannot be split.
 
     Where speakers are not known, clips are held out.
@@ -284,7 +284,7 @@ def _inner_score(task: Task, targets: Targets) -> float:
 
 
 def _fold_inputs(
-    task: Task, targets: Targets
+    task: Task, targets: ClipLabels
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return training and test features, aligned, and with the speakers as last column."""
     train, test = task.train, task.test

@@ -33,7 +33,7 @@ from sklearn_ser.evaluation._recipes import (
 
 __all__ = ["Fit", "KeptFits", "Keys"]
 
-RECORD_VERSION = 2  # raise it when what is fitted of the same settings changes
+FIT_VERSION = 2  # raise it when what is fitted of the same settings changes
 
 
 class Fit(NamedTuple):
@@ -43,7 +43,7 @@ class Fit(NamedTuple):
     #: The probability of each predicted emotion, NaN where it has none; None without probabilities.
     confidence: list[float] | None
     seconds: float
-    #: By what it was scored inside the training fold; NaN where that cannot be split.
+    #: Score inside the training fold by `Task.inner`; NaN where it cannot be split.
     inner: dict[str, float]
     #: Class and text of each warning.
     warnings: list[tuple[str, str]]
@@ -97,7 +97,7 @@ class Keys:
     def __init__(self, targets: Any, waveform_rate: float | None) -> None:
         labels = [None if each is None else np.asarray(each).tolist() for each in targets]
         self._common = _digest(
-            [RECORD_VERSION, labels, installed_versions(), scipy.__version__, platform.machine()]
+            [FIT_VERSION, labels, installed_versions(), scipy.__version__, platform.machine()]
         )
         self._waveform_rate = waveform_rate
         self._of_object: dict[int, tuple[Any, str | None]] = {}
@@ -108,7 +108,10 @@ class Keys:
         classifier = self._once(task.classifier, self._of_classifier)
         if values is None or classifier is None:
             return None
-        folds = [digest_of(np.asarray(side, dtype=np.int64).tobytes()) for side in task[3:5]]
+        folds = [
+            digest_of(np.asarray(side, dtype=np.int64).tobytes())
+            for side in (task.train, task.test)
+        ]
         how = [task.speaker_scaling, task.alignment]
         return _digest([self._common, values, classifier, folds, how])
 
@@ -144,10 +147,10 @@ class Keys:
         places = set(re.findall(r'"(?:class|object)": "([^"]+)\.', recipe))
         roots = {place.partition(".")[0] for place in places}
         versions = {root: str(getattr(sys.modules.get(root), "__version__", "")) for root in roots}
-        return _digest([recipe, versions, _own_code(places)])
+        return _digest([recipe, versions, _digests_of_modules(places)])
 
 
-def _own_code(names: set[str]) -> dict[str, str]:
+def _digests_of_modules(names: set[str]) -> dict[str, str]:
     """Return the SHA-256 of the user's own modules, and of those that they import."""
     found: dict[str, str] = {}
     missing = {*names}

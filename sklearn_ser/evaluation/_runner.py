@@ -31,7 +31,7 @@ from sklearn_ser.evaluation._clip_classifiers import (
 from sklearn_ser.evaluation._comparisons import differences_to_best
 from sklearn_ser.evaluation._feature_tables import FeatureTable, embed
 from sklearn_ser.evaluation._features import feature_sets, offline_feature_names
-from sklearn_ser.evaluation._fits import Targets, Task, fit_all, to_split
+from sklearn_ser.evaluation._fits import ClipLabels, Task, fit_all, speakers_to_keep_apart
 from sklearn_ser.evaluation._recipes import (
     installed_versions,
     recipe_of_classifier,
@@ -59,7 +59,7 @@ class Setup(NamedTuple):
     layer: Any
     cv: Any
     classifiers: Mapping[str, Any]
-    named: bool  # whether any are asked for, and not taken by default
+    classifiers_are_asked_for: bool  # whether any are asked for, and not taken by default
     nested: bool
     audit: bool
     n_jobs: int | None
@@ -164,11 +164,11 @@ def run(corpus: Bunch, cells: Sequence[Cell], setup: Setup) -> Run:
             warn_of_classes(name, recipe, predicted, corpus.y)
     audits = _audit(cells, corpus, setup, waveform_rate)
     corpora = corpus.frame["corpus"].to_numpy(dtype=str) if "corpus" in corpus.frame else None
-    known = corpus.groups is not None
-    descriptions, tasks = _plan(tables, cells, audits, setup, chance_of(corpus.y), known)
+    speakers_known = corpus.groups is not None
+    descriptions, tasks = _plan(tables, cells, audits, setup, chance_of(corpus.y), speakers_known)
     predictions = fit_all(
         tasks,
-        Targets(corpus.y, corpus.groups, corpora),
+        ClipLabels(corpus.y, corpus.groups, corpora),
         n_jobs=setup.n_jobs,
         verbose=setup.verbose,
         memory=setup.memory,
@@ -176,7 +176,7 @@ def run(corpus: Bunch, cells: Sequence[Cell], setup: Setup) -> Run:
     )
     of_row = [lines for _, lines in predictions.groupby("row")]
     scored = [scores(lines) for lines in of_row]
-    for positions in _together(descriptions, "train", "test"):
+    for positions in _positions_by(descriptions, "train", "test"):
         found = differences_to_best(
             [of_row[k] for k in positions],
             [scored[k][target.row.score_field] for k in positions],
@@ -186,7 +186,7 @@ def run(corpus: Bunch, cells: Sequence[Cell], setup: Setup) -> Run:
             scored[position] |= difference
     rows = [target.row(**each, **of_it) for each, of_it in zip(descriptions, scored, strict=True)]
     nested = []
-    for positions in _together(descriptions, "features", "train", "test", "alignment"):
+    for positions in _positions_by(descriptions, "features", "train", "test", "alignment"):
         if chosen := _choose([of_row[k] for k in positions]):
             nested.append(target.nested.of_rows(rows, *chosen))
     embedded = best_with_features(rows)
@@ -219,7 +219,7 @@ def _plan(
     audits: Sequence[SplitAudit],
     setup: Setup,
     chance: float,
-    known: bool,
+    speakers_known: bool,
 ) -> tuple[list[dict[str, Any]], list[Task]]:
     """Return what each row is, and the fits that it takes."""
     descriptions: list[dict[str, Any]] = []
@@ -228,8 +228,9 @@ def _plan(
     pairs = [
         (table, *named)
         for table in tables
-        for named in [(None, table.classifier)] * (table.classifier is not None)
-        or setup.classifiers.items()
+        for named in (
+            setup.classifiers.items() if table.classifier is None else [(None, table.classifier)]
+        )
     ]
     for table, name, classifier in pairs:
         of_clips = table.classifier is not None
@@ -249,7 +250,7 @@ def _plan(
                 descriptions.append(
                     {
                         **table.description,
-                        **_describe_cell(cell, audit, chance, known),
+                        **_describe_cell(cell, audit, chance, speakers_known),
                         "classifier": name,
                         "speaker_scaling": scaling,
                         "alignment": alignment,
@@ -260,7 +261,7 @@ def _plan(
     return descriptions, tasks
 
 
-def _together(descriptions: list[dict[str, Any]], *names: str) -> list[list[int]]:
+def _positions_by(descriptions: list[dict[str, Any]], *names: str) -> list[list[int]]:
     """Return the positions of the rows that have the same values of some fields."""
     found: dict[tuple[Any, ...], list[int]] = {}
     for position, description in enumerate(descriptions):
@@ -288,7 +289,7 @@ def _without_features(setup: Setup) -> Setup:
             "speaker_scaling and alignment have no effect: they are for features, and all rows are "
             "classifiers of clips."
         )
-    if setup.named:
+    if setup.classifiers_are_asked_for:
         raise ValueError(
             f"classifier={', '.join(setup.classifiers)} has no effect: it is for features, and all "
             "rows are classifiers of clips. Leave it out."
@@ -312,7 +313,7 @@ def _warn_of_no_effect(setup: Setup, of_clips: list[str]) -> None:
 def _check_cells(cells: Sequence[Cell], corpus: Bunch, classifiers: Sequence[Any]) -> None:
     for cell, classifier in itertools.product(cells, classifiers):
         try:
-            check_fits(classifier, cell.folds, corpus.y, to_split(corpus.groups))
+            check_fits(classifier, cell.folds, corpus.y, speakers_to_keep_apart(corpus.groups))
         except ValueError as error:
             if len(cells) == 1:
                 raise
@@ -344,7 +345,9 @@ def _audit(
     return [found.of_folds(start, end) for start, end in zip(starts, ends, strict=True)]
 
 
-def _describe_cell(cell: Cell, audit: SplitAudit, chance: float, known: bool) -> dict[str, Any]:
+def _describe_cell(
+    cell: Cell, audit: SplitAudit, chance: float, speakers_known: bool
+) -> dict[str, Any]:
     return {
         "train": cell.train,
         "test": cell.test,
@@ -353,5 +356,5 @@ def _describe_cell(cell: Cell, audit: SplitAudit, chance: float, known: bool) ->
         "chance": chance,
         "speaker_independent": audit.speaker_independent,
         "shares_audio": audit.shares_audio,
-        "units": SPEAKERS if known else FOLDS,
+        "units": SPEAKERS if speakers_known else FOLDS,
     }

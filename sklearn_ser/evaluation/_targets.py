@@ -33,10 +33,8 @@ UNKNOWN = ""  # the speaker of a prediction, where speakers are not known
 class Target(NamedTuple):
     """What is predicted, and how predictions of it are scored."""
 
-    row: Any
-    nested: Any
-    #: What an estimator of it is called.
-    estimator: str
+    row: type[Row] | type[RatingRow]
+    nested: type[Nested] | type[RatingNested]
     #: Fields of a row, of its predictions: a line each with fold, speaker, emotion, predicted.
     scores: Callable[[pd.DataFrame], dict[str, Any]]
     #: The score of some predictions together, and its interval: of (emotion, predicted, speaker).
@@ -97,7 +95,7 @@ def _inner_recall(told: Sequence[tuple[Any, Any]], y: Any) -> float:
     """Return the mean UAR of inner folds; where they lack emotions, that of pooled recalls."""
     if all(len(np.unique(its)) == len(np.unique(y)) for its, _ in told):
         return float(np.mean([mean_recall(*each) for each in told]))
-    return mean_recall(*_together(told))
+    return mean_recall(*_concatenated(told))
 
 
 def _paired_recalls(
@@ -132,7 +130,7 @@ def _concordance_scores(predictions: pd.DataFrame) -> dict[str, Any]:
 
 
 def _inner_concordance(told: Sequence[tuple[Any, Any]], _: Any) -> float:
-    return ccc_score(*_together(told))
+    return ccc_score(*_concatenated(told))
 
 
 def _paired_moments(of_row: Sequence[pd.DataFrame], _: Any) -> tuple[Any, list[Any]]:
@@ -140,28 +138,26 @@ def _paired_moments(of_row: Sequence[pd.DataFrame], _: Any) -> tuple[Any, list[A
     return moments[0], moments
 
 
-def _together(told: Sequence[tuple[Any, Any]]) -> tuple[Any, Any]:
+def _concatenated(told: Sequence[tuple[Any, Any]]) -> tuple[Any, Any]:
     y_true, y_pred = (np.concatenate(each) for each in zip(*told, strict=True))
     return y_true, y_pred
 
 
 EMOTIONS = Target(
-    Row,
-    Nested,
-    "classifier",
-    _recall_scores,
-    mean_recall,
-    speaker_interval,
-    _inner_recall,
-    _paired_recalls,
+    row=Row,
+    nested=Nested,
+    scores=_recall_scores,
+    score=mean_recall,
+    interval=speaker_interval,
+    inner_score=_inner_recall,
+    paired=_paired_recalls,
 )
 RATINGS = Target(
-    RatingRow,
-    RatingNested,
-    "regressor",
-    _concordance_scores,
-    ccc_score,
-    concordance_interval,
-    _inner_concordance,
-    _paired_moments,
+    row=RatingRow,
+    nested=RatingNested,
+    scores=_concordance_scores,
+    score=ccc_score,
+    interval=concordance_interval,
+    inner_score=_inner_concordance,
+    paired=_paired_moments,
 )

@@ -161,7 +161,7 @@ def load_recognizer(
     with open_regular(path, MAX_BYTES) as file:
         try:
             check_archive(file)
-            held = _trusted(skops, file, path, trusted)
+            held = _load_trusted(skops, file, path, trusted)
             recognizer, card = held["recognizer"], json.loads(held["card"])
             if not isinstance(recognizer, EmotionRecognizer) or not isinstance(card, dict):
                 raise ValueError(f"it holds a {type(recognizer).__name__}")
@@ -185,7 +185,7 @@ def load_recognizer(
             ) from error
 
 
-def _trusted(skops: Any, file: Any, path: str, trusted: Sequence[str]) -> Any:
+def _load_trusted(skops: Any, file: Any, path: str, trusted: Sequence[str]) -> Any:
     """Return what a file holds, if it names no classes but those of a list and `trusted`."""
     found = skops.get_untrusted_types(file=file)
     refused = sorted(name for name in found if name not in OURS and name not in trusted)

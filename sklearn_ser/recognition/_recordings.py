@@ -55,13 +55,13 @@ def rows_of(
     if abstain is not None and not SHARE.is_satisfied_by(abstain):
         raise ValueError(f"abstain={abstain!r}; it must be a share from 0 to 1, or None.")
     clips = as_clips(items_of(recordings))
-    recognize = _PieceRecognizer(recognizer, abstain)
+    of_pieces = _PieceRecognizer(recognizer, abstain)
     pieces = ((clip, piece) for clip in clips for piece in pieces_of(clip, length, hop, longest))
     total = sum(clip.seconds() for clip in clips) if verbose else 0.0
     shown = {"desc": "recognize", "bar_format": BAR, "disable": not verbose}
     with tqdm(total=total, **shown) as progress:
         while part := list(itertools.islice(pieces, AT_ONCE)):
-            yield recognize(part)
+            yield of_pieces.rows(part)
             covered = sum((p.end or 0) - (p.start or 0) for _, p in part)
             progress.update(min(covered, total - progress.n))
 
@@ -88,7 +88,7 @@ class _PieceRecognizer:
         self.recognizer, self.abstain = clone_fitted(recognizer), abstain
         self.classes = recognizer.classes_
 
-    def __call__(self, part: Sequence[tuple[Clip, Piece]]) -> list[Row]:
+    def rows(self, part: Sequence[tuple[Clip, Piece]]) -> list[Row]:
         usable = [i for i, (_, piece) in enumerate(part) if piece.error is None]
         sounds = [part[i][1].sound for i in usable]
         rows = [self._blank_row(clip, piece) for clip, piece in part]

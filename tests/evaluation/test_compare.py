@@ -28,7 +28,7 @@ from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.evaluation import Comparison, Row, compare, compare_across, uar_score
 from sklearn_ser.evaluation._classifiers import fit_classifier
 from sklearn_ser.evaluation._features import feature_names, offline_feature_names
-from sklearn_ser.evaluation._fits import Targets, Task, fit_fold
+from sklearn_ser.evaluation._fits import ClipLabels, Task, fit_fold
 from sklearn_ser.evaluation._named import CLASSIFIERS
 from sklearn_ser.evaluation._published import published_beside
 from sklearn_ser.evaluation._targets import scores
@@ -164,7 +164,7 @@ def test_layers_of_a_bundled_model_can_be_chosen(corpus):
     assert [(row["layer"], row["pooling"]) for row in rows] == [(1, "std"), (3, "std")]
 
 
-def test_saved_results_are_strict_json(corpus, tmp_path):
+def test_results_base_are_strict_json(corpus, tmp_path):
     comparison = compare(corpus, {"thirteen": MFCCEmbedder(13)}, classifier="lda")
     comparison.save(tmp_path)
     text = (tmp_path / "results.json").read_text()
@@ -371,7 +371,7 @@ def test_what_compare_fits_learns_nothing_from_the_test_fold(corpus, scaling):
 
     def experiment(X, y, train, test):
         task = Task(0, 0, X, train, test, "logistic", scaling)
-        return fit_fold(task, Targets(y, corpus.groups))[0]
+        return fit_fold(task, ClipLabels(y, corpus.groups))[0]
 
     audit = audit_pipeline(experiment, X, corpus.y, cv="loso", groups=corpus.groups, max_folds=1)
     assert not audit.leaks, audit.verdict

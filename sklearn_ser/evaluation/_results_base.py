@@ -1,4 +1,4 @@
-"""What a comparison found, as a schema: tables, pictures and files read these fields.
+"""What comparisons have in common: their schema, and how they are written and read.
 
 `compare` gives a `Comparison`, `compare_across` a `CrossComparison`; each holds one `Row` a feature
 set, layer, classifier and pair of corpora, or of ratings one `RatingRow`. ``results.json`` is

@@ -7,6 +7,7 @@ for a clip, `_decoding.py` decodes files, `_mono.py` mixes, checks and resamples
 from __future__ import annotations
 
 import errno
+import functools
 import math
 import os
 from collections.abc import Iterable, Iterator
@@ -39,8 +40,7 @@ SEGMENT_FIELDS = ("start", "end", "channel")
 TOLERANCE = 0.1  # seconds
 
 
-def _max_file_bytes() -> float:
-    return limit("MAX_FILE_BYTES")
+_max_file_bytes = functools.partial(limit, "MAX_FILE_BYTES")
 
 
 class Segment(NamedTuple):

@@ -136,7 +136,10 @@ class RecordEmbedder(CachedParameterNames, TransformerMixin, BaseEstimator, meta
 
     def _records(self, layout: VectorLayout | FrameLayout) -> Records | None:
         settings = {**self.compute_settings(), **layout.key, **self._own_code}
-        return None if self.cache is None else Store(self.cache).records(self.short_name, settings)
+        if self.cache is None:
+            return None
+        features = str(getattr(self, "model", self.short_name))
+        return Store(self.cache).records(self.short_name, settings, features)
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> Any:

@@ -72,11 +72,12 @@ class StoredFile(NamedTuple):
     remove: Callable[[], None]
 
 
-_warned: set[tuple[str, ...]] = set()
+_warned: set[tuple[str, str]] = set()
 
 
-def warn_once(message: str, *about: str) -> None:
+def warn_once(message: str, store: str | os.PathLike[str], fault: str) -> None:
     """Warn of a store that cannot be used as it should, not again for each of its clips."""
+    about = os.path.abspath(store), fault
     if about not in _warned:
         _warned.add(about)
         warnings.warn(message, StoreWarning, stacklevel=4)

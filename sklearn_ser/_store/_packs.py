@@ -87,9 +87,7 @@ class Packs:
             except FileNotFoundError:
                 continue
             except OSError as error:
-                self._unreadable.add(pack)
-                message = f"{self._path(pack)} cannot be read ({error}); it is computed again"
-                warn_once(message, self._path(pack))
+                self._refuse(pack, error)
                 continue
             except ValueError as error:
                 sound = self._salvage(pack, str(error))
@@ -105,6 +103,11 @@ class Packs:
             for i, record in zip(wanted, out, strict=True):
                 found[i] = record
         return found
+
+    def _refuse(self, pack: str, error: OSError) -> None:
+        self._unreadable.add(pack)
+        message = f"{self._path(pack)} cannot be read, and is computed again: {error}"
+        warn_once(message, self.folder.parents[1], "reading")
 
     def _rows_of(self, pack: str, rows: Sequence[int] | None) -> list[Record]:
         path = self._path(pack)
@@ -165,13 +168,14 @@ class Packs:
         """Return the sound records of a damaged pack; make them loose ones, and drop the pack."""
         try:
             content = Path(self._path(pack)).read_bytes()
+            listed, is_sound = self._read_list(pack)
         except OSError:  # another process was faster
             return {}
-        listed, is_sound = self._read_list(pack)
         records = _sound_records(content, listed, is_sound)
-        n_lost = f"{len(listed) - len(records)} of {len(listed)}" if listed else "all"
-        message = f"{self._path(pack)} is damaged ({cause}); {n_lost} records are computed again"
-        warnings.warn(message, StoreWarning, stacklevel=4)
+        if pack not in self._unreadable:
+            n_lost = f"{len(listed) - len(records)} of {len(listed)}" if listed else "all"
+            message = f"{self._path(pack)} is damaged ({cause}); {n_lost} records are lost, and"
+            warnings.warn(f"{message} computed again", StoreWarning, stacklevel=4)
         self._unreadable.add(pack)
         with suppress(*NO_LOCK), self._lock():
             for key, record in records.items():
@@ -179,6 +183,7 @@ class Packs:
                 path.parent.mkdir(exist_ok=True)
                 write_atomically(path, to_bytes(record, key))
             self._drop(pack)
+            self._unreadable.discard(pack)
         return records
 
     def _remove(self, pack: str) -> None:
@@ -220,7 +225,11 @@ class Packs:
 
     def _list(self, pack: str) -> list[tuple[str, int]]:
         """Return the key and the checksum of each clip in a pack; no key where it is damaged."""
-        listed, is_sound = self._read_list(pack)
+        try:
+            listed, is_sound = self._read_list(pack)
+        except OSError as error:
+            self._refuse(pack, error)
+            return []
         if not is_sound:
             sound = self._salvage(pack, "its list of clips")
             listed = [(key if key in sound else "", checksum) for key, checksum in listed]
@@ -228,10 +237,9 @@ class Packs:
 
     def _read_list(self, pack: str) -> tuple[list[tuple[str, int]], bool]:
         """Return what the lines of a list say, and whether all of it is sound."""
-        try:
+        content = b""
+        with suppress(FileNotFoundError):
             content = (self.folder / f"{pack}.keys").read_bytes()
-        except OSError:
-            return [], False
         # Of one length, so that a damaged line does not move the others.
         [(length, _)] = Counter(map(len, content.split(b"\n"))).most_common(1)
         listed = []

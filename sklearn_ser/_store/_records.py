@@ -38,7 +38,7 @@ __all__ = ["RecordLock", "Records", "read_description", "short_digest"]
 # Larger records than this, in bytes, are left on disk; that they are sound is remembered.
 LARGEST = 1 << 14
 SOUND = np.empty(0, np.float32)
-LEFTOVERS = ("*.tmp", "packs/*.tmp", "??/*.npy.*.tmp", "??/*.npy.lock")
+LEFTOVERS = ("*.tmp", "packs/*.tmp", "packs/*.keys", "??/*.npy.*.tmp", "??/*.npy.lock")
 
 
 class Records:
@@ -126,7 +126,7 @@ class Records:
             return None
         except OSError as error:
             message = f"records in {self._root} cannot be read, and are computed again: {error}"
-            warn_once(message, self._root, "read")
+            warn_once(message, self.folder.parent, "reading")
             return None
         except ValueError as error:
             message = f"record {self.path(key)} is damaged ({error}); it is computed again"
@@ -145,7 +145,7 @@ class Records:
         except OSError as error:
             store = os.path.dirname(self._root)
             message = f"records cannot be stored in {store} ({error}); the values are right"
-            warn_once(message, store, "write")
+            warn_once(message, store, "writing")
 
     def _describe(self) -> None:
         """Write the settings and the name, unless they are there, and sound."""
@@ -175,16 +175,18 @@ class Records:
         self._packs.add(self._loose())
 
     def _remove_leftovers(self) -> None:
-        """Remove temporary files and locks of writers that were killed, once they are old."""
-        for path in [path for pattern in LEFTOVERS for path in self.folder.glob(pattern)]:
+        """Remove what writers left that were killed: temporary files, locks, lists of no pack."""
+        found = [path for pattern in LEFTOVERS for path in self.folder.glob(pattern)]
+        for path in found:
             with suppress(OSError):
-                if time.time() - path.stat().st_mtime > HOUR:
-                    if path.suffix == ".tmp":
-                        path.unlink()
-                    elif path.suffix == ".lock":
-                        lock = RecordLock(os.fspath(path.with_suffix("")))
-                        lock.acquire()  # or its holder still computes
-                        lock.release()
+                if time.time() - path.stat().st_mtime < HOUR:
+                    continue
+                if path.suffix == ".lock":
+                    lock = RecordLock(os.fspath(path.with_suffix("")))
+                    lock.acquire()  # or its holder still computes
+                    lock.release()
+                elif path.suffix == ".tmp" or not path.with_suffix(".npy").exists():
+                    path.unlink()
 
     def _loose(self) -> list[tuple[str, Path]]:
         """Return the key and the file of each record that is in no pack."""
@@ -218,7 +220,7 @@ class Records:
 
     def clear(self) -> None:
         """Delete these records, and the folder if nothing else is in it."""
-        patterns = ("*/*.npy", "packs/*.keys", "packs/.lock", "settings.json")
+        patterns = ("*/*.npy", "packs/.lock", "settings.json")
         delete_files(self.folder, *patterns, *LEFTOVERS)
 
 
@@ -251,7 +253,7 @@ class RecordLock:
             if os.access(folder, os.W_OK):  # else `write` says that nothing can be stored
                 store = os.path.dirname(os.path.dirname(folder))
                 message = f"no locks in {store} ({error}); processes may repeat each other's work"
-                warn_once(message, store, "lock")
+                warn_once(message, store, "locks")
         else:
             self._lock = lock
         return True

@@ -177,7 +177,7 @@ class Store:
                 failed = error
         if failed is not None and total - n_bytes > limit:
             left = f"{total - n_bytes} bytes, more than {limit}"
-            warn_once(f"{self.folder} holds {left}: {failed}", str(self.folder), "limit")
+            warn_once(f"{self.folder} holds {left}: {failed}", self.folder, "limit")
         return n_records, n_bytes
 
 

@@ -138,7 +138,8 @@ class RecordEmbedder(CachedParameterNames, TransformerMixin, BaseEstimator, meta
         settings = {**self.compute_settings(), **layout.key, **self._own_code}
         if self.cache is None:
             return None
-        features = str(getattr(self, "model", self.short_name))
+        model = getattr(self, "model", None)
+        features = str(model) if isinstance(model, (str, os.PathLike)) else self.short_name
         return Store(self.cache).records(self.short_name, settings, features)
 
     @fit_context(prefer_skip_nested_validation=True)

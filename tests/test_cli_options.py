@@ -53,6 +53,8 @@ WITHOUT_EFFECT = [  # the arguments, of which the last option is refused, and wh
     ("predict TRAINED FOLDER --trust my.Class", "has to be trusted under the names ['my.Class']"),
     ("card TRAINED --trust my.Class", "has to be trusted under the names ['my.Class']"),
     ("cache --cache nowhere", "no such folder: nowhere"),
+    ("cache --drop mfcc --clear", "not allowed with argument"),
+    ("cache --max-size 1GB --clear", "not allowed with argument"),
     ("embed FOLDER --features own_bare.py:Plain --out m.csv", "it lacks fit_transform, get_params"),
     ("embed FOLDER --features own_bare.py:Bare --out m.csv", "it lacks get_feature_names_out"),
     ("train synthetic --features own_bare.py:OneStep --out m.skops", "it lacks fit, transform"),

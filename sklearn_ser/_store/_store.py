@@ -45,7 +45,7 @@ class Store:
         limit = os.environ.get(LIMIT_VARIABLE)
         self._limit = _as_bytes(limit, LIMIT_VARIABLE) if limit else None
 
-    def records(self, name: str, settings: dict[str, Any], features: str = "") -> Records:
+    def records(self, name: str, settings: dict[str, Any], model: Any = None) -> Records:
         """Return the records that `settings` lead to.
 
         Parameters
@@ -54,8 +54,8 @@ class Store:
             What the folder's name begins with.
         settings : dict
             Everything that changes a value.
-        features : str, default=""
-            What users call the features, such as the name of a model; else it is `name`.
+        model : str, path-like or None, default=None
+            The model's name, by which users find its records; else it is `name`.
 
         Returns
         -------
@@ -63,8 +63,9 @@ class Store:
             Written or not.
         """
         folder = self.folder / f"{name}-{short_digest(settings)}"
+        features = os.fspath(model) if isinstance(model, (str, os.PathLike)) else name
         keep_to_limit = None if self._limit is None else partial(self.reduce_size, self._limit)
-        return Records(folder, settings, features or name, keep_to_limit)
+        return Records(folder, settings, features, keep_to_limit)
 
     def list(self) -> list[Records]:
         """Return what the store holds.

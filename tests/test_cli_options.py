@@ -53,8 +53,6 @@ WITHOUT_EFFECT = [  # the arguments, of which the last option is refused, and wh
     ("predict TRAINED FOLDER --trust my.Class", "has to be trusted under the names ['my.Class']"),
     ("card TRAINED --trust my.Class", "has to be trusted under the names ['my.Class']"),
     ("cache --cache nowhere", "no such folder: nowhere"),
-    ("cache --drop mfcc --clear", "not allowed with argument"),
-    ("cache --max-size 1GB --clear", "not allowed with argument"),
     ("embed FOLDER --features own_bare.py:Plain --out m.csv", "it lacks fit_transform, get_params"),
     ("embed FOLDER --features own_bare.py:Bare --out m.csv", "it lacks get_feature_names_out"),
     ("train synthetic --features own_bare.py:OneStep --out m.skops", "it lacks fit, transform"),
@@ -274,8 +272,8 @@ def test_an_option_that_is_given_twice_is_an_error(command, option, value, place
 
 
 # What changes the result, or how it is shown, whatever is asked.
-ALWAYS = "--abstain --align --classifier --corpus --cv --device --features --format --from --jobs"
-ALWAYS += " --out --scheme --speaker-scaling --window"
+ALWAYS = "--abstain --align --classifier --corpus --cv --device --drop --features --format --from"
+ALWAYS += " --jobs --max-size --out --scheme --speaker-scaling --window"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -98,6 +98,14 @@ def test_what_is_not_there_cannot_be_dropped(given, message, stored, capsys):
     assert re.search(message, capsys.readouterr().err)
 
 
+@pytest.mark.parametrize("given", ["--drop mfcc", "--max-size 0"])
+def test_a_command_deletes_by_one_rule(given, stored, capsys):
+    with pytest.raises(SystemExit):
+        main(["cache", "--cache", str(stored.folder), *given.split(), "--clear"])
+    assert "not allowed with argument" in capsys.readouterr().err
+    assert stored.size()[0] == 6
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [(0, 0), (123, 123), ("10GB", 10**10), ("1.5 mb", 1_500_000), ("2KiB", 2048), ("7", 7)],

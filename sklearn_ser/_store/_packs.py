@@ -186,17 +186,8 @@ class Packs:
             self._unreadable.discard(pack)
         return records
 
-    def _remove(self, pack: str) -> None:
-        """Remove a pack, unless another process is writing packs, and would miss the list."""
-        try:
-            with self._lock():
-                self._drop(pack)
-        except filelock.Timeout:
-            raise
-        except NO_LOCK:
-            self._drop(pack)
-
     def _drop(self, pack: str) -> None:
+        # Without a lock: whoever reads or packs it meanwhile loses records at worst.
         for suffix in ("npy", "keys"):
             (self.folder / f"{pack}.{suffix}").unlink(missing_ok=True)
 
@@ -240,6 +231,9 @@ class Packs:
         content = b""
         with suppress(FileNotFoundError):
             content = (self.folder / f"{pack}.keys").read_bytes()
+        if digest_of(content) == pack:
+            entries = [line.split() for line in content.decode().splitlines()]
+            return [(key, int(checksum, 16)) for key, checksum in entries], True
         # Of one length, so that a damaged line does not move the others.
         [(length, _)] = Counter(map(len, content.split(b"\n"))).most_common(1)
         listed = []
@@ -247,7 +241,7 @@ class Packs:
             key, _, checksum = content[start : start + length].decode("latin-1").partition(" ")
             is_entry = re.fullmatch("[0-9a-f]+ [0-9a-f]{8}", f"{key} {checksum}")
             listed.append((key, int(checksum, 16)) if is_entry else ("", 0))
-        return listed, digest_of(content) == pack
+        return listed, False
 
     def _lock(self) -> filelock.BaseFileLock:
         return filelock.FileLock(self.folder / ".lock", PATIENCE, is_singleton=False)
@@ -258,10 +252,10 @@ class Packs:
     def files(self) -> Iterator[StoredFile]:
         """Yield each pack."""
         for pack, n_clips in self._look().n_clips.items():
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 found = os.stat(self._path(pack))
                 n_bytes = found.st_size + os.stat(self.folder / f"{pack}.keys").st_size
-                remove = functools.partial(self._remove, pack)
+                remove = functools.partial(self._drop, pack)
                 yield StoredFile(found.st_mtime, n_clips, n_bytes, remove)
 
 

@@ -200,7 +200,7 @@ class Records:
 
     def files(self) -> Iterator[StoredFile]:
         """Yield what can be removed: each loose record, and each pack."""
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             last_used = os.stat(self._root).st_mtime
             for file in [*self._loose_files(), *self._packs.files()]:
                 # It may have been used for up to an hour more, if anything here was.
@@ -208,7 +208,7 @@ class Records:
 
     def _loose_files(self) -> Iterator[StoredFile]:
         for _, path in self._loose():
-            with suppress(FileNotFoundError):  # another process packs it just now
+            with suppress(OSError):  # another process packs it just now
                 found = path.stat()
                 remove = partial(path.unlink, missing_ok=True)
                 yield StoredFile(found.st_mtime, 1, found.st_size, remove)

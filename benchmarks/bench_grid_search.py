@@ -33,7 +33,7 @@ from sklearn.utils import Bunch
 from threadpoolctl import threadpool_limits
 
 from sklearn_ser import SSLEmbedder
-from sklearn_ser._store import Store, _packs
+from sklearn_ser._store import Store, _files, _packs
 from sklearn_ser.datasets import load_emodb, make_emotional_speech
 
 POOLINGS = ["mean", "std", "max"]
@@ -213,7 +213,7 @@ def reading(work, options):
     taken = {"first in a process": [], "from the file system's cache": [], "again": []}
     for i in range(options.repeats):
         _packs.packs_in.cache_clear()
-        _packs.recent.clear()
+        _files.recent.clear()
         for kind, row in zip(taken, (0, i + 1, i + 1), strict=True):
             seen = Store(f"{work}/many").records("ssl", {"benchmark": 1})
             taken[kind].append(_report.seconds(lambda s=seen, r=row: s.read_all(keys, [r])))

@@ -272,8 +272,8 @@ def test_an_option_that_is_given_twice_is_an_error(command, option, value, place
 
 
 # What changes the result, or how it is shown, whatever is asked.
-ALWAYS = "--abstain --align --classifier --corpus --cv --device --features --format --from --jobs"
-ALWAYS += " --out --scheme --speaker-scaling --window"
+ALWAYS = "--abstain --align --classifier --corpus --cv --device --drop --features --format --from"
+ALWAYS += " --jobs --max-size --out --scheme --speaker-scaling --window"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -171,8 +171,8 @@ class Extraction:
                             self._store(batch, computed.result(), extractor)
                 for job in jobs:
                     job.lock.release()
-        if records is not None and self._rows is not None:  # frames differ in number
-            records.pack()
+        if records is not None:
+            records.tidy(pack=self._rows is not None)  # frames differ in number
 
     def result(
         self, stacklevel: int = 1, consequence: str = "Its row is NaN."

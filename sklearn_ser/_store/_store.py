@@ -1,38 +1,22 @@
-"""The records of clips, found by what was computed and of which clip."""
+"""The store: a folder of the records of all settings."""
 
 from __future__ import annotations
 
-import io
-import json
 import os
-import warnings
-from collections.abc import Sequence
-from contextlib import suppress
+import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import filelock
-import numpy as np
 import platformdirs
 
-from sklearn_ser._store._packs import (
-    NO_LOCK,
-    Memory,
-    Record,
-    packs_in,
-    read_rows,
-    recent,
-    to_bytes,
-)
-from sklearn_ser._utils import delete_files, digest_of, file_state, has_settled, write_atomically
-from sklearn_ser.exceptions import StoreWarning
+from sklearn_ser._store._files import warn_once
+from sklearn_ser._store._records import Records, read_description, short_digest
 
-__all__ = ["RecordLock", "Records", "Store"]
+__all__ = ["Store"]
 
 ENVIRONMENT_VARIABLE = "SKLEARN_SER_CACHE"
-# Larger records than this, in bytes, are left on disk; that they are sound is remembered.
-LARGEST = 1 << 14
-SOUND = np.empty(0, np.float32)
+LIMIT_VARIABLE = "SKLEARN_SER_CACHE_MAX_SIZE"
 
 
 class Store:
@@ -62,8 +46,10 @@ class Store:
                 "sklearn-ser"
             )
         self.folder = Path(location).expanduser()
+        limit = os.environ.get(LIMIT_VARIABLE)
+        self._limit = _as_bytes(limit, LIMIT_VARIABLE) if limit else None
 
-    def records(self, name: str, settings: dict[str, Any]) -> Records:
+    def records(self, name: str, settings: dict[str, Any], model: Any = None) -> Records:
         """Return the records that `settings` lead to.
 
         Parameters
@@ -72,13 +58,18 @@ class Store:
             What the folder's name begins with.
         settings : dict
             Everything that changes a value.
+        model : str, path-like or None, default=None
+            The model's name, by which users find its records; else it is `name`.
 
         Returns
         -------
         records : Records
             Written or not.
         """
-        return Records(self.folder / f"{name}-{digest_of(_as_json(settings))[:16]}", settings)
+        folder = self.folder / f"{name}-{short_digest(settings)}"
+        features = os.fspath(model) if isinstance(model, (str, os.PathLike)) else name
+        keep_to_limit = None if self._limit is None else partial(self.reduce_size, self._limit)
+        return Records(folder, settings, features, keep_to_limit)
 
     def list(self) -> list[Records]:
         """Return what the store holds.
@@ -89,12 +80,12 @@ class Store:
             One entry a set of settings.
         """
         found = []
-        for described in sorted(self.folder.glob("*/settings.json")):
-            with suppress(OSError, ValueError):
-                settings = json.loads(described.read_text())
-                # The name proves that the folder is ours: others have a settings.json too.
-                if described.parent.name.endswith(f"-{digest_of(_as_json(settings))[:16]}"):
-                    found.append(Records(described.parent, settings))
+        for folder in sorted(self.folder.glob(f"*-{'[0-9a-f]' * 16}")):
+            settings, features = read_description(folder)
+            records = Records(folder, settings or {}, features or folder.name[:-17])
+            # Ours by its name, or by what is in it: others have folders and a settings.json too.
+            if settings is not None or records.has_any():
+                found.append(records)
         return found
 
     def size(self) -> tuple[int, int]:
@@ -113,170 +104,92 @@ class Store:
         for records in self.list():
             records.clear()
 
-
-class Records:
-    """The records of one extractor, one file a clip.
-
-    Parameters
-    ----------
-    folder : Path
-        Where they are.
-    settings : dict
-        The compute settings that led to them.
-    """
-
-    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
-        self.folder = folder
-        self.settings = settings
-        self._root = os.fspath(folder)
-        self._packs = packs_in(folder.absolute() / "packs")
-
-    def path(self, key: str) -> str:
-        """Return the file of the record `key`."""
-        return f"{self._root}{os.sep}{key[:2]}{os.sep}{key[2:]}.npy"
-
-    def read_all(
-        self, keys: Sequence[str], rows: Sequence[int] | None = None
-    ) -> list[Record | None]:
-        """Return some rows of many records, in the order of their keys; see `read`."""
-        found = self._packs.read(keys, rows)
-        memory = Memory()
-        return [
-            self._read_loose(key, rows, memory) if record is None else record
-            for key, record in zip(keys, found, strict=True)
-        ]
-
-    def read(self, key: str, rows: Sequence[int] | None = None) -> Record | None:
-        """Return some rows of a record, or None if there is no sound one.
+    def drop(self, features: str, **settings: Any) -> tuple[int, int]:
+        """Delete the records of one model or feature set.
 
         Parameters
         ----------
-        key : str
-            The clip's content digest.
-        rows : sequence of int or None
-            Which rows; None means all of them.
+        features : str
+            Its name, as `Records.features` and ``sklearn-ser cache`` show it.
+        **settings : dict
+            Only those with these settings, such as ``rate=8000``.
 
         Returns
         -------
-        record : ndarray of shape (n_rows, n_columns), float32, or None
+        n_records, n_bytes : int
+            What was deleted.
+
+        Raises
+        ------
+        ValueError
+            If there are none.
         """
-        record = self._read_loose(key, rows)
-        # Not loose: it may have been packed, even since the packs were last looked at.
-        return self._packs.read([key], rows)[0] if record is None else record
+        held = self.list()
+        wanted = {name: str(value) for name, value in settings.items()}
+        dropped = [
+            records
+            for records in held
+            if records.features == features
+            and wanted.items() <= {k: str(v) for k, v in records.settings.items()}.items()
+        ]
+        if not dropped:
+            names = ", ".join(sorted({records.features for records in held})) or "nothing"
+            given = " ".join([features, *(f"{k}={v}" for k, v in wanted.items())])
+            raise ValueError(f"no records of {given!r} in {self.folder}; it holds {names}")
+        sizes = [records.size() for records in dropped]
+        for records in dropped:
+            records.clear()
+        return sum(n for n, _ in sizes), sum(size for _, size in sizes)
 
-    def _read_loose(
-        self, key: str, rows: Sequence[int] | None, memory: Memory | None = None
-    ) -> Record | None:
-        try:
-            path = self.path(key)
-            state = file_state(os.stat(path))
-            wanted = (path, state, None if rows is None else tuple(rows))
-            known = recent.get(wanted)
-            if known is not None and known is not SOUND:
-                return known
-            with io.FileIO(path) as file:
-                checked = known is SOUND and state == file_state(os.fstat(file.fileno()))
-                record = read_rows(file, key, rows, memory, checked)
-            if has_settled(state):  # a search reads it in every fold
-                recent.keep(wanted, SOUND if record.nbytes > LARGEST else record)
-            return record
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            message = f"record {self.path(key)} cannot be read ({error}); it is computed again"
-            warnings.warn(message, StoreWarning, stacklevel=2)
-            return None
-        except ValueError as error:
-            message = f"record {self.path(key)} is damaged ({error}); it is computed again"
-            warnings.warn(message, StoreWarning, stacklevel=2)
-            with suppress(OSError):
-                os.unlink(self.path(key))
-            return None
+    def reduce_size(self, bytes_limit: int | str) -> tuple[int, int]:
+        """Delete the least recently used records, until the others fit into a limit.
 
-    def write(self, key: str, record: Record) -> None:
-        """Write a record, or warn that it cannot be stored."""
-        path = self.path(key)
-        try:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            if not (described := self.folder / "settings.json").exists():
-                write_atomically(described, _as_json(self.settings).encode())
-            write_atomically(path, to_bytes(record, key))
-        except OSError as error:
-            message = f"record {path} cannot be stored ({error}); the embedding itself is fine"
-            warnings.warn(message, StoreWarning, stacklevel=2)
+        Other processes may read and write the store meanwhile: a record that one of them misses
+        is computed again. What was used last is known to an hour, and of each model to a second.
+        Records are deleted by packs of up to 256 clips.
 
-    def pack(self) -> None:
-        """Join loose records of one shape to packs, which are read far faster."""
-        self._packs.add(self._loose())
+        Parameters
+        ----------
+        bytes_limit : int or str
+            What is left at most: bytes, or a text such as "10GB" or "500 MB".
 
-    def _loose(self) -> list[tuple[str, Path]]:
-        """Return the key and the file of each record that is in no pack."""
-        paths = sorted(self.folder.glob(f"{'[0-9a-f]' * 2}/*.npy"))
-        return [(path.parent.name + path.stem, path) for path in paths]
+        Returns
+        -------
+        n_records, n_bytes : int
+            What was deleted.
 
-    def size(self) -> tuple[int, int]:
-        """Return the number of records and of bytes."""
-        loose = []
-        for _, path in self._loose():
-            with suppress(FileNotFoundError):  # another process packs it just now
-                loose.append(path.stat().st_size)
-        n_packed, bytes_packed = self._packs.size()
-        return len(loose) + n_packed, sum(loose) + bytes_packed
+        Raises
+        ------
+        ValueError
+            If `bytes_limit` is no size.
 
-    def clear(self) -> None:
-        """Delete these records, and the folder if nothing else is in it."""
-        patterns = (
-            "*/*.npy",
-            "*/*.npy.*",
-            "packs/*.keys*",
-            "packs/.lock",
-            "*.tmp",
-            "settings.json",
-        )
-        delete_files(self.folder, *patterns)
+        Warns
+        -----
+        StoreWarning
+            If files that would have to be deleted cannot be.
+        """
+        limit = _as_bytes(bytes_limit, "bytes_limit")
+        held = [file for records in self.list() for file in records.files()]
+        total, n_records, n_bytes = sum(file.n_bytes for file in held), 0, 0
+        failed: OSError | None = None
+        for file in sorted(held, key=lambda file: file.used):
+            if total - n_bytes <= limit:
+                break
+            try:
+                file.remove()
+                n_records, n_bytes = n_records + file.n_records, n_bytes + file.n_bytes
+            except OSError as error:
+                failed = error
+        if failed is not None and total - n_bytes > limit:
+            left = f"{total - n_bytes} bytes, more than {limit}"
+            warn_once(f"{self.folder} holds {left}: {failed}", self.folder, "limit")
+        return n_records, n_bytes
 
 
-class RecordLock:
-    """Keeps other processes from computing the same record, while one computes it.
-
-    Parameters
-    ----------
-    path : str or None
-        The record's file; None, where nothing is stored, is a lock that can always be had.
-    """
-
-    def __init__(self, path: str | None) -> None:
-        self._path = path
-        self._lock: filelock.BaseFileLock | None = None
-
-    def acquire(self) -> bool:
-        """Acquire the lock, or return False: two processes that waited might do so for ever."""
-        if self._path is None:
-            return True
-        folder = os.path.dirname(self._path)
-        # One thread may acquire it, and another release it.
-        lock = filelock.FileLock(f"{self._path}.lock", is_singleton=False, thread_local=False)
-        try:
-            os.makedirs(folder, exist_ok=True)
-            lock.acquire(blocking=False)
-        except filelock.Timeout:
-            return False
-        except NO_LOCK as error:
-            message = f"no lock in {folder} ({error}); processes may repeat each other's work"
-            warnings.warn(message, StoreWarning, stacklevel=2)
-        else:
-            self._lock = lock
-        return True
-
-    def release(self) -> None:
-        """Release the lock, if it is held, and remove its file."""
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
-            with suppress(OSError):
-                os.unlink(f"{self._path}.lock")
-
-
-def _as_json(settings: Any) -> str:
-    """Return settings as text; numbers of NumPy, as grids hold them, become those of Python."""
-    return json.dumps(settings, sort_keys=True, default=lambda number: number.item())
+def _as_bytes(size: int | str, name: str) -> int:
+    """Return a size, such as 10_000 or "10GB", in bytes."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(I?)B?\s*", str(size).upper())
+    if found is None:
+        raise ValueError(f"{name} must be a number of bytes, or a text such as '10GB': {size!r}")
+    number, prefix, binary = found.groups()
+    return int(float(number) * (1024 if binary else 1000) ** (" KMGT".index(prefix or " ")))

@@ -60,11 +60,25 @@ def _embed(options: argparse.Namespace) -> int:
 
 
 def add_cache(commands: Any) -> None:
-    command = commands.add_parser("cache", help="show or clear the store of clip records")
+    command = commands.add_parser("cache", help="show, reduce or clear the store of clip records")
     command.add_argument(
         "--cache", metavar="DIR", help="default: SKLEARN_SER_CACHE, or the platform's cache folder"
     )
-    command.add_argument(
+    what = command.add_mutually_exclusive_group()
+    what.add_argument(
+        "--drop",
+        nargs="+",
+        metavar=("NAME", "SETTING=VALUE"),
+        help="delete the records of one model or feature set, as the table names it; of several "
+        "settings, those with all that are given",
+    )
+    what.add_argument(
+        "--max-size",
+        metavar="SIZE",
+        help='delete the least recently used records until the others fit, such as "10GB"; to keep '
+        "to it always, set the environment variable SKLEARN_SER_CACHE_MAX_SIZE",
+    )
+    what.add_argument(
         "--clear", action="store_true", help="delete every record and every augmented copy"
     )
     command.set_defaults(run=_cache)
@@ -77,6 +91,14 @@ def _cache(options: argparse.Namespace) -> int:
     store = Store(options.cache or "auto")
     if options.cache not in (None, "auto") and not store.folder.is_dir():
         raise FileNotFoundError(f"no such folder: {store.folder}")
+    deleted = None
+    if options.drop:
+        name, *settings = options.drop
+        if unclear := [word for word in settings if "=" not in word]:
+            raise ValueError(f"--drop takes one name, and SETTING=VALUE after it, not {unclear}")
+        deleted = store.drop(name, **dict(word.split("=", 1) for word in settings))
+    elif options.max_size is not None:
+        deleted = store.reduce_size(options.max_size)
     held = store_table(store)
     if options.clear:
         from sklearn_ser.preprocessing import AudioAugmenter
@@ -84,6 +106,8 @@ def _cache(options: argparse.Namespace) -> int:
         store.clear()
         AudioAugmenter(cache=store.folder).clear_cache()
     show(held)
+    if deleted is not None:
+        print(f"Deleted: {deleted[0]} records, {deleted[1] / 1e6:.1f} MB.")
     if options.clear:
         print("Cleared.")
     return 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -137,14 +139,33 @@ def print_audit(audit: SplitAudit) -> None:
 def store_table(store: Any) -> Table:
     """Return what a store holds as a table, a line a set of settings."""
     table = Table(title=str(store.folder))
-    for name in ("records of", "clips", "MB"):
-        table.add_column(name, justify="left" if name == "records of" else "right")
+    for name in ("features", "settings"):
+        table.add_column(name, overflow="fold")
+    for name in ("clips", "MB", "last used"):
+        table.add_column(name, justify="right", no_wrap=True)
+    clips, size = 0, 0
     for records in store.list():
-        clips, size = records.size()
-        table.add_row(records.folder.name, str(clips), f"{size / 1e6:.1f}")
-    clips, size = store.size()
-    table.add_row("all", str(clips), f"{size / 1e6:.1f}", style="bold")
+        if files := list(records.files()):
+            used = datetime.fromtimestamp(max(file.used for file in files))
+            n_clips = sum(file.n_records for file in files)
+            n_bytes = sum(file.n_bytes for file in files)
+            settings = _settings_in_words(records.settings) or "(they cannot be read)"
+            counts = str(n_clips), f"{n_bytes / 1e6:.1f}", f"{used:%Y-%m-%d %H:%M}"
+            table.add_row(records.features, settings, *counts)
+            clips, size = clips + n_clips, size + n_bytes
+    table.add_row("all", "", str(clips), f"{size / 1e6:.1f}", "", style="bold")
     return table
+
+
+def _settings_in_words(settings: dict[str, Any]) -> str:
+    """Return settings as text, without digests and the versions of records."""
+    return ", ".join(
+        f"{name}={value}"
+        for name, value in settings.items()
+        if name not in ("meaning", "record", "source")
+        and value is not None
+        and not re.fullmatch("[0-9a-f]{16,}", str(value))
+    )
 
 
 def print_rows(rows: Any) -> None:

@@ -135,7 +135,8 @@ class RecordEmbedder(CachedParameterNames, TransformerMixin, BaseEstimator, meta
 
     def _records(self, layout: VectorLayout | FrameLayout) -> Records | None:
         settings = {**self.compute_settings(), **layout.key, **self._own_code}
-        return None if self.cache is None else Store(self.cache).records(self.short_name, settings)
+        named = self.short_name, settings, getattr(self, "model", None)
+        return None if self.cache is None else Store(self.cache).records(*named)
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> Any:

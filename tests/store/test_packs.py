@@ -12,7 +12,7 @@ import pytest
 
 from sklearn_ser import MFCCEmbedder
 from sklearn_ser._audio import as_clip
-from sklearn_ser._store import Store, _packs
+from sklearn_ser._store import Store, _files, _packs
 from sklearn_ser.exceptions import StoreWarning
 
 N = 300  # one full pack of 256, and the rest loose
@@ -44,7 +44,7 @@ def files(records, pattern):
 def anew(records):
     """Return the records as another process sees them."""
     _packs.packs_in.cache_clear()
-    _packs.recent.clear()
+    _files.recent.clear()
     return Store(records.folder.parent).records("test", {"n": 1})
 
 
@@ -215,7 +215,7 @@ def test_an_embedder_packs_what_it_computed(speech, cache_folder, counting_mfcc)
     assert counting_mfcc.n_extractions == 70
     [path] = cache_folder.rglob("packs/*.npy")
     flip(Path(path), -6)
-    _packs.recent.clear()
+    _files.recent.clear()
     with pytest.warns(StoreWarning, match="damaged"):
         again = counting_mfcc(pooling="median", deltas=2, n_mfcc=128).transform(X)
     np.testing.assert_array_equal(
@@ -231,7 +231,7 @@ def test_frames_are_not_packed(speech, cache_folder):
 
 
 def test_rows_in_memory_are_bounded():
-    recent = _packs.Recent(5000)
+    recent = _files.Recent(5000)
     for i in range(50):
         recent.keep(i, np.zeros(250, np.float32))
     assert 2000 <= sum(row.nbytes for row in recent._rows.values()) <= 4000

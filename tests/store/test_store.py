@@ -79,7 +79,7 @@ def test_a_large_record_is_checked_once_while_its_file_stays_as_it_was(records, 
 
     key, record = "ab" * 32, np.random.default_rng(0).random((50, 200), np.float32)
     records.write(key, record)
-    monkeypatch.setattr("sklearn_ser._store._packs.zlib.crc32", counted)
+    monkeypatch.setattr("sklearn_ser._store._files.zlib.crc32", counted)
     for expected in (1 + 50, 1):  # of the header; of the rows
         np.testing.assert_array_equal(records.read(key), record)
         assert len(checks) == expected

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,8 @@ TOKENIZERS = (
     "word_pronunciation.json",
     "entity_vocab.json",
 )
+# Numbers in config.json up to this are never too large: they may be tokens of a large vocabulary.
+FREE = 1_000_000
 WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
 SAMPLES, SPECTROGRAM = "Wav2Vec2FeatureExtractor", "SeamlessM4TFeatureExtractor"
 # The families that are read: `model_type` in config.json → what the family is called, and its
@@ -160,10 +162,15 @@ def _first_of(patterns: Sequence[str], names: Sequence[str]) -> list[str]:
     return []
 
 
+def _weights_of(folder: Path) -> list[Path]:
+    """Return the files of a model's weights."""
+    return [folder / name for name in _first_of(WEIGHTS, os.listdir(folder))]
+
+
 def model_digest(folder: Path, front: Sequence[str] = EXTRACTORS) -> str:
     """Return a 128-bit hash of a model's configuration, what prepares its input, and weights."""
     there = os.listdir(folder)
-    names = ["config.json", *front, *_first_of(WEIGHTS, there)]
+    names = ["config.json", *front, *(path.name for path in _weights_of(folder))]
     return digest_of(*(f"{name} {file_digest(folder / name)}\n" for name in names if name in there))
 
 
@@ -175,7 +182,7 @@ def read_config(folder: Path) -> Any:
     OSError
         If it cannot be read, or does not say how many layers there are, and of which size.
     """
-    return _read_config(folder, file_digest(folder / "config.json"), speech=False)
+    return _read_config(folder, file_digest(folder / "config.json"), _size_of(folder), speech=False)
 
 
 def read_speech_config(folder: Path) -> Any:
@@ -186,11 +193,11 @@ def read_speech_config(folder: Path) -> Any:
     OSError
         If it is of another family, or as by `read_config`.
     """
-    return _read_config(folder, file_digest(folder / "config.json"), speech=True)
+    return _read_config(folder, file_digest(folder / "config.json"), _size_of(folder), speech=True)
 
 
 @functools.lru_cache(maxsize=32)
-def _read_config(folder: Path, digest: str, *, speech: bool) -> Any:
+def _read_config(folder: Path, digest: str, n_bytes: int, *, speech: bool) -> Any:
     from transformers import AutoConfig
 
     try:
@@ -214,4 +221,36 @@ def _read_config(folder: Path, digest: str, *, speech: bool) -> Any:
                 f"{name}={value!r}, so that it has no stack of layers whose states could be "
                 "features. Use a speech or text encoder."
             )
+    _refuse_more_than_weights(config, folder, n_bytes)
     return config
+
+
+def _size_of(folder: Path) -> int:
+    return sum(path.stat().st_size for path in _weights_of(folder))
+
+
+def _refuse_more_than_weights(config: Any, folder: Path, n_bytes: int) -> None:
+    """Raise an OSError, before any memory is taken, if a model is larger than its weights.
+
+    Transformers would make what the files lack, at random.
+    """
+    asked = {name: max(_integers(value), default=0) for name, value in config.to_dict().items()}
+    layers = "num_hidden_layers × hidden_size²"
+    asked[layers] = config.num_hidden_layers * config.hidden_size**2  # fewer than any layer has
+    most = max(n_bytes, FREE)
+    if wrong := [f"{name} = {value:,}" for name, value in asked.items() if value > most]:
+        raise OSError(
+            f"{folder / 'config.json'} asks for a larger model than its weights, of {n_bytes:,} "
+            f"bytes, can be: {', '.join(wrong)}. Use the config.json that belongs to them."
+        )
+
+
+def _integers(value: Any) -> Iterator[int]:
+    """Yield the whole numbers in a value of a configuration."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for each in value:
+            yield from _integers(each)
+    elif isinstance(value, int):
+        yield value

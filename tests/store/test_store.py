@@ -1,4 +1,3 @@
-import hashlib
 import os
 import signal
 import subprocess
@@ -15,6 +14,7 @@ import soundfile
 
 from sklearn_ser import MFCCEmbedder, _audio
 from sklearn_ser._store import Records, Store
+from sklearn_ser._utils import _files as files
 from sklearn_ser.exceptions import StoreWarning
 
 RATE = 16000
@@ -320,11 +320,11 @@ def test_a_rewritten_file_is_noticed_by_more_than_its_time(
 def test_an_unchanged_file_is_not_read_again_once_it_has_settled(
     settled, n_reads, speech, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("sklearn_ser._utils._files.SETTLED_NS", -(10**18) if settled else 10**18)
+    monkeypatch.setattr(files, "SETTLED_NS", -(10**18) if settled else 10**18)
     path = tmp_path / "clip.wav"
     soundfile.write(path, speech(), RATE)
-    clip, reads, hashed = _audio.as_clip(path, 0), [], hashlib.file_digest
-    monkeypatch.setattr(hashlib, "file_digest", lambda *given: reads.append(path) or hashed(*given))
+    clip, reads, opened = _audio.as_clip(path, 0), [], files.open_regular
+    monkeypatch.setattr(files, "open_regular", lambda *given: reads.append(path) or opened(*given))
     assert len({clip.digest() for _ in range(3)}) == 1
     assert len(reads) == n_reads
 

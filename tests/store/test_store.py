@@ -14,7 +14,7 @@ import soundfile
 
 from sklearn_ser import MFCCEmbedder, _audio
 from sklearn_ser._store import Records, Store
-from sklearn_ser._utils import _files as files
+from sklearn_ser._utils import _files as disk
 from sklearn_ser.exceptions import StoreWarning
 
 RATE = 16000
@@ -320,11 +320,11 @@ def test_a_rewritten_file_is_noticed_by_more_than_its_time(
 def test_an_unchanged_file_is_not_read_again_once_it_has_settled(
     settled, n_reads, speech, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(files, "SETTLED_NS", -(10**18) if settled else 10**18)
+    monkeypatch.setattr(disk, "SETTLED_NS", -(10**18) if settled else 10**18)
     path = tmp_path / "clip.wav"
     soundfile.write(path, speech(), RATE)
-    clip, reads, opened = _audio.as_clip(path, 0), [], files.open_regular
-    monkeypatch.setattr(files, "open_regular", lambda *given: reads.append(path) or opened(*given))
+    clip, reads, opened = _audio.as_clip(path, 0), [], disk.open_regular
+    monkeypatch.setattr(disk, "open_regular", lambda *given: reads.append(path) or opened(*given))
     assert len({clip.digest() for _ in range(3)}) == 1
     assert len(reads) == n_reads
 

@@ -131,8 +131,10 @@ class Extraction:
                     if (enough or (all_read and ready)) and len(computing) <= 1.5 * n_workers:
                         batch = _next_batch(ready, extractor, last=all_read)
                         items = [job.prepared.item for job in batch]
-                        alone = all_read and not (ready or computing)
-                        if alone or not n_workers or batch[0].prepared.takes_all_cores:
+                        # On how many threads a clip is computed changes its last bits, so that
+                        # it must not hang on who is done first, either.
+                        all_cores = len(jobs) == 1 or batch[0].prepared.takes_all_cores
+                        if all_cores or not n_workers:
                             self._store(batch, extractor.compute(items), extractor)
                             finished = batch
                         else:

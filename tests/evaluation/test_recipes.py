@@ -92,7 +92,9 @@ CLASSIFIERS = {
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=pytest.mark.slow) if name in ("head", "search") else name
+        pytest.param(name, marks=pytest.mark.slow)
+        if name in ("head", "pipeline", "search")
+        else name
         for name in CLASSIFIERS
     ],
 )

@@ -86,6 +86,7 @@ def compared(systems, corpus, options):
     """Return a table of the systems: random folds, then folds of unseen speakers."""
     X = pd.DataFrame({"clip": corpus.X, "speaker": corpus.groups})
     y = np.asarray(corpus.y)
+    options.cv = options.cv or "loso"
     cv = RAVDESSSplit(train_on_validation=True) if options.cv == "ravdess" else options.cv
     speakers = corpus_folds(corpus, cv)
     random = list(StratifiedKFold(5, shuffle=True, random_state=0).split(X, y))

@@ -126,7 +126,7 @@ def test_alone_it_lists_its_commands_with_a_line_each():
     ],
 )
 def test_values_of_options_are_checked_before_any_work(arguments, monkeypatch, capsys):
-    monkeypatch.setattr(cli, "_run", lambda options: pytest.fail("worked"))
+    monkeypatch.setattr(cli, "_run_command", lambda options: pytest.fail("worked"))
     with pytest.raises(SystemExit, match="2"):
         main(arguments.split(" "))
     error = capsys.readouterr().err.splitlines()[-1]
@@ -378,7 +378,7 @@ def test_warnings_are_lines_of_the_tool_with_their_number(monkeypatch, capsys):
         return 0
 
     shown = warnings.showwarning
-    monkeypatch.setattr(cli, "_run", work)
+    monkeypatch.setattr(cli, "_run_command", work)
     with warnings.catch_warnings():
         warnings.resetwarnings()
         warnings.simplefilter("ignore", DeprecationWarning)  # as Python does
@@ -418,7 +418,7 @@ def test_a_bug_shows_its_traceback(error, monkeypatch):
     def work(options):
         raise error
 
-    monkeypatch.setattr(cli, "_run", work)
+    monkeypatch.setattr(cli, "_run_command", work)
     with pytest.raises(type(error)) as raised:
         main(["cache"])
     assert raised.value is error
@@ -429,7 +429,7 @@ def test_what_the_user_can_mend_is_one_line(error, monkeypatch, capsys):
     def work(options):
         raise error
 
-    monkeypatch.setattr(cli, "_run", work)
+    monkeypatch.setattr(cli, "_run_command", work)
     assert main(["cache"]) == 2
     assert capsys.readouterr().err == f"sklearn-ser: error: {' '.join(str(error).split())}\n"
 

@@ -309,7 +309,7 @@ def _row(line: str, where: str) -> dict[str, Any]:
         code = value.get("emo", value.get("label"))
     except (ValueError, AttributeError, RecursionError):
         path = code = None
-    if not isinstance(path, str) or not isinstance(code, (str, int, float)):
+    if not isinstance(path, str) or not isinstance(code, (str, int, float, list)):
         raise ValueError(f"{where}: not an object with wav (or audio) and emo (or label).")
     seconds = {name: value.get(name) for name in ("start_time", "end_time", "length")}
     for name, number in seconds.items():

@@ -44,6 +44,9 @@ MAX_BYTES = 1 << 31
 OURS = frozenset(
     f"sklearn_ser.{name}"
     for name in (
+        "classifiers._layer_weighted.LayerWeightedClassifier",
+        "classifiers._mlp.MLPHead",
+        "classifiers._sequence.SequenceClassifier",
         "embedders._egemaps.EGeMAPSEmbedder",
         "embedders._mfcc.MFCCEmbedder",
         "embedders._ssl.SSLEmbedder",

@@ -28,6 +28,8 @@ import soundfile
 
 SECONDS = 1.0  # of processor time
 MEGABYTES = 200.0
+pytestmark = pytest.mark.slow
+
 HANGS = 20  # seconds, until it is killed
 
 RATE = 16000

@@ -31,7 +31,7 @@ NOT_RUN = {
     "huggingface-cli": "it downloads",
 }
 # Pages that train networks take a minute, and so do comparisons of several feature sets.
-SLOW_PAGES = {"coming_from", "fine_tuning", "heads", "recordings"}
+SLOW_PAGES = {"coming_from", "compare", "fine_tuning", "heads", "recordings"}
 SLOW_COMMANDS = ("sklearn-ser compare", "sklearn-ser cross", "python docs/")
 # What corpora of few clips, and recordings that are not of EmoDB, are warned of.
 EXPECTED = [

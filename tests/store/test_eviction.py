@@ -184,6 +184,7 @@ def test_reading_notes_the_use_once_an_hour(tmp_path):
             assert (path.stat().st_mtime > then) == noted
 
 
+@pytest.mark.slow
 def test_the_environment_limits_the_store(tmp_path, speech, monkeypatch):
     clips = [(speech(seed), RATE) for seed in range(6)]
     monkeypatch.setenv("SKLEARN_SER_CACHE_MAX_SIZE", "60 kB")

@@ -38,6 +38,22 @@ def close_figures():
         sys.modules["matplotlib.pyplot"].close("all")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def forget_modules_of_tests(tmp_path_factory):
+    """Forget the modules that tests write and import, which other tests write under those names.
+
+    A worker may run some tests of a file, those of another, and then the rest of the first, with
+    folders of its own each time.
+    """
+    paths = list(sys.path)
+    yield
+    sys.path[:] = paths
+    folder = str(tmp_path_factory.getbasetemp())
+    for name, module in list(sys.modules.items()):
+        if (getattr(module, "__file__", None) or "").startswith(folder):
+            del sys.modules[name]
+
+
 @pytest.fixture(autouse=True)
 def one_fit_at_once():
     """Fit in this process, where tests can look on; by default all cores would be used."""

@@ -74,7 +74,7 @@ def draw_points(
     x, y = np.asarray(x), np.asarray(y)  # of a Series with one value, matplotlib 3.8 takes float()
     (handle,) = ax.plot(x, y, label=label, markersize=5, **style)
     if bars:
-        reach = [np.maximum(y - low, 0), np.maximum(high - y, 0)]
+        reach = np.maximum(np.stack([y - low, high - y]), 0)
         ax.errorbar(x, y, yerr=reach, fmt="none", ecolor=style["color"], **INTERVAL)
     return handle
 

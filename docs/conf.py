@@ -4,13 +4,17 @@ import inspect
 import os
 import re
 import sys
+import tomllib
 from pathlib import Path
+
+from sphinx.util.docutils import SphinxDirective
 
 import sklearn_ser
 
 REPOSITORY = "https://github.com/sklearn-ser/sklearn-ser"
 SITE = "https://sklearn-ser.readthedocs.io"
 PACKAGE = Path(sklearn_ser.__file__).parent
+ROOT = Path(__file__).parents[1]
 
 # Real corpora of pages that also run without: beside the repository, where they are there.
 for name in ("emodb", "urdu"):
@@ -138,7 +142,42 @@ def _no_empty_headers(app, pagename, templatename, context, doctree):
         context["body"] = re.sub(empty, r"<td\1></td>", context["body"])
 
 
+class TestedWith(SphinxDirective):
+    """A table of the versions that the tests run with, of what pyproject.toml depends on."""
+
+    def run(self):
+        """Return the table."""
+        files = {name: ROOT / f"constraints{name}.txt" for name in ("-oldest", "")}
+        self.env.note_dependency(str(ROOT / "pyproject.toml"))
+        tested = {}
+        for name, path in files.items():
+            self.env.note_dependency(str(path))
+            pins = re.findall(r"(?m)^([\w.-]+)==(\S+)", path.read_text(encoding="utf-8"))
+            tested[name] = {_normalised(package): version for package, version in pins}
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        extras = project["optional-dependencies"].values()
+        needed = [*project["dependencies"], *(each for extra in extras for each in extra)]
+        packages = [each.partition(">=")[0] for each in needed if "[" not in each]
+        rows = [
+            [
+                f"``{package}``",
+                *(tested[name].get(_normalised(package), "not tested") for name in files),
+            ]
+            for package in packages
+        ]
+        lines = [".. list-table::", "   :header-rows: 1", ""]
+        for row in [["package", "oldest", "newest"], *rows]:
+            lines += [f"   {'-' if i else '* -'} {cell}" for i, cell in enumerate(row)]
+        text = "\n".join(lines).replace("\n   - ", "\n     - ")
+        return self.parse_text_to_nodes(text)
+
+
+def _normalised(package):
+    return re.sub(r"[-_.]+", "-", package).lower()
+
+
 def setup(app):
     """Connect what pages need beside the extensions."""
+    app.add_directive("tested-with", TestedWith)
     app.connect("missing-reference", _plain_text)
     app.connect("html-page-context", _no_empty_headers)

@@ -25,6 +25,7 @@ from sklearn_ser._audio._folders import (
     readable_suffixes,
 )
 from sklearn_ser._audio._inputs import as_clip, as_clips, is_numeric_batch, items_of, waveforms_of
+from sklearn_ser._audio._origin import note_origin, origin_of
 
 __all__ = [
     "SEGMENT_FIELDS",
@@ -43,6 +44,8 @@ __all__ = [
     "is_numeric_batch",
     "items_of",
     "mono_of",
+    "note_origin",
+    "origin_of",
     "pointer_of",
     "read_blocks",
     "readable_suffixes",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from sklearn_ser.evaluation import Confident, confident_rows
@@ -70,9 +71,10 @@ def draw_points(
     style = series_style(k)
     del style["hatch"]
     style["linestyle"] = style["linestyle"] if line else "none"
+    x, y = np.asarray(x), np.asarray(y)  # of a Series with one value, matplotlib 3.8 takes float()
     (handle,) = ax.plot(x, y, label=label, markersize=5, **style)
     if bars:
-        reach = [(y - low).clip(lower=0), (high - y).clip(lower=0)]
+        reach = np.maximum(np.stack([y - low, high - y]), 0)
         ax.errorbar(x, y, yerr=reach, fmt="none", ecolor=style["color"], **INTERVAL)
     return handle
 

@@ -89,7 +89,9 @@ class AudioAugmenter(BaseEstimator):
         "clip" or "audio", the first of these that there is.
     cache : str, path-like or None, default="auto"
         Where copies are kept, as wav files of 32-bit floats: in the folder "augmented" of the
-        store (see :class:`~sklearn_ser._store.Store`). None: in memory, as (waveform, rate) pairs.
+        store (see :class:`~sklearn_ser._store.Store`), with a comment that says which clip each is
+        of, for :func:`~sklearn_ser.audit.find_duplicates`. None: in memory, as (waveform, rate)
+        pairs.
     waveform_rate : float or None, default=None
         Sampling rate of bare waveforms, in Hz.
     n_jobs : int or None, default=None

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from scipy.io import wavfile
 from scipy.signal import fftconvolve
 
-from sklearn_ser._audio import Clip, as_clip, decode
+from sklearn_ser._audio import Clip, as_clip, content_digest, decode, note_origin
 from sklearn_ser._utils import digest_of, write_atomically
 from sklearn_ser.exceptions import ClipError, StoreWarning
 
@@ -106,6 +106,7 @@ class Copy:
 
     def _make_from(self, content: Any) -> CopiedClip:
         samples, clip_rate = decode(self.clip, content)
+        origin = content_digest(samples, float(clip_rate or 0))
         rate = round(clip_rate or 0)
         if clip_rate != rate:  # files have whole sampling rates
             samples = self.clip.waveform(content, rate)
@@ -115,9 +116,10 @@ class Copy:
             return changed, rate
         file = io.BytesIO()
         wavfile.write(file, rate, changed)  # libsndfile would note the time of writing
+        wav = note_origin(file.getvalue(), origin)
         # A transform of one's own has no key: its class and parameters do not say what it does.
-        path = self._path() or self._path_of(digest_of(file.getvalue()))
-        return path if _is_complete(path) or _write(path, file.getvalue()) else (changed, rate)
+        path = self._path() or self._path_of(digest_of(wav))
+        return path if _is_complete(path) or _write(path, wav) else (changed, rate)
 
     def _check_usable(self, changed: Any, rate: int) -> Waveform:
         copy = as_clip((changed, rate), self.clip.position)
@@ -136,6 +138,7 @@ class Copy:
             "seed": self.seed,
             "change": self.change,
             "settings": SETTINGS[self.change],
+            "origin": True,  # is noted in the file
             "versions": [_version(library) for library in LIBRARIES],
         }
         return self._path_of(digest_of(json.dumps(key, sort_keys=True)))

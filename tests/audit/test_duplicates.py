@@ -1,6 +1,8 @@
 """Copies are found whatever was done to them, and different clips are no pair."""
 
 import io
+import shutil
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -11,15 +13,16 @@ from scipy.signal import resample_poly
 from sklearn_ser.audit import _fingerprints, find_duplicates
 from sklearn_ser.audit._fingerprints import (
     HOP,
-    KEY_GAP,
     MIN_FRAMES,
     RATE,
     Fingerprint,
     fingerprint,
     match_fingerprints,
+    words_at,
 )
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.exceptions import ClipError
+from sklearn_ser.preprocessing import AudioAugmenter
 
 CUT = 0.2037  # seconds, 25.46 hops
 
@@ -79,6 +82,13 @@ def recordings(emodb):
     return paths, [soundfile.read(path, dtype="float32") for path in paths]
 
 
+def of_words(words, loud):
+    """Return a fingerprint with these words, and with none in common half a band away."""
+    others = np.random.default_rng(words[:4]).integers(0, 2**32, len(words), dtype=np.uint64)
+    series = np.stack([others << np.uint64(30), words.astype(np.uint64) << np.uint64(31)], axis=1)
+    return Fingerprint(series, loud)
+
+
 def linked(pairs):
     return list(zip(pairs["clip"], pairs["other"], strict=True))
 
@@ -108,8 +118,62 @@ def test_every_changed_copy_of_real_speech_is_found_and_no_other_take(name, reco
     assert pairs["error_rate"].max() < 0.15
 
 
+def speed(samples, rate, factor):
+    return resample_poly(samples, 1000, round(1000 * factor)), rate
+
+
+def augmented(samples, rate, change, number=0):
+    """Return a copy that does not say what it is a copy of."""
+    augmenter = AudioAugmenter(change, n_copies=number + 1, cache=None)
+    return augmenter.fit_resample([(samples, rate)], ["anger"])[0][-1]
+
+
+AUGMENTER_CHANGES = ("noise", "stretch", "pitch", "gain", "room", "codec")
+# The change, and the share of copies that is found at least: 0.95 is as far from whole half bands
+# as can be.
+OTHERS = {
+    "speed +5 %": (partial(speed, factor=1.05), 0.8),
+    "speed -5 %": (partial(speed, factor=0.95), 0.4),
+    "speed +10 %": (partial(speed, factor=1.1), 0.9),
+    "speed -10 %": (partial(speed, factor=0.9), 0.9),
+    **{name: (partial(augmented, change=name), 0.9) for name in AUGMENTER_CHANGES},
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_copies_of_another_tempo_or_pitch_or_room_are_found(name, corpus):
+    if name in AUGMENTER_CHANGES:
+        pytest.importorskip("audiomentations")
+    change, share = OTHERS[name]
+    pairs = find_duplicates([*corpus, *(change(*clip) for clip in corpus)])
+    assert {*linked(pairs)} <= {(i, i + len(corpus)) for i in range(len(corpus))}
+    assert len(pairs) >= share * len(corpus)
+    if name.startswith("speed"):
+        seconds = np.array([len(x) / r for x, r in corpus])[pairs["clip"]]
+        np.testing.assert_allclose(pairs["overlap"], seconds, rtol=0.05)
+        assert (abs(pairs["offset"]) < 0.1).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OTHERS)
+def test_most_copies_of_real_speech_of_another_tempo_or_pitch_or_room_are_found(name, recordings):
+    paths, clips = recordings
+    change, _ = OTHERS[name]
+    pairs = find_duplicates([*paths, *(change(*clip) for clip in clips[::4])], n_jobs=2)
+    right = {(4 * i, i + len(paths)) for i in range(len(clips[::4]))}
+    assert {*linked(pairs)} <= right
+    assert len(pairs) >= 0.85 * len(right)
+
+
 def test_takes_of_the_same_sentences_by_the_same_speakers_are_no_pairs(recordings):
-    assert len(find_duplicates(recordings[0][:120], n_jobs=2)) == 0
+    assert len(find_duplicates(recordings[0], n_jobs=2)) == 0
+
+
+def test_hardly_any_takes_of_synthetic_sentences_are_pairs():
+    """One synthesiser at two settings is near to one recording at two pitches."""
+    assert len(find_duplicates(make_emotional_speech(random_state=0).X)) == 0
+    corpus = make_emotional_speech(n_speakers=5, n_sentences=7, random_state=0)
+    assert len(find_duplicates(corpus.X)) <= 0.01 * len(corpus.X)
 
 
 @pytest.mark.parametrize("kind", ["FLAC", "WAV"])
@@ -164,9 +228,9 @@ def test_only_neighbours_with_a_key_are_compared(corpus, monkeypatch):
     compared = []
     compare = _fingerprints._Frames.compare
 
-    def counted(self, pairs, nearby=None):
+    def counted(self, pairs, *nearby):
         compared.append(len(pairs))
-        return compare(self, pairs, nearby)
+        return compare(self, pairs, *nearby)
 
     monkeypatch.setattr(_fingerprints._Frames, "compare", counted)
     samples = resample_poly(corpus[0][0], 1, 2)
@@ -277,7 +341,7 @@ def test_few_loud_frames_in_common_are_no_copy(n_loud, found):
     rng = np.random.default_rng(0)
     words = rng.integers(0, 2**32, 200, dtype=np.uint32)
     loud = np.arange(200) < n_loud
-    clips = [Fingerprint(words, loud), Fingerprint(words.copy(), np.ones(200, bool))]
+    clips = [of_words(words, loud), of_words(words, np.ones(200, bool))]
     assert len(match_fingerprints(clips)) == found
 
 
@@ -285,17 +349,18 @@ def test_quiet_frames_do_not_count_as_errors():
     rng = np.random.default_rng(0)
     words, others = rng.integers(0, 2**32, (2, 200), dtype=np.uint32)
     loud = np.arange(200) < 100
-    clips = [Fingerprint(words, loud), Fingerprint(np.where(loud, words, others), loud)]
+    clips = [of_words(words, loud), of_words(np.where(loud, words, others), loud)]
     assert match_fingerprints(clips)["error_rate"].tolist() == [0]
 
 
 def brute_force(one, two):
     """Return the shift with the lowest error rate, of all, and that rate, frame by frame."""
     found = {}
-    for shift in range(MIN_FRAMES - len(two.words), len(one.words) - MIN_FRAMES + 1):
+    words, others = words_at(one.words, 0).tolist(), words_at(two.words, 0).tolist()
+    for shift in range(MIN_FRAMES - len(others), len(words) - MIN_FRAMES + 1):
         both = [
-            (int(one.words[i]), int(two.words[i - shift]))
-            for i in range(max(0, shift), min(len(one.words), shift + len(two.words)))
+            (words[i], others[i - shift])
+            for i in range(max(0, shift), min(len(words), shift + len(others)))
             if one.loud[i] and two.loud[i - shift]
         ]
         if len(both) >= MIN_FRAMES:
@@ -316,9 +381,8 @@ def with_one_key(at, shift, cut=0, n_frames=200):
         for n in rng.integers(1, 4, n_frames)
     ]
     copy = (words ^ np.array(wrong, dtype=np.uint32))[cut:]
-    for place in (at, at + KEY_GAP):
-        copy[place - shift] = words[place]
-    return [Fingerprint(w, np.ones(len(w), bool)) for w in (words, copy)]
+    copy[at - shift] = words[at]
+    return [of_words(w, np.ones(len(w), bool)) for w in (words, copy)]
 
 
 @pytest.mark.parametrize("at_once", [1 << 20, 100])
@@ -339,5 +403,40 @@ def test_the_best_shift_is_found_from_a_key_beside_it(at, shift, swapped, at_onc
 @pytest.mark.parametrize(("n_copies", "n_pairs"), [(64, 64 * 63 // 2), (65, 64)])
 def test_every_pair_of_up_to_64_copies_is_compared(n_copies, n_pairs):
     words = np.random.default_rng(0).integers(0, 2**32, 100, dtype=np.uint32)
-    pairs = match_fingerprints([Fingerprint(words, np.ones(100, bool))] * n_copies)
+    pairs = match_fingerprints([of_words(words, np.ones(100, bool))] * n_copies)
     assert len(pairs) == n_pairs
+
+
+def test_copies_in_files_are_found_by_their_origin(corpus, tmp_path, monkeypatch):
+    """Whatever fingerprints say: of segments and copied files, and of copies of one clip."""
+    pytest.importorskip("audiomentations")
+    samples, rate = corpus[0]
+    soundfile.write(tmp_path / "a.wav", samples, rate, subtype="FLOAT")
+    soundfile.write(tmp_path / "b.flac", corpus[1][0], rate)
+    X = [str(tmp_path / "a.wav"), str(tmp_path / "b.flac"), *corpus[2:4]]
+    augmenter = AudioAugmenter(["pitch", "stretch"], n_copies=2, cache=tmp_path)
+    copied = augmenter.fit_resample(X, ["anger"] * 4)[0][4:]
+    assert all(isinstance(path, str) for path in copied)
+    moved = tmp_path / "moved.wav"
+    shutil.copy(copied[0], moved)
+    clips = [(samples.astype(np.float32), rate), *X[1:], *copied[:-1], moved]
+    of = [*range(4), *augmenter.sample_indices_[4:11], 0]
+    expected = [(i, j) for i in range(12) for j in range(i + 1, 12) if of[i] == of[j]]
+    with monkeypatch.context() as patch:
+        patch.setattr(_fingerprints, "MAX_ERROR_RATE", 0)
+        patch.setattr(_fingerprints, "MAX_ERROR_RATE_CHANGED", 0)
+        for _ in range(2):  # the second time from records
+            pairs = find_duplicates(clips, cache=tmp_path)
+            assert linked(pairs) == expected
+            assert (pairs["kind"] == "identical").sum() == 1
+            assert pairs["error_rate"].isna().sum() == len(expected) - 1
+    assert find_duplicates(clips, cache=tmp_path)["error_rate"].notna().sum() >= 10
+
+
+def test_the_comment_of_a_copy_is_read_by_others(corpus, tmp_path):
+    pytest.importorskip("audiomentations")
+    augmenter = AudioAugmenter("gain", cache=tmp_path)
+    copy = augmenter.fit_resample(corpus[:1], ["anger"])[0][-1]
+    with soundfile.SoundFile(copy) as file:
+        assert file.comment.startswith("changed copy, by sklearn-ser, of the samples ")
+        assert len(file.read()) == len(corpus[0][0])

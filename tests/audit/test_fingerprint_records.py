@@ -102,16 +102,20 @@ def test_what_is_found_from_records_is_what_was_found_without(speech_corpus):
         pd.testing.assert_frame_equal(find_duplicates(X), expected, check_exact=True)
 
 
-def test_a_record_gives_the_same_bits_back():
+@pytest.mark.parametrize("origin", [None, "f00d" * 8])
+def test_a_record_gives_the_same_bits_back(origin):
     rng = np.random.default_rng(0)
-    words = rng.integers(0, 2**32, 1000, dtype=np.uint32)  # among them what floats call NaN
+    # 35 bits and 34, at the top; among their halves are those that floats call NaN.
+    words = rng.integers(0, 2**35, (1000, 2), dtype=np.uint64) << np.uint64(29)
+    words[:, 1] <<= np.uint64(1)
     loud = rng.random(1000) < 0.5
-    audio = _duplicates._Audio("00ff" * 8, 1 / 3, Fingerprint(words, loud))
+    audio = _duplicates._Audio("00ff" * 8, 1 / 3, Fingerprint(words, loud), origin)
     record = audio.to_record()
     assert record.dtype == np.float32
     assert np.isfinite(record).all()
     again = _duplicates._Audio.of_record(record)
     assert again[:2] == audio[:2]
+    assert again.origin == origin
     np.testing.assert_array_equal(again.fingerprint.words, words)
     np.testing.assert_array_equal(again.fingerprint.loud, loud)
 

@@ -11,12 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 import platformdirs
 
 from sklearn_ser._store._packs import (
-    NO_LOCK,
     Memory,
     Record,
     packs_in,
@@ -27,7 +25,7 @@ from sklearn_ser._store._packs import (
 from sklearn_ser._utils import delete_files, digest_of, file_state, has_settled, write_atomically
 from sklearn_ser.exceptions import StoreWarning
 
-__all__ = ["RecordLock", "Records", "Store"]
+__all__ = ["Records", "Store"]
 
 ENVIRONMENT_VARIABLE = "SKLEARN_SER_CACHE"
 # Larger records than this, in bytes, are left on disk; that they are sound is remembered.
@@ -234,47 +232,6 @@ class Records:
             "settings.json",
         )
         delete_files(self.folder, *patterns)
-
-
-class RecordLock:
-    """Keeps other processes from computing the same record, while one computes it.
-
-    Parameters
-    ----------
-    path : str or None
-        The record's file; None, where nothing is stored, is a lock that can always be had.
-    """
-
-    def __init__(self, path: str | None) -> None:
-        self._path = path
-        self._lock: filelock.BaseFileLock | None = None
-
-    def acquire(self) -> bool:
-        """Acquire the lock, or return False: two processes that waited might do so for ever."""
-        if self._path is None:
-            return True
-        folder = os.path.dirname(self._path)
-        # One thread may acquire it, and another release it.
-        lock = filelock.FileLock(f"{self._path}.lock", is_singleton=False, thread_local=False)
-        try:
-            os.makedirs(folder, exist_ok=True)
-            lock.acquire(blocking=False)
-        except filelock.Timeout:
-            return False
-        except NO_LOCK as error:
-            message = f"no lock in {folder} ({error}); processes may repeat each other's work"
-            warnings.warn(message, StoreWarning, stacklevel=2)
-        else:
-            self._lock = lock
-        return True
-
-    def release(self) -> None:
-        """Release the lock, if it is held, and remove its file."""
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
-            with suppress(OSError):
-                os.unlink(f"{self._path}.lock")
 
 
 def _as_json(settings: Any) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import os
-import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -34,8 +33,9 @@ from sklearn_ser._utils import (
     own_code,
     set_output_only_if,
 )
+from sklearn_ser.embedders._cluster import compute_missing
 from sklearn_ser.embedders._layouts import FrameLayout, VectorLayout, stack_rows, stack_sequences
-from sklearn_ser.exceptions import ArgumentError, ClipWarning
+from sklearn_ser.exceptions import ArgumentError
 
 __all__ = ["Array", "BaseEmbedder", "RecordEmbedder", "version_of"]
 Array = npt.NDArray[np.float32]
@@ -215,10 +215,7 @@ class RecordEmbedder(CachedParameterNames, TransformerMixin, BaseEstimator, meta
         clips = self._clips(items)
         extraction = Extraction(clips, self._records(layout), layout.rows, self.on_error)
         if extraction.missing:  # only now: it may load a model
-            extractor = self.make_extractor()
-            extraction.compute(extractor, verbose=bool(self.verbose), name=self.short_name)
-            for remark in extractor.remarks():
-                warnings.warn(remark, ClipWarning, stacklevel=4)
+            compute_missing(self, extraction, stacklevel=4)
         stack = stack_sequences if layout.gives_sequences else stack_rows
         return stack(extraction.result(stacklevel=4), layout, self.fill_value)
 

@@ -6,6 +6,7 @@ Used by the model room, the extraction, networks and audits.
 from __future__ import annotations
 
 import functools
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -21,9 +22,12 @@ def find_device(device: str) -> str:
     ------
     ValueError
         If torch knows no such device, or finds no such GPU here.
+    RuntimeError
+        If a model would wait here for ever: see `_refuse_forked`.
     """
     import torch
 
+    _refuse_forked(torch.get_num_threads())
     n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device == "auto":
         return "cuda" if n_gpus else "cpu"
@@ -36,6 +40,30 @@ def find_device(device: str) -> str:
     if found.type == "cuda" and (found.index or 0) >= n_gpus:
         raise ValueError(f"device={device!r}, but torch finds {n_gpus} GPUs here.")
     return device
+
+
+_threaded_in: int | None = None  # the process in which torch first had several threads
+
+
+def _refuse_forked(n_threads: int) -> None:
+    """Raise a RuntimeError in a process that was forked after models ran on several threads.
+
+    A fork copies none of torch's threads, and torch waits for them at its next product. Whatever
+    runs a model, of whichever kind, has to find a device before, so that this is looked at there.
+    """
+    global _threaded_in
+    if n_threads == 1:
+        return
+    if _threaded_in is None:
+        _threaded_in = os.getpid()
+    if _threaded_in != os.getpid():
+        raise RuntimeError(
+            f"this process ({os.getpid()}) was forked from one ({_threaded_in}) in which torch had "
+            f"run on several threads. A fork does not copy them, and torch would wait for them for "
+            'ever. Start processes by "spawn" or "forkserver", as by '
+            'multiprocessing.get_context("spawn"), or by joblib\'s default backend, "loky"; or '
+            "call torch.set_num_threads(1) first in each process that is forked."
+        )
 
 
 T = TypeVar("T")

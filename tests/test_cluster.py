@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -28,7 +30,7 @@ RAY_ARGUMENTS = {"max_restarts": -1, "max_task_retries": -1}
 class Dask:
     """A cluster of two processes."""
 
-    options = {"backend": "dask"}
+    name, options = "dask", {"backend": "dask"}
 
     def __init__(self):
         distributed = pytest.importorskip("distributed", reason="the extra cluster is missing")
@@ -37,9 +39,9 @@ class Dask:
         )
         self.client = distributed.Client(self.cluster)
 
-    def run(self, function, *arguments):
-        """Call a function in each worker."""
-        self.client.run(function, *arguments)
+    @property
+    def address(self):
+        return self.cluster.scheduler_address
 
     def stop(self):
         self.client.close()
@@ -49,15 +51,21 @@ class Dask:
 class Ray:
     """The same, of Ray."""
 
+    name = "ray"
     options = {"backend": "ray", "n_jobs": -1, "ray_remote_args": RAY_ARGUMENTS}
 
     def __init__(self):
         self.ray = pytest.importorskip("ray", reason="the extra cluster is missing")
         from ray.util.joblib import register_ray
 
-        os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
+        os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"  # or it warns
+        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
         self.ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
         register_ray()
+
+    @property
+    def address(self):
+        return self.ray.get_runtime_context().gcs_address
 
     def stop(self):
         self.ray.shutdown()
@@ -247,3 +255,24 @@ def test_a_killed_worker_changes_nothing(keeps, cluster, corpus, log, cache_fold
     # What it was computing, and, where nothing is stored, what it had not given back.
     assert len(paths) <= len(processes(log)) <= len(paths) + (2 if keeps else len(paths) / 8 + 1)
     assert not list(cache_folder.rglob("*.lock"))
+
+
+@pytest.mark.slow
+def test_the_command_line_connects_to_a_cluster(cluster, corpus, tmp_path):
+    folder, command = str(Path(corpus[0][0]).parent), "from sklearn_ser.cli import main; main()"
+
+    def run(*arguments, **more):
+        done = [sys.executable, "-c", command, *arguments]
+        return subprocess.run(done, capture_output=True, text=True, cwd=tmp_path, **more)
+
+    there = ("--backend", cluster.name, "--scheduler", cluster.address)
+    embed = ("embed", folder, "--features", "mfcc", "--cache")
+    run(*embed, "none", "--out", "here.npz", check=True)
+    run(*embed, "store", "--out", "there.npz", *there, check=True)
+    here, elsewhere = (np.load(tmp_path / name)["X"] for name in ("here.npz", "there.npz"))
+    np.testing.assert_allclose(here, elsewhere, rtol=0, atol=1e-6)
+    assert list((tmp_path / "store").rglob("*.npy"))
+    compare = ("compare", "--features", "mfcc", "--no-audio-audit", "--cache", "store")
+    assert "Written to comparison" in run(*compare, *there, check=True).stdout
+    again = run("compare", "--from", "comparison")  # here
+    assert "are the same." in " ".join(again.stdout.split()), again.stdout + again.stderr

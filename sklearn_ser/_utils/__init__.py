@@ -79,7 +79,7 @@ from sklearn_ser._utils._rows import (
     refuse_missing,
     rows_named,
 )
-from sklearn_ser._utils._running import Progress, find_device, once
+from sklearn_ser._utils._running import Progress, as_they_come, find_device, once
 from sklearn_ser._utils._sklearn import (
     CachedParameterNames,
     HasMethods,
@@ -128,6 +128,7 @@ __all__ = [
     "as_ratings",
     "as_speakers",
     "as_targets",
+    "as_they_come",
     "canonical",
     "check_corpora",
     "check_corpus",

@@ -66,6 +66,14 @@ def _refuse_forked(n_threads: int) -> None:
         )
 
 
+def as_they_come(how: str) -> str:
+    """Return `how` joblib returns results, or "list" where its backend can only return them all."""
+    from joblib.parallel import get_active_backend
+
+    backend, _ = get_active_backend()
+    return how if getattr(backend, "supports_return_generator", False) else "list"
+
+
 T = TypeVar("T")
 
 

@@ -26,7 +26,7 @@ from sklearn.base import clone
 from sklearn_ser._audio import Clip
 from sklearn_ser._extraction import Extraction
 from sklearn_ser._store import Store
-from sklearn_ser._utils import Progress
+from sklearn_ser._utils import Progress, as_they_come
 from sklearn_ser.exceptions import ClipWarning
 
 __all__ = ["compute_missing"]
@@ -56,7 +56,7 @@ def compute_missing(embedder: Any, extraction: Extraction, stacklevel: int) -> N
         with joblib.parallel_config("threading", n_jobs=1):
             _compute_here(embedder, extraction, stacklevel + 1)
     else:
-        _compute_on_cluster(embedder, extraction, backend, n_jobs or -1, stacklevel + 1)
+        _compute_on_cluster(embedder, extraction, n_jobs or -1, stacklevel + 1)
 
 
 def _is_worker() -> bool:
@@ -83,16 +83,14 @@ def _compute_here(
 
 
 def _compute_on_cluster(
-    embedder: Any, extraction: Extraction, backend: Any, n_jobs: int, stacklevel: int
+    embedder: Any, extraction: Extraction, n_jobs: int, stacklevel: int
 ) -> None:
     keys, clips = list(extraction.missing), list(extraction.missing.values())
     n_workers = joblib.effective_n_jobs(n_jobs)
     costs = [_cost(clip) for clip in clips]
     shares = deal_out(costs, max(SHARES * n_workers, int(sum(costs) / LONGEST_SHARE)))
     sent = _for_workers(embedder)
-    # Results as they come, where the backend can.
-    at_once = not getattr(backend, "supports_return_generator", False)
-    parallel = joblib.Parallel(n_jobs, return_as="list" if at_once else "generator_unordered")
+    parallel = joblib.Parallel(n_jobs, return_as=as_they_come("generator_unordered"))
     done = parallel(
         joblib.delayed(_compute_share)(sent, share, [_for_worker(clips[i]) for i in share])
         for share in shares

@@ -30,13 +30,15 @@ NOT_RUN = {
     "sphinx-build": "it builds the site, as .ci/run does",
     "huggingface-cli": "it downloads",
 }
-# Pages that train networks take a minute, and so do comparisons of several feature sets.
-SLOW_PAGES = {"fine_tuning", "heads"}
+# Pages that train networks or start clusters take a minute, and so do comparisons of several
+# feature sets.
+SLOW_PAGES = {"fine_tuning", "heads", "scaling_out"}
 SLOW_COMMANDS = ("sklearn-ser compare", "sklearn-ser cross", "python docs/")
 # What corpora of few clips, and recordings that are not of EmoDB, are warned of.
 EXPECTED = [
     r".*clips of (EmoDB|RAVDESS|CREMA-D|MELD).*",
     r".*are left out.*",
+    r"Port \d+ is already in use.*",  # by another dashboard
 ]
 
 

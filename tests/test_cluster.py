@@ -19,8 +19,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_ser import EGeMAPSEmbedder, MFCCEmbedder, SSLEmbedder
-from sklearn_ser.datasets import make_emotional_speech
-from sklearn_ser.embedders._cluster import deal_out
+from sklearn_ser._utils import on_cluster as is_on_cluster
+from sklearn_ser._utils import thread_count
+from sklearn_ser.datasets import load_emodb, make_emotional_speech
+from sklearn_ser.embedders._cluster import _Caught, deal_out
 from sklearn_ser.exceptions import ClipError, ClipWarning
 
 # Restarts of a worker, and of what it was computing, are Ray's to make if it is told to.
@@ -98,6 +100,16 @@ def corpus(tmp_path_factory):
         paths.append(str(folder / f"{i}.wav"))
         soundfile.write(paths[-1], waveform, rate, subtype="FLOAT")
     return paths, made.y, made.groups
+
+
+@pytest.fixture(scope="module")
+def larger_corpus(corpus):
+    """Return the same of EmoDB, where it is."""
+    folder = Path(__file__).parents[2] / "shared" / "corpora" / "emodb"
+    if not folder.is_dir():
+        return corpus
+    found = load_emodb(folder)
+    return list(map(str, found.X)), found.y, found.groups
 
 
 @pytest.fixture
@@ -181,6 +193,41 @@ def test_frames_waveforms_and_relative_folders_are_sent(on_cluster, corpus, tmp_
     assert list((tmp_path / "store").rglob("*.npy"))
 
 
+@pytest.mark.parametrize("n_jobs", [None, 1, 3])
+def test_threads_of_this_process_are_not_counted_by_the_cluster(n_jobs, on_cluster, monkeypatch):
+    assert is_on_cluster()
+    monkeypatch.setattr(type(joblib.parallel.get_active_backend()[0]), "effective_n_jobs", 1000)
+    assert thread_count(n_jobs) == (n_jobs or 1)
+    for backend in ("loky", "threading", "multiprocessing", "sequential"):
+        with joblib.parallel_config(backend, n_jobs=2):
+            assert not is_on_cluster()
+            assert thread_count(None) == (1 if backend == "sequential" else 2)
+
+
+def test_warnings_of_shares_that_overlap_are_all_caught_once():
+    caught, outside, found = _Caught(), warnings.showwarning, {}
+    both_run, one_has_ended = threading.Barrier(2), threading.Event()
+
+    def share(name):
+        with caught.recorded() as take:
+            both_run.wait(20)
+            warnings.warn(f"{name} begins", ClipWarning, stacklevel=1)
+            if name == "second":
+                one_has_ended.wait(20)
+                warnings.warn("second ends", ClipWarning, stacklevel=1)
+            found[name] = take()
+        one_has_ended.set()
+
+    threads = [threading.Thread(target=share, args=(name,)) for name in ("first", "second")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    messages = sorted(message for taken in found.values() for message, _ in taken)
+    assert messages == ["first begins", "second begins", "second ends"]
+    assert warnings.showwarning is outside
+
+
 def test_errors_and_warnings_come_back(on_cluster, corpus, tmp_path):
     silent = tmp_path / "silent.wav"
     soundfile.write(silent, np.zeros(16000, np.float32), 16000)
@@ -209,7 +256,7 @@ def search_over(embedder, grid, corpus, n_jobs=None):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [MFCCEmbedder, SSLEmbedder])
-def test_a_grouped_search_is_that_of_one_process(kind, cluster, corpus, log, tmp_path):
+def test_a_grouped_search_is_that_of_one_process(kind, cluster, larger_corpus, log, tmp_path):
     if kind is SSLEmbedder:
         embedder = counting(log, kind)("nano")
         grid = {"countingssl__layer": [0, 1, 2, "all"]}
@@ -217,10 +264,10 @@ def test_a_grouped_search_is_that_of_one_process(kind, cluster, corpus, log, tmp
         embedder, grid = counting(log, kind)(), {"countingmfcc__n_mfcc": [2, 13, 40]}
     embedder.__class__.__name__ = "Counting" + kind.__name__.removesuffix("Embedder")
     with joblib.parallel_config(**cluster.options):
-        found = search_over(embedder.set_params(cache=tmp_path / "a"), grid, corpus)
+        found = search_over(embedder.set_params(cache=tmp_path / "a"), grid, larger_corpus)
     n_passes = len(processes(log))
-    assert n_passes <= 1.05 * len(corpus[0])
-    expected = search_over(embedder.set_params(cache=tmp_path / "b"), grid, corpus)
+    assert n_passes <= 1.05 * len(larger_corpus[0])
+    expected = search_over(embedder.set_params(cache=tmp_path / "b"), grid, larger_corpus)
     assert found.best_params_ == expected.best_params_
     np.testing.assert_allclose(
         found.cv_results_["mean_test_score"],

@@ -79,7 +79,14 @@ from sklearn_ser._utils._rows import (
     refuse_missing,
     rows_named,
 )
-from sklearn_ser._utils._running import Progress, as_they_come, find_device, once
+from sklearn_ser._utils._running import (
+    Progress,
+    as_they_come,
+    find_device,
+    on_cluster,
+    once,
+    thread_count,
+)
 from sklearn_ser._utils._sklearn import (
     CachedParameterNames,
     HasMethods,
@@ -159,6 +166,7 @@ __all__ = [
     "most_probable",
     "n_emobox_folds",
     "num_samples",
+    "on_cluster",
     "once",
     "own_code",
     "own_files",
@@ -180,6 +188,7 @@ __all__ = [
     "speaker_folds",
     "split_column",
     "split_labels",
+    "thread_count",
     "validate_params",
     "write_atomically",
     "write_figure",

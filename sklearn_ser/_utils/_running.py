@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 from tqdm.auto import tqdm
@@ -64,6 +65,24 @@ def _refuse_forked(n_threads: int) -> None:
             'multiprocessing.get_context("spawn"), or by joblib\'s default backend, "loky"; or '
             "call torch.set_num_threads(1) first in each process that is forked."
         )
+
+
+LOCAL = ("loky", "multiprocessing", "sequential", "threading")
+
+
+def on_cluster() -> bool:
+    """Return whether joblib is configured for more than this machine's threads and processes."""
+    from joblib.parallel import BACKENDS, get_active_backend
+
+    return type(get_active_backend()[0]) not in [BACKENDS.get(name) for name in LOCAL]
+
+
+def thread_count(n_jobs: int | None) -> int:
+    """Return how many threads of this process `n_jobs` stands for; a cluster has no share in it."""
+    import joblib
+
+    with joblib.parallel_config("threading", n_jobs=1) if on_cluster() else nullcontext():
+        return int(joblib.effective_n_jobs(n_jobs))
 
 
 def as_they_come(how: str) -> str:

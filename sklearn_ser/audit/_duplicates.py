@@ -8,7 +8,6 @@ from importlib.metadata import version
 from itertools import combinations, product
 from typing import Any, NamedTuple
 
-import joblib
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -16,7 +15,13 @@ import pandas as pd
 from sklearn_ser._audio import SEGMENT_FIELDS, Clip, as_clips, content_digest, decode, items_of
 from sklearn_ser._extraction import Extraction, Extractor, Prepared
 from sklearn_ser._store import Store
-from sklearn_ser._utils import WAVEFORM_RATE, WHOLE_NUMBER, StrOptions, validate_params
+from sklearn_ser._utils import (
+    WAVEFORM_RATE,
+    WHOLE_NUMBER,
+    StrOptions,
+    thread_count,
+    validate_params,
+)
 from sklearn_ser.audit._fingerprints import (
     HOP,
     LARGEST_GROUP,
@@ -188,7 +193,7 @@ def find_duplicates(
         records = Store(cache).records("fingerprint", settings)
     extraction = Extraction(clips, records, None, on_error)
     if extraction.missing:
-        extractor = _AudioExtractor(joblib.effective_n_jobs(n_jobs))
+        extractor = _AudioExtractor(thread_count(n_jobs))
         extraction.compute(extractor, verbose=bool(verbose), name="fingerprints")
     found = extraction.result(stacklevel=2, consequence="It is left out.")
     audio = [

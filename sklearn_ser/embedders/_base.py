@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any, ClassVar
 
-import joblib
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -32,6 +31,7 @@ from sklearn_ser._utils import (
     fit_context,
     own_code,
     set_output_only_if,
+    thread_count,
 )
 from sklearn_ser.embedders._cluster import compute_missing
 from sklearn_ser.embedders._layouts import FrameLayout, VectorLayout, stack_rows, stack_sequences
@@ -362,7 +362,7 @@ class BaseEmbedder(RecordEmbedder):
         extractor : Extractor
         """
         make_record = self.layout().make_record
-        given = self.rate, self.min_samples(), joblib.effective_n_jobs(self.n_jobs)
+        given = self.rate, self.min_samples(), thread_count(self.n_jobs)
         if self.batch_seconds is None:
             return WaveformExtractor(lambda waveform: make_record(self.compute(waveform)), *given)
         return BatchExtractor(

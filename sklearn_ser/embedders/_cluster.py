@@ -20,18 +20,17 @@ from pathlib import Path
 from typing import Any
 
 import joblib
-from joblib.parallel import BACKENDS, get_active_backend
+from joblib.parallel import get_active_backend
 from sklearn.base import clone
 
 from sklearn_ser._audio import Clip
 from sklearn_ser._extraction import Extraction
 from sklearn_ser._store import Store
-from sklearn_ser._utils import Progress, as_they_come
+from sklearn_ser._utils import Progress, as_they_come, on_cluster
 from sklearn_ser.exceptions import ClipWarning
 
 __all__ = ["compute_missing"]
 
-LOCAL = ("loky", "multiprocessing", "sequential", "threading")
 # A worker gets several shares, so that all end together, and one that is lost loses little.
 SHARES = 4
 LONGEST_SHARE = 1800.0  # seconds of audio
@@ -49,14 +48,13 @@ def compute_missing(embedder: Any, extraction: Extraction, stacklevel: int) -> N
     stacklevel : int
         Of the caller, for warnings.
     """
-    backend, n_jobs = get_active_backend()
-    if type(backend) in [BACKENDS[name] for name in LOCAL if name in BACKENDS]:
+    if not on_cluster():
         _compute_here(embedder, extraction, stacklevel + 1)
     elif _is_worker():  # of a search, say, whose other workers share the records
         with joblib.parallel_config("threading", n_jobs=1):
             _compute_here(embedder, extraction, stacklevel + 1)
     else:
-        _compute_on_cluster(embedder, extraction, n_jobs or -1, stacklevel + 1)
+        _compute_on_cluster(embedder, extraction, stacklevel + 1)
 
 
 def _is_worker() -> bool:
@@ -82,9 +80,8 @@ def _compute_here(
         warnings.warn(remark, ClipWarning, stacklevel=stacklevel + 1)
 
 
-def _compute_on_cluster(
-    embedder: Any, extraction: Extraction, n_jobs: int, stacklevel: int
-) -> None:
+def _compute_on_cluster(embedder: Any, extraction: Extraction, stacklevel: int) -> None:
+    n_jobs = get_active_backend()[1] or -1
     keys, clips = list(extraction.missing), list(extraction.missing.values())
     n_workers = joblib.effective_n_jobs(n_jobs)
     costs = [_cost(clip) for clip in clips]

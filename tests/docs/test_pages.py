@@ -38,7 +38,6 @@ SLOW_COMMANDS = ("sklearn-ser compare", "sklearn-ser cross", "python docs/")
 EXPECTED = [
     r".*clips of (EmoDB|RAVDESS|CREMA-D|MELD).*",
     r".*are left out.*",
-    r"Port \d+ is already in use.*",  # by another dashboard
 ]
 
 

@@ -6,6 +6,7 @@ Cost is processor time, not time on the clock, of one thread that embeds clips o
 SKLEARN_SER_EMODB says that it is, else synthetic ones. Models are loaded before.
 """
 
+import contextlib
 import json
 import os
 import statistics
@@ -79,20 +80,29 @@ def cost(name, model, paths, repeats):
     }
 
 
-def with_workers(name, model, paths, n_workers, repeats):
-    """Return the seconds that workers of Dask take for the clips, their models loaded."""
+def with_workers(name, model, paths, repeats):
+    """Return the seconds that one worker of Dask takes for the clips, and two, in each round.
+
+    Rounds take turns, as other processes of the machine come and go.
+    """
     import joblib
     from distributed import Client, LocalCluster
 
     embedder = embedders(model)[name].set_params(cache=None)
-    with (
-        LocalCluster(n_workers, threads_per_worker=1, dashboard_address=None) as cluster,
-        Client(cluster),
-        joblib.parallel_config(backend="dask"),
-    ):
-        for _ in range(2):
-            embedder.fit_transform(paths[: 8 * n_workers])
-        return [_report.seconds(lambda: embedder.fit_transform(paths)) for _ in range(repeats)]
+    taken = {1: [], 2: []}
+    with contextlib.ExitStack() as stack:
+        clients = {}
+        for n in taken:
+            cluster = LocalCluster(n, threads_per_worker=1, dashboard_address=None)
+            clients[n] = stack.enter_context(Client(stack.enter_context(cluster)))
+        for i in range(-2, repeats):
+            for n, client in clients.items():
+                with joblib.parallel_config("dask", client=client):
+                    some = paths if i >= 0 else paths[:16]  # models are loaded first
+                    seconds = _report.seconds(lambda some=some: embedder.fit_transform(some))
+                if i >= 0:
+                    taken[n].append(seconds)
+    return [taken[1], taken[2]]
 
 
 def apart(function, *arguments):
@@ -160,13 +170,9 @@ def main():
                     readable(found["bytes"] * an_hour),
                 ]
             )
-            taken = [
-                statistics.median(
-                    apart(with_workers, name, options.model, some, n, options.repeats)
-                )
-                for n in (1, 2)
-            ]
-            scaling.append([name, *(f"{t:.2f}" for t in taken), f"{taken[0] / taken[1]:.2f} ×"])
+            one, two = apart(with_workers, name, options.model, some, options.repeats)
+            medians = (f"{statistics.median(taken):.2f}" for taken in (one, two))
+            scaling.append([name, *medians, f"{_report.median_ratio(one, two):.2f} ×"])
         rate = digest_rate(folder)
     header = ["features", "clips", "core-ms a clip", "core-s an hour", "GPU-s an hour"]
     header += ["bytes a clip", "stored an hour"]
@@ -192,7 +198,9 @@ def main():
         "## Measured\n\nMedians, and the range around them. Records hold every layer and "
         "statistic.\n\n" + _report.table(header, rows),
         "## Workers\n\nSeconds on the clock of the same clips by workers of Dask on this machine, "
-        "one thread each, whose models are loaded; without a store.\n\n"
+        "one thread each, whose models are loaded; without a store. Rounds take turns, and times "
+        f"faster are the median over them. {os.cpu_count()} cores are all that there is, for the "
+        "caller and whatever else ran, too.\n\n"
         + _report.table(["features", "1 worker", "2 workers", "times faster"], scaling),
         "## Cost\n\nWith $h$ hours of clips of this length: core-hours are $h$ × core-s an hour / "
         "3600; stored is $h$ × bytes a clip × clips in an hour; audio is that at 16 kHz, 16 bits, "

@@ -53,6 +53,18 @@ WITHOUT_EFFECT = [  # the arguments, of which the last option is refused, and wh
     ("predict TRAINED FOLDER --trust my.Class", "has to be trusted under the names ['my.Class']"),
     ("card TRAINED --trust my.Class", "has to be trusted under the names ['my.Class']"),
     ("cache --cache nowhere", "no such folder: nowhere"),
+    *(
+        case
+        for command in (
+            "embed FOLDER --features mfcc --out m.csv",
+            "compare",
+            "cross synthetic x=FOLDER",
+        )
+        for case in [
+            (f"{command} --scheduler X", "--scheduler has no effect without --backend"),
+            (f"{command} --backend dask", "--backend dask needs --scheduler, the address"),
+        ]
+    ),
     ("embed FOLDER --features own_bare.py:Plain --out m.csv", "it lacks fit_transform, get_params"),
     ("embed FOLDER --features own_bare.py:Bare --out m.csv", "it lacks get_feature_names_out"),
     ("train synthetic --features own_bare.py:OneStep --out m.skops", "it lacks fit, transform"),

@@ -16,14 +16,14 @@ import numpy.typing as npt
 
 from sklearn_ser._audio import Clip
 from sklearn_ser._extraction._extractor import Extractor
-from sklearn_ser._store import RecordLock, Records
+from sklearn_ser._store import RecordLock, Records, renewing
 from sklearn_ser._utils import Progress
 from sklearn_ser.exceptions import ClipError, ClipWarning
 
 __all__ = ["Extraction"]
 
 POLL = 0.1  # seconds between looks at what other processes are computing
-# Clips being read, prepared or computed; each holds a lock, and some systems allow 256 open files.
+# Clips being read, prepared or computed; each holds a lock, and others must find some to compute.
 MAX_HELD = 192
 MAX_READY = 128  # clips of these that batches are chosen among
 
@@ -81,7 +81,9 @@ class Extraction:
                 if isinstance(key, str) and key not in self._outcomes:
                     self.missing.setdefault(key, clip)
 
-    def compute(self, extractor: Extractor, *, verbose: bool = False, name: str = "") -> None:
+    def compute(
+        self, extractor: Extractor, *, verbose: bool = False, name: str = "", tidy: bool = True
+    ) -> None:
         """Compute and store what is missing.
 
         Readers prepare clips, in order; this thread chooses batches among those that are ready,
@@ -93,6 +95,8 @@ class Extraction:
         extractor : Extractor
         verbose, name
             Whether to show a progress bar, and what it is called.
+        tidy : bool
+            Whether to tidy the store then; others may be computing more.
 
         Raises
         ------
@@ -112,6 +116,7 @@ class Extraction:
         with (
             Progress(len(jobs), name, verbose) as progress,
             extractor.running(),
+            renewing([job.lock for job in jobs] if records is not None else []),
             ThreadPoolExecutor(n_readers, "read", extractor.start_reader) as readers,
             ThreadPoolExecutor(max(1, n_workers), "compute", extractor.start_worker) as workers,
         ):
@@ -173,8 +178,21 @@ class Extraction:
                             self._store(batch, computed.result(), extractor)
                 for job in jobs:
                     job.lock.release()
-        if records is not None:
-            records.tidy(pack=self._rows is not None)  # frames differ in number
+        if tidy:
+            self.tidy()
+
+    def tidy(self) -> None:
+        """Do what follows once records were stored: see `Records.tidy`."""
+        if self._records is not None:
+            self._records.tidy(pack=self._rows is not None)  # frames differ in number
+
+    def take(self, key: str, outcome: Outcome) -> None:
+        """Take a missing clip's outcome, which another process has computed."""
+        self._outcomes[key] = outcome
+
+    def outcomes(self) -> list[Outcome]:
+        """Return the wanted rows of each clip's record, or the error of a clip without."""
+        return [self._outcomes[key] if isinstance(key, str) else key for key in self._keys]
 
     def result(
         self, stacklevel: int = 1, consequence: str = "Its row is NaN."
@@ -183,7 +201,7 @@ class Extraction:
 
         With ``on_error="warn"``, warnings say what the `consequence` for such a clip is.
         """
-        found = [self._outcomes[key] if isinstance(key, str) else key for key in self._keys]
+        found = self.outcomes()
         if self._on_error == "warn":
             for clip, outcome in zip(self._clips, found, strict=True):
                 if isinstance(outcome, ClipError):  # equal clips share it, but each is named

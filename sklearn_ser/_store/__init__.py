@@ -6,7 +6,8 @@ several machines need nothing but a shared folder. Once there are many, they are
 in which the same row of all clips lies side by side: that is what a search reads.
 """
 
-from sklearn_ser._store._records import RecordLock, Records
+from sklearn_ser._store._lock import RecordLock, renewing
+from sklearn_ser._store._records import Records
 from sklearn_ser._store._store import Store
 
-__all__ = ["RecordLock", "Records", "Store"]
+__all__ = ["RecordLock", "Records", "Store", "renewing"]

@@ -13,12 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 
 from sklearn_ser._store._files import (
     HOUR,
-    NO_LOCK,
     Memory,
     Record,
     StoredFile,
@@ -33,7 +31,7 @@ from sklearn_ser._store._packs import packs_in
 from sklearn_ser._utils import delete_files, digest_of, file_state, has_settled, write_atomically
 from sklearn_ser.exceptions import StoreWarning
 
-__all__ = ["RecordLock", "Records", "read_description", "short_digest"]
+__all__ = ["Records", "read_description", "short_digest"]
 
 # Larger records than this, in bytes, are left on disk; that they are sound is remembered.
 LARGEST = 1 << 14
@@ -181,11 +179,8 @@ class Records:
             with suppress(OSError):
                 if time.time() - path.stat().st_mtime < HOUR:
                     continue
-                if path.suffix == ".lock":
-                    lock = RecordLock(os.fspath(path.with_suffix("")))
-                    lock.acquire()  # or its holder still computes
-                    lock.release()
-                elif path.suffix == ".tmp" or not path.with_suffix(".npy").exists():
+                # A lock's holder would have renewed it; a list may have its pack.
+                if path.suffix != ".keys" or not path.with_suffix(".npy").exists():
                     path.unlink()
 
     def _loose(self) -> list[tuple[str, Path]]:
@@ -222,49 +217,6 @@ class Records:
         """Delete these records, and the folder if nothing else is in it."""
         patterns = ("*/*.npy", "packs/.lock", "settings.json")
         delete_files(self.folder, *patterns, *LEFTOVERS)
-
-
-class RecordLock:
-    """Keeps other processes from computing the same record, while one computes it.
-
-    Parameters
-    ----------
-    path : str or None
-        The record's file; None, where nothing is stored, is a lock that can always be had.
-    """
-
-    def __init__(self, path: str | None) -> None:
-        self._path = path
-        self._lock: filelock.BaseFileLock | None = None
-
-    def acquire(self) -> bool:
-        """Acquire the lock, or return False: two processes that waited might do so for ever."""
-        if self._path is None:
-            return True
-        folder = os.path.dirname(self._path)
-        # One thread may acquire it, and another release it.
-        lock = filelock.FileLock(f"{self._path}.lock", is_singleton=False, thread_local=False)
-        try:
-            os.makedirs(folder, exist_ok=True)
-            lock.acquire(blocking=False)
-        except filelock.Timeout:
-            return False
-        except NO_LOCK as error:
-            if os.access(folder, os.W_OK):  # else `write` says that nothing can be stored
-                store = os.path.dirname(os.path.dirname(folder))
-                message = f"no locks in {store} ({error}); processes may repeat each other's work"
-                warn_once(message, store, "locks")
-        else:
-            self._lock = lock
-        return True
-
-    def release(self) -> None:
-        """Release the lock, if it is held, and remove its file."""
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
-            with suppress(OSError):
-                os.unlink(f"{self._path}.lock")
 
 
 def read_description(folder: Path) -> tuple[dict[str, Any] | None, str | None]:

@@ -84,7 +84,14 @@ from sklearn_ser._utils._rows import (
     refuse_missing,
     rows_named,
 )
-from sklearn_ser._utils._running import Progress, find_device, once
+from sklearn_ser._utils._running import (
+    Progress,
+    as_they_come,
+    find_device,
+    on_cluster,
+    once,
+    thread_count,
+)
 from sklearn_ser._utils._sklearn import (
     CachedParameterNames,
     HasMethods,
@@ -134,6 +141,7 @@ __all__ = [
     "as_ratings",
     "as_speakers",
     "as_targets",
+    "as_they_come",
     "canonical",
     "check_corpora",
     "check_corpus",
@@ -165,6 +173,7 @@ __all__ = [
     "n_emobox_folds",
     "naming_file",
     "num_samples",
+    "on_cluster",
     "once",
     "open_regular",
     "own_code",
@@ -189,6 +198,7 @@ __all__ = [
     "speaker_folds",
     "split_column",
     "split_labels",
+    "thread_count",
     "validate_params",
     "write_atomically",
     "write_figure",

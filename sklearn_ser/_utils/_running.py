@@ -6,9 +6,11 @@ Used by the model room, the extraction, networks and audits.
 from __future__ import annotations
 
 import functools
+import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 from tqdm.auto import tqdm
@@ -21,9 +23,12 @@ def find_device(device: str) -> str:
     ------
     ValueError
         If torch knows no such device, or finds no such GPU here.
+    RuntimeError
+        If a model would wait here for ever: see `_refuse_forked`.
     """
     import torch
 
+    _refuse_forked(torch.get_num_threads())
     n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device == "auto":
         return "cuda" if n_gpus else "cpu"
@@ -36,6 +41,56 @@ def find_device(device: str) -> str:
     if found.type == "cuda" and (found.index or 0) >= n_gpus:
         raise ValueError(f"device={device!r}, but torch finds {n_gpus} GPUs here.")
     return device
+
+
+_threaded_in: int | None = None  # the process in which torch first had several threads
+
+
+def _refuse_forked(n_threads: int) -> None:
+    """Raise a RuntimeError in a process that was forked after models ran on several threads.
+
+    A fork copies none of torch's threads, and torch waits for them at its next product. Whatever
+    runs a model, of whichever kind, has to find a device before, so that this is looked at there.
+    """
+    global _threaded_in
+    if n_threads == 1:
+        return
+    if _threaded_in is None:
+        _threaded_in = os.getpid()
+    if _threaded_in != os.getpid():
+        raise RuntimeError(
+            f"this process ({os.getpid()}) was forked from one ({_threaded_in}) in which torch had "
+            f"run on several threads. A fork does not copy them, and torch would wait for them for "
+            'ever. Start processes by "spawn" or "forkserver", as by '
+            'multiprocessing.get_context("spawn"), or by joblib\'s default backend, "loky"; or '
+            "call torch.set_num_threads(1) first in each process that is forked."
+        )
+
+
+LOCAL = ("loky", "multiprocessing", "sequential", "threading")
+
+
+def on_cluster() -> bool:
+    """Return whether joblib is configured for more than this machine's threads and processes."""
+    from joblib.parallel import BACKENDS, get_active_backend
+
+    return type(get_active_backend()[0]) not in [BACKENDS.get(name) for name in LOCAL]
+
+
+def thread_count(n_jobs: int | None) -> int:
+    """Return how many threads of this process `n_jobs` stands for; a cluster has no share in it."""
+    import joblib
+
+    with joblib.parallel_config("threading", n_jobs=1) if on_cluster() else nullcontext():
+        return int(joblib.effective_n_jobs(n_jobs))
+
+
+def as_they_come(how: str) -> str:
+    """Return `how` joblib returns results, or "list" where its backend can only return them all."""
+    from joblib.parallel import get_active_backend
+
+    backend, _ = get_active_backend()
+    return how if getattr(backend, "supports_return_generator", False) else "list"
 
 
 T = TypeVar("T")

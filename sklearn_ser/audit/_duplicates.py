@@ -8,7 +8,6 @@ from importlib.metadata import version
 from itertools import combinations, product
 from typing import Any, NamedTuple
 
-import joblib
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -24,7 +23,13 @@ from sklearn_ser._audio import (
 )
 from sklearn_ser._extraction import Extraction, Extractor, Prepared
 from sklearn_ser._store import Store
-from sklearn_ser._utils import WAVEFORM_RATE, WHOLE_NUMBER, StrOptions, validate_params
+from sklearn_ser._utils import (
+    WAVEFORM_RATE,
+    WHOLE_NUMBER,
+    StrOptions,
+    thread_count,
+    validate_params,
+)
 from sklearn_ser.audit._fingerprints import (
     HOP,
     LARGEST_GROUP,
@@ -219,7 +224,7 @@ def find_duplicates(
         records = Store(cache).records("fingerprint", settings)
     extraction = Extraction(clips, records, None, on_error)
     if extraction.missing:
-        extractor = _AudioExtractor(joblib.effective_n_jobs(n_jobs))
+        extractor = _AudioExtractor(thread_count(n_jobs))
         extraction.compute(extractor, verbose=bool(verbose), name="fingerprints")
     found = extraction.result(stacklevel=2, consequence="It is left out.")
     audio = [

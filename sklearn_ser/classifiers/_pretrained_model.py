@@ -9,7 +9,6 @@ from abc import abstractmethod
 from importlib.metadata import version
 from typing import Any, ClassVar
 
-import joblib
 import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
@@ -18,6 +17,7 @@ from sklearn.utils.validation import check_consistent_length
 from sklearn_ser._extraction import Extractor, WaveformExtractor
 from sklearn_ser._utils import (
     find_device,
+    thread_count,
 )
 from sklearn_ser.embedders import BaseEmbedder, VectorLayout
 
@@ -98,7 +98,7 @@ class PretrainedModel(BaseEmbedder):
             lambda waveform: make_record(self.compute(waveform)),
             model.rate,
             model.shortest,
-            joblib.effective_n_jobs(self.n_jobs),
+            thread_count(self.n_jobs),
             model=model,
         )
 

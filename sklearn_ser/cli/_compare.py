@@ -19,6 +19,7 @@ from sklearn_ser.cli._options import (
     check_features,
     check_out,
     embedding_parameters,
+    on_backend,
 )
 from sklearn_ser.cli._process import uninterrupted
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from sklearn_ser.evaluation import Comparison
 
 __all__ = ["add_compare", "add_cross"]
+
+# Options of a repeated comparison, beside its record: where it runs, and what it writes.
+ANEW = {"record", "out", "jobs", "format", "backend", "scheduler"}
 
 
 def add_compare(commands: Any) -> None:
@@ -55,7 +59,8 @@ def add_compare(commands: Any) -> None:
         dest="record",
         metavar="FILE",
         help="a results.json: repeat that comparison from its own record, fitting all of it again, "
-        "and say what differs; takes only --out, --format, --jobs and --quiet",
+        "and say what differs; takes only --out, --format, --jobs, --backend, --scheduler and "
+        "--quiet",
     )
     command.set_defaults(run=_compare)
 
@@ -69,7 +74,7 @@ def _compare(options: argparse.Namespace) -> int:
 
 def _repeat(options: argparse.Namespace) -> int:
     """Run the command that made results again, and print what differs."""
-    others = vars(options)["given"] - {"record", "out", "jobs", "format"}
+    others = vars(options)["given"] - ANEW
     others -= set() if options.corpora else {"corpora"}
     others |= {"no_audio_audit"} & {name for name, value in vars(options).items() if value is True}
     if others:
@@ -98,6 +103,7 @@ def _repeat(options: argparse.Namespace) -> int:
     again.format = options.format or again.format
     again.arguments = command["arguments"]
     again.jobs = options.jobs or again.jobs
+    again.backend, again.scheduler = options.backend, options.scheduler
     with contextlib.chdir(existing_folder(command["directory"])):
         _compare_and_write(again)
     options.results = again.results
@@ -144,7 +150,8 @@ def _compare_and_write(options: argparse.Namespace) -> int:
         "formats": options.format or ["png"],
     }
     if len(corpora) > 1:
-        found = compare_corpora(corpora, options.features, **parameters)
+        with on_backend(options):
+            found = compare_corpora(corpora, options.features, **parameters)
         found = found.with_command(_command(options))
         with uninterrupted():
             written = found.save(options.out, corpora=corpora, **how)
@@ -155,7 +162,8 @@ def _compare_and_write(options: argparse.Namespace) -> int:
     else:
         (corpus,) = corpora.values()
         (parameters["cv"],) = parameters["cv"].values()
-        comparison = compare(corpus, options.features, **parameters)
+        with on_backend(options):
+            comparison = compare(corpus, options.features, **parameters)
         comparison = dataclasses.replace(comparison, command=_command(options))
         with uninterrupted():
             written = comparison.save(options.out, corpus=corpus, **how)
@@ -204,20 +212,21 @@ def _cross(options: argparse.Namespace) -> int:
     from sklearn_ser.cli._tables import print_cross
     from sklearn_ser.evaluation import compare_across
 
-    comparison = compare_across(
-        load_corpora(options),
-        options.features,
-        scheme=options.scheme,
-        same_scale=options.same_scale,
-        alignment=[None if name == "none" else name for name in options.align],
-        cv=options.cv,
-        classifier=options.classifier,
-        audit=not options.no_audio_audit,
-        n_jobs=options.jobs,
-        memory=options.fits,
-        verbose=not options.quiet,
-        **embedding_parameters(options),
-    )
+    with on_backend(options):
+        comparison = compare_across(
+            load_corpora(options),
+            options.features,
+            scheme=options.scheme,
+            same_scale=options.same_scale,
+            alignment=[None if name == "none" else name for name in options.align],
+            cv=options.cv,
+            classifier=options.classifier,
+            audit=not options.no_audio_audit,
+            n_jobs=options.jobs,
+            memory=options.fits,
+            verbose=not options.quiet,
+            **embedding_parameters(options),
+        )
     comparison = dataclasses.replace(comparison, command=_command(options))
     with uninterrupted():
         comparison.save(options.out)

@@ -6,7 +6,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from sklearn_ser.cli._options import add_embedding, audio_files, check_out, embedding_parameters
+from sklearn_ser.cli._options import (
+    add_backend,
+    add_embedding,
+    audio_files,
+    check_out,
+    embedding_parameters,
+    on_backend,
+)
 from sklearn_ser.cli._process import uninterrupted
 
 __all__ = ["add_cache", "add_embed"]
@@ -19,6 +26,7 @@ def add_embed(commands: Any) -> None:
         "--features", required=True, metavar="NAME", help="one feature set, named as for compare"
     )
     add_embedding(command, layer="middle")
+    add_backend(command)
     command.add_argument(
         "--out", required=True, metavar="FILE", help="ends in .parquet, .csv or .npz"
     )
@@ -43,7 +51,8 @@ def _embed(options: argparse.Namespace) -> int:
         **embedding_parameters(options),
     ).items()
     clips = [path for clip in options.clips for path in audio_files(Path(clip))]
-    matrix = embed_rows(name, embedder, clips, len(clips))
+    with on_backend(options):
+        matrix = embed_rows(name, embedder, clips, len(clips))
     names = embedder.get_feature_names_out()
     clips = [printable(clip) for clip in clips]
     with uninterrupted():

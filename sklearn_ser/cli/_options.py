@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import os
 import re
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 __all__ = [
     "FEATURES",
     "SCHEMES",
+    "add_backend",
     "add_cv",
     "add_embedding",
     "add_evaluation",
@@ -22,6 +24,7 @@ __all__ = [
     "check_features",
     "check_out",
     "embedding_parameters",
+    "on_backend",
     "refuse_unused",
 ]
 
@@ -30,6 +33,7 @@ FEATURES = ("mfcc", "egemaps", "ssl", "nano")
 CLASSIFIERS = ("logistic", "lda", "svm")
 REGRESSORS = ("ridge", "svr")
 SCHEMES = ("four", "ekman", "arousal", "valence", "quadrants")
+BACKENDS = {"dask": "distributed", "ray": "ray"}  # of joblib, and the package that each needs
 
 
 def add_cv(command: Any, *more: str, default: str | None = "loso") -> None:
@@ -63,6 +67,7 @@ def add_evaluation(command: Any) -> None:
         '"pretrained:MODEL", a published classifier',
     )
     add_embedding(command, layer="all")
+    add_backend(command)
     command.add_argument(
         "--classifier",
         nargs="+",
@@ -213,6 +218,60 @@ def check_out(out: str, *suffixes: str, needs: str | None = None) -> Path:
             f"{out} cannot be written: {package} is missing; pip install {install}"
         )
     return path
+
+
+def add_backend(command: Any) -> None:
+    command.add_argument(
+        "--backend",
+        choices=[*BACKENDS],
+        help="run on the workers of a cluster, which find the same files; needs "
+        "'sklearn-ser[cluster]'",
+    )
+    command.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="of the cluster: tcp://HOST:8786, say, for dask; for ray its address, or auto (the "
+        "default), which is the cluster that runs on this machine",
+    )
+
+
+@contextlib.contextmanager
+def on_backend(options: argparse.Namespace) -> Iterator[None]:
+    """Return a context in which joblib runs where ``--backend`` and ``--scheduler`` say."""
+    if options.backend is None:
+        refuse_unused(options, ["scheduler"], "without --backend")
+        yield
+        return
+    package = BACKENDS[options.backend]
+    if importlib.util.find_spec(package) is None:
+        raise ModuleNotFoundError(
+            f"--backend {options.backend} needs {package}: pip install 'sklearn-ser[cluster]'"
+        )
+    import joblib
+
+    if options.backend == "dask":
+        if options.scheduler is None:
+            raise ValueError("--backend dask needs --scheduler, the address of Dask's scheduler.")
+        from distributed import Client
+
+        with (
+            Client(options.scheduler, set_as_default=False) as client,
+            joblib.parallel_config("dask", client=client),
+        ):
+            yield
+    else:
+        import ray
+        from ray.util.joblib import register_ray
+
+        ray.init(address=options.scheduler or "auto", log_to_driver=False)
+        register_ray()
+        # What a worker that is lost was computing is computed again.
+        restarts = {"max_restarts": -1, "max_task_retries": -1}
+        try:
+            with joblib.parallel_config("ray", n_jobs=-1, ray_remote_args=restarts):
+                yield
+        finally:
+            ray.shutdown()
 
 
 def refuse_unused(options: argparse.Namespace, names: Collection[str], reason: str) -> None:

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import functools
 import os
-import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any, ClassVar
 
-import joblib
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -33,9 +31,11 @@ from sklearn_ser._utils import (
     fit_context,
     own_code,
     set_output_only_if,
+    thread_count,
 )
+from sklearn_ser.embedders._cluster import compute_missing
 from sklearn_ser.embedders._layouts import FrameLayout, VectorLayout, stack_rows, stack_sequences
-from sklearn_ser.exceptions import ArgumentError, ClipWarning
+from sklearn_ser.exceptions import ArgumentError
 
 __all__ = ["Array", "BaseEmbedder", "RecordEmbedder", "version_of"]
 Array = npt.NDArray[np.float32]
@@ -216,10 +216,7 @@ class RecordEmbedder(CachedParameterNames, TransformerMixin, BaseEstimator, meta
         clips = self._clips(items)
         extraction = Extraction(clips, self._records(layout), layout.rows, self.on_error)
         if extraction.missing:  # only now: it may load a model
-            extractor = self.make_extractor()
-            extraction.compute(extractor, verbose=bool(self.verbose), name=self.short_name)
-            for remark in extractor.remarks():
-                warnings.warn(remark, ClipWarning, stacklevel=4)
+            compute_missing(self, extraction, stacklevel=4)
         stack = stack_sequences if layout.gives_sequences else stack_rows
         return stack(extraction.result(stacklevel=4), layout, self.fill_value)
 
@@ -366,7 +363,7 @@ class BaseEmbedder(RecordEmbedder):
         extractor : Extractor
         """
         make_record = self.layout().make_record
-        given = self.rate, self.min_samples(), joblib.effective_n_jobs(self.n_jobs)
+        given = self.rate, self.min_samples(), thread_count(self.n_jobs)
         if self.batch_seconds is None:
             return WaveformExtractor(lambda waveform: make_record(self.compute(waveform)), *given)
         return BatchExtractor(

@@ -8,12 +8,11 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-import joblib
 import numpy as np
 
 from sklearn_ser._audio import Clip
 from sklearn_ser._extraction import Extractor, Prepared, WaveformExtractor
-from sklearn_ser._utils import RATE, StrOptions
+from sklearn_ser._utils import RATE, StrOptions, thread_count
 from sklearn_ser.embedders._base import Array, BaseEmbedder, version_of
 from sklearn_ser.embedders._layouts import POOLING, FrameLayout, VectorLayout
 
@@ -219,7 +218,7 @@ class EGeMAPSEmbedder(BaseEmbedder):
         -------
         extractor : SmileExtractor
         """
-        make_record, n_threads = self.layout().make_record, joblib.effective_n_jobs(self.n_jobs)
+        make_record, n_threads = self.layout().make_record, thread_count(self.n_jobs)
         return SmileExtractor(
             lambda waveform: make_record(self.compute(waveform)),
             self.rate,

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import joblib
-
 from sklearn_ser._extraction import Extractor, SpeechExtractor
-from sklearn_ser._utils import POSITIVE, SECONDS, StrOptions, find_device
+from sklearn_ser._utils import POSITIVE, SECONDS, StrOptions, find_device, thread_count
 from sklearn_ser.embedders._base import Array, BaseEmbedder
 from sklearn_ser.embedders._layouts import ModelLayers
 
@@ -288,5 +286,5 @@ class SSLEmbedder(ModelLayers, BaseEmbedder):
             as_frames=layout.gives_sequences,
             all_layers=self.cache is not None,
             batch_seconds=self.batch_seconds,
-            n_readers=joblib.effective_n_jobs(self.n_jobs) if self.n_jobs is not None else None,
+            n_readers=thread_count(self.n_jobs) if self.n_jobs is not None else None,
         )

@@ -17,7 +17,13 @@ from joblib.parallel import get_active_backend
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
-from sklearn_ser._utils import are_ratings, as_ratings, default_settings, safe_indexing
+from sklearn_ser._utils import (
+    are_ratings,
+    as_ratings,
+    as_they_come,
+    default_settings,
+    safe_indexing,
+)
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
 from sklearn_ser.evaluation._classifiers import best_inner_score, fit_classifier, inner_folds
 from sklearn_ser.evaluation._clip_classifiers import AsPredicted, at_position
@@ -118,7 +124,7 @@ def _each_fit(arguments: Sequence[Any], n_jobs: int | None) -> Iterator[Fit]:
         yield _fit_one(task, *others)
         done += 1
     if done < len(arguments):
-        parallel = Parallel(n_jobs, return_as="generator")
+        parallel = Parallel(n_jobs, return_as=as_they_come("generator"))
         yield from parallel(delayed(_fit_one)(*each) for each in arguments[done:])
 
 

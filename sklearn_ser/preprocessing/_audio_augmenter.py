@@ -9,7 +9,7 @@ import copy
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar
@@ -30,6 +30,7 @@ from sklearn_ser._utils import (
     Progress,
     StrOptions,
     as_classes,
+    as_they_come,
     delete_files,
     digest_of,
     fit_context,
@@ -349,11 +350,11 @@ class AudioAugmenter(BaseEstimator):
                 yield key, stored
         if not missing:
             return
-        make = joblib.Parallel(self.n_jobs, return_as="generator")
+        make = joblib.Parallel(self.n_jobs, return_as=as_they_come("generator"))
         making = make(joblib.delayed(copy_of_clip.make)() for copy_of_clip in missing.values())
         with (
             Progress(len(missing), "augmented", bool(self.verbose)) as progress,
-            closing(making),
+            closing(making) if hasattr(making, "close") else nullcontext(),
         ):
             for (key, copy_of_clip), made in zip(missing.items(), making, strict=True):
                 progress.update(copy_of_clip.clip)

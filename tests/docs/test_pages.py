@@ -30,8 +30,9 @@ NOT_RUN = {
     "sphinx-build": "it builds the site, as .ci/run does",
     "huggingface-cli": "it downloads",
 }
-# Pages that train networks take a minute, and so do comparisons of several feature sets.
-SLOW_PAGES = {"coming_from", "compare", "fine_tuning", "heads", "recordings"}
+# Pages that train networks or start clusters take a minute, and so do comparisons of several
+# feature sets.
+SLOW_PAGES = {"coming_from", "compare", "fine_tuning", "heads", "recordings", "scaling_out"}
 SLOW_COMMANDS = ("sklearn-ser compare", "sklearn-ser cross", "python docs/")
 # What corpora of few clips, and recordings that are not of EmoDB, are warned of.
 EXPECTED = [

@@ -258,7 +258,7 @@ def test_locks_taken_by_threads_are_given_back(tiny_model, speech, tmp_path):
         embedder.fit_transform(X)
     assert len(locks) == 6
     assert not list(tmp_path.rglob("*.lock"))
-    assert all(RecordLock(lock._path).acquire() for lock in locks)
+    assert all(lock.acquire() for lock in locks)
 
 
 @pytest.fixture

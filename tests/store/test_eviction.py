@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from sklearn_ser import EGeMAPSEmbedder, MFCCEmbedder, SSLEmbedder
-from sklearn_ser._store import Records, Store, _files, _packs
+from sklearn_ser._store import RecordLock, Records, Store, _files, _packs
 from sklearn_ser._store._store import _as_bytes
 from sklearn_ser.cli import main
 from sklearn_ser.exceptions import StoreWarning
@@ -234,6 +234,7 @@ def test_what_killed_writers_left_is_removed_once_it_is_old(tmp_path, speech):
     embedder.fit_transform([(speech(0), RATE)])
     records = embedder.records()
     (records.folder / "packs").mkdir()
+    lock = RecordLock(records.path(f"ab{'2' * 30}"))
     held = records.folder / "ab" / f"{'2' * 30}.npy.lock"
     names = [f"ab/{'0' * 30}.npy.{'1' * 32}.tmp", f"ab/{'0' * 30}.npy.lock", "settings.json.1.tmp"]
     names += [f"packs/{'0' * 32}.npy.{'1' * 32}.tmp", f"packs/{'0' * 32}.keys.{'1' * 32}.tmp"]
@@ -244,13 +245,14 @@ def test_what_killed_writers_left_is_removed_once_it_is_old(tmp_path, speech):
         for path in [*left, *others]:
             path.parent.mkdir(exist_ok=True)
             path.touch()
-        lock = _packs.filelock.FileLock(held, is_singleton=False)
-        with lock:
-            if old:
-                age(records.folder, 1 / 12)
-            embedder.transform([(speech(1 + old), RATE)])
-            assert {path.exists() for path in left} == {not old}
-            assert all(path.exists() for path in [*others, held])
+        assert lock.acquire()
+        if old:
+            age(records.folder, 1 / 12)
+            lock.renew()
+        embedder.transform([(speech(1 + old), RATE)])
+        assert {path.exists() for path in left} == {not old}
+        assert all(path.exists() for path in [*others, held])
+        lock.release()
     assert records.size()[0] == 3
 
 
@@ -270,10 +272,10 @@ def test_a_store_that_cannot_be_used_is_said_once(fault, tmp_path, speech, monke
 
     if fault == "writing":
         monkeypatch.setattr("sklearn_ser._store._records.write_atomically", refuse)
-        monkeypatch.setattr("sklearn_ser._store._records.filelock.FileLock.acquire", refuse)
-        monkeypatch.setattr("sklearn_ser._store._records.os.access", lambda *_: False)
+        monkeypatch.setattr("sklearn_ser._store._lock.RecordLock._create", refuse)
+        monkeypatch.setattr("sklearn_ser._store._lock.os.access", lambda *_: False)
     elif fault == "locks":
-        monkeypatch.setattr("sklearn_ser._store._records.filelock.FileLock.acquire", refuse)
+        monkeypatch.setattr("sklearn_ser._store._lock.RecordLock._create", refuse)
     else:
         monkeypatch.setattr("sklearn_ser._store._records.read_rows", refuse)
         monkeypatch.setattr("sklearn_ser._store._packs.read_rows", refuse)

@@ -164,13 +164,13 @@ def test_layers_of_a_bundled_model_can_be_chosen(corpus):
     assert [(row["layer"], row["pooling"]) for row in rows] == [(1, "std"), (3, "std")]
 
 
-def test_results_base_are_strict_json(corpus, tmp_path):
+def test_saved_results_are_strict_json(corpus, tmp_path):
     comparison = compare(corpus, {"thirteen": MFCCEmbedder(13)}, classifier="lda")
     comparison.save(tmp_path)
     text = (tmp_path / "results.json").read_text()
     results = json.loads(text, parse_constant=pytest.fail)
     assert results == comparison.results
-    written = pd.read_csv(tmp_path / "predictions.csv")
+    written = pd.read_csv(tmp_path / "predictions.csv", float_precision="round_trip")
     assert written.to_dict("list") == comparison.predictions.to_dict("list")
     assert {"corpus", "n_clips", "n_speakers", "cv", "classifier", "versions", "rows"} <= set(
         results

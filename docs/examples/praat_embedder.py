@@ -55,7 +55,7 @@ class PraatEmbedder(BaseEmbedder):
         return int(3 / self.pitch_floor * self.rate) + 1
 
     def compute(self, waveform):
-        """Return the measures; those that are not defined, as without a voice, are NaN."""
+        """Return the measures; where one is not defined, as without a voice, it is an error."""
         sound = parselmouth.Sound(waveform, self.rate)
         pitch = call(sound, "To Pitch", 0.0, self.pitch_floor, self.pitch_ceiling)
         periods = call([sound, pitch], "To PointProcess (cc)")

@@ -33,4 +33,6 @@ comparison = compare(corpus, systems, audit=False)
 comparison
 
 # %%
+# On speeches, as mp3 or any other file, it is an ``EmotionRecognizer(make_union(first, second),
+# network)``: see :doc:`/recordings`.
 DifferencesDisplay.from_comparison(comparison)

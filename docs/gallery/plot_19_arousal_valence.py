@@ -6,7 +6,8 @@ Ratings are floats, and are regression: scored by the concordance correlation co
 """
 
 # %%
-# Real corpora have ratings in a column (``load_table(file, emotion="arousal")``). Here each emotion
+# Real corpora have ratings in a column (``load_table(file, emotion="arousal")``; a table of several
+# corpora: see :doc:`/corpora`). Here each emotion
 # has an arousal and a valence, and raters disagree by some noise.
 import matplotlib.pyplot as plt
 import numpy as np

@@ -7,15 +7,14 @@ Pitch, jitter, shimmer and harmonicity as Praat computes them, as a feature set 
 
 # %%
 # One class, with ``pip install praat-parselmouth``: what changes a value, the names of the columns,
-# and what is computed of a waveform. Values that are not defined, as where there is no voice, would
-# be NaN, which an imputer fills.
+# and what is computed of a waveform. A clip of which a value is not defined, as where there is no
+# voice, is an error, or is left out with ``on_error="warn"``.
 import matplotlib.pyplot as plt
 import parselmouth
 from parselmouth.praat import call
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.impute import SimpleImputer
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import make_union
 
+from sklearn_ser import MFCCEmbedder
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.embedders import BaseEmbedder, VectorLayout
 from sklearn_ser.evaluation import compare
@@ -57,11 +56,11 @@ class PraatEmbedder(BaseEmbedder):
 
 
 # %%
-# In ``compare``, beside the others.
+# In ``compare``, beside the others, and added to them.
 corpus = make_emotional_speech(n_speakers=5, n_sentences=4, random_state=0)
-classifier = make_pipeline(SimpleImputer(), LinearDiscriminantAnalysis())
-features = {"praat": PraatEmbedder(), "mfcc": "mfcc"}
-comparison = compare(corpus, features, classifier=classifier, audit=False)
+both = make_union(MFCCEmbedder(), PraatEmbedder())
+features = {"praat": PraatEmbedder(), "mfcc": "mfcc", "mfcc and praat": both}
+comparison = compare(corpus, features, classifier="lda", audit=False)
 comparison.frame[["features", "uar", "uar_ci"]].round(3)
 
 # %%

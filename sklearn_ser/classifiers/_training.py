@@ -48,7 +48,8 @@ def hold_out_speakers(
         why = "there is one speaker" if n_speakers else "there are no speaker labels"
         warnings.warn(
             f"{why}, so that early stopping uses clips of speakers who are trained on, and comes "
-            "too late. Pass groups of several speakers to fit, or a column of X as speaker.",
+            "too late. Pass groups of several speakers to fit, or a column of X as speaker. "
+            "scikit-learn's cross_val_score and searches give their groups to the splitter only.",
             stacklevel=4,
         )
         n_held_out = max(math.ceil(fraction * len(y)), len(np.unique(y)))  # one of each at least

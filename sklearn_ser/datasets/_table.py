@@ -112,7 +112,8 @@ def load_table(
     Warns
     -----
     UserWarning
-        If a clip stands in several rows with the same labels.
+        If a clip stands in several rows with the same labels, or a speaker in several corpora of a
+        column "corpus".
 
     See Also
     --------
@@ -162,6 +163,8 @@ def load_table(
     if speaker is not None:
         where = f"{described}, column {speaker!r} (speaker=None loads none)"
         frame["speaker"] = as_speakers(frame["speaker"], where)
+        if "corpus" in frame:
+            _warn_of_shared_speakers(described, frame)
     where = f"{described}, column {path!r}"
     frame["path"] = _paths(frame["path"], root, where)
     start = Path() if root is None else Path(root).expanduser()
@@ -189,6 +192,19 @@ def _as_frame(table: Any) -> pd.DataFrame:
         "polars, a table of Arrow, a dict of columns or a list of dicts, one a row; got a "
         f"{type(table).__name__}."
     )
+
+
+def _warn_of_shared_speakers(described: str, frame: pd.DataFrame) -> None:
+    """Warn of speaker labels that several corpora have, which may be two people's."""
+    n_corpora = frame.groupby("speaker")["corpus"].nunique()
+    if shared := n_corpora.index[n_corpora > 1].tolist():
+        warnings.warn(
+            f"{described}: {len(shared)} of {len(n_corpora)} speakers are in several corpora of "
+            f"the column corpus (the first is {shared[0]!r}), each taken for one person. If they "
+            "are not, load each corpus by itself: {name: load_table(rows, …) for name, rows in "
+            "table.groupby('corpus')}.",
+            stacklevel=4,
+        )
 
 
 def _paths(values: pd.Series[Any], root: Any, where: str) -> list[str]:

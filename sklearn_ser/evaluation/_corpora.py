@@ -109,7 +109,9 @@ class CorporaComparison(Shown, Mapping[str, Comparison]):
             }
             rank = f"{ranks[name]:.2f}" if name in ranks else ""
             cells.append([name, *(_score(row, digits) for row in scored), rank])
-        which = "; ".join(f"{name}: {each.title}" for name, each in self.items())
+        which = "; ".join(
+            f"{name}: {each.title.removeprefix(f'{each.corpus}: ')}" for name, each in self.items()
+        )
         unknown = [name for name, each in self.items() if each.n_speakers is None]
         over = "for new speakers"
         if unknown:

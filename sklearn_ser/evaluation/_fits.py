@@ -245,10 +245,12 @@ def _errors_say_on_clips(task: Task) -> Iterator[None]:
     except (TypeError, ValueError) as error:
         if isinstance(error, ClipError) or isinstance(task.values, np.ndarray):
             raise
+        why = str(error).partition("\n")[0].rstrip(":.")  # scikit-learn's may list all clips
         raise ValueError(
             f"{type(task.classifier).__name__}, a classifier among the features, cannot be fitted "
-            f"on clips: {error} It needs an embedder, as in make_pipeline(MFCCEmbedder(), …); a "
-            "classifier of features is passed as classifier."
+            f"on clips: {why}. It needs an embedder, as in make_pipeline(MFCCEmbedder(), …), and "
+            "is given clips without the other columns of the corpus's frame; a classifier of "
+            "features is passed as classifier."
         ) from error
 
 

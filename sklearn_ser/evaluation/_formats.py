@@ -167,6 +167,7 @@ def _markdown(text: str) -> str:
 
 
 def _latex(text: str) -> str:
+    text = re.sub(r"(?<![\w.-])-(?=\d)", "−", text)  # of negative numbers
     return "".join(LATEX.get(sign, sign) for sign in re.sub(r"[^\S\u00a0\u202f]+", " ", text))
 
 

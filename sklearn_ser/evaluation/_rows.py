@@ -137,8 +137,8 @@ class Described:
         """
         name, apart = self.features, []
         for model in (self.model or self.features).split(", "):
-            if f"ssl:{model}" in name:
-                name = name.replace(f"ssl:{model}", f"ssl:{_short(model)}")
+            if f":{model}" in name:  # of ssl: or pretrained:
+                name = name.replace(f":{model}", f":{_short(model)}")
             elif model not in self.features.split("+"):
                 apart.append(_short(model))
         return f"{name} ({', '.join(apart)})" if apart else name

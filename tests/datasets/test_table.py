@@ -35,6 +35,19 @@ def csv(tmp_path):
     return write
 
 
+def test_speakers_of_several_corpora_in_one_table_are_warned_of():
+    rows = [("one", "03"), ("one", "04"), ("two", "03"), ("two", "05")]
+    table = pd.DataFrame(rows, columns=["corpus", "speaker"])
+    table["path"], table["emotion"] = ["a.wav", "b.wav", "c.wav", "d.wav"], "anger"
+    with pytest.warns(UserWarning, match=r"1 of 3 speakers .* \(the first is '03'\)") as found:
+        load_table(table)
+    assert found[0].filename == __file__
+    for _, each in table.groupby("corpus"):
+        load_table(each)
+    load_table(table.assign(speaker=table["corpus"] + table["speaker"]))
+    load_table(table, speaker=None)
+
+
 PLAIN = 'path,emotion,speaker\n"a,b.wav",Ärger,NA\nc.wav,"fear; mild",01\n'
 QUOTED = 'path{0}emotion{0}speaker\n"a,b.wav"{0}Ärger{0}NA\nc.wav{0}"fear; mild"{0}01\n'
 WRITTEN = {

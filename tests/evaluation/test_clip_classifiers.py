@@ -4,8 +4,10 @@ import json
 
 import numpy as np
 import pytest
+import soundfile
 from imblearn.pipeline import make_pipeline as make_sampling_pipeline
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.compose import make_column_transformer
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import balanced_accuracy_score
@@ -331,6 +333,17 @@ def test_what_cannot_be_a_row_is_refused(corpus, features, given, message):
 def test_a_classifier_of_features_is_no_classifier_of_clips(corpus):
     with pytest.raises(ValueError, match=r"GaussianNB, a classifier among .*It needs an embedder"):
         compare(corpus, {"x": GaussianNB()}, audit=False)
+
+
+def test_an_error_of_what_lacks_an_embedder_does_not_list_the_clips(corpus, tmp_path):
+    paths = [str(tmp_path / f"clip{k}.wav") for k in range(len(corpus.X))]
+    for path, (waveform, rate) in zip(paths, corpus.X, strict=True):
+        soundfile.write(path, waveform, rate)
+    of_columns = make_pipeline(make_column_transformer((MFCCEmbedder(), "path")), GaussianNB())
+    with pytest.raises(ValueError, match="without the other columns") as found:
+        compare(Bunch(X=paths, y=corpus.y, groups=corpus.groups), {"x": of_columns}, audit=False)
+    assert "clip0.wav" not in str(found.value)
+    assert "\n" not in str(found.value)
 
 
 def test_recognizers_and_matrices_take_no_classifiers():

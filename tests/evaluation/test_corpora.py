@@ -28,6 +28,13 @@ def demsar():
     return pd.DataFrame(values, index=list(DEMSAR))
 
 
+def test_notes_name_each_corpus_once():
+    each = {f"lab {k}": make_emotional_speech(3, 1, random_state=k) for k in range(2)}
+    found = compare_corpora(each, ["mfcc"], classifier="lda", audit=False)
+    assert "lab 0: 12 clips of 3 speakers" in found.to_latex()
+    assert found["lab 0"].title.startswith(f"{found['lab 0'].corpus}: 12 clips of 3 speakers")
+
+
 def test_ranks_are_those_of_a_published_example():
     found = rank(demsar())
     published = {"C4.5+m+cf": 1.964, "C4.5+m": 2.0, "C4.5+cf": 2.893, "C4.5": 3.143}

@@ -11,6 +11,7 @@ import pytest
 
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.evaluation import compare_across
+from sklearn_ser.evaluation._formats import Table
 
 AWKWARD = [
     r"a_b & 50 % of $x^2$ #1 {y} ~ \alpha",
@@ -77,6 +78,13 @@ def _replaced(text, signs):
     for sign, plain in signs.items():
         text = text.replace(sign, plain)
     return text
+
+
+def test_negative_numbers_have_a_minus_in_latex():
+    cells = ["wav2vec2-base", "-0.3 (-0.51–-0.02)", "0.2--0.3"]
+    text = Table("ratings from -1 to 1", ["a", "b", "c"], [cells], []).to_latex()
+    assert "wav2vec2-base & $-$0.3 ($-$0.51--$-$0.02) & 0.2--0.3" in text
+    assert "from $-$1 to 1" in text
 
 
 @pytest.mark.parametrize("form", ["html", "markdown", "latex"])

@@ -466,6 +466,13 @@ def test_models_are_named_by_their_id_or_folder(model, name):
     assert Row(**{**dict.fromkeys(ROW), "features": "ssl", "model": model}).name == name
 
 
+@pytest.mark.parametrize(("model", "name"), [("a/b", "a/b"), ("/data/models/base", "base")])
+@pytest.mark.parametrize("kind", ["ssl", "pretrained"])
+def test_models_that_features_name_are_named_once(kind, model, name):
+    features = {**dict.fromkeys(ROW), "features": f"{kind}:{model}", "model": model}
+    assert Row(**features).name == f"{kind}:{name}"
+
+
 def test_table_and_figures_name_the_model(corpus, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")  # names are folded where seconds are many
     named = {"first": SSLEmbedder("nano", [1, 2]), "mfcc": MFCCEmbedder()}

@@ -62,6 +62,10 @@ def five_folds(n):
     return np.arange(n) % 5
 
 
+def two_folds(n):
+    return np.arange(n) % 2
+
+
 def pooled(n):
     return np.zeros(n, int)
 
@@ -71,6 +75,8 @@ DESIGNS = {
     "leave one speaker out": (even, left_out, SPEAKERS),
     "leave one out, 1 to 20 clips an emotion": (uneven, left_out, SPEAKERS),
     "leave one out, one speaker has 10 times the clips": (one_dominates, left_out, SPEAKERS),
+    "two folds of speakers": (even, two_folds, (4, 5)),
+    "two folds, 1 to 20 clips an emotion": (uneven, two_folds, (4, 5)),
     "five folds of speakers": (even, five_folds, (8, 10, 24, 91)),
     "five folds, 1 to 20 clips an emotion": (uneven, five_folds, (8, 10, 24, 91)),
     "pooled, 1 to 20 clips an emotion": (uneven, pooled, SPEAKERS),

@@ -226,8 +226,8 @@ class Comparison(Results):
         all alike, some row was told from the best in 13 to 16 % of runs otherwise.
 
         Training data is not part of the standard error. In simulations where it mattered much,
-        feature sets of equal worth were told apart at the level of 5 % in 7 to 10 % of runs without
-        the correction, and in 1.5 to 4 % with it (``benchmarks/bench_intervals.py``).
+        feature sets of equal worth were told apart at the level of 5 % in 5 to 11 % of runs without
+        the correction, and in 0.3 to 5 % with it (``benchmarks/bench_intervals.py``).
 
         References
         ----------

@@ -32,13 +32,27 @@ BLOCK = 2.0  # seconds, that are given at once
 # arrived, and a block comes after each second of frames.
 KEPT = 20.0
 N_FRAMES = 100  # that openSMILE gives at once
+N_KEPT = 100 * N_FRAMES  # that are kept in one array
 N_AT_ONCE = 8  # features of which functionals are computed at once
 RING = """
 writer.levelconf.growDyn = 0
 writer.levelconf.isRb = 1
 writer.levelconf.nT = 1000
 """
-CHECKED = 3.0  # seconds
+
+
+LEVEL = """writer.dmLevel={}
+writer.levelconf.growDyn=0
+writer.levelconf.isRb=0
+writer.levelconf.nT={}
+blocksize=1
+fieldSizes=1
+"""
+
+
+def to_16_bits(waveform: Array) -> Array:
+    """Return the samples clipped: openSMILE's 16-bit integers would wrap +1.0 round to -1.0."""
+    return np.clip(waveform, -1, 32767 / 32768)
 
 
 class Component(NamedTuple):
@@ -61,6 +75,20 @@ class Component(NamedTuple):
         return found[1] if found else None
 
 
+# Gives its one frame when openSMILE computes functionals: as soon as its input has ended. Some
+# frames are computed thereafter, as by smoothing, and are no part of functionals.
+PROBE = (
+    Component("probe", "cExternalSource", f"{LEVEL.format('probe', 2)}fieldNames=probe"),
+    Component(
+        "probed",
+        "cFunctionals",
+        "reader.dmLevel=probe\nwriter.dmLevel=probed\nframeMode=full\nframeSize=0\nframeStep=0\n"
+        "functionalsEnabled=Means\nMeans.amean=1",
+    ),
+    Component("extprobe", "cExternalSink", "reader.dmLevel=probed\nblocksize=1"),
+)
+
+
 class BlockwiseSmile:
     """One feature set of openSMILE, computed in blocks.
 
@@ -77,13 +105,11 @@ class BlockwiseSmile:
     """
 
     def __init__(self, path: str, level: str) -> None:
-        shared = os.path.join(os.path.dirname(os.path.dirname(path)), "shared")
-        while not os.path.isdir(shared):
-            above = os.path.dirname(os.path.dirname(shared))
-            if above == os.path.dirname(shared):
-                raise ValueError(f"{path} has no folder of what is shared")
-            shared = os.path.join(above, "shared")
-        self._shared = shared
+        self._root = os.path.dirname(path)
+        while not os.path.isdir(os.path.join(self._root, "shared")):
+            if self._root == os.path.dirname(self._root):
+                raise ValueError(f'no folder "shared" above {path}')
+            self._root = os.path.dirname(self._root)
         self._components = list(_components(self._expand(path)))
         self._writers = {part.writes: part for part in self._components if part.writes}
         output = self._writer(OUTPUTS[level])
@@ -109,7 +135,7 @@ class BlockwiseSmile:
                 lines.append(RING)
             elif included[1] not in ("source", "sink"):
                 name = included[1][0].upper() + included[1][1:].removesuffix("Conf")
-                lines.append(self._expand(os.path.join(self._shared, f"{name}.conf.inc")))
+                lines.append(self._expand(os.path.join(self._root, "shared", f"{name}.conf.inc")))
         return "\n".join(lines)
 
     def _writer(self, level: str) -> Component:
@@ -142,98 +168,71 @@ class BlockwiseSmile:
         """
         if not self._functionals:
             level = str(self._output.writes)
-            return self._frames(waveform, rate, [level])[level].matrix()
-        parts = [self._upstream([level]) for level in self._output.reads]
-        inputs = [
-            [level for part in found if part.kind == "cFunctionals" for level in part.reads]
-            for found in parts
-        ]
-        frames = self._frames(waveform, rate, list(dict.fromkeys(sum(inputs, []))))
-        rows = []
-        for output, levels in zip(self._output.reads, inputs, strict=True):
-            levels = list(dict.fromkeys(levels))
+            return self._frames(waveform, rate, [level], 1)[level][:]
+        inputs = {}
+        for output in self._output.reads:
+            steps = self._upstream([output])
+            levels = [name for step in steps if step.kind == "cFunctionals" for name in step.reads]
+            inputs[output] = list(dict.fromkeys(levels))
+        every = dict.fromkeys(level for levels in inputs.values() for level in levels)
+        frames = self._frames(waveform, rate, [*every], N_FRAMES)
+        rows: list[Array] = []
+        for output, levels in inputs.items():
             steps = self._upstream([output], levels)
-            n_at_once = N_AT_ONCE if len(steps) == 1 else 0
-            rows += _functionals(steps, {level: frames[level] for level in levels}, n_at_once)
+            rows += _functionals(steps, {level: frames[level] for level in levels})
         return np.concatenate(rows)[None]
 
-    def _frames(self, waveform: Array, rate: float, levels: list[str]) -> dict[str, Frames]:
+    def _frames(
+        self, waveform: Array, rate: float, levels: Sequence[str], n_at_once: int
+    ) -> dict[str, Frames]:
         """Return the frames of levels that are computed of the waveform."""
-        block, kept = int(BLOCK * rate), int(KEPT * rate)
-        source = _component(
-            "extsource",
-            "cExternalAudioSource",
-            f"writer.dmLevel=wave\nwriter.levelconf.growDyn=0\nwriter.levelconf.isRb=1\n"
-            f"writer.levelconf.nT={kept}\nblocksize={block}\n"
-            f"sampleRate={rate}\nnBits=16\nchannels=1\n",
+        block, begin = int(BLOCK * rate), 0
+        settings = (
+            "writer.dmLevel=wave\nwriter.levelconf.growDyn=0\nwriter.levelconf.isRb=1\n"
+            f"writer.levelconf.nT={int(KEPT * rate)}\nblocksize={block}\n"
+            f"sampleRate={rate}\nnBits=16\nchannels=1"
         )
-        begin = 0
 
-        def give(smile: Any) -> bool:
+        def give(smile: Any) -> None:
             nonlocal begin
             while begin < len(waveform):
-                # openSMILE reads 16-bit integers, in which +1.0 would wrap round to -1.0.
-                part = np.clip(waveform[begin : begin + block], -1, 32767 / 32768) * 32768
+                part = to_16_bits(waveform[begin : begin + block]) * 32768
                 data = part.astype(np.int16).tobytes()
                 if not smile.external_audio_source_write_data("extsource", data):
-                    return False
+                    return
                 begin += block
-            smile.external_audio_source_set_eoi("extsource")
-            return True
+                if begin >= len(waveform):
+                    smile.external_audio_source_set_eoi("extsource")
 
-        return _run([source, *self._upstream(levels)], levels, give)
+        source = Component("extsource", "cExternalAudioSource", settings)
+        return _run([source, *self._upstream(levels)], levels, give, n_at_once)
 
 
 class Frames:
-    """The frames of a level: blocks of shape (n_frames, n_features), names and their period."""
+    """Frames of a level, as openSMILE gives them: with the names of features and their period."""
 
     def __init__(self, names: list[str]) -> None:
-        self.names, self.blocks, self.period = names, list[Array](), 0.0
-        self._last: list[Array] = []
-        self._first_of_last = 0
+        self.names, self.period, self._n_frames = names, 0.0, 0
+        self._blocks: list[Array] = []
 
-    def add(self, block: Array, meta: Any) -> None:
-        """Add the next frames, which openSMILE overwrites then."""
-        self.blocks.append(block.copy())
-        self.period = meta.period
-
-    def add_last(self, block: Array, meta: Any) -> None:
-        """Add the next of the last frames, some of which may be in blocks already."""
-        if not self._last:
-            self._first_of_last = meta.vIdx
-        self._last.append(block.copy())
-        self.period = meta.period
-
-    def finish(self) -> None:
-        """Join the last frames to the blocks."""
-        self.n_seen = 0
-        for block in self.blocks:
-            self.n_seen += len(block)
-            if len(block) < N_FRAMES:
-                break
-        if not self._last:
-            return
-        n_more = self._first_of_last - len(self)
-        if n_more > 0:
-            raise RuntimeError(f"openSMILE left out {n_more} frames")
-        while n_more < 0:
-            block = self.blocks.pop()
-            if len(block) + n_more > 0:
-                self.blocks.append(block[:n_more])
-            n_more += len(block)
-        self.blocks.append(np.concatenate(self._last))
-        self._last = []
+    def add(self, frames: Array, period: float) -> None:
+        """Add the next frames, of shape (n_frames, n_features)."""
+        begin = self._n_frames % N_KEPT
+        if begin == 0:
+            self._blocks.append(np.empty((N_KEPT, len(self.names)), np.float32))
+        self._blocks[-1][begin : begin + len(frames)] = frames
+        self._n_frames += len(frames)
+        self.period = period
 
     def __len__(self) -> int:
-        return sum(map(len, self.blocks))
+        return self._n_frames
 
-    def matrix(self) -> Array:
-        """Return all frames."""
-        return np.concatenate(self.blocks) if self.blocks else np.empty((0, 0), np.float32)
-
-    def column(self, index: int) -> Array:
-        """Return one feature of all frames."""
-        return np.concatenate([block[:, index] for block in self.blocks])
+    def __getitem__(self, features: slice | int) -> Array:
+        """Return features of all frames, of shape (n_frames, n_features) or (n_frames,)."""
+        blocks = [block[:, features] for block in self._blocks]
+        if blocks:
+            blocks[-1] = blocks[-1][: self._n_frames - N_KEPT * (len(blocks) - 1)]
+        return np.concatenate(blocks) if blocks else np.empty((0, len(self.names)), np.float32)
 
 
 def _components(text: str) -> Iterator[Component]:
@@ -248,22 +247,16 @@ def _components(text: str) -> Iterator[Component]:
             yield Component(name, kind, sections[name])
 
 
-def _component(name: str, kind: str, settings: str) -> Component:
-    return Component(name, kind, f"\n{settings}")
-
-
-def _functionals(
-    steps: list[Component], frames: Mapping[str, Frames], n_at_once: int
-) -> Iterator[Array]:
+def _functionals(steps: list[Component], frames: Mapping[str, Frames]) -> Iterator[Array]:
     """Yield what components compute of frames, of a number of features at a time."""
     features = [(level, i) for level in frames for i in range(len(frames[level].names))]
-    n_at_once = n_at_once or len(features)
-    n_frames = {level: frames[level].n_seen for level in frames}
-    if n_at_once < len(features):
-        n_frames = dict.fromkeys(frames, min(n_frames.values()))
-    for first in range(0, len(features), n_at_once):
-        some = features[first : first + n_at_once]
-        yield _functionals_of(steps, frames, some, n_frames)
+    n_frames = {level: len(frames[level]) for level in frames}
+    if len(steps) > 1 or "preserveFields" in steps[0].settings:  # of all features at once
+        yield _functionals_of(steps, frames, features, n_frames)
+        return
+    n_frames = dict.fromkeys(frames, min(n_frames.values()))
+    for first in range(0, len(features), N_AT_ONCE):
+        yield _functionals_of(steps, frames, features[first : first + N_AT_ONCE], n_frames)
 
 
 def _functionals_of(
@@ -272,29 +265,30 @@ def _functionals_of(
     features: list[tuple[str, int]],
     n_frames: Mapping[str, int],
 ) -> Array:
-    """Return what components compute of some features, each a level of its own."""
+    """Return what components compute of some features, each of which is a level of its own."""
     sources, levels = [], dict[str, list[str]]()
     for number, (level, i) in enumerate(features):
         levels.setdefault(level, []).append(f"frames{number}")
         name = re.sub(r"[\[\]]", "_", frames[level].names[i])
-        settings = (
-            f"writer.dmLevel=frames{number}\nwriter.levelconf.growDyn=0\n"
-            f"writer.levelconf.isRb=0\nwriter.levelconf.nT={n_frames[level] + 1}\nblocksize=1\n"
-            f"fieldNames={name}\nfieldSizes=1\nperiod={frames[level].period!r}\n"
-        )
-        sources.append(_component(f"extsource{number}", "cExternalSource", settings))
+        settings = LEVEL.format(f"frames{number}", n_frames[level] + 1)
+        settings += f"fieldNames={name}\nperiod={frames[level].period!r}"
+        sources.append(Component(f"extsource{number}", "cExternalSource", settings))
     steps = [_reading(step, levels) for step in steps]
     (output,) = {str(step.writes) for step in steps} - {name for s in steps for name in s.reads}
+    columns = zip(sources, features, strict=True)
 
-    def give(smile: Any) -> bool:
-        for source, (level, i) in zip(sources, features, strict=True):
-            column = frames[level].column(i)[: n_frames[level]]
-            if not smile.external_source_write_data(source.name, column):
-                raise RuntimeError(f"openSMILE does not take {len(column)} frames")
-            smile.external_source_set_eoi(source.name)
-        return True
+    def give(smile: Any) -> None:
+        for source, (level, i) in columns:
+            _write(smile, source.name, frames[level][i][: n_frames[level]])
 
-    return _run([*sources, *steps], [output], give)[output].matrix()[0]
+    return _run([*sources, *steps], [output], give)[output][:][0]
+
+
+def _write(smile: Any, source: str, column: Array) -> None:
+    """Give openSMILE all frames of one feature."""
+    if not smile.external_source_write_data(source, column):
+        raise RuntimeError("openSMILE does not take all frames")
+    smile.external_source_set_eoi(source)
 
 
 def _reading(component: Component, levels: Mapping[str, list[str]]) -> Component:
@@ -303,80 +297,77 @@ def _reading(component: Component, levels: Mapping[str, list[str]]) -> Component
         return component
     reads = [name for level in component.reads for name in levels.get(level, [])]
     settings = re.sub(
-        r"(?m)^[ \t]*reader\.dmLevel\s*=.*$", f"reader.dmLevel={';'.join(reads)}", component.settings
+        r"(?m)^[ \t]*reader\.dmLevel\s*=.*$",
+        f"reader.dmLevel={';'.join(reads)}",
+        component.settings,
     )
     return component._replace(settings=settings)
 
 
 def _run(
-    components: list[Component], levels: list[str], give: Callable[[Any], bool]
+    components: list[Component],
+    levels: Sequence[str],
+    give: Callable[[Any], None],
+    n_at_once: int = 1,
 ) -> dict[str, Frames]:
-    """Return what openSMILE writes to levels.
+    """Return the frames that components write to levels.
 
     Parameters
     ----------
     components : list of Component
-        The sources first.
+        Sources first.
     levels : list of str
     give : callable
         Is called with openSMILE at first and whenever it gives frames, to write to the sources what
-        they take; returns whether that was the last.
+        they take, and their end.
+    n_at_once : int
+        Number of frames that openSMILE gives at once. With 1, all are returned, with more those
+        that functionals are computed of.
     """
     from opensmile.core.lib import OpenSMILE
 
-    # At the end, openSMILE gives the rest of a block, and leaves out what is computed thereafter:
-    # the last frames are taken one by one.
-    sinks = {
-        f"ext{what}{i}": (level, n)
-        for i, level in enumerate(levels)
-        for what, n in (("blocks", N_FRAMES), ("last", 1))
-    }
-    components = components + [
-        _component(name, "cExternalSink", f"reader.dmLevel={level}\nblocksize={n}\n")
-        for name, (level, n) in sinks.items()
-    ]
-    instances = "".join(f"instance[{part.name}].type={part.kind}\n" for part in components)
-    text = f"[componentInstances:cComponentManager]\ninstance[dataMemory].type=cDataMemory\n{instances}"
-    text += "".join(f"\n[{part.name}:{part.kind}]{part.settings}" for part in components)
+    sinks = {f"extsink{i}": level for i, level in enumerate(levels)}
+    for name, level in sinks.items():
+        settings = f"reader.dmLevel={level}\nblocksize={n_at_once}"
+        components = [*components, Component(name, "cExternalSink", settings)]
+    if n_at_once > 1:
+        components = [PROBE[0], *components, *PROBE[1:]]
+    text = "[componentInstances:cComponentManager]\ninstance[dataMemory].type=cDataMemory\n"
+    text += "".join(f"instance[{part.name}].type={part.kind}\n" for part in components)
+    text += "".join(f"\n[{part.name}:{part.kind}]\n{part.settings}\n" for part in components)
     smile, found, errors = OpenSMILE(), dict[str, Frames](), list[BaseException]()
+    at_end = False
 
-    def take(add: Callable[[Array, Any], None], block: Array, meta: Any) -> None:
+    def take(level: str | None, block: Array, meta: Any) -> None:
+        nonlocal at_end
         try:
-            add(block, meta)
-            step()
+            if level is None:
+                at_end = True
+            elif not at_end:
+                found[level].add(block, meta.period)
+            give(smile)
         except BaseException as error:  # which cannot pass through openSMILE
             errors.append(error)
             smile.abort()
 
-    def step() -> None:
-        nonlocal at_end
-        if not at_end and give(smile):
-            at_end = True
-            for name, (level, n) in sinks.items():
-                if n == 1:
-                    add = functools.partial(take, found[level].add_last)
-                    smile.external_sink_set_callback_ex(name, add)
-
-    at_end = False
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "blockwise.conf")
         with open(path, "w", encoding="ascii", errors="replace") as file:
             file.write(text)
         smile.initialize(path, {})
     try:
-        for name, (level, n) in sinks.items():
-            if n > 1:
-                n_features = smile.external_sink_get_num_elements(name)
-                names = [smile.external_sink_get_element_name(name, i) for i in range(n_features)]
-                found[level] = Frames(names)
-                add = functools.partial(take, found[level].add)
-                smile.external_sink_set_callback_ex(name, add)
-        step()
+        for name, level in sinks.items():
+            n_features = smile.external_sink_get_num_elements(name)
+            names = [smile.external_sink_get_element_name(name, i) for i in range(n_features)]
+            found[level] = Frames(names)
+            smile.external_sink_set_callback_ex(name, functools.partial(take, level))
+        if n_at_once > 1:
+            smile.external_sink_set_callback_ex(PROBE[-1].name, functools.partial(take, None))
+            _write(smile, PROBE[0].name, np.zeros(1, np.float32))
+        give(smile)
         smile.run()
     finally:
         smile.free()
-    if errors:
-        raise errors[0]
-    for frames in found.values():
-        frames.finish()
+        if errors:
+            raise errors[0]
     return found

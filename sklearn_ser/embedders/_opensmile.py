@@ -33,7 +33,7 @@ BLOCK = 2.0  # seconds, that are given at once
 KEPT = 20.0
 N_FRAMES = 100  # that openSMILE gives at once
 N_KEPT = 100 * N_FRAMES  # that are kept in one array
-N_AT_ONCE = 8  # features of which functionals are computed at once
+N_VALUES = 2**20  # frames × features, of which functionals are computed at once
 RING = """
 writer.levelconf.growDyn = 0
 writer.levelconf.isRb = 1
@@ -254,9 +254,11 @@ def _functionals(steps: list[Component], frames: Mapping[str, Frames]) -> Iterat
     if len(steps) > 1 or "preserveFields" in steps[0].settings:  # of all features at once
         yield _functionals_of(steps, frames, features, n_frames)
         return
-    n_frames = dict.fromkeys(frames, min(n_frames.values()))
-    for first in range(0, len(features), N_AT_ONCE):
-        yield _functionals_of(steps, frames, features[first : first + N_AT_ONCE], n_frames)
+    shortest = min(n_frames.values())
+    n_at_once = max(1, N_VALUES // shortest)
+    for first in range(0, len(features), n_at_once):
+        some = features[first : first + n_at_once]
+        yield _functionals_of(steps, frames, some, dict.fromkeys(frames, shortest))
 
 
 def _functionals_of(

@@ -1,13 +1,13 @@
 """openSMILE's feature sets of long recordings, in blocks.
 
 openSMILE keeps the waveform and all frames of a clip until its end, with 128 bytes of time stamps
-for each frame of each level: 25 times what the waveform takes. Here its own components, with their
-settings from its own files, are run one after the other:
+for each frame of each level, in arrays that double when they are full. Here its own components,
+with their settings from its own files, are run one after the other:
 
 1. from the waveform, given in blocks, to frames, which are kept without time stamps;
 2. from the frames of a few features at a time to their functionals.
 
-The values are those of `opensmile.Smile`, to the last bit.
+The values are those of `opensmile.Smile`, to the last bit, for clips of a second or more.
 """
 
 from __future__ import annotations
@@ -39,8 +39,6 @@ writer.levelconf.growDyn = 0
 writer.levelconf.isRb = 1
 writer.levelconf.nT = 1000
 """
-
-
 LEVEL = """writer.dmLevel={}
 writer.levelconf.growDyn=0
 writer.levelconf.isRb=0
@@ -169,18 +167,18 @@ class BlockwiseSmile:
         if not self._functionals:
             level = str(self._output.writes)
             return self._frames(waveform, rate, [level], 1)[level][:]
-        inputs = {}
-        for output in self._output.reads:
-            steps = self._upstream([output])
-            levels = [name for step in steps if step.kind == "cFunctionals" for name in step.reads]
-            inputs[output] = list(dict.fromkeys(levels))
-        every = dict.fromkeys(level for levels in inputs.values() for level in levels)
-        frames = self._frames(waveform, rate, [*every], N_FRAMES)
-        rows: list[Array] = []
-        for output, levels in inputs.items():
-            steps = self._upstream([output], levels)
-            rows += _functionals(steps, {level: frames[level] for level in levels})
-        return np.concatenate(rows)[None]
+        steps = self._upstream(self._output.reads)
+        functionals = [step for step in steps if step.kind == "cFunctionals"]
+        inputs = dict.fromkeys(level for step in functionals for level in step.reads)
+        frames = self._frames(waveform, rate, [*inputs], N_FRAMES)
+        rows = {str(step.writes): _functionals(step, frames) for step in functionals}
+        for output in self._output.reads:  # what is computed of functionals, and renamed
+            if after := self._upstream([output], [*rows]):
+                reads = dict.fromkeys(level for step in after for level in step.reads)
+                rows[output] = _computed(
+                    after, {name: rows[name] for name in reads if name in rows}
+                )
+        return np.concatenate([rows[output][:] for output in self._output.reads], axis=1)
 
     def _frames(
         self, waveform: Array, rate: float, levels: Sequence[str], n_at_once: int
@@ -247,32 +245,37 @@ def _components(text: str) -> Iterator[Component]:
             yield Component(name, kind, sections[name])
 
 
-def _functionals(steps: list[Component], frames: Mapping[str, Frames]) -> Iterator[Array]:
-    """Yield what components compute of frames, of a number of features at a time."""
+def _functionals(step: Component, frames: Mapping[str, Frames]) -> Frames:
+    """Return functionals of frames, computed of a number of features at a time."""
+    frames = {level: frames[level] for level in step.reads}
+    n_frames = min(map(len, frames.values()))
+    if "preserveFields" in step.settings:  # their order depends on all features
+        return _computed([step], frames)
     features = [(level, i) for level in frames for i in range(len(frames[level].names))]
-    n_frames = {level: len(frames[level]) for level in frames}
-    if len(steps) > 1 or "preserveFields" in steps[0].settings:  # of all features at once
-        yield _functionals_of(steps, frames, features, n_frames)
-        return
-    shortest = min(n_frames.values())
-    n_at_once = max(1, N_VALUES // shortest)
-    for first in range(0, len(features), n_at_once):
-        some = features[first : first + n_at_once]
-        yield _functionals_of(steps, frames, some, dict.fromkeys(frames, shortest))
+    n_at_once = max(1, N_VALUES // n_frames)
+    found = [
+        _computed([step], frames, features[first : first + n_at_once], n_frames)
+        for first in range(0, len(features), n_at_once)
+    ]
+    joined = Frames([name for part in found for name in part.names])
+    joined.add(np.concatenate([part[:] for part in found], axis=1), 0.0)
+    return joined
 
 
-def _functionals_of(
+def _computed(
     steps: list[Component],
     frames: Mapping[str, Frames],
-    features: list[tuple[str, int]],
-    n_frames: Mapping[str, int],
-) -> Array:
-    """Return what components compute of some features, each of which is a level of its own."""
+    features: list[tuple[str, int]] | None = None,
+    n_frames: int | None = None,
+) -> Frames:
+    """Return what components compute of features (all by default), each a level of its own."""
+    if features is None:
+        features = [(level, i) for level in frames for i in range(len(frames[level].names))]
     sources, levels = [], dict[str, list[str]]()
     for number, (level, i) in enumerate(features):
         levels.setdefault(level, []).append(f"frames{number}")
         name = re.sub(r"[\[\]]", "_", frames[level].names[i])
-        settings = LEVEL.format(f"frames{number}", n_frames[level] + 1)
+        settings = LEVEL.format(f"frames{number}", len(frames[level]) + 1)
         settings += f"fieldNames={name}\nperiod={frames[level].period!r}"
         sources.append(Component(f"extsource{number}", "cExternalSource", settings))
     steps = [_reading(step, levels) for step in steps]
@@ -281,9 +284,9 @@ def _functionals_of(
 
     def give(smile: Any) -> None:
         for source, (level, i) in columns:
-            _write(smile, source.name, frames[level][i][: n_frames[level]])
+            _write(smile, source.name, frames[level][i][:n_frames])
 
-    return _run([*sources, *steps], [output], give)[output][:][0]
+    return _run([*sources, *steps], [output], give)[output]
 
 
 def _write(smile: Any, source: str, column: Array) -> None:

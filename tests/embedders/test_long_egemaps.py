@@ -150,7 +150,7 @@ def test_an_error_between_blocks_is_raised(kind, speech, in_blocks, monkeypatch)
 @pytest.mark.parametrize(
     "other",
     [
-        lambda *args: (lambda waveform, rate: np.zeros((1, 88), np.float32)),
+        lambda *args: lambda waveform, rate: np.zeros((1, 88), np.float32),
         lambda *args: 1 / 0,
     ],
     ids=["other values", "other files"],

@@ -98,6 +98,13 @@ class EGeMAPSEmbedder(BaseEmbedder):
     waveforms of floats must have their full scale at ±1, as the files of sound have it. What
     resampling or decoding a lossy file adds beyond ±1, a few samples in general, is clipped there.
 
+    Clips longer than a minute are given to openSMILE in blocks, with the same values to the last
+    bit. They take the memory of the waveform, 4 bytes a sample, and of the low-level descriptors
+    that functionals are computed of, 100 frames a second and 4 bytes each: at 16 kHz 78 kB a second
+    for "eGeMAPSv02", 116 kB for "ComParE_2016", and about 16 kB while functionals are computed.
+    Three hours of "eGeMAPSv02" took 1.25 GB, of "ComParE_2016" 1.81 GB, of which 0.23 and 0.25 GB
+    are the imports.
+
     References
     ----------
     F. Eyben et al., "The Geneva Minimalistic Acoustic Parameter Set (GeMAPS) for Voice Research

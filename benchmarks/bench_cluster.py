@@ -95,6 +95,9 @@ def with_workers(name, model, paths, repeats):
         for n in taken:
             cluster = LocalCluster(n, threads_per_worker=1, dashboard_address=None)
             clients[n] = stack.enter_context(Client(stack.enter_context(cluster)))
+            # Each on a core of its own; one worker would have the readers' threads on the other.
+            for core, worker in enumerate(clients[n].scheduler_info()["workers"]):
+                clients[n].run(os.sched_setaffinity, 0, {core}, workers=[worker])
         for i in range(-2, repeats):
             for n, client in clients.items():
                 with joblib.parallel_config("dask", client=client):

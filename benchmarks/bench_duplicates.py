@@ -63,12 +63,12 @@ def by_clips(jobs):
         return found[0]
 
     _duplicates.match_fingerprints = timed_match
-    find_duplicates(clips[:20], n_jobs=jobs)
+    find_duplicates(clips[:20], n_jobs=jobs, cache=None)
     for n_clips in N_CLIPS:
         n_own = n_clips - N_PLANTED
         X = [*clips[:n_own], *((x[round(CUT * RATE) :] // 2, RATE) for x, _ in clips[:N_PLANTED])]
         started = time.perf_counter()
-        pairs = find_duplicates(X, n_jobs=jobs)
+        pairs = find_duplicates(X, n_jobs=jobs, cache=None)
         costs.append(time.perf_counter() - started)
         matching.append(spent[-1])
         found, others = found_and_false(pairs, n_own)

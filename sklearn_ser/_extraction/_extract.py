@@ -26,6 +26,7 @@ POLL = 0.1  # seconds between looks at what other processes are computing
 # Clips being read, prepared or computed; each holds a lock, and others must find some to compute.
 MAX_HELD = 192
 MAX_READY = 128  # clips of these that batches are chosen among
+KEPT = 1024  # clips whose rows are kept in one array
 
 Array = npt.NDArray[np.float32]
 Outcome = Array | ClipError
@@ -69,6 +70,7 @@ class Extraction:
                     raise
                 self._keys.append(error)
         usable = [key for key in self._keys if isinstance(key, str)]
+        self._block, self._n_kept = np.empty((0, 0, 0), np.float32), 0
         self._outcomes: dict[str, Outcome] = {}
         self.missing: dict[str, Clip] = {}
         if records is not None:
@@ -233,13 +235,23 @@ class Extraction:
             elif np.isfinite(outcome).all():
                 if self._records is not None:
                     self._records.write(job.content_key, outcome)
-                job.finish(outcome if self._rows is None else outcome[list(self._rows)])
+                job.finish(outcome if self._rows is None else self._keep(outcome[list(self._rows)]))
             elif isinstance(error := extractor.not_finite(job.clip, outcome), ClipError):
                 job.finish(error)
             else:
                 fault = error
         if fault is not None:
             raise fault
+
+    def _keep(self, rows: Array) -> Array:
+        """Return a copy in a block of many: each by itself would pin the memory around it."""
+        if self._n_kept == len(self._block) or rows.shape != self._block.shape[1:]:
+            n_clips = min(KEPT, len(self.missing))
+            self._block, self._n_kept = np.empty((n_clips, *rows.shape), np.float32), 0
+        kept: Array = self._block[self._n_kept]
+        kept[...] = rows
+        self._n_kept += 1
+        return kept
 
 
 @dataclass(eq=False)

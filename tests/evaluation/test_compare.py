@@ -170,7 +170,8 @@ def test_saved_results_are_strict_json(corpus, tmp_path):
     text = (tmp_path / "results.json").read_text()
     results = json.loads(text, parse_constant=pytest.fail)
     assert results == comparison.results
-    written = pd.read_csv(tmp_path / "predictions.csv", float_precision="round_trip")
+    written = pd.read_csv(tmp_path / "predictions.csv", dtype={"confidence": str})
+    written["confidence"] = written["confidence"].map(float)  # pandas 2 rounds what it reads itself
     assert written.to_dict("list") == comparison.predictions.to_dict("list")
     assert {"corpus", "n_clips", "n_speakers", "cv", "classifier", "versions", "rows"} <= set(
         results

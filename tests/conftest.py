@@ -10,10 +10,6 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # to be set before NumPy and torch are imported.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# Tests write modules, import them, and change them within the second that bytecode is dated by.
-sys.dont_write_bytecode = True
-os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-
 import joblib
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +17,10 @@ import pandas as pd
 import pytest
 
 from sklearn_ser import MFCCEmbedder
+
+# Tests write modules, import them, and change them within the second that bytecode is dated by.
+sys.dont_write_bytecode = True
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 
 Speech = Callable[..., npt.NDArray[np.float32]]
 

@@ -137,6 +137,7 @@ def splitters(options: argparse.Namespace, corpora: Mapping[str, Any]) -> dict[s
 
 
 def _given(options: argparse.Namespace) -> list[CorpusArgument]:
+    """Return the corpora that are named, none of them loaded."""
     name, place = (getattr(options, option, None) for option in ("corpus", "data"))
     if texts := getattr(options, "corpora", None):
         if name or place:

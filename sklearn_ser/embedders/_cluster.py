@@ -73,6 +73,7 @@ def _is_worker() -> bool:
 def _compute_here(
     embedder: Any, extraction: Extraction, stacklevel: int, *, tidy: bool = True
 ) -> None:
+    """Compute the missing records in this process, by the embedder's extractor."""
     extractor = embedder.make_extractor()
     name = embedder.short_name
     extraction.compute(extractor, verbose=bool(embedder.verbose), name=name, tidy=tidy)
@@ -140,6 +141,7 @@ def _for_workers(embedder: Any) -> Any:
 
 
 def _for_worker(clip: Clip) -> Clip:
+    """Return a clip whose file is found from any folder."""
     is_file = isinstance(clip.source, Path)
     return replace(clip, source=clip.source.absolute()) if is_file else clip  # type: ignore[union-attr]
 

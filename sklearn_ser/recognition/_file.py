@@ -266,6 +266,7 @@ def pin_revisions(recognizer: EmotionRecognizer) -> EmotionRecognizer:
 
 
 def _corpus(corpus: Any) -> dict[str, Any]:
+    """Return what a card says of a corpus."""
     corpus = given_corpus(corpus, needed=["y"])
     name, groups = corpus.get("name", "corpus"), corpus.groups
     emotions, counts = np.unique(as_classes(corpus.y, f"y of {name}"), return_counts=True)
@@ -279,6 +280,7 @@ def _corpus(corpus: Any) -> dict[str, Any]:
 
 
 def _features(embedder: RecordEmbedder) -> dict[str, Any]:
+    """Return what a card says of an embedder."""
     parameters = embedder.get_params()
     selected = ("model", "layer", "pooling")
     return {

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_ser._utils import FORMATS
-from sklearn_ser.evaluation._comparisons import row_differences
+from sklearn_ser.evaluation._differences import row_differences
 from sklearn_ser.evaluation._formats import Table, row_table
 from sklearn_ser.evaluation._results_base import Results
 

@@ -28,7 +28,7 @@ from sklearn_ser.evaluation._clip_classifiers import (
     is_published,
     warn_of_classes,
 )
-from sklearn_ser.evaluation._comparisons import differences_to_best
+from sklearn_ser.evaluation._differences import differences_to_best
 from sklearn_ser.evaluation._feature_tables import FeatureTable, embed
 from sklearn_ser.evaluation._features import feature_sets, offline_feature_names
 from sklearn_ser.evaluation._fits import ClipLabels, Task, fit_all, speakers_to_keep_apart

@@ -75,6 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run_command(options: argparse.Namespace) -> int:
+    """Run the chosen command, which its `add_…` has set as `options.run`; return its status."""
     from sklearn_ser._utils import default_settings
 
     with default_settings():

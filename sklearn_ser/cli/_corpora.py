@@ -172,6 +172,7 @@ def _loading(options: argparse.Namespace, names: Collection[str]) -> dict[str, d
 
 
 def _load(given: CorpusArgument, loading: Mapping[str, Mapping[str, str]], *, quiet: bool) -> Any:
+    """Return a corpus by its loader in `sklearn_ser.datasets`: of "emodb" by `load_emodb`."""
     from sklearn_ser import datasets
 
     name, part, place = given

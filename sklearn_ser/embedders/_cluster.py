@@ -82,6 +82,7 @@ def _compute_here(
 
 
 def _compute_on_cluster(embedder: Any, extraction: Extraction, stacklevel: int) -> None:
+    """Have workers compute the missing records, and take each outcome into the extraction."""
     n_jobs = get_active_backend()[1] or -1
     keys, clips = list(extraction.missing), list(extraction.missing.values())
     n_workers = joblib.effective_n_jobs(n_jobs)

@@ -129,6 +129,7 @@ def _each_fit(arguments: Sequence[Any], n_jobs: int | None) -> Iterator[Fit]:
 
 
 def _is_small(task: Task) -> bool:
+    """Tell whether a fit is surely much shorter than the start of a process."""
     return isinstance(task.classifier, str) and np.size(task.values) <= SMALL
 
 

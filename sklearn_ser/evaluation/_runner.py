@@ -94,7 +94,7 @@ class Setup(NamedTuple):
 class Run(NamedTuple):
     """Rows of scores, and what they were made of."""
 
-    rows: list[Any]
+    rows: list[Any]  # `Row`, or `RatingRow`, by the `Target`
     #: Of each feature set with several layers or classifiers, chosen inside the training folds.
     nested: list[Any]
     #: Predictions of all rows; `clip` is the position in the corpus that was given.

@@ -82,7 +82,7 @@ class Extractor(ABC):
 
     @abstractmethod
     def prepare(self, clip: Clip, content: Any) -> Prepared:
-        """Return a clip, its content decoded; several threads do this at once.
+        """Return a clip, decoded from what `Clip.read` returned; several threads do this at once.
 
         Raises
         ------

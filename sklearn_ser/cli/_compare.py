@@ -66,6 +66,7 @@ def add_compare(commands: Any) -> None:
 
 
 def _compare(options: argparse.Namespace) -> int:
+    """Compare with fits kept in ``--out``, or repeat what ``--from`` names; return the status."""
     if options.record is not None:
         return _repeat(options)
     options.fits = Path(options.out) / "fits"

@@ -178,7 +178,7 @@ def _fit_one(
     with default_settings(), threadpool_limits(1), recorded as caught:
         if known is None:
             fitted, X_test = fit_fold(task, labels)
-            with _positions(task.test):
+            with _errors_at_positions(task.test):
                 predicted = _predicted(fitted, X_test, labels.emotions).tolist()
                 n_warnings = len(caught)
                 confidence = _confidence(fitted, X_test, predicted)
@@ -227,7 +227,7 @@ def fit_fold(task: Task, labels: ClipLabels) -> tuple[Any, npt.NDArray[np.float6
     X_train, X_test = _fold_inputs(task, labels)
     if isinstance(task.classifier, AsPredicted):
         return task.classifier, X_test
-    with _positions(task.train), _errors_say_on_clips(task):
+    with _errors_at_positions(task.train), _errors_say_on_clips(task):
         fitted = fit_classifier(
             task.classifier,
             X_train,
@@ -256,7 +256,7 @@ def _errors_say_on_clips(task: Task) -> Iterator[None]:
 
 
 @contextmanager
-def _positions(rows: npt.NDArray[Any]) -> Iterator[None]:
+def _errors_at_positions(rows: npt.NDArray[Any]) -> Iterator[None]:
     """Let errors of clips give their positions in the corpus."""
     try:
         yield

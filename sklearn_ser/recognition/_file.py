@@ -172,7 +172,7 @@ def load_recognizer(
                 raise ValueError(
                     f"{path} has format {card['format']}; this version reads {FORMAT}."
                 )
-            return _prepared(recognizer, card, path, model, parameters)
+            return _with_card(recognizer, card, path, model, parameters)
         except ArgumentError:
             raise
         except Exception as error:
@@ -204,7 +204,7 @@ def _load_trusted(skops: Any, file: Any, path: str, trusted: Sequence[str]) -> A
     return skops.load(file, trusted=list(found))
 
 
-def _prepared(
+def _with_card(
     recognizer: EmotionRecognizer,
     card: dict[str, Any],
     path: str,

@@ -212,7 +212,7 @@ class Extraction:
         return [None if isinstance(outcome, ClipError) else outcome for outcome in found]
 
     def _read(self, job: _Job, extractor: Extractor) -> _Job:
-        """Return the job, prepared unless another process has its record, or is computing it."""
+        """Prepare a clip, unless another process has its record, or is computing it."""
         if not job.lock.acquire():
             return job
         stored = None if self._records is None else self._records.read(job.key, self._rows)

@@ -73,7 +73,6 @@ def _is_worker() -> bool:
 def _compute_here(
     embedder: Any, extraction: Extraction, stacklevel: int, *, tidy: bool = True
 ) -> None:
-    """Compute the missing records in this process, by the embedder's extractor."""
     extractor = embedder.make_extractor()
     name = embedder.short_name
     extraction.compute(extractor, verbose=bool(embedder.verbose), name=name, tidy=tidy)

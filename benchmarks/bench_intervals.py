@@ -12,7 +12,7 @@ from _report import parser, report, table
 from scipy import stats
 
 from sklearn_ser.evaluation import speaker_interval
-from sklearn_ser.evaluation._comparisons import compare_rows
+from sklearn_ser.evaluation._differences import compare_rows
 from sklearn_ser.evaluation._jackknife import Counts
 
 LEVEL = 0.95

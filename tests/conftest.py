@@ -125,7 +125,7 @@ def make_comparison():
     from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
     from sklearn_ser.evaluation import Comparison, Nested, Row, speaker_interval
-    from sklearn_ser.evaluation._comparisons import differences_to_best
+    from sklearn_ser.evaluation._differences import differences_to_best
 
     def make(
         skills, *, n_speakers=6, emotions=EMOTIONS, corpus="corpus", seed=0, without=(), **more

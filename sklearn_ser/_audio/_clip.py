@@ -190,7 +190,7 @@ class Clip:
     def waveform(
         self, content: Encoded | npt.NDArray[Any], rate: float, min_samples: int = 2
     ) -> Waveform:
-        """Decode `content`, mix it to mono and resample it.
+        """Return the waveform of `content`: decoded, mixed to mono, and resampled.
 
         Parameters
         ----------

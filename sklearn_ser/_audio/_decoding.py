@@ -81,7 +81,7 @@ def too_long(seconds: float, longest: float) -> tuple[str, str]:
 def blocks_of(
     clip: Clip, content: Encoded, start: float = 0.0, longest: float = math.inf
 ) -> Iterator[Block]:
-    """Decode a file's content, a block at a time, until there is nothing more.
+    """Yield the blocks of a file's content, decoded one at a time, until there is nothing more.
 
     Parameters
     ----------

@@ -94,6 +94,7 @@ def _as_path(text: str) -> tuple[str, Path]:
 
 
 def _no_clip(position: int, name: str, cause: str, cure: str) -> Clip:
+    """Return a clip that raises this error when it is read."""
     return Clip(position, name, ClipError(position, name, cause, cure))
 
 

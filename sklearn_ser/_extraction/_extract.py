@@ -69,14 +69,14 @@ class Extraction:
                 if on_error == "raise":
                     raise
                 self._keys.append(error)
-        usable = [key for key in self._keys if isinstance(key, str)]
+        digests = [key for key in self._keys if isinstance(key, str)]
         self._block, self._n_kept = np.empty((0, 0, 0), np.float32), 0
         self._outcomes: dict[str, Outcome] = {}
         self.missing: dict[str, Clip] = {}
         if records is not None:
-            stored = records.read_all(usable, rows)
+            stored = records.read_all(digests, rows)
             self._outcomes = {
-                key: row for key, row in zip(usable, stored, strict=True) if row is not None
+                key: row for key, row in zip(digests, stored, strict=True) if row is not None
             }
         if len(self._outcomes) < len(clips):
             for key, clip in zip(self._keys, clips, strict=True):
@@ -258,23 +258,23 @@ class Extraction:
 class _Job:
     """A clip whose record is to be computed."""
 
-    key: str
+    key: str  # of its record: the clip's digest
     clip: Clip
     lock: RecordLock
     #: The digest of what was read, not of what was looked up: the file may have changed since.
     content_key: str = ""
-    prepared: Any = None  # a Prepared, from when it is read until it is computed
+    prepared: Any = None  # a `Prepared`, from when it is read until it is computed
     outcome: Outcome | None = None
 
     def finish(self, outcome: Outcome) -> _Job:
-        """Note the outcome, and release memory and lock."""
+        """Return the job with its outcome, having released memory and lock."""
         self.outcome, self.prepared = outcome, None
         self.lock.release()
         return self
 
 
 def _next_batch(ready: list[_Job], extractor: Extractor, last: bool) -> list[_Job]:
-    """Take clips of about one length whose batch, padded to the longest, is within the budget."""
+    """Take and return clips of about one length: a batch that, padded, is within the budget."""
     budget = extractor.batch_seconds
     ready.sort(key=lambda job: job.prepared.seconds)
     if last and extractor.n_concurrent > 1:  # so that the last ones end together

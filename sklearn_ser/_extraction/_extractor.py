@@ -1,4 +1,4 @@
-"""What is computed of a clip, or of several at once."""
+"""Extractors, which compute the record of a clip, or of several at once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ AHEAD_OF_GPU = 8  # batches
 class Prepared(NamedTuple):
     """A clip that is read, decoded and ready to be computed."""
 
-    item: Any  # what its extractor's `compute` takes: a record, a waveform, a clip and its input
+    item: Any  # what `compute` takes: a record, a waveform, or a clip and its `ModelInput`
     seconds: float = 0.0  # what it takes of a batch's budget
     may_batch: bool = False
     takes_all_cores: bool = False  # so long that it is computed by the calling thread
@@ -82,7 +82,7 @@ class Extractor(ABC):
 
     @abstractmethod
     def prepare(self, clip: Clip, content: Any) -> Prepared:
-        """Decode a clip's content; several threads do this at once.
+        """Return a clip, decoded from what `Clip.read` returned; several threads do this at once.
 
         Raises
         ------
@@ -278,24 +278,24 @@ class SpeechExtractor(Extractor):
     def prepare(self, clip: Clip, content: Any) -> Prepared:
         """Return what the model's feature extractor makes of a clip."""
         waveform = clip.waveform(content, self.model.rate, self.model.shortest)
-        prepared = self.model.prepare_input(waveform, self._window, overwrite=True)
-        n_windows = len(prepared.windows)
+        model_input = self.model.prepare_input(waveform, self._window, overwrite=True)
+        n_windows = len(model_input.windows)
         if n_windows:
             seconds = len(waveform) / self.model.rate
-            longest = max(window.stop - window.start for window in prepared.windows)
-            longest = longest / prepared.n_frames[0] * seconds
+            longest = max(window.stop - window.start for window in model_input.windows)
+            longest = longest / model_input.n_frames[0] * seconds
             message = _about_windows(seconds, n_windows, longest)
             warnings.warn(clip.note(message), ClipWarning, stacklevel=2)
         return Prepared(
-            (clip, prepared),
-            prepared.seconds,
-            self.batch_seconds > 0 and self.model.may_batch(prepared),
-            n_windows > 0 or len(prepared.parts) > 1,
+            (clip, model_input),
+            model_input.seconds,
+            self.batch_seconds > 0 and self.model.may_batch(model_input),
+            n_windows > 0 or len(model_input.parts) > 1,
         )
 
     def compute(self, items: Sequence[Any]) -> list[Array | ClipError]:
-        """Run a batch; if it does not fit into memory, halve it, and those to come."""
-        inputs = [prepared for _, prepared in items]
+        """Return a batch's records; if memory does not suffice, halve it, and those to come."""
+        inputs = [model_input for _, model_input in items]
         try:
             if self._as_frames:
                 (only,) = inputs
@@ -308,7 +308,7 @@ class SpeechExtractor(Extractor):
             if len(items) == 1:
                 return [unusable]
         # Outside of the handler, which would keep what was computed so far in memory.
-        padded = len(items) * max(prepared.seconds for prepared in inputs)
+        padded = len(items) * max(each.seconds for each in inputs)
         self.batch_seconds = min(self.batch_seconds, padded / 2)
         middle = len(items) // 2
         return [*self.compute(items[:middle]), *self.compute(items[middle:])]

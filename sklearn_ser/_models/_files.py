@@ -162,15 +162,10 @@ def _first_of(patterns: Sequence[str], names: Sequence[str]) -> list[str]:
     return []
 
 
-def _weights_of(folder: Path) -> list[Path]:
-    """Return the files of a model's weights."""
-    return [folder / name for name in _first_of(WEIGHTS, os.listdir(folder))]
-
-
 def model_digest(folder: Path, front: Sequence[str] = EXTRACTORS) -> str:
     """Return a 128-bit hash of a model's configuration, what prepares its input, and weights."""
     there = os.listdir(folder)
-    names = ["config.json", *front, *(path.name for path in _weights_of(folder))]
+    names = ["config.json", *front, *_first_of(WEIGHTS, there)]
     return digest_of(*(f"{name} {file_digest(folder / name)}\n" for name in names if name in there))
 
 
@@ -226,7 +221,9 @@ def _read_config(folder: Path, digest: str, n_bytes: int, *, speech: bool) -> An
 
 
 def _size_of(folder: Path) -> int:
-    return sum(path.stat().st_size for path in _weights_of(folder))
+    """Return how many bytes a model's weights have."""
+    names = _first_of(WEIGHTS, os.listdir(folder))
+    return sum((folder / name).stat().st_size for name in names)
 
 
 def _refuse_more_than_weights(config: Any, folder: Path, n_bytes: int) -> None:

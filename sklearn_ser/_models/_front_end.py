@@ -22,7 +22,7 @@ from torch.nn import functional
 from sklearn_ser._models._running import distance, to_device, tolerance
 from sklearn_ser._models._windows import Window
 
-__all__ = ["FrontEnd", "OriginalFrontEnd", "UnsupportedFrontEnd", "Waveform", "standardise"]
+__all__ = ["FrontEnd", "FrontEndInput", "OriginalFrontEnd", "UnsupportedFrontEnd", "standardise"]
 
 Layer = Callable[[torch.Tensor], torch.Tensor]  # (n_clips, n_steps, n_channels) in and out
 
@@ -34,7 +34,7 @@ MOMENTS_BLOCK = 1 << 20
 
 
 @dataclass
-class Waveform:
+class FrontEndInput:
     """A waveform ready for the front end, with the first convolution's weights for this clip."""
 
     samples: torch.Tensor  # (n_samples,)
@@ -137,7 +137,7 @@ class FrontEnd(FramesOfSamples):
         self._check(module)
 
     def in_windows(
-        self, waveform: Waveform, windows: Sequence[Window], device: Any
+        self, waveform: FrontEndInput, windows: Sequence[Window], device: Any
     ) -> Iterator[torch.Tensor]:
         """Yield the frames of each window, of shape (1, n_frames, n_channels).
 
@@ -160,13 +160,13 @@ class FrontEnd(FramesOfSamples):
             kept = [torch.cat(kept, dim=1)]
             yield kept[0][:, : window.stop - begin]
 
-    def prepare(self, samples: torch.Tensor) -> Waveform:
+    def prepare(self, samples: torch.Tensor) -> FrontEndInput:
         """Return a waveform with the first convolution's weights, its group norm folded in."""
         conv = self.convs[0]
         weight, bias = conv.weight[:, 0].T, conv.bias
         if self.group_norm is not None:
             weight, bias = self._fold(samples.cpu())
-        return Waveform(samples, weight, bias)
+        return FrontEndInput(samples, weight, bias)
 
     def _fold(self, samples: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         assert self.group_norm is not None
@@ -189,7 +189,7 @@ class FrontEnd(FramesOfSamples):
         shift = norm_bias - scale * (mean @ exact)
         return (exact * scale).to(conv.weight.dtype), shift.to(conv.weight.dtype)
 
-    def __call__(self, waveforms: Sequence[Waveform], device: Any) -> torch.Tensor:
+    def __call__(self, waveforms: Sequence[FrontEndInput], device: Any) -> torch.Tensor:
         """Return frames of shape (n_waveforms, n_frames, n_channels).
 
         Those beyond a waveform's `n_frames` are padding, and hold nothing meaningful.
@@ -283,11 +283,11 @@ class OriginalFrontEnd(FramesOfSamples):
                     f"frames for {length} samples, not {self.n_frames(length)} as config.json says"
                 )
 
-    def prepare(self, samples: torch.Tensor) -> Waveform:
+    def prepare(self, samples: torch.Tensor) -> FrontEndInput:
         """Return a waveform, as it is."""
-        return Waveform(samples, torch.empty(0), None)
+        return FrontEndInput(samples, torch.empty(0), None)
 
-    def __call__(self, waveforms: Sequence[Waveform], device: Any) -> torch.Tensor:
+    def __call__(self, waveforms: Sequence[FrontEndInput], device: Any) -> torch.Tensor:
         """Return frames of shape (n_waveforms, n_frames, n_channels); see `FrontEnd`."""
         dtype = next(self._module.parameters()).dtype
         frames = [

@@ -16,7 +16,7 @@ from sklearn_ser._models._loading import (
     UNUSED_WEIGHTS,
     check_weights,
     fold_weight_norms,
-    read_extractor,
+    read_feature_extractor,
     read_weights,
 )
 from sklearn_ser._models._running import running
@@ -109,7 +109,7 @@ def read_fine_tuned(folder: Path) -> tuple[Any, Any]:
     """Return the feature extractor and the model, with its head, that a folder holds."""
     from transformers import AutoModelForAudioClassification
 
-    extractor = read_extractor(folder)
+    extractor = read_feature_extractor(folder)
     try:
         model, report = read_weights(AutoModelForAudioClassification, folder)
         if DENSE_HEAD.issubset(report["unexpected_keys"]):

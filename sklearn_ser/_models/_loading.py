@@ -17,7 +17,7 @@ __all__ = [
     "check_weights",
     "fold_weight_norms",
     "read_encoder",
-    "read_extractor",
+    "read_feature_extractor",
     "read_weights",
     "reading",
 ]
@@ -32,7 +32,7 @@ WEIGHTS_FILE = "transformers_weights"
 MATRICES = ("weight", "original0", "original1", "weight_g", "weight_v")
 
 
-def read_extractor(folder: Path) -> Any:
+def read_feature_extractor(folder: Path) -> Any:
     """Return the feature extractor of a speech model.
 
     Raises

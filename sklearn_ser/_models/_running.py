@@ -269,10 +269,10 @@ def pool_states(
     if states[0].is_cuda:
         pooled = [pool_padded(state, n_frames) for state in _select(states, layers)]
         return list(torch.stack(pooled, dim=1).cpu().numpy())
-    of_clips = [[state[i, :n] for state in states] for i, n in enumerate(n_frames)]
+    states_of = [[state[i, :n] for state in states] for i, n in enumerate(n_frames)]
     # Converted here: a thread that calls torch gets threads of its own from it.
     arrays = (
-        (state.float().cpu().numpy() for state in _select(of_clip, layers)) for of_clip in of_clips
+        (state.float().cpu().numpy() for state in _select(of_clip, layers)) for of_clip in states_of
     )
     if torch.get_num_threads() == 1:
         return [np.stack(list(map(pool, of_clip))) for of_clip in arrays]
@@ -282,6 +282,7 @@ def pool_states(
 
 
 def _select(states: Sequence[torch.Tensor], layers: Sequence[int]) -> Iterator[torch.Tensor]:
+    """Yield the states of some layers; the one after the last is the mean of all."""
     for layer in layers:
         if layer < len(states):
             yield states[layer]

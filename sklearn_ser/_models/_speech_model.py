@@ -24,7 +24,7 @@ from sklearn_ser._models._front_end import (
 from sklearn_ser._models._loading import (
     fold_weight_norms,
     read_encoder,
-    read_extractor,
+    read_feature_extractor,
     reading,
 )
 from sklearn_ser._models._running import (
@@ -67,7 +67,7 @@ def _load(folder: Path, digest: str, device: str, dtype: str) -> SpeechModel:
 class ModelInput:
     """A clip as its model's feature extractor prepares it."""
 
-    parts: list[Any]  # what the front end takes; a long clip is several for Whisper
+    parts: list[Any]  # `FrontEndInput`, or spectrograms: for Whisper several of a long clip
     n_frames: list[int]  # valid frames of each part, before the layers
     windows: list[Window]  # where one part is too long for all frames to attend to each other
     seconds: float  # how much audio its passes see, padding included
@@ -92,7 +92,7 @@ class SpeechModel:
 
     def __init__(self, folder: Path, device: str, dtype: str) -> None:
         self.folder = folder
-        self.feature_extractor, model = read_extractor(folder), read_encoder(folder, dtype)
+        self.feature_extractor, model = read_feature_extractor(folder), read_encoder(folder, dtype)
         self.config = model.config
         self.dtype = getattr(torch, dtype)
         self.n_layers = len(transformer_layers(model))
@@ -179,6 +179,7 @@ class SpeechModel:
         return ModelInput([part], [n_frames], found, n_frames / a_second)
 
     def _whisper_mel(self, piece: Array, only_clip: bool) -> tuple[torch.Tensor, int]:
+        """Return the spectrogram of a piece, and how many frames of the layers are valid."""
         options = {"padding": False} if only_clip else {"return_attention_mask": True}
         inputs = self.feature_extractor(
             piece, sampling_rate=self.rate, return_tensors="pt", **options
@@ -188,6 +189,7 @@ class SpeechModel:
         return mel, (n_mels - 1) // 2 + 1  # of the second, strided convolution
 
     def _features(self, parts: Sequence[Any]) -> torch.Tensor:
+        """Return what enters the layers: the front end's frames, or padded spectrograms."""
         if self.front_end is not None:
             return self.front_end(parts, self.device)
         stacked = torch.nn.utils.rnn.pad_sequence(list(parts), batch_first=True)
@@ -309,6 +311,7 @@ class SpeechModel:
             return pool_states(states, [n_frames], layers)
 
     def _merged(self, clip: ModelInput, layers: Sequence[int]) -> Array:
+        """Return the statistics of a clip that takes several passes."""
         if clip.windows:
             total = sum(window.keep.stop - window.keep.start for window in clip.windows)
         else:

@@ -34,7 +34,7 @@ class Window:
 
 
 def windows(n_frames: int, length: int, context: int, multiple: int = 1) -> list[Window]:
-    """Cut frames into windows of about equal length.
+    """Return windows of about equal length, into which frames are cut.
 
     Parameters
     ----------

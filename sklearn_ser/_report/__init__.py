@@ -4,7 +4,8 @@
 `_figures` what is drawn.
 """
 
+from sklearn_ser._report._content import clips_of
 from sklearn_ser._report._figures import figures_of, written_figures
 from sklearn_ser._report._page import render_corpora, render_report
 
-__all__ = ["figures_of", "render_corpora", "render_report", "written_figures"]
+__all__ = ["clips_of", "figures_of", "render_corpora", "render_report", "written_figures"]

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from sklearn_ser.evaluation import Comparison
 
 __all__ = [
-    "Cell",
     "Grid",
+    "GridCell",
     "abstaining_grid",
     "calibration_grid",
     "clips_of",
@@ -34,7 +34,7 @@ __all__ = [
 SHARES = (1.0, 0.9, 0.75, 0.5)  # of clips that are kept, in the table of abstaining
 
 
-class Cell(NamedTuple):
+class GridCell(NamedTuple):
     """Text of a cell, what it is sorted by, and whether it is the best of its column."""
 
     text: str
@@ -48,22 +48,22 @@ class Grid(NamedTuple):
 
     caption: str
     heads: list[str]
-    rows: list[list[Cell]]
+    rows: list[list[GridCell]]
     sortable: bool = True
 
 
-def _number(value: float | None, form: str = ".3f") -> Cell:
+def _number(value: float | None, form: str = ".3f") -> GridCell:
     if value is None or np.isnan(value):
-        return Cell("")
-    return Cell(f"{value:{form}}".replace("-", "−"), float(value))
+        return GridCell("")
+    return GridCell(f"{value:{form}}".replace("-", "−"), float(value))
 
 
-def _interval(ends: Sequence[float] | None, form: str = ".3f") -> Cell:
+def _interval(ends: Sequence[float] | None, form: str = ".3f") -> GridCell:
     if ends is None:
-        return Cell("")
+        return GridCell("")
     low, high = ends
     joined = " to " if "+" in form or low < 0 else "–"
-    return Cell(f"{low:{form}}{joined}{high:{form}}".replace("-", "−"), float(low))
+    return GridCell(f"{low:{form}}{joined}{high:{form}}".replace("-", "−"), float(low))
 
 
 def clips_of(comparison: Comparison, corpus: Any = None) -> pd.DataFrame:
@@ -116,7 +116,7 @@ def corpus_grid(comparison: Comparison, clips: pd.DataFrame) -> Grid:
         by = by if by.nunique() <= 4 else pd.qcut(by, 4, duplicates="drop", precision=2)
     for emotion, of_emotion in [*clips.groupby(by, observed=True), ("all", clips)]:
         row = [
-            Cell(str(emotion)),
+            GridCell(str(emotion)),
             _number(len(of_emotion), ".0f"),
             _number(100 * len(of_emotion) / len(clips), ".0f"),
             _number(of_emotion["speaker"].nunique(), ".0f"),
@@ -155,9 +155,9 @@ def scores_grid(comparison: Comparison) -> Grid:
         ends = [line[f"{score}_low"], line[f"{score}_high"]]
         rows.append(
             [
-                *(Cell(str(line[name] or "")) for name in columns),
-                Cell(f"{layer:.0f}", layer) if whole else Cell(layer or ""),
-                Cell(_number(line[score]).text + mark, line[score], best=is_best),
+                *(GridCell(str(line[name] or "")) for name in columns),
+                GridCell(f"{layer:.0f}", layer) if whole else GridCell(layer or ""),
+                GridCell(_number(line[score]).text + mark, line[score], best=is_best),
                 _interval(None if np.isnan(ends[0]) else ends),
                 _number(line["difference"], "+.3f"),
                 _interval(None if pd.isna(low) else (low, high), "+.3f"),
@@ -193,8 +193,8 @@ def confusion(comparison: Comparison) -> Grid:
     for emotion, of_emotion in counts.iterrows():
         n_clips = int(of_emotion.sum())
         shares = of_emotion / max(n_clips, 1)
-        cells = [Cell(f"{share:.2f}", share, shade=float(share)) for share in shares]
-        rows.append([Cell(f"{emotion} (n = {n_clips})"), *cells])
+        cells = [GridCell(f"{share:.2f}", share, shade=float(share)) for share in shares]
+        rows.append([GridCell(f"{emotion} (n = {n_clips})"), *cells])
     heads = ["true emotion", *(f"as {emotion}" for emotion in emotions)]
     return Grid("Share of each emotion's clips, by what was predicted", heads, rows, sortable=False)
 
@@ -212,8 +212,8 @@ def speaker_grid(comparison: Comparison, clips: pd.DataFrame) -> Grid:
             error = float(np.sqrt(((lines["emotion"] - lines["predicted"]) ** 2).mean()))
         rows.append(
             [
-                Cell(str(speaker)),
-                *[Cell("" if sexes is None else str(sexes[speaker]))] * known,
+                GridCell(str(speaker)),
+                *[GridCell("" if sexes is None else str(sexes[speaker]))] * known,
                 _number(lines["clip"].nunique(), ".0f"),
                 _number(lines["emotion"].nunique(), ".0f"),
                 _number(_score(lines)),
@@ -240,8 +240,8 @@ def sex_grid(comparison: Comparison, clips: pd.DataFrame, shown: Sequence[int]) 
             labels = [lines["emotion"], lines["predicted"], units_of(lines)]
             rows.append(
                 [
-                    Cell(row_name(row, comparison.rows)),
-                    Cell(str(sex)),
+                    GridCell(row_name(row, comparison.rows)),
+                    GridCell(str(sex)),
                     _number(lines["speaker"].nunique() if known else None, ".0f"),
                     _number(lines["clip"].nunique(), ".0f"),
                     _number(_score(lines)),
@@ -256,7 +256,7 @@ def calibration_grid(display: Any) -> Grid:
     """Return what a reliability diagram shows, a line each row."""
     rows = [
         [
-            Cell(str(name)),
+            GridCell(str(name)),
             _number(its["n_clips"], ".0f"),
             _number(its["accuracy"]),
             _number(its["confidence"]),
@@ -264,7 +264,10 @@ def calibration_grid(display: Any) -> Grid:
         ]
         for name, its in display.scores.iterrows()
     ]
-    rows += [[Cell(name), *[Cell("")] * 3, Cell("no probabilities")] for name in display.without]
+    rows += [
+        [GridCell(name), *[GridCell("")] * 3, GridCell("no probabilities")]
+        for name in display.without
+    ]
     heads = ["features", "clips", "accuracy", "mean confidence", "expected calibration error"]
     return Grid("Calibration on the test folds, all folds together", heads, rows)
 
@@ -275,9 +278,9 @@ def abstaining_grid(display: Any) -> Grid:
     for name, its in display.scores.iterrows():
         risks = display.curves.loc[display.curves["name"] == name, "risk"].to_numpy()
         kept = [int(np.ceil(share * len(risks))) - 1 for share in SHARES]
-        rows.append([Cell(str(name)), *(_number(risks[k]) for k in kept), _number(its["aurc"])])
-    none = [*[Cell("")] * len(SHARES), Cell("no probabilities")]
-    rows += [[Cell(name), *none] for name in display.without]
+        rows.append([GridCell(str(name)), *(_number(risks[k]) for k in kept), _number(its["aurc"])])
+    none = [*[GridCell("")] * len(SHARES), GridCell("no probabilities")]
+    rows += [[GridCell(name), *none] for name in display.without]
     heads = ["features", *(f"errors, {share:.0%} of clips kept" for share in SHARES)]
     heads.append("area under the curve")
     return Grid("Error rates of the most confident predictions", heads, rows)
@@ -291,9 +294,9 @@ def map_grid(display: Any) -> Grid:
         score = "R²" if name == "duration" else "UAR"
         rows.append(
             [
-                Cell(str(name)),
+                GridCell(str(name)),
                 _number(its["silhouette"]),
-                Cell("" if np.isnan(its["probe"]) else score),
+                GridCell("" if np.isnan(its["probe"]) else score),
                 _number(its["probe"]),
                 _interval(ends),
                 _number(its["chance"]),

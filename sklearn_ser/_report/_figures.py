@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from sklearn_ser._report._content import clips_of
 from sklearn_ser._utils import is_missing, write_figure
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from sklearn_ser.evaluation import Comparison
 
 __all__ = ["Drawn", "figures_of", "inline_svg", "written_figures"]
@@ -30,14 +31,14 @@ class Drawn(NamedTuple):
     display: Any = None
 
 
-def figures_of(comparison: Comparison, corpus: Any = None) -> dict[str, Drawn]:
+def figures_of(comparison: Comparison, clips: pd.DataFrame) -> dict[str, Drawn]:
     """Return the figures of a comparison by name; none without matplotlib.
 
     Parameters
     ----------
     comparison : Comparison
-    corpus : Bunch, default=None
-        The corpus that was compared, for what else the map of embeddings is probed for.
+    clips : DataFrame
+        What `clips_of` returned, for what else the map of embeddings is probed for.
     """
     if importlib.util.find_spec("matplotlib") is None:
         return {}
@@ -103,12 +104,12 @@ def figures_of(comparison: Comparison, corpus: Any = None) -> dict[str, Drawn]:
         if comparison.of_ratings:
             text = f"Ratings predicted by {named} against the true ones, a point a clip."
             return {**drawn, "ratings": Drawn(_predicted_ratings(comparison, named), text)}
-        drawn |= _embedding_map(comparison, corpus)
+        drawn |= _embedding_map(comparison, clips)
         figure = _confusion_matrix(comparison, named)
     return {**drawn, "confusion_matrix": Drawn(figure, f"Confusion matrix of {named}.")}
 
 
-def _embedding_map(comparison: Comparison, corpus: Any) -> dict[str, Drawn]:
+def _embedding_map(comparison: Comparison, clips: pd.DataFrame) -> dict[str, Drawn]:
     """Return the map of the features of the best row that has some, if they are at hand."""
     from sklearn_ser.evaluation import best_with_features, row_name
     from sklearn_ser.plotting import EmbeddingMapDisplay
@@ -117,7 +118,6 @@ def _embedding_map(comparison: Comparison, corpus: Any) -> dict[str, Drawn]:
     unknown = comparison.n_speakers is None
     if comparison.embeddings is None or position is None or unknown:
         return {}
-    clips = clips_of(comparison, corpus)
     X = comparison.embeddings.loc[clips.index].to_numpy()
     if len(X) < 3 or not np.ptp(X, axis=0).any():  # of which there is no map
         return {}

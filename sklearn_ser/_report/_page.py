@@ -11,6 +11,8 @@ from sklearn_ser._report._figures import Drawn, figures_of, inline_svg
 from sklearn_ser.plotting import best_of_each
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from sklearn_ser.evaluation import Comparison, CorporaComparison
 
 __all__ = ["render_corpora", "render_report"]
@@ -25,8 +27,8 @@ NO_MAP = (
 
 def render_report(
     comparison: Comparison,
+    clips: pd.DataFrame,
     *,
-    corpus: Any = None,
     command: str | None = None,
     figures: Mapping[str, Drawn] | None = None,
 ) -> str:
@@ -35,8 +37,8 @@ def render_report(
     Parameters
     ----------
     comparison : Comparison
-    corpus : Bunch, default=None
-        The corpus that was compared, for durations and the speakers' sexes.
+    clips : DataFrame
+        What `clips_of` returned.
     command : str, default=None
         The command line that made the comparison.
     figures : mapping of str to Drawn, default=None
@@ -44,8 +46,7 @@ def render_report(
     """
     from sklearn_ser.evaluation import describe_nested, row_name
 
-    clips = content.clips_of(comparison, corpus)
-    figures = figures_of(comparison, corpus) if figures is None else figures
+    figures = figures_of(comparison, clips) if figures is None else figures
     displays = {name: drawn.display for name, drawn in figures.items()}
     grids = {
         "reliability": content.calibration_grid,

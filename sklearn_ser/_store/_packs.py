@@ -110,6 +110,7 @@ class Packs:
         warn_once(message, self.folder.parents[1], "reading")
 
     def _rows_of(self, pack: str, rows: Sequence[int] | None) -> list[Record]:
+        """Return some rows of a pack, each of them with the values of all its clips."""
         path = self._path(pack)
         state = (path, file_state(stat_used(path)))
         if rows is None:

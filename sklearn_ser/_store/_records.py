@@ -40,7 +40,7 @@ LEFTOVERS = ("*.tmp", "packs/*.tmp", "packs/*.keys", "??/*.npy.*.tmp", "??/*.npy
 
 
 class Records:
-    """The records of one extractor, one file a clip.
+    """The records that settings lead to: a file a clip, later joined to packs.
 
     Parameters
     ----------
@@ -107,6 +107,7 @@ class Records:
     def _read_loose(
         self, key: str, rows: Sequence[int] | None, memory: Memory | None = None
     ) -> Record | None:
+        """Return what `read` does, of a record that is a file of its own."""
         try:
             path = self.path(key)
             state = file_state(stat_used(path))

@@ -274,7 +274,7 @@ def audit_split(
             "waveform_rate, cache and on_error have no effect with audio=False: no clip is read."
         )
     frame, clips = _frame_and_clips(corpus, audio)
-    folds, ratings = corpus_folds(frame, cv), None
+    folds, ratings = corpus_folds(frame, cv), None  # the frame may name other clips than X
     if are_ratings(frame["emotion"]):
         ratings = ratings_by_speaker(frame, folds)
         frame = frame.assign(emotion="rated")  # of no emotion

@@ -75,6 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run_command(options: argparse.Namespace) -> int:
+    """Run the chosen command, which its `add_…` has set as `options.run`; return its status."""
     from sklearn_ser._utils import default_settings
 
     with default_settings():
@@ -111,8 +112,8 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="sklearn-ser", description="Speech emotion recognition for scikit-learn.")
     parser.add_argument("--version", action="version", version=f"sklearn-ser {__version__}")
-    # What the command writes and keeps, for the line that is printed after Ctrl-C.
-    parser.set_defaults(run=None, default_cache="none", results=None)
+    # What commands write and keep, for the line that `what_is_kept` gives after Ctrl-C.
+    parser.set_defaults(run=None, default_cache="none", results=None, fits=None)
     commands = parser.add_subparsers(
         title="commands", metavar="COMMAND", description="sklearn-ser COMMAND --help says more."
     )

@@ -66,9 +66,10 @@ def add_compare(commands: Any) -> None:
 
 
 def _compare(options: argparse.Namespace) -> int:
+    """Compare with fits kept in ``--out``, or repeat what ``--from`` names; return the status."""
     if options.record is not None:
         return _repeat(options)
-    options.fits = check_out(options.out) / "fits"
+    options.fits = Path(options.out) / "fits"
     return _compare_and_write(options)
 
 
@@ -129,6 +130,7 @@ def _load_results(folder: Path) -> Mapping[str, Comparison]:
 
 
 def _compare_and_write(options: argparse.Namespace) -> int:
+    """Compare as options say, write all files to ``--out``, and return the exit status."""
     check_out(options.out, needs=options.format and "matplotlib:'sklearn-ser[plot]'")
     check_features(options)
     from sklearn_ser.cli._tables import print_ranks, print_table
@@ -145,7 +147,7 @@ def _compare_and_write(options: argparse.Namespace) -> int:
         "verbose": not options.quiet,
         **embedding_parameters(options),
     }
-    how: dict[str, Any] = {
+    in_report: dict[str, Any] = {
         "command": shlex.join(["sklearn-ser", *options.arguments]),
         "formats": options.format or ["png"],
     }
@@ -154,7 +156,7 @@ def _compare_and_write(options: argparse.Namespace) -> int:
             found = compare_corpora(corpora, options.features, **parameters)
         found = found.with_command(_command(options))
         with uninterrupted():
-            written = found.save(options.out, corpora=corpora, **how)
+            written = found.save(options.out, corpora=corpora, **in_report)
             options.results = f"results are written to {options.out}"
         for comparison in found.values():
             print_table(comparison)
@@ -166,7 +168,7 @@ def _compare_and_write(options: argparse.Namespace) -> int:
             comparison = compare(corpus, options.features, **parameters)
         comparison = dataclasses.replace(comparison, command=_command(options))
         with uninterrupted():
-            written = comparison.save(options.out, corpus=corpus, **how)
+            written = comparison.save(options.out, corpus=corpus, **in_report)
             options.results = f"results are written to {options.out}"
         print_table(comparison)
     print(f"Written to {options.out}: {', '.join(written)}")
@@ -176,6 +178,7 @@ def _compare_and_write(options: argparse.Namespace) -> int:
 
 
 def _command(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the record of the command, by which ``--from`` repeats it."""
     return {"arguments": options.arguments, "directory": str(Path.cwd())}
 
 

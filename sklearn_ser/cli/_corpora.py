@@ -137,6 +137,7 @@ def splitters(options: argparse.Namespace, corpora: Mapping[str, Any]) -> dict[s
 
 
 def _given(options: argparse.Namespace) -> list[CorpusArgument]:
+    """Return the corpora that are named, none of them loaded."""
     name, place = (getattr(options, option, None) for option in ("corpus", "data"))
     if texts := getattr(options, "corpora", None):
         if name or place:
@@ -171,6 +172,7 @@ def _loading(options: argparse.Namespace, names: Collection[str]) -> dict[str, d
 
 
 def _load(given: CorpusArgument, loading: Mapping[str, Mapping[str, str]], *, quiet: bool) -> Any:
+    """Return a corpus by its loader in `sklearn_ser.datasets`: of "emodb" by `load_emodb`."""
     from sklearn_ser import datasets
 
     name, part, place = given

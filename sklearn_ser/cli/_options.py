@@ -166,7 +166,7 @@ def embedding_parameters(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def check_features(options: argparse.Namespace) -> None:
-    """Raise the error of features, or of options for them, that cannot be used."""
+    """Raise the error of features that cannot be used, before a corpus is loaded for them."""
     from sklearn_ser.evaluation import feature_sets
 
     if options.features is not None:

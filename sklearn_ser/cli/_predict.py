@@ -109,6 +109,7 @@ def _number(text: str, low: float, high: float, wanted: str) -> float:
 
 
 def _predict(options: argparse.Namespace) -> int:
+    """Recognise recordings, write or print their rows, and return the exit status."""
     out = None if options.out is None else check_out(options.out, *WRITERS)
     if options.timeline is not None:
         check_out(options.timeline, needs="matplotlib:'sklearn-ser[plot]'")
@@ -142,7 +143,7 @@ def _predict(options: argparse.Namespace) -> int:
         out.parent.mkdir(parents=True, exist_ok=True)
         parts = WRITERS[out.suffix](parts, out)
     found = []
-    for part in parts:
+    for part in parts:  # which is recognised, and written, only as it is asked for
         found += part
         if out is not None:
             options.results = f"the rows recognised so far are written to {out}"
@@ -164,7 +165,7 @@ def _predict(options: argparse.Namespace) -> int:
     return int(len(unusable) > 0 or drawn == [])
 
 
-Parts = Iterator[list[dict[str, Any]]]
+Parts = Iterator[list[dict[str, Any]]]  # rows, as `rows_of` yields them
 
 
 def _csv(parts: Parts, out: Path) -> Parts:
@@ -178,6 +179,7 @@ def _csv(parts: Parts, out: Path) -> Parts:
 
 
 def _jsonl(parts: Parts, out: Path) -> Parts:
+    """Yield parts as `_csv` does."""
     with open(out, "w", encoding="utf-8") as file:
         for part in parts:
             with uninterrupted():
@@ -187,6 +189,7 @@ def _jsonl(parts: Parts, out: Path) -> Parts:
 
 
 def _json(parts: Parts, out: Path) -> Parts:
+    """Yield parts once all of them are written."""
     found = list(parts)
     rows = [_plain(row) for part in found for row in part]
     with uninterrupted():

@@ -85,8 +85,8 @@ def what_is_kept(options: argparse.Namespace) -> str:
         from sklearn_ser._store import Store
 
         kept.append(f"clip records in {Store(cache).folder}")
-    if (fits := getattr(options, "fits", None)) is not None and fits.is_dir():
-        kept.append(f"finished fits in {fits}")
+    if options.fits is not None and options.fits.is_dir():
+        kept.append(f"finished fits in {options.fits}")
     if not kept:
         return f"no clip records are kept, so that the same command starts again; {results}"
     return f"{' and '.join(kept)} are kept, and the same command goes on from there; {results}"

@@ -111,7 +111,7 @@ class RecordEmbedder(CachedParameterNames, TransformerMixin, BaseEstimator, meta
 
     @abstractmethod
     def _clips(self, items: list[Any]) -> Sequence[Clip]:
-        """Return what the elements of a collection stand for."""
+        """Return the clip, not yet read, that each element of a collection stands for."""
 
     def gives_sequences(self) -> bool:
         """Return whether `transform` gives frames: by default, if `pooling` is None.
@@ -134,6 +134,7 @@ class RecordEmbedder(CachedParameterNames, TransformerMixin, BaseEstimator, meta
         return self._records(self.layout())
 
     def _records(self, layout: VectorLayout | FrameLayout) -> Records | None:
+        """Return what `records` does, of a layout that is made already."""
         settings = {**self.compute_settings(), **layout.key, **self._own_code}
         named = self.short_name, settings, getattr(self, "model", None)
         return None if self.cache is None else Store(self.cache).records(*named)

@@ -81,6 +81,7 @@ def _compute_here(
 
 
 def _compute_on_cluster(embedder: Any, extraction: Extraction, stacklevel: int) -> None:
+    """Have workers compute the missing records, and take each outcome into the extraction."""
     n_jobs = get_active_backend()[1] or -1
     keys, clips = list(extraction.missing), list(extraction.missing.values())
     n_workers = joblib.effective_n_jobs(n_jobs)
@@ -140,6 +141,7 @@ def _for_workers(embedder: Any) -> Any:
 
 
 def _for_worker(clip: Clip) -> Clip:
+    """Return a clip whose file is found from any folder."""
     is_file = isinstance(clip.source, Path)
     return replace(clip, source=clip.source.absolute()) if is_file else clip  # type: ignore[union-attr]
 

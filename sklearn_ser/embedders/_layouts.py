@@ -241,6 +241,7 @@ class ModelLayers:
         return int(self._config().num_hidden_layers)
 
     def _config(self) -> Any:
+        """Return the model's configuration, without reading its weights."""
         from sklearn_ser._models import read_config
 
         return read_config(self.model_folder())
@@ -255,6 +256,7 @@ class ModelLayers:
         return FrameLayout(self._layers(), _numbers(self._config().hidden_size), self.pooling)
 
     def _layers(self) -> list[tuple[int, str]]:
+        """Return index and name of each layer that `layer` selects: a layout's groups."""
         n_layers = self.n_layers
         if is_number(self.layer):
             layers = [self.layer]

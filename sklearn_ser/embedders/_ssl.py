@@ -198,6 +198,7 @@ class SSLEmbedder(ModelLayers, BaseEmbedder):
         return read_speech_config(self.model_folder())
 
     def _loaded(self) -> SpeechModel:
+        """Return the model, which is loaded once in a process."""
         from sklearn_ser._models import load_model
 
         return load_model(self.model_folder(), find_device(self.device), self.dtype)

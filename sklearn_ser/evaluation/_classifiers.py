@@ -164,6 +164,7 @@ def check_fits(classifier: Any, folds: Sequence[tuple[Any, Any]], y: Any, groups
 
 
 def _check_training_clips(classifier: Any, y: Any, groups: Any) -> None:
+    """Raise an error if a classifier cannot be fitted on clips with these labels."""
     emotions = np.unique(y)
     ratings = are_ratings(y)
     what = "ratings" if ratings else "emotions"

@@ -88,18 +88,18 @@ def classify_clips(name: str, classifier: Any, corpus: Bunch) -> dict[str, Any]:
     if is_published(classifier) and are_ratings(corpus.y):
         classifier = clone(classifier).fit(corpus.X, corpus.y)
         values = _one_output(name, classifier, corpus.X)
-        usable = np.isfinite(values)
+        is_usable = np.isfinite(values)
         fitted, recipe = AsPredicted(), recipe_of(classifier)
     elif is_published(classifier):
         classifier = clone(classifier).fit(corpus.X, corpus.y)
         values = np.asarray(classifier.predict_proba(corpus.X))
-        usable = np.isfinite(values).all(axis=1)
+        is_usable = np.isfinite(values).all(axis=1)
         fitted = AsPredicted(classifier.classes_)
         recipe = {**recipe_of(classifier), "classes": classifier.classes_.tolist()}
     else:
         check_classifier(classifier, on_clips=True, ratings=are_ratings(corpus.y))
         fitted, recipe, values = classifier, recipe_of(classifier), corpus.X
-        usable = usable_clips(classifier, corpus.X, len(corpus.y))
+        is_usable = usable_clips(classifier, corpus.X, len(corpus.y))
         if columns := speaker_columns(classifier):
             if corpus.groups is None:
                 raise ValueError(
@@ -122,7 +122,7 @@ def classify_clips(name: str, classifier: Any, corpus: Bunch) -> dict[str, Any]:
         "values": values,
         "seconds": seconds,
         "classifier": fitted,
-        "usable": usable,
+        "is_usable": is_usable,
     }
 
 
@@ -139,7 +139,7 @@ def _one_output(name: str, regressor: Any, X: Any) -> npt.NDArray[np.float64]:
 
 def usable_clips(classifier: Any, X: Any, n_clips: int) -> npt.NDArray[np.bool_]:
     """Tell which clips the embedders inside of a classifier can embed; they are stored then."""
-    usable = np.ones(n_clips, dtype=bool)
+    is_usable = np.ones(n_clips, dtype=bool)
     for part in classifier.get_params().values():
         if not isinstance(part, RecordEmbedder):
             continue
@@ -150,9 +150,9 @@ def usable_clips(classifier: Any, X: Any, n_clips: int) -> npt.NDArray[np.bool_]
                 embedded = embedder.fit_transform(safe_indexing(X, rows))
             except ClipError as error:
                 raise at_position(error, start + error.position) from None
-            usable[rows] &= [bool(len(e := np.atleast_1d(each)) and np.isfinite(e).all())
+            is_usable[rows] &= [bool(len(e := np.atleast_1d(each)) and np.isfinite(e).all())
                              for each in embedded]  # fmt: skip
-    return usable
+    return is_usable
 
 
 def at_position(error: ClipError, position: int) -> ClipError:

@@ -239,7 +239,7 @@ def compare(
         )
     ratings = are_ratings(corpus.y)
     classifiers = named_classifiers(classifier, ratings=ratings)
-    folds = corpus_folds(corpus.frame, cv)
+    folds = corpus_folds(corpus.frame, cv)  # checked again, as a frame may name other clips
     setup = Setup(
         caller=compare,
         features=features,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_ser.evaluation._comparisons import row_differences
+from sklearn_ser.evaluation._differences import row_differences
 from sklearn_ser.evaluation._formats import Table
 from sklearn_ser.evaluation._results_base import Results
 

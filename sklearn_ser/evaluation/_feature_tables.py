@@ -22,10 +22,7 @@ from sklearn_ser.evaluation._clip_classifiers import (
     is_clip_classifier,
     usable_clips,
 )
-from sklearn_ser.evaluation._features import (
-    embed_rows,
-    parts_of,
-)
+from sklearn_ser.evaluation._features import embed_rows, parts_of
 from sklearn_ser.evaluation._recipes import recipe_of
 from sklearn_ser.exceptions import ClipError
 
@@ -42,9 +39,9 @@ class FeatureTable(NamedTuple):
     #: Of shape (n_usable_clips, n_features); of a classifier of clips, what it is fitted on.
     values: Any
     seconds: float
-    #: What is fitted instead of the classifiers that are asked for, and the clips that it can take.
+    #: What is fitted instead of the classifiers that are asked for, and which clips it can take.
     classifier: Any = None
-    usable: npt.NDArray[np.bool_] | None = None
+    is_usable: npt.NDArray[np.bool_] | None = None
 
 
 class Embedded(NamedTuple):
@@ -61,7 +58,7 @@ class Embedded(NamedTuple):
 
 
 def embed(corpus: Bunch, sets: Sequence[tuple[str, Any]]) -> Embedded:
-    """Embed each clip once by each embedder, having looked at all settings first."""
+    """Return what sets make of a corpus, each clip embedded once, after checks of all settings."""
     X, n_clips, ratings = corpus.X, len(corpus.y), are_ratings(corpus.y)
     for name, embedder in sets:
         _check_before(name, embedder, X, ratings)
@@ -83,7 +80,7 @@ def embed(corpus: Bunch, sets: Sequence[tuple[str, Any]]) -> Embedded:
             found.append(joined._replace(description={"features": name, **joined.description}))
             embedders.append(embedder)
     finite = [
-        np.isfinite(table.values).all(axis=1) if table.usable is None else table.usable
+        np.isfinite(table.values).all(axis=1) if table.is_usable is None else table.is_usable
         for table in found
     ]
     usable = np.flatnonzero(np.all(finite, axis=0))
@@ -169,7 +166,7 @@ def _layers(embedder: Any) -> list[int | str]:
 
 
 def _by_layer(embedder: Any, embedded: Array, seconds: float) -> list[FeatureTable]:
-    """Split the columns of an embedder that gives several layers, a table each."""
+    """Return a table each layer of an embedder's columns, or one if it has no layers."""
     layout = embedder.layout() if isinstance(embedder, RecordEmbedder) else None
     pooling = "+".join(layout.statistics) or None if isinstance(layout, FrameLayout) else None
     recipe = recipe_of(embedder)

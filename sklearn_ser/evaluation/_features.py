@@ -45,6 +45,7 @@ HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?", re.ASCII)
 
 
 def _classes() -> dict[str, type[RecordEmbedder]]:
+    """Return the public embedders of clips, by `short_name`."""
     public = [getattr(embedders, name) for name in embedders.__all__]
     return {
         cls.short_name: cls
@@ -129,6 +130,7 @@ def feature_sets(features: Any, **given: Any) -> list[tuple[str, Any]]:
 
 
 def _are_alternatives(pooling: Any) -> bool:
+    """Tell whether several poolings are given, a row each, and not one of several statistics."""
     return isinstance(pooling, (list, tuple)) and any(
         isinstance(each, (list, tuple)) for each in pooling
     )
@@ -306,6 +308,7 @@ def _made(
 
 
 def _check_methods(embedder: Any, feature: Any, needed: Sequence[str]) -> None:
+    """Raise an error if what is made of a feature is no embedder with the methods needed."""
     lacking = [method for method in needed if not hasattr(embedder, method)]
     if not lacking and not isinstance(embedder, type):
         return

@@ -78,7 +78,7 @@ class Task(NamedTuple):
 
 def fit_all(
     tasks: Sequence[Task],
-    targets: ClipLabels,
+    labels: ClipLabels,
     *,
     n_jobs: int | None,
     verbose: bool,
@@ -98,17 +98,17 @@ def fit_all(
     kept = None if memory is None else KeptFits(memory)
     keys: list[str | None] = [None] * len(tasks)
     if kept is not None:
-        keys_of = Keys(targets, waveform_rate)
+        keys_of = Keys(labels, waveform_rate)
         keys = [keys_of.of(task) for task in tasks]
     fits = [None if kept is None else kept.load(key) for key in keys]
     missing = [k for k, fit in enumerate(fits) if fit is None or not _has_inner(fit, tasks[k])]
-    arguments = [(tasks[k], targets, fits[k], kept, keys[k]) for k in missing]
+    arguments = [(tasks[k], labels, fits[k], kept, keys[k]) for k in missing]
     found = _each_fit(arguments, _n_jobs(n_jobs))
     progress = tqdm(found, total=len(missing), desc="fit", unit="fold", disable=not verbose)
     for k, fit in zip(missing, progress, strict=True):
         fits[k] = fit
     return pd.concat(
-        [_lines(task, targets, fit) for task, fit in zip(tasks, fits, strict=True) if fit],
+        [_lines(task, labels, fit) for task, fit in zip(tasks, fits, strict=True) if fit],
         ignore_index=True,
     )
 
@@ -129,6 +129,7 @@ def _each_fit(arguments: Sequence[Any], n_jobs: int | None) -> Iterator[Fit]:
 
 
 def _is_small(task: Task) -> bool:
+    """Tell whether a fit is surely much shorter than the start of a process."""
     return isinstance(task.classifier, str) and np.size(task.values) <= SMALL
 
 
@@ -145,18 +146,18 @@ def _has_inner(fit: Fit, task: Task) -> bool:
     return task.inner is None or task.inner in fit.inner
 
 
-def _lines(task: Task, targets: ClipLabels, fit: Fit) -> pd.DataFrame:
+def _lines(task: Task, labels: ClipLabels, fit: Fit) -> pd.DataFrame:
     """Return a line for each prediction of a fit, having given its warnings."""
     fit.warn()
-    test, is_rated = task.test, are_ratings(targets.emotions)
+    test, is_rated = task.test, are_ratings(labels.emotions)
     confidence = {} if is_rated else {"confidence": fit.confidence or np.nan}
     return pd.DataFrame(
         {
             "row": task.row,
             "fold": task.fold,
             "clip": test,
-            "speaker": UNKNOWN if targets.speakers is None else targets.speakers[test],
-            "emotion": targets.emotions[test],
+            "speaker": UNKNOWN if labels.speakers is None else labels.speakers[test],
+            "emotion": labels.emotions[test],
             "predicted": np.asarray(fit.predicted, dtype=float if is_rated else None),
             **confidence,
             "inner_score": np.nan if task.inner is None else fit.inner[task.inner],
@@ -166,7 +167,7 @@ def _lines(task: Task, targets: ClipLabels, fit: Fit) -> pd.DataFrame:
 
 
 def _fit_one(
-    task: Task, targets: ClipLabels, known: Fit | None, kept: KeptFits | None, key: str | None
+    task: Task, labels: ClipLabels, known: Fit | None, kept: KeptFits | None, key: str | None
 ) -> Fit:
     """Return what is predicted by a fit, of which the inner score alone may be missing."""
     started = time.perf_counter()
@@ -176,15 +177,15 @@ def _fit_one(
     recorded: Any = warnings.catch_warnings(record=True) if in_main_thread else nullcontext([])
     with default_settings(), threadpool_limits(1), recorded as caught:
         if known is None:
-            fitted, X_test = fit_fold(task, targets)
-            with _positions(task.test):
-                predicted = _predicted(fitted, X_test, targets.emotions).tolist()
+            fitted, X_test = fit_fold(task, labels)
+            with _errors_at_positions(task.test):
+                predicted = _predicted(fitted, X_test, labels.emotions).tolist()
                 n_warnings = len(caught)
                 confidence = _confidence(fitted, X_test, predicted)
                 del caught[n_warnings:]  # predict_proba's, which repeat those of predict
             known = Fit(predicted, confidence, 0.0, _search_scores(fitted, task), [])
         if not _has_inner(known, task):
-            known.inner[str(task.inner)] = _inner_score(task, targets)
+            known.inner[str(task.inner)] = _inner_score(task, labels)
     told = [(f"{w.category.__module__}.{w.category.__qualname__}", str(w.message)) for w in caught]
     seconds = known.seconds + time.perf_counter() - started
     known = known._replace(seconds=seconds, warnings=[*known.warnings, *told])
@@ -221,17 +222,17 @@ def _search_scores(fitted: Any, task: Task) -> dict[str, float]:
     return {} if score is None else dict.fromkeys(names, score)
 
 
-def fit_fold(task: Task, targets: ClipLabels) -> tuple[Any, npt.NDArray[np.float64]]:
+def fit_fold(task: Task, labels: ClipLabels) -> tuple[Any, npt.NDArray[np.float64]]:
     """Return what was fitted on a training fold, and the test fold as it takes it."""
-    X_train, X_test = _fold_inputs(task, targets)
+    X_train, X_test = _fold_inputs(task, labels)
     if isinstance(task.classifier, AsPredicted):
         return task.classifier, X_test
-    with _positions(task.train), _errors_say_on_clips(task):
+    with _errors_at_positions(task.train), _errors_say_on_clips(task):
         fitted = fit_classifier(
             task.classifier,
             X_train,
-            targets.emotions[task.train],
-            targets.groups(task.train),
+            labels.emotions[task.train],
+            labels.groups(task.train),
             speaker_scaling=task.speaker_scaling,
         )
     return fitted, X_test
@@ -255,7 +256,7 @@ def _errors_say_on_clips(task: Task) -> Iterator[None]:
 
 
 @contextmanager
-def _positions(rows: npt.NDArray[Any]) -> Iterator[None]:
+def _errors_at_positions(rows: npt.NDArray[Any]) -> Iterator[None]:
     """Let errors of clips give their positions in the corpus."""
     try:
         yield
@@ -265,13 +266,13 @@ def _positions(rows: npt.NDArray[Any]) -> Iterator[None]:
         raise at_position(error, int(rows[error.position])) from None
 
 
-def _inner_score(task: Task, targets: ClipLabels) -> float:
+def _inner_score(task: Task, labels: ClipLabels) -> float:
     """Return the score of speakers held out of the training fold; NaN if they cannot be split.
 
     Where speakers are not known, clips are held out.
     """
-    X = _fold_inputs(task, targets)[0]
-    y, groups = targets.emotions[task.train], targets.groups(task.train)
+    X = _fold_inputs(task, labels)[0]
+    y, groups = labels.emotions[task.train], labels.groups(task.train)
     folds = inner_folds(y, groups)
     if not folds:
         return np.nan
@@ -292,17 +293,17 @@ def _inner_score(task: Task, targets: ClipLabels) -> float:
 
 
 def _fold_inputs(
-    task: Task, targets: ClipLabels
+    task: Task, labels: ClipLabels
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return training and test features, aligned, and with the speakers as last column."""
     train, test = task.train, task.test
     X_train, X_test = safe_indexing(task.values, train), safe_indexing(task.values, test)
     if task.alignment is not None:
-        corpora = np.zeros(len(train)) if targets.corpora is None else targets.corpora[train]
+        corpora = np.zeros(len(train)) if labels.corpora is None else labels.corpora[train]
         X_train, X_test = ALIGNMENTS[task.alignment](X_train, X_test, corpora)
     if task.speaker_scaling is not None:
-        assert targets.speakers is not None, "compare refuses to scale unknown speakers"
-        codes = np.unique(targets.speakers, return_inverse=True)[1].astype(float)
+        assert labels.speakers is not None, "compare refuses to scale unknown speakers"
+        codes = np.unique(labels.speakers, return_inverse=True)[1].astype(float)
         X_train = np.column_stack([X_train, codes[train]])
         X_test = np.column_stack([X_test, codes[test]])
     return X_train, X_test

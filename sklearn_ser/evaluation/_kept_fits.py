@@ -88,16 +88,16 @@ class Keys:
 
     Parameters
     ----------
-    targets : sequence of (ndarray or None)
+    labels : ClipLabels
         Emotions, speakers and corpora of the clips.
     waveform_rate : float or None
         Sampling rate of bare waveforms.
     """
 
-    def __init__(self, targets: Any, waveform_rate: float | None) -> None:
-        labels = [None if each is None else np.asarray(each).tolist() for each in targets]
+    def __init__(self, labels: Any, waveform_rate: float | None) -> None:
+        values = [None if each is None else np.asarray(each).tolist() for each in labels]
         self._common = _digest(
-            [FIT_VERSION, labels, installed_versions(), scipy.__version__, platform.machine()]
+            [FIT_VERSION, values, installed_versions(), scipy.__version__, platform.machine()]
         )
         self._waveform_rate = waveform_rate
         self._of_object: dict[int, tuple[Any, str | None]] = {}

@@ -1,4 +1,4 @@
-"""Published figures that may stand beside a comparison's own."""
+"""Scores that papers report for the same protocol, which may stand beside a comparison's own."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_ser._utils import FORMATS
-from sklearn_ser.evaluation._comparisons import row_differences
+from sklearn_ser.evaluation._differences import row_differences
 from sklearn_ser.evaluation._formats import Table, row_table
 from sklearn_ser.evaluation._results_base import Results
 
@@ -126,7 +126,7 @@ class Comparison(Results):
         corpus : Bunch, default=None
             The corpus that was compared, for durations and the speakers' sexes.
         command : str, default=None
-            The command line that made it.
+            The command line that made it, as text for the page; the field `command` is its record.
 
         Returns
         -------
@@ -137,9 +137,9 @@ class Comparison(Results):
         ValueError
             If the corpus is not the one that was compared.
         """
-        from sklearn_ser._report import render_report
+        from sklearn_ser._report import clips_of, render_report
 
-        return render_report(self, corpus=corpus, command=command)
+        return render_report(self, clips_of(self, corpus), command=command)
 
     def save(
         self,
@@ -170,13 +170,14 @@ class Comparison(Results):
         ValueError
             If a format is unknown, or the corpus is another one.
         """
-        from sklearn_ser._report import figures_of, render_report, written_figures
+        from sklearn_ser._report import clips_of, figures_of, render_report, written_figures
 
         unknown = [each for each in formats if each not in FORMATS]
         if unknown or isinstance(formats, str):
             raise ValueError(f"formats={formats!r}; known are {', '.join(FORMATS)}, in a list.")
-        figures = figures_of(self, corpus)
-        page = render_report(self, corpus=corpus, command=command, figures=figures)
+        clips = clips_of(self, corpus)
+        figures = figures_of(self, clips)
+        page = render_report(self, clips, command=command, figures=figures)
         names = super().save(folder)
         Path(folder, "report.html").write_text(page, encoding="utf-8")
         return [*names, "report.html", *written_figures(figures, folder, formats)]

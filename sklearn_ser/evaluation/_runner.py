@@ -28,7 +28,7 @@ from sklearn_ser.evaluation._clip_classifiers import (
     is_published,
     warn_of_classes,
 )
-from sklearn_ser.evaluation._comparisons import differences_to_best
+from sklearn_ser.evaluation._differences import differences_to_best
 from sklearn_ser.evaluation._feature_tables import FeatureTable, embed
 from sklearn_ser.evaluation._features import feature_sets, offline_feature_names
 from sklearn_ser.evaluation._fits import ClipLabels, Task, fit_all, speakers_to_keep_apart
@@ -94,14 +94,14 @@ class Setup(NamedTuple):
 class Run(NamedTuple):
     """Rows of scores, and what they were made of."""
 
-    rows: list[Any]
+    rows: list[Any]  # `Row`, or `RatingRow`, by the `Target`
     #: Of each feature set with several layers or classifiers, chosen inside the training folds.
     nested: list[Any]
     #: Predictions of all rows; `clip` is the position in the corpus that was given.
     predictions: pd.DataFrame
     #: Features of the best row that has some, a line a clip, by its position.
     embeddings: pd.DataFrame | None
-    #: The clips that all feature sets could embed, and their positions.
+    #: The clips that all feature sets could embed, and their positions in the one given.
     corpus: Bunch
     usable: npt.NDArray[np.intp]
     left_out: list[dict[str, Any]]
@@ -140,15 +140,15 @@ def run(corpus: Bunch, cells: Sequence[Cell], setup: Setup) -> Run:
         **setup.parameters,
     )
     target = target_of(corpus.y)
-    of_clips = [pair for pair in sets if is_clip_classifier(pair[1], are_ratings(corpus.y))]
-    for _, each in of_clips:
+    clip_classifiers = [s for s in sets if is_clip_classifier(s[1], are_ratings(corpus.y))]
+    for _, each in clip_classifiers:
         check_target(each, are_ratings(corpus.y))
-    if len(of_clips) == len(sets):
+    if len(clip_classifiers) == len(sets):
         setup = _without_features(setup)
-    _warn_of_no_effect(setup, [name for name, _ in of_clips])
+    _warn_of_no_effect(setup, [name for name, _ in clip_classifiers])
     fitted = [
         *setup.classifiers.values(),
-        *(each for _, each in of_clips if not is_published(each)),
+        *(each for _, each in clip_classifiers if not is_published(each)),
     ]
     _check_cells(cells, corpus, fitted)
     tables, usable, left_out, waveform_rate = embed(corpus, sets)
@@ -233,15 +233,15 @@ def _plan(
         )
     ]
     for table, name, classifier in pairs:
-        of_clips = table.classifier is not None
-        scaling = None if of_clips else setup.speaker_scaling
+        takes_clips = table.classifier is not None
+        scaling = None if takes_clips else setup.speaker_scaling
         inner: Literal["own", "same"] | None = None
         n_rows = n_tables[table.description["features"]] * len(setup.classifiers)
-        if setup.nested and n_rows > 1 and not of_clips:
+        if setup.nested and n_rows > 1 and not takes_clips:
             inner = "own" if len(setup.classifiers) == 1 else "same"
         for cell, audit in zip(cells, audits, strict=True):
             aligned = len(cells) == 1 or cell.train != cell.test
-            for alignment in setup.alignments if aligned and not of_clips else [None]:
+            for alignment in setup.alignments if aligned and not takes_clips else [None]:
                 row = len(descriptions)
                 tasks += [
                     Task(row, fold, table.values, *sides, classifier, scaling, alignment, inner)
@@ -297,20 +297,21 @@ def _without_features(setup: Setup) -> Setup:
     return setup._replace(classifiers={})
 
 
-def _warn_of_no_effect(setup: Setup, of_clips: list[str]) -> None:
-    """Warn of rows that are neither aligned nor scaled, as they are classifiers of clips."""
+def _warn_of_no_effect(setup: Setup, names: list[str]) -> None:
+    """Warn of rows that are neither aligned nor scaled: classifiers of clips with these names."""
     named = [name for name in setup.alignments if name is not None]
     if setup.speaker_scaling is not None:
         named.append(f"speaker_scaling={setup.speaker_scaling!r}")
-    if of_clips and named:
+    if names and named:
         warnings.warn(
-            f"{' and '.join(named)} has no effect on {', '.join(of_clips)}: these are classifiers "
+            f"{' and '.join(named)} has no effect on {', '.join(names)}: these are classifiers "
             "of clips, whose rows are not aligned, nor scaled by speaker.",
             stacklevel=4,
         )
 
 
 def _check_cells(cells: Sequence[Cell], corpus: Bunch, classifiers: Sequence[Any]) -> None:
+    """Raise the error of a classifier that a training fold is too small for."""
     for cell, classifier in itertools.product(cells, classifiers):
         try:
             check_fits(classifier, cell.folds, corpus.y, speakers_to_keep_apart(corpus.groups))
@@ -348,6 +349,7 @@ def _audit(
 def _describe_cell(
     cell: Cell, audit: SplitAudit, chance: float, speakers_known: bool
 ) -> dict[str, Any]:
+    """Return the fields of a row that its cell says."""
     return {
         "train": cell.train,
         "test": cell.test,

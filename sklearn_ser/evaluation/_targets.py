@@ -42,7 +42,7 @@ class Target(NamedTuple):
     interval: Callable[[Any, Any, Any], tuple[float, float] | None]
     #: The score over inner folds, of (emotions, predicted) of each, and of all training emotions.
     inner_score: Callable[[Sequence[tuple[Any, Any]], Any], float]
-    #: What the differences of rows are made of, and the part of each row: see `compare_rows`.
+    #: What `compare_rows` takes as counts and hits, of the predictions of each row.
     paired: Callable[[Sequence[pd.DataFrame], Sequence[bool]], tuple[Any, list[Any]]]
 
 

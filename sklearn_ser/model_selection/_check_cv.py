@@ -181,6 +181,7 @@ def _given_folds(cv: Any, n_clips: int) -> Folds:
 
 
 def _positions(clips: npt.NDArray[Any], name: str, n_clips: int) -> npt.NDArray[np.intp]:
+    """Return clips that are given as positions, or as a mask, as positions."""
     if clips.dtype == bool and len(clips) == n_clips:
         clips = np.flatnonzero(clips)
     known = clips.dtype.kind in "iu" and np.isin(clips, np.arange(n_clips)).all()

@@ -166,6 +166,7 @@ class OutOfDomainDetector(BaseEstimator):
         return self
 
     def _score(self, distances: Array) -> Array:
+        """Return the score of each clip, of its distances in the views: (n_clips, n_views)."""
         return ((distances - self.medians_) / self.spreads_).max(axis=1)
 
     def quantiles(self, X: Any) -> Array:

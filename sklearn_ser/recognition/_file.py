@@ -172,7 +172,7 @@ def load_recognizer(
                 raise ValueError(
                     f"{path} has format {card['format']}; this version reads {FORMAT}."
                 )
-            return _prepared(recognizer, card, path, model, parameters)
+            return _with_card(recognizer, card, path, model, parameters)
         except ArgumentError:
             raise
         except Exception as error:
@@ -204,7 +204,7 @@ def _load_trusted(skops: Any, file: Any, path: str, trusted: Sequence[str]) -> A
     return skops.load(file, trusted=list(found))
 
 
-def _prepared(
+def _with_card(
     recognizer: EmotionRecognizer,
     card: dict[str, Any],
     path: str,
@@ -266,6 +266,7 @@ def pin_revisions(recognizer: EmotionRecognizer) -> EmotionRecognizer:
 
 
 def _corpus(corpus: Any) -> dict[str, Any]:
+    """Return what a card says of a corpus."""
     corpus = given_corpus(corpus, needed=["y"])
     name, groups = corpus.get("name", "corpus"), corpus.groups
     emotions, counts = np.unique(as_classes(corpus.y, f"y of {name}"), return_counts=True)
@@ -279,6 +280,7 @@ def _corpus(corpus: Any) -> dict[str, Any]:
 
 
 def _features(embedder: RecordEmbedder) -> dict[str, Any]:
+    """Return what a card says of an embedder."""
     parameters = embedder.get_params()
     selected = ("model", "layer", "pooling")
     return {

@@ -161,6 +161,7 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         return self
 
     def _scores(self, held_out: Array, fold_of: Any, y: Any, groups: Any) -> dict[str, Any]:
+        """Return `scores_`, of the decision scores of held-out speakers."""
         predictions = pd.DataFrame(
             {
                 "fold": fold_of,
@@ -193,7 +194,7 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
             usable = np.isfinite(values).all(axis=1)
             probabilities = np.full((len(values), len(self.classes_)), np.nan)
             if usable.any():
-                found = scores_of(self.classifier_, values[usable])
+                found = decision_scores(self.classifier_, values[usable])
                 probabilities[usable] = softmax(found / self.temperature_, axis=1)
         return probabilities
 
@@ -260,7 +261,7 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         return tags
 
 
-def scores_of(classifier: Any, X: Array) -> Array:
+def decision_scores(classifier: Any, X: Array) -> Array:
     """Return scores of shape (n_clips, n_classes), of which softmax makes probabilities."""
     if not hasattr(classifier, "decision_function"):
         return np.log(np.clip(classifier.predict_proba(X), 1e-12, None))
@@ -271,4 +272,5 @@ def scores_of(classifier: Any, X: Array) -> Array:
 def held_out_scores(classifier: Any, X: Array, y: Any, groups: Any, train: Any, test: Any) -> Array:
     """Return the scores of test clips by a classifier that was fitted on training clips."""
     with default_settings(), threadpool_limits(1):
-        return scores_of(fit_classifier(classifier, X[train], y[train], groups[train]), X[test])
+        fitted = fit_classifier(classifier, X[train], y[train], groups[train])
+        return decision_scores(fitted, X[test])

@@ -55,14 +55,14 @@ def rows_of(
     if abstain is not None and not SHARE.is_satisfied_by(abstain):
         raise ValueError(f"abstain={abstain!r}; it must be a share from 0 to 1, or None.")
     clips = as_clips(items_of(recordings))
-    of_pieces = _PieceRecognizer(recognizer, abstain)
+    piece_recognizer = _PieceRecognizer(recognizer, abstain)
     pieces = ((clip, piece) for clip in clips for piece in pieces_of(clip, length, hop, longest))
     total = sum(clip.seconds() for clip in clips) if verbose else 0.0
     shown = {"desc": "recognize", "bar_format": BAR, "disable": not verbose}
     with tqdm(total=total, **shown) as progress:
-        while part := list(itertools.islice(pieces, AT_ONCE)):
-            yield of_pieces.rows(part)
-            covered = sum((p.end or 0) - (p.start or 0) for _, p in part)
+        while batch := list(itertools.islice(pieces, AT_ONCE)):
+            yield piece_recognizer.rows(batch)
+            covered = sum((p.end or 0) - (p.start or 0) for _, p in batch)
             progress.update(min(covered, total - progress.n))
 
 
@@ -88,19 +88,21 @@ class _PieceRecognizer:
         self.recognizer, self.abstain = clone_fitted(recognizer), abstain
         self.classes = recognizer.classes_
 
-    def rows(self, part: Sequence[tuple[Clip, Piece]]) -> list[Row]:
-        usable = [i for i, (_, piece) in enumerate(part) if piece.error is None]
-        sounds = [part[i][1].sound for i in usable]
-        rows = [self._blank_row(clip, piece) for clip, piece in part]
+    def rows(self, batch: Sequence[tuple[Clip, Piece]]) -> list[Row]:
+        """Return the row of each piece of a batch."""
+        usable = [i for i, (_, piece) in enumerate(batch) if piece.error is None]
+        sounds = [batch[i][1].sound for i in usable]
+        rows = [self._blank_row(clip, piece) for clip, piece in batch]
         if not sounds:
             return rows
         probabilities = self.recognizer.predict_proba(sounds)
         quantiles = self.recognizer.detector_.quantiles(sounds)
         for i, sound, *found in zip(usable, sounds, probabilities, quantiles, strict=True):
-            self._fill_row(rows[i], part[i][0], sound, *found)
+            self._fill_row(rows[i], batch[i][0], sound, *found)
         return rows
 
     def _blank_row(self, clip: Clip, piece: Piece) -> Row:
+        """Return the row of a piece that has no emotion, or none yet."""
         return {
             "recording": printable(
                 clip.name if not hasattr(clip.source, "suffix") else str(clip.source)
@@ -126,6 +128,7 @@ class _PieceRecognizer:
             row |= dict(zip(self.classes.tolist(), probabilities.tolist(), strict=True))
 
     def _find_error(self, clip: Clip, sound: Any) -> ClipError:
+        """Return why an embedder cannot use a piece, by embedding it once more."""
         for embedder in (self.recognizer.embedder_, *self.recognizer.detector_.views_):
             strict = clone(embedder)
             strict.set_params(**dict.fromkeys(error_parameters(strict), "raise"))
@@ -218,6 +221,7 @@ def pieces_of(
 
 
 def _whole(clip: Clip) -> Piece:
+    """Return all of a recording as one piece."""
     try:
         samples, rate = decode(clip, clip.read())
     except ClipError as error:
@@ -228,6 +232,7 @@ def _whole(clip: Clip) -> Piece:
 
 
 def _cut_window(clip: Clip, source: _Stream, first: int, n_samples: int) -> Piece:
+    """Return a window of a recording as a piece."""
     rate = source.rate
     start, end = first / rate, (first + n_samples) / rate
     name = f"{clip.name} from {start:.2f} s to {end:.2f} s"

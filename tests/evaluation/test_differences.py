@@ -19,7 +19,7 @@ from sklearn_ser._utils import speaker_folds
 from sklearn_ser.cli._tables import print_table
 from sklearn_ser.evaluation import Comparison, compare
 from sklearn_ser.evaluation import _runner as runner
-from sklearn_ser.evaluation._comparisons import compare_rows, holm
+from sklearn_ser.evaluation._differences import compare_rows, holm
 from sklearn_ser.evaluation._feature_tables import Embedded, FeatureTable
 from sklearn_ser.evaluation._jackknife import Counts
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from sklearn_ser._audio import Clip
 from sklearn_ser._extraction import Extractor, Prepared, WaveformExtractor
-from sklearn_ser._utils import RATE, StrOptions, thread_count
+from sklearn_ser._utils import RATE, StrOptions, once, thread_count
 from sklearn_ser.embedders._base import Array, BaseEmbedder, version_of
 from sklearn_ser.embedders._layouts import POOLING, FrameLayout, VectorLayout
 from sklearn_ser.embedders._opensmile import BlockwiseSmile, to_16_bits
@@ -296,7 +296,7 @@ def _smile(feature_set: str, level: str) -> Any:
     return made[feature_set, level]
 
 
-@functools.cache
+@once(maxsize=32)
 def _blockwise(feature_set: str, level: str, rate: float) -> BlockwiseSmile | None:
     """Return what computes long clips; None if a trial differs from openSMILE as it is."""
     smile = _smile(feature_set, level)

@@ -228,6 +228,17 @@ def test_warnings_of_shares_that_overlap_are_all_caught_once():
     assert warnings.showwarning is outside
 
 
+def test_warnings_for_the_developers_of_libraries_do_not_come_back():
+    with _Caught().recorded() as take:
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+        warnings.warn("unclosed", ResourceWarning, stacklevel=1)
+        warnings.warn("changed", FutureWarning, stacklevel=1)
+        for _ in range(2):
+            warnings.warn("of a clip", ClipWarning, stacklevel=1)
+        found = take()
+    assert found == [("changed", FutureWarning)] + 2 * [("of a clip", ClipWarning)]
+
+
 def test_errors_and_warnings_come_back(on_cluster, corpus, tmp_path):
     silent = tmp_path / "silent.wav"
     soundfile.write(silent, np.zeros(16000, np.float32), 16000)

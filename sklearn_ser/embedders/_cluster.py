@@ -36,6 +36,8 @@ SHARES = 4
 LONGEST_SHARE = 1800.0  # seconds of audio
 # Of clips whose length is not known, a second is so many bytes: 16 kHz, 16 bits.
 BYTES_A_SECOND = 32_000
+# Warnings for the developers of a library. They would come back as the caller's own, and be shown.
+HIDDEN = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
 
 
 def compute_missing(embedder: Any, extraction: Extraction, stacklevel: int) -> None:
@@ -169,6 +171,8 @@ class _Caught:
                 self._catching = warnings.catch_warnings(record=True)
                 self._log: Any = self._catching.__enter__()
                 warnings.simplefilter("always")
+                for category in HIDDEN:
+                    warnings.simplefilter("ignore", category)
             self._n_recording += 1
         try:
             yield self._take

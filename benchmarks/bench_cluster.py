@@ -202,8 +202,8 @@ def main():
         "statistic.\n\n" + _report.table(header, rows),
         "## Workers\n\nSeconds on the clock of the same clips by workers of Dask on this machine, "
         "each bound to a core, whose models are loaded; without a store. Rounds take turns, and "
-        f"times faster are the median over them. {os.cpu_count()} cores are all that there is, for the "
-        "caller and whatever else ran, too.\n\n"
+        f"times faster are the median over them. {os.cpu_count()} cores are all that there is, for "
+        "the caller and whatever else ran, too.\n\n"
         + _report.table(["features", "1 worker", "2 workers", "times faster"], scaling),
         "## Cost\n\nWith $h$ hours of clips of this length: core-hours are $h$ × core-s an hour / "
         "3600; stored is $h$ × bytes a clip × clips in an hour; audio is that at 16 kHz, 16 bits, "

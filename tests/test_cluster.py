@@ -228,6 +228,17 @@ def test_warnings_of_shares_that_overlap_are_all_caught_once():
     assert warnings.showwarning is outside
 
 
+def test_warnings_for_the_developers_of_libraries_do_not_come_back():
+    with _Caught().recorded() as take:
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+        warnings.warn("unclosed", ResourceWarning, stacklevel=1)
+        warnings.warn("changed", FutureWarning, stacklevel=1)
+        for _ in range(2):
+            warnings.warn("of a clip", ClipWarning, stacklevel=1)
+        found = take()
+    assert found == [("changed", FutureWarning)] + 2 * [("of a clip", ClipWarning)]
+
+
 def test_errors_and_warnings_come_back(on_cluster, corpus, tmp_path):
     silent = tmp_path / "silent.wav"
     soundfile.write(silent, np.zeros(16000, np.float32), 16000)
@@ -235,7 +246,9 @@ def test_errors_and_warnings_come_back(on_cluster, corpus, tmp_path):
     samples, rate = soundfile.read(corpus[0][0], dtype="float32")
     samples[100] = 1.5
     soundfile.write(loud, samples, rate, subtype="FLOAT")
-    X = [*corpus[0][:4], silent, loud]
+    samples[200] = 1.5
+    soundfile.write(tmp_path / "louder.wav", samples, rate, subtype="FLOAT")
+    X = [*corpus[0][:4], silent, loud, tmp_path / "louder.wav"]
     with pytest.raises(ClipError, match=r"clip 4 \(silent.wav\): silent"):
         MFCCEmbedder().fit_transform(X)
     with pytest.warns(ClipWarning) as caught:
@@ -243,8 +256,9 @@ def test_errors_and_warnings_come_back(on_cluster, corpus, tmp_path):
     messages = sorted(str(warning.message) for warning in caught)
     assert len(messages) == 2
     assert "clip 4 (silent.wav): silent" in messages[0]
-    assert "in clip 5 (loud.wav)" in messages[1]
-    assert np.isnan(found).all(axis=1).tolist() == [False] * 4 + [True, False]
+    assert f"in 2 clips, at most 2 of {len(samples)} " in messages[1]  # each by another worker
+    assert "in clip 6 (louder.wav)" in messages[1]
+    assert np.isnan(found).all(axis=1).tolist() == [False] * 4 + [True, False, False]
 
 
 def search_over(embedder, grid, corpus, n_jobs=None):

@@ -178,8 +178,6 @@ class Extraction:
                     if computed in begun and computed.exception() is None:
                         with suppress(Exception):
                             self._store(batch, computed.result(), extractor)
-                for job in jobs:
-                    job.lock.release()
         if tidy:
             self.tidy()
 
@@ -212,12 +210,13 @@ class Extraction:
         return [None if isinstance(outcome, ClipError) else outcome for outcome in found]
 
     def _read(self, job: _Job, extractor: Extractor) -> _Job:
-        """Prepare a clip, unless another process has its record, or is computing it."""
-        if not job.lock.acquire():
-            return job
+        """Prepare a clip, unless another process has stored its record, or is computing it."""
+        is_locked = job.lock.acquire()
         stored = None if self._records is None else self._records.read(job.key, self._rows)
-        if stored is not None:
+        if stored is not None:  # even if another's lock is still there
             return job.finish(stored)
+        if not is_locked:
+            return job
         try:
             content = job.clip.read()
             job.content_key = job.clip.digest(content)

@@ -61,6 +61,8 @@ class Extractor(ABC):
     ----------
     start_reader, start_worker : callable or None
         Sets up each thread that prepares clips, or computes batches while others do.
+    notes : list of tuple
+        What `remarks` are about; it may be sent to another process.
     """
 
     start_reader: Callable[[], None] | None = None
@@ -79,6 +81,7 @@ class Extractor(ABC):
         self.batch_seconds = batch_seconds
         self.n_ahead = n_ahead
         self.model = model
+        self.notes: list[tuple[Any, ...]] = []
 
     @abstractmethod
     def prepare(self, clip: Clip, content: Any) -> Prepared:
@@ -118,8 +121,9 @@ class Extractor(ABC):
             f"{clip.note('').strip()}. {remedy}"
         )
 
-    def remarks(self) -> list[str]:
-        """Return what to warn of once, after all clips."""
+    @classmethod
+    def remarks(cls, notes: Sequence[tuple[Any, ...]]) -> list[str]:
+        """Return what to warn of once, after all clips, whichever processes noted it."""
         return []
 
     def running(self) -> AbstractContextManager[None]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import functools
 import os
 import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from sklearn_ser._store._files import warn_once
 from sklearn_ser._utils import file_state
@@ -25,12 +28,12 @@ GRACE = 2.0
 class RecordLock:
     """Keeps other processes, here and on other machines, from computing the same record meanwhile.
 
-    It is a file that only one of them can create, which every file system has; the locks of
-    operating systems hold on one machine alone, or wait for ever, on some that are shared. The file
-    names its holder, who touches it now and then (see `renewing`). It is taken over once its holder
-    does not run any more, if that was on this machine, or it has not been touched for `LEASE`
-    seconds on the clock of the process that waits. Should a holder live on, or two processes take
-    it over at once, a record is computed twice, and written whole each time.
+    It is a file that only one of them can create, which file systems have; the locks of operating
+    systems hold on one machine alone, or wait for ever, on some that are shared. The file names its
+    holder, who touches it now and then (see `renewing`). It is taken over once its holder does not
+    run any more, if that was on this machine (see `_machine`), or it has not been touched for
+    `LEASE` seconds on the clock of the process that waits. Should a holder live on, or two
+    processes take it over at once, a record is computed twice, and written whole each time.
 
     Parameters
     ----------
@@ -70,19 +73,30 @@ class RecordLock:
         except FileExistsError:
             return False
         try:
-            os.write(file, f"{socket.gethostname()} {os.getpid()}".encode())
-        finally:
-            os.close(file)
+            try:
+                os.write(file, f"{_machine()} {os.getpid()}".encode(errors="replace"))
+            finally:
+                os.close(file)
+        except OSError:  # the disk is full: a lock that nobody holds would stay
+            with suppress(OSError):
+                os.unlink(self._file)
+            raise
         return True
 
     def _is_abandoned(self) -> bool:
         try:
             with open(self._file, "rb") as file:
-                state, holder = file_state(os.fstat(file.fileno())), file.read(512).decode()
-        except FileNotFoundError:
-            return True
+                state, content = file_state(os.fstat(file.fileno())), file.read(512)
+        except OSError as error:
+            if error.errno in (
+                errno.ENOENT,
+                errno.ESTALE,
+            ):  # removed, before or after it was opened
+                return True
+            raise
+        holder = content.decode(errors="replace")
         host, _, pid = holder.rpartition(" ")
-        if host == socket.gethostname() and pid.isdecimal() and not _runs(int(pid)):
+        if host == _machine() and pid.isdecimal() and not _runs(int(pid)):
             return True
         now = time.monotonic()  # machines' clocks differ, and so do their file servers'
         if state != self._seen[0]:
@@ -103,6 +117,19 @@ class RecordLock:
                 os.unlink(self._file)
 
 
+@functools.cache
+def _machine() -> str:
+    """Return the name of this machine, or this container: where a process is told by its id.
+
+    Several of them may share a host name, and cloned machines do.
+    """
+    names = [socket.gethostname()]
+    with suppress(OSError):  # Linux has these
+        names.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+        names.append(os.readlink("/proc/self/ns/pid"))
+    return "/".join(names)
+
+
 def _runs(pid: int) -> bool:
     """Return whether a process of this machine may be running."""
     if os.name != "posix":  # where os.kill would end it
@@ -118,7 +145,10 @@ def _runs(pid: int) -> bool:
 
 @contextmanager
 def renewing(locks: Sequence[RecordLock]) -> Iterator[None]:
-    """Return a context in which those of the locks that are held are renewed."""
+    """Return a context in which those of the locks that are held are renewed.
+
+    At its end they are released: this process may go on, and nobody would know that it left them.
+    """
     ended = threading.Event()
 
     def renew() -> None:
@@ -133,3 +163,5 @@ def renewing(locks: Sequence[RecordLock]) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
+        for lock in locks:
+            lock.release()

@@ -176,9 +176,13 @@ class Records:
     def _remove_leftovers(self) -> None:
         """Remove what writers left that were killed: temporary files, locks, lists of no pack."""
         found = [path for pattern in LEFTOVERS for path in self.folder.glob(pattern)]
+        now = time.time()
+        with suppress(OSError):  # by the clock that files' times are of: a file server has its own
+            os.utime(self._root)
+            now = os.stat(self._root).st_mtime
         for path in found:
             with suppress(OSError):
-                if time.time() - path.stat().st_mtime < HOUR:
+                if now - path.stat().st_mtime < HOUR:
                     continue
                 # A lock's holder would have renewed it; a list may have its pack.
                 if path.suffix != ".keys" or not path.with_suffix(".npy").exists():

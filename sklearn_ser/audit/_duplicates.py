@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from sklearn_ser._audio import (
     SEGMENT_FIELDS,
@@ -303,9 +305,15 @@ def _pairs_of(audio: list[_Audio]) -> Iterator[Row]:
 
 def _pairs_by_origin(audio: list[_Audio], found: set[tuple[int, int]]) -> Iterator[Row]:
     """Yield a row for each pair that fingerprints miss, of a clip and the copies made of it."""
-    families: dict[str, list[int]] = {}
-    for position, clip_audio in enumerate(audio):
-        families.setdefault(clip_audio.origin or clip_audio.digest, []).append(position)
+    digests = [clip_audio.digest for clip_audio in audio]
+    origins = [clip_audio.origin or clip_audio.digest for clip_audio in audio]
+    codes, names = pd.factorize(np.array(digests + origins, dtype=object))
+    of_origin = (np.ones(len(audio)), (codes[: len(audio)], codes[len(audio) :]))
+    # Copies may be of copies.
+    _, family_of = connected_components(coo_array(of_origin, [len(names)] * 2), directed=False)
+    families: dict[int, list[int]] = {}
+    for position, code in enumerate(codes[: len(audio)]):
+        families.setdefault(int(family_of[code]), []).append(position)
     for family in families.values():
         small = len(family) <= LARGEST_GROUP
         for clip, other in combinations(family, 2) if small else product(family[:1], family[1:]):

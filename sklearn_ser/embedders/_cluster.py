@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 import warnings
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,7 +25,7 @@ from joblib.parallel import get_active_backend
 from sklearn.base import clone
 
 from sklearn_ser._audio import Clip
-from sklearn_ser._extraction import Extraction
+from sklearn_ser._extraction import Extraction, Extractor
 from sklearn_ser._store import Store
 from sklearn_ser._utils import Progress, as_they_come, on_cluster
 from sklearn_ser.exceptions import ClipWarning
@@ -36,6 +37,8 @@ SHARES = 4
 LONGEST_SHARE = 1800.0  # seconds of audio
 # Of clips whose length is not known, a second is so many bytes: 16 kHz, 16 bits.
 BYTES_A_SECOND = 32_000
+# Warnings for the developers of a library. They would come back as the caller's own, and be shown.
+HIDDEN = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
 
 
 def compute_missing(embedder: Any, extraction: Extraction, stacklevel: int) -> None:
@@ -70,13 +73,14 @@ def _is_worker() -> bool:
     return True
 
 
-def _compute_here(
-    embedder: Any, extraction: Extraction, stacklevel: int, *, tidy: bool = True
-) -> None:
+def _compute_here(embedder: Any, extraction: Extraction, stacklevel: int) -> None:
     extractor = embedder.make_extractor()
-    name = embedder.short_name
-    extraction.compute(extractor, verbose=bool(embedder.verbose), name=name, tidy=tidy)
-    for remark in extractor.remarks():
+    extraction.compute(extractor, verbose=bool(embedder.verbose), name=embedder.short_name)
+    _warn_of(type(extractor), extractor.notes, stacklevel + 1)
+
+
+def _warn_of(kind: type[Extractor], notes: Sequence[tuple[Any, ...]], stacklevel: int) -> None:
+    for remark in kind.remarks(notes):
         warnings.warn(remark, ClipWarning, stacklevel=stacklevel + 1)
 
 
@@ -93,14 +97,19 @@ def _compute_on_cluster(embedder: Any, extraction: Extraction, stacklevel: int) 
         joblib.delayed(_compute_share)(sent, share, [_for_worker(clips[i]) for i in share])
         for share in shares
     )
+    notes: defaultdict[type[Extractor], list[tuple[Any, ...]]] = defaultdict(list)
     with Progress(len(clips), embedder.short_name, bool(embedder.verbose)) as progress:
-        for share, outcomes, caught in done:
+        for share, outcomes, caught, noted in done:
             for i, outcome in zip(share, outcomes, strict=True):
                 extraction.take(keys[i], outcome)
                 progress.update(clips[i])
             for message, category in caught:
                 warnings.warn(message, category, stacklevel=stacklevel + 1)
+            for kind, found in noted:
+                notes[kind] += found
     extraction.tidy()
+    for kind, found in notes.items():
+        _warn_of(kind, found, stacklevel + 1)
 
 
 def _cost(clip: Clip) -> float:
@@ -147,14 +156,17 @@ def _for_worker(clip: Clip) -> Clip:
 
 
 def _compute_share(embedder: Any, share: list[int], clips: Sequence[Clip]) -> tuple[Any, ...]:
-    """Return a share, the outcome of each of its clips, and the warnings; run by a worker."""
+    """Return a share, the outcome of each of its clips, warnings and notes; run by a worker."""
     with joblib.parallel_config("threading", n_jobs=1), _caught.recorded() as caught:
         layout = embedder.layout()
         on_error = "raise" if embedder.on_error == "raise" else "nan"
         extraction = Extraction(clips, embedder.records(), layout.rows, on_error)
+        noted = []
         if extraction.missing:
-            _compute_here(embedder, extraction, 1, tidy=False)
-        return share, extraction.outcomes(), caught()
+            extractor = embedder.make_extractor()
+            extraction.compute(extractor, tidy=False)
+            noted = [(type(extractor), extractor.notes)] if extractor.notes else []
+        return share, extraction.outcomes(), caught(), noted
 
 
 class _Caught:
@@ -171,6 +183,8 @@ class _Caught:
                 self._catching = warnings.catch_warnings(record=True)
                 self._log: Any = self._catching.__enter__()
                 warnings.simplefilter("always")
+                for category in HIDDEN:
+                    warnings.simplefilter("ignore", category)
             self._n_recording += 1
         try:
             yield self._take

@@ -13,7 +13,7 @@ import numpy as np
 
 from sklearn_ser._audio import Clip
 from sklearn_ser._extraction import Extractor, Prepared, WaveformExtractor
-from sklearn_ser._utils import RATE, StrOptions, thread_count
+from sklearn_ser._utils import RATE, StrOptions, once, thread_count
 from sklearn_ser.embedders._base import Array, BaseEmbedder, version_of
 from sklearn_ser.embedders._layouts import POOLING, FrameLayout, VectorLayout
 from sklearn_ser.embedders._opensmile import BlockwiseSmile, to_16_bits
@@ -241,12 +241,10 @@ class EGeMAPSEmbedder(BaseEmbedder):
 
 
 class SmileExtractor(WaveformExtractor):
-    """Computes openSMILE's features of clips whose full scale is ±1."""
+    """Computes openSMILE's features of clips whose full scale is ±1.
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        # Clips that exceed ±1, with the numbers of samples clipped and of all.
-        self._clipped: list[tuple[int, int, Clip]] = []
+    Clips that exceed it are noted, with the numbers of samples clipped and of all.
+    """
 
     def prepare(self, clip: Clip, content: Any) -> Prepared:
         """Return the record; a ClipError if the clip's full scale is not ±1."""
@@ -268,18 +266,19 @@ class SmileExtractor(WaveformExtractor):
                     "Pass the waveform as the file has it, or divide it by its peak; do not "
                     "standardise it.",
                 )
-            self._clipped.append((n_clipped, len(waveform), clip))
+            self.notes.append((n_clipped, len(waveform), clip.position, clip.name))
         return Prepared(self.function(waveform))
 
-    def remarks(self) -> list[str]:
+    @classmethod
+    def remarks(cls, notes: Sequence[tuple[Any, ...]]) -> list[str]:
         """Return how much was clipped."""
-        if not self._clipped:
+        if not notes:
             return []
-        n_clipped, n_samples, clip = max(self._clipped, key=lambda found: found[0] / found[1])
-        also = f"{len(self._clipped)} clips, at most" if len(self._clipped) > 1 else "1 clip,"
+        n_clipped, n_samples, position, name = max(notes, key=lambda note: note[0] / note[1])
+        also = f"{len(notes)} clips, at most" if len(notes) > 1 else "1 clip,"
         return [
             f"samples beyond full scale (±1) were clipped in {also} {n_clipped} of {n_samples} "
-            f"({n_clipped / n_samples:.2g}) in clip {clip.position} ({clip.name})"
+            f"({n_clipped / n_samples:.2g}) in clip {position} ({name})"
         ]
 
 
@@ -296,7 +295,7 @@ def _smile(feature_set: str, level: str) -> Any:
     return made[feature_set, level]
 
 
-@functools.cache
+@once(maxsize=32)
 def _blockwise(feature_set: str, level: str, rate: float) -> BlockwiseSmile | None:
     """Return what computes long clips; None if a trial differs from openSMILE as it is."""
     smile = _smile(feature_set, level)

@@ -3,6 +3,7 @@
 import io
 import shutil
 from functools import partial
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ import soundfile
 from scipy.signal import resample_poly
 
 from sklearn_ser.audit import _fingerprints, find_duplicates
+from sklearn_ser.audit._duplicates import _Audio, _pairs_by_origin
 from sklearn_ser.audit._fingerprints import (
     HOP,
     MIN_FRAMES,
@@ -405,6 +407,25 @@ def test_every_pair_of_up_to_64_copies_is_compared(n_copies, n_pairs):
     words = np.random.default_rng(0).integers(0, 2**32, 100, dtype=np.uint32)
     pairs = match_fingerprints([of_words(words, np.ones(100, bool))] * n_copies)
     assert len(pairs) == n_pairs
+
+
+@pytest.mark.parametrize(
+    ("origins", "families"),
+    [
+        ([None, 0, 1], [[0, 1, 2]]),  # a copy of a copy
+        ([9, 0, 1], [[0, 1, 2]]),  # of which the first original is not there
+        ([9, 9, None, 2, None], [[0, 1], [2, 3]]),
+        ([1, 0, 2], [[0, 1]]),  # files that lie
+        ([None, None], []),
+    ],
+)
+def test_clips_and_the_copies_of_their_copies_are_one_family(origins, families):
+    def digest(number):
+        return None if number is None else f"{number:032x}"
+
+    audio = [_Audio(digest(i), 1.0, origin=digest(origin)) for i, origin in enumerate(origins)]
+    found = {row[:2] for row in _pairs_by_origin(audio, set())}
+    assert found == {pair for family in families for pair in combinations(family, 2)}
 
 
 def test_copies_in_files_are_found_by_their_origin(corpus, tmp_path, monkeypatch):

@@ -147,6 +147,7 @@ def test_an_error_between_blocks_is_raised(kind, speech, in_blocks, monkeypatch)
         smile.compute(noise(RATE * 15))
 
 
+@pytest.mark.parametrize("n_jobs", [1, 3])
 @pytest.mark.parametrize(
     "other",
     [
@@ -156,12 +157,13 @@ def test_an_error_between_blocks_is_raised(kind, speech, in_blocks, monkeypatch)
     ids=["other values", "other files"],
 )
 def test_another_opensmile_computes_long_clips_whole_and_says_so(
-    other, speech, in_blocks, monkeypatch
+    other, n_jobs, speech, in_blocks, monkeypatch
 ):
     monkeypatch.setattr(_egemaps, "BlockwiseSmile", other)
     waveform = speech(0, 2)
+    clips = [(waveform, RATE), *((waveform[k:], RATE) for k in (1, 2, 3))]
     with pytest.warns(RuntimeWarning, match="does not compute eGeMAPSv02 in blocks") as caught:
-        found = embedder().fit_transform([(waveform, RATE), (waveform[::-1], RATE)])
+        found = embedder(n_jobs=n_jobs).fit_transform(clips)
     assert len(caught) == 1
     np.testing.assert_array_equal(found[:1], by_opensmile(waveform))
 

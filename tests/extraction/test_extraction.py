@@ -4,6 +4,7 @@ import _thread
 import threading
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -224,9 +225,25 @@ def test_ctrl_c_in_the_calling_thread_leaves_no_lock(place, records, monkeypatch
     assert records.size()[0] == len(extractor.computed) < 40
 
 
+def test_a_second_ctrl_c_leaves_no_lock(records, monkeypatch):
+    """The process may go on, as that of a notebook does, and others would wait for it."""
+
+    def interrupted(*given, **options):
+        raise KeyboardInterrupt
+
+    class Fails(Counting):
+        def compute(self, items):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(extract_module, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        extract(clips_of(range(6)), Fails(n_readers=2, n_concurrent=0), records)
+    assert_no_locks(records)
+
+
 @kinds
 def test_few_clips_are_held_at_once(options, records, monkeypatch):
-    """Those that are read, prepared or computed: each holds a lock, which is an open file."""
+    """Those that are read, prepared or computed: other processes have to find some to compute."""
     monkeypatch.setattr(extract_module, "MAX_READY", 12)
     monkeypatch.setattr(extract_module, "MAX_HELD", 15)
     # A listing of the folder is no count: files come and go while it is read.
@@ -350,6 +367,20 @@ def test_what_others_compute_is_waited_for_last_and_read(records):
     other.join()
     assert sorted(extractor.computed) == [0, 1, 3, 4, 5]
     np.testing.assert_array_equal(found[2], record)
+
+
+def test_what_is_stored_is_read_though_its_lock_is_still_there(records, monkeypatch):
+    """As of a machine that is gone, or where a file cannot be removed while another reads it."""
+    clips = clips_of(range(3))
+    extraction = Extraction(clips, records, None)
+    key = clips[1].digest()
+    records.write(key, np.float32([[7, 7], [7, 7]]))
+    Path(f"{records.path(key)}.lock").write_text("another-host 1")
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail("it waits"))
+    extractor = Counting()
+    extraction.compute(extractor)
+    assert sorted(extractor.computed) == [0, 2]
+    np.testing.assert_array_equal(extraction.result()[1], [[7, 7], [7, 7]])
 
 
 def test_what_another_process_has_given_up_is_computed_here(records):

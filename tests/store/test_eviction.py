@@ -256,6 +256,24 @@ def test_what_killed_writers_left_is_removed_once_it_is_old(tmp_path, speech):
     assert records.size()[0] == 3
 
 
+@pytest.mark.parametrize("ahead", [-7200, 7200])
+def test_what_is_held_is_left_whatever_this_machine_says_the_time_is(ahead, tmp_path, monkeypatch):
+    """Files' times are a file server's."""
+    records = write(Store(tmp_path), "test", 1, pack=False)
+    lock = RecordLock(records.path("ab" + "2" * 30))
+    assert lock.acquire()
+    old = records.folder / "ab" / f"{'0' * 30}.npy.lock"
+    old.touch()
+    os.utime(old, (time.time() - 2 * 3600,) * 2)
+    at = time.time() + ahead
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "time", lambda: at)
+        records.tidy(pack=False)
+    assert not old.exists()
+    assert (records.folder / "ab" / f"{'2' * 30}.npy.lock").exists()
+    lock.release()
+
+
 @pytest.mark.parametrize("fault", ["writing", "locks", "reading", "packs"])
 def test_a_store_that_cannot_be_used_is_said_once(fault, tmp_path, speech, monkeypatch):
     """Not once or twice for each clip, nor again by each call."""

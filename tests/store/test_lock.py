@@ -1,7 +1,9 @@
 """A record's lock: a file that one process creates, and others take over once it is abandoned."""
 
+import errno
 import multiprocessing
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from sklearn_ser._store import RecordLock, _lock, renewing
+from sklearn_ser.exceptions import StoreWarning
 
 
 @pytest.fixture
@@ -89,6 +92,75 @@ def test_another_machine_has_it_for_as_long_as_it_shows_that_it_is_alive(
     lock.release()
 
 
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe\xfd", b"\xff 1", b"\0" * 600, b"host", b"host 1 \xc3"]
+)
+def test_a_damaged_file_is_another_holder_until_it_is_old(content, record, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    lock_of(record).parent.mkdir()
+    lock_of(record).write_bytes(content)
+    lock = RecordLock(record)
+    assert not lock.acquire()
+    now[0] += 1.1 * _lock.LEASE
+    assert lock.acquire()
+    lock.release()
+
+
+def test_ids_of_processes_say_nothing_about_another_machine_of_the_same_name(record):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    lock_of(record).parent.mkdir()
+    lock_of(record).write_text(f"{_lock._machine()} {ended.pid}")
+    ours = RecordLock(record)
+    assert ours.acquire()
+    ours.release()
+    lock_of(record).write_text(f"{socket.gethostname()}/another-boot/pid:[1] {ended.pid}")
+    assert not RecordLock(record).acquire()
+
+
+@pytest.mark.skipif(not Path("/proc/self/ns/pid").exists(), reason="of Linux")
+def test_containers_and_cloned_machines_have_names_of_their_own():
+    name = _lock._machine()
+    assert " " not in name
+    assert os.readlink("/proc/self/ns/pid") in name
+    assert Path("/proc/sys/kernel/random/boot_id").read_text().strip() in name
+
+
+def test_a_file_that_its_holder_could_not_write_is_removed(record, monkeypatch):
+    def full(*given):
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.warns(StoreWarning, match="no space left"):
+        assert RecordLock(record).acquire()
+    assert not lock_of(record).exists()
+
+
+def test_a_file_that_is_removed_while_it_is_read_can_be_had(record, monkeypatch):
+    """NFS says then that the handle is stale."""
+    lock_of(record).parent.mkdir()
+    lock_of(record).write_text("another-host 1")
+
+    def stale(*given):
+        raise OSError(errno.ESTALE, "stale file handle")
+
+    lock = RecordLock(record)
+    with monkeypatch.context() as patched, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        patched.setattr(_lock, "file_state", stale)
+        assert lock.acquire()
+    assert lock_of(record).read_text().split()[1] == str(os.getpid())
+    lock.release()
+
+
+def test_locks_are_released_once_they_are_not_renewed_any_more(record):
+    lock = RecordLock(record)
+    with renewing([lock]):
+        assert lock.acquire()
+    assert not lock_of(record).exists()
+
+
 def test_locks_are_renewed_while_they_are_held(tmp_path, monkeypatch):
     monkeypatch.setattr(_lock, "RENEWAL", 0.02)
     locks = [RecordLock(str(tmp_path / f"{i}.npy")) for i in range(2)]
@@ -101,10 +173,9 @@ def test_locks_are_renewed_while_they_are_held(tmp_path, monkeypatch):
         until = time.monotonic() + 20
         while (tmp_path / "0.npy.lock").stat().st_mtime < 2 and time.monotonic() < until:
             time.sleep(0.01)
-    assert (tmp_path / "0.npy.lock").stat().st_mtime > 2
-    assert not (tmp_path / "1.npy.lock").exists()
+        assert (tmp_path / "0.npy.lock").stat().st_mtime > 2
+        assert not (tmp_path / "1.npy.lock").exists()
     assert threading.active_count() == before
-    locks[0].release()
 
 
 def test_locks_of_the_operating_system_are_not_asked_for(record, monkeypatch):

@@ -196,7 +196,8 @@ def _as_frame(table: Any) -> pd.DataFrame:
 
 def _warn_of_shared_speakers(described: str, frame: pd.DataFrame) -> None:
     """Warn of speaker labels that several corpora have, which may be two people's."""
-    n_corpora = frame.groupby("speaker")["corpus"].nunique()
+    named = frame["corpus"].map(str, na_action="ignore")  # a column that is not asked for
+    n_corpora = named.groupby(frame["speaker"]).nunique()
     if shared := n_corpora.index[n_corpora > 1].tolist():
         warnings.warn(
             f"{described}: {len(shared)} of {len(n_corpora)} speakers are in several corpora of "

@@ -46,6 +46,9 @@ def test_speakers_of_several_corpora_in_one_table_are_warned_of():
         load_table(each)
     load_table(table.assign(speaker=table["corpus"] + table["speaker"]))
     load_table(table, speaker=None)
+    lists = table.assign(corpus=[[name] for name in table["corpus"]])  # as JSON may give them
+    with pytest.warns(UserWarning, match=r"1 of 3 speakers .* \(the first is '03'\)"):
+        load_table(lists)
 
 
 PLAIN = 'path,emotion,speaker\n"a,b.wav",Ärger,NA\nc.wav,"fear; mild",01\n'

@@ -18,6 +18,7 @@ from sklearn_ser._utils import (
     validate_params,
 )
 from sklearn_ser.datasets._corpus import as_corpus, rename_columns
+from sklearn_ser.datasets._files import refuse_outside
 
 __all__ = ["load_audformat"]
 
@@ -28,6 +29,7 @@ __all__ = ["load_audformat"]
         "table": [str, None],
         "emotion": [str],
         "speaker": [str, None],
+        "allow_outside": ["boolean"],
     },
     prefer_skip_nested_validation=True,
 )
@@ -37,6 +39,7 @@ def load_audformat(
     table: str | None = None,
     emotion: str = "emotion",
     speaker: str | None = "speaker",
+    allow_outside: bool = False,
 ) -> Bunch:
     """Load a corpus in the format of audformat, which ``audb`` downloads [1]_.
 
@@ -51,6 +54,8 @@ def load_audformat(
     speaker : str or None, default="speaker"
         The column that holds the speakers, in that table or in others that know its segments or
         files. None, or a database that knows no speaker: ``groups`` is None.
+    allow_outside : bool, default=False
+        Whether paths may lead out of the database's folder, if it has one, links resolved.
 
     Returns
     -------
@@ -64,7 +69,7 @@ def load_audformat(
     ------
     ValueError
         If no table has such a column, or several have, or it holds no label, or integers; or if
-        speakers of some clips are unknown.
+        speakers of some clips are unknown, or a path leads out of the folder.
 
     Warns
     -----
@@ -125,6 +130,8 @@ def load_audformat(
     frame["code"] = frame["code"].astype(str)
     root = database.root or ""
     frame["path"] = [os.path.normpath(os.path.join(root, file)) for file in files]
+    where = f"table {table!r} of {database.name}"
+    refuse_outside(frame["path"], root, where, allow_outside or not root)
     if "start" in index.names:
         frame["start"] = index.get_level_values("start").total_seconds()
         frame["end"] = index.get_level_values("end").total_seconds()

@@ -160,7 +160,7 @@ def existing_path(folder: Path, written: str) -> Path:
 
 def refuse_outside(
     paths: Sequence[str] | pd.Series[str],
-    folder: Path,
+    folder: str | os.PathLike[str],
     where: str,
     allowed: bool,
 ) -> None:
@@ -169,7 +169,7 @@ def refuse_outside(
     Parameters
     ----------
     paths : sequence of n_rows str
-    folder : Path
+    folder : str or path-like
     where : str
         What names these paths, for the error.
     allowed : bool

@@ -1,5 +1,7 @@
 """Corpora that other libraries hold: audformat, and Hugging Face datasets."""
 
+import os
+
 import audformat
 import datasets
 import numpy as np
@@ -59,6 +61,18 @@ def test_audformat(paths, tmp_path, saved):
     assert "CC0-1.0" in corpus.DESCR
     with pytest.warns(UserWarning, match="1 of 3 clips"):
         assert load_audformat(db, speaker=None).groups is None
+
+
+@pytest.mark.parametrize("kind", ["up", "absolute", "link"])
+def test_paths_of_an_audformat_database_stay_in_its_folder(kind, paths, tmp_path):
+    (tmp_path / "db").mkdir()
+    (tmp_path / "db" / "link.wav").symlink_to(tmp_path / paths[1])
+    outside = {"up": f"../{paths[1]}", "absolute": str(tmp_path / paths[1]), "link": "link.wav"}
+    database(["a.wav", outside[kind]], ["anger", "joy"]).save(str(tmp_path / "db"))
+    with pytest.raises(ValueError, match=r"'emotion' of mine: 1 of 2 paths lead out .* row 1"):
+        load_audformat(tmp_path / "db")
+    corpus = load_audformat(tmp_path / "db", allow_outside=True)
+    assert os.path.realpath(corpus.X[1]) == os.path.realpath(tmp_path / paths[1])
 
 
 def test_audformat_segments(paths, tmp_path):

@@ -132,7 +132,9 @@ def main():
         folds = re.findall(r"LOGO results: \[([\d., ]+)\]", printed["theirs"])[-1].split(",")
         text = f"Medians of {options.repeats}, whole processes in turn, {N_JOBS} jobs.\n\n"
         theirs = statistics.mean(map(float, folds))
-        last = f"UAR, mean of {len(folds)} folds: ours {row['uar']:.3f}, the other's {theirs:.3f}.\n"
+        last = (
+            f"UAR, mean of {len(folds)} folds: ours {row['uar']:.3f}, the other's {theirs:.3f}.\n"
+        )
         _report.report("Against a peer", [text + table, last], options.out)
 
 

@@ -186,7 +186,7 @@ def find_duplicates(
     have in common, and are a pair if less than a quarter of the bits differ, of at least 48 frames
     in which both are loud, less than 30 dB below their loudest. That takes 0.64 s of speech or
     more; what is shorter can only be identical. Keys are looked up, so that the cost of a clip
-    grows slowly with the number of clips: 0.3, 0.6 and 1.2 ms to look for pairs of it among 1,000,
+    grows slowly with the number of clips: 0.3, 0.5 and 1.2 ms to look for pairs of it among 1,000,
     5,000 and 20,000 clips of 2.5 s.
 
     Where that finds no pair, bands up to three half bands (1.8 semitones) higher or lower are

@@ -173,7 +173,10 @@ def test_embeddings_are_those_of_one_process(kind, keeps, cluster, corpus, log, 
     assert len(processes(log)) == len(paths)
     assert os.getpid() not in processes(log)
     assert len(set(processes(log))) == 2
-    np.testing.assert_allclose(found, np.concatenate([expected, expected[:5]]), rtol=0, atol=1e-6)
+    # Of a speech model, the last bits depend on the number of threads, which may differ here.
+    tolerance = 1e-5 if kind is SSLEmbedder else 1e-6
+    expected = np.concatenate([expected, expected[:5]])
+    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance)
     assert not list(cache_folder.rglob("*.lock"))
     embedder.fit_transform(paths)  # here, from the store that the workers filled
     assert len(processes(log)) == len(paths) * (1 if keeps else 2)

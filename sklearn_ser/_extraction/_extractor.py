@@ -108,7 +108,8 @@ class Extractor(ABC):
         if self.model is None:
             return clip.error(
                 f"{np.count_nonzero(~np.isfinite(record))} of its features are NaN or infinite",
-                "It is most likely too short or too quiet for these features; leave it out.",
+                "They are not defined for it, most likely because it is too short, too quiet or "
+                "unvoiced; leave it out.",
             )
         dtype = str(self.model.dtype).rpartition(".")[2]
         if dtype == "float32":

@@ -95,9 +95,6 @@ def with_workers(name, model, paths, repeats):
         for n in taken:
             cluster = LocalCluster(n, threads_per_worker=1, dashboard_address=None)
             clients[n] = stack.enter_context(Client(stack.enter_context(cluster)))
-            # Each on a core of its own; one worker would have the readers' threads on the other.
-            for core, worker in enumerate(clients[n].scheduler_info()["workers"]):
-                clients[n].run(os.sched_setaffinity, 0, {core}, workers=[worker])
         for i in range(-2, repeats):
             for n, client in clients.items():
                 with joblib.parallel_config("dask", client=client):
@@ -201,10 +198,10 @@ def main():
         "## Measured\n\nMedians, and the range around them. Records hold every layer and "
         "statistic.\n\n" + _report.table(header, rows),
         "## Workers\n\nSeconds on the clock of the same clips by workers of Dask on this machine, "
-        "each bound to a core, whose models are loaded; without a store. Rounds take turns, and "
-        f"times faster are the median over them. {os.cpu_count()} cores are all that there is, for "
-        "the caller and whatever else ran, too.\n\n"
-        + _report.table(["features", "1 worker", "2 workers", "times faster"], scaling),
+        "one thread each, whose models are loaded; without a store. Rounds take turns, and times "
+        f"faster are the median over them. {os.cpu_count()} cores are all that there is, for the "
+        "caller and the threads by which a worker reads ahead, too: with 2, one worker keeps both "
+        "busy.\n\n" + _report.table(["features", "1 worker", "2 workers", "times faster"], scaling),
         "## Cost\n\nWith $h$ hours of clips of this length: core-hours are $h$ × core-s an hour / "
         "3600; stored is $h$ × bytes a clip × clips in an hour; audio is that at 16 kHz, 16 bits, "
         f"mono; the caller's minutes are those bytes / {readable(rate)} a second, at which one "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -17,7 +16,7 @@ import numpy.typing as npt
 from sklearn_ser._audio import Clip
 from sklearn_ser._extraction._extractor import Extractor
 from sklearn_ser._store import RecordLock, Records, renewing
-from sklearn_ser._utils import Progress
+from sklearn_ser._utils import Progress, warn
 from sklearn_ser.exceptions import ClipError, ClipWarning
 
 __all__ = ["Extraction"]
@@ -194,9 +193,7 @@ class Extraction:
         """Return the wanted rows of each clip's record, or the error of a clip without."""
         return [self._outcomes[key] if isinstance(key, str) else key for key in self._keys]
 
-    def result(
-        self, stacklevel: int = 1, consequence: str = "Its row is NaN."
-    ) -> list[Array | None]:
+    def result(self, consequence: str = "Its row is NaN.") -> list[Array | None]:
         """Return the wanted rows of each clip's record; None for a clip that cannot be used.
 
         With ``on_error="warn"``, warnings say what the `consequence` for such a clip is.
@@ -206,7 +203,7 @@ class Extraction:
             for clip, outcome in zip(self._clips, found, strict=True):
                 if isinstance(outcome, ClipError):  # equal clips share it, but each is named
                     named = clip.error(outcome.cause, outcome.cure)
-                    warnings.warn(f"{named} {consequence}", ClipWarning, stacklevel=stacklevel + 1)
+                    warn(f"{named} {consequence}", ClipWarning)
         return [None if isinstance(outcome, ClipError) else outcome for outcome in found]
 
     def _read(self, job: _Job, extractor: Extractor) -> _Job:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sklearn_ser._audio import Clip
+from sklearn_ser._utils import warn
 from sklearn_ser.exceptions import ClipError, ClipWarning
 
 if TYPE_CHECKING:
@@ -290,7 +290,7 @@ class SpeechExtractor(Extractor):
             longest = max(window.stop - window.start for window in model_input.windows)
             longest = longest / model_input.n_frames[0] * seconds
             message = _about_windows(seconds, n_windows, longest)
-            warnings.warn(clip.note(message), ClipWarning, stacklevel=2)
+            warn(clip.note(message), ClipWarning)
         return Prepared(
             (clip, model_input),
             model_input.seconds,

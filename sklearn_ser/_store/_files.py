@@ -16,7 +16,6 @@ import os
 import re
 import threading
 import time
-import warnings
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -27,6 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from sklearn_ser._utils import warn
 from sklearn_ser.exceptions import StoreWarning
 
 __all__ = [
@@ -80,7 +80,7 @@ def warn_once(message: str, store: str | os.PathLike[str], fault: str) -> None:
     about = os.path.abspath(store), fault
     if about not in _warned:
         _warned.add(about)
-        warnings.warn(message, StoreWarning, stacklevel=4)
+        warn(message, StoreWarning)
 
 
 def stat_used(path: str) -> os.stat_result:

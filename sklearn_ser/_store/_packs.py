@@ -14,7 +14,6 @@ import io
 import itertools
 import os
 import re
-import warnings
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -36,7 +35,7 @@ from sklearn_ser._store._files import (
     to_bytes,
     warn_once,
 )
-from sklearn_ser._utils import digest_of, file_state, has_settled, write_atomically
+from sklearn_ser._utils import digest_of, file_state, has_settled, warn, write_atomically
 from sklearn_ser.exceptions import StoreWarning
 
 __all__ = ["Packs", "packs_in"]
@@ -176,7 +175,7 @@ class Packs:
         if pack not in self._unreadable:
             n_lost = f"{len(listed) - len(records)} of {len(listed)}" if listed else "all"
             message = f"{self._path(pack)} is damaged ({cause}); {n_lost} records are lost, and"
-            warnings.warn(f"{message} computed again", StoreWarning, stacklevel=4)
+            warn(f"{message} computed again", StoreWarning)
         self._unreadable.add(pack)
         with suppress(*NO_LOCK), self._lock():
             for key, record in records.items():

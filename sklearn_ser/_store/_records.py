@@ -6,7 +6,6 @@ import io
 import json
 import os
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
@@ -28,7 +27,14 @@ from sklearn_ser._store._files import (
     warn_once,
 )
 from sklearn_ser._store._packs import packs_in
-from sklearn_ser._utils import delete_files, digest_of, file_state, has_settled, write_atomically
+from sklearn_ser._utils import (
+    delete_files,
+    digest_of,
+    file_state,
+    has_settled,
+    warn,
+    write_atomically,
+)
 from sklearn_ser.exceptions import StoreWarning
 
 __all__ = ["Records", "read_description", "short_digest"]
@@ -129,7 +135,7 @@ class Records:
             return None
         except ValueError as error:
             message = f"record {self.path(key)} is damaged ({error}); it is computed again"
-            warnings.warn(message, StoreWarning, stacklevel=2)
+            warn(message, StoreWarning)
             with suppress(OSError):
                 os.unlink(self.path(key))
             return None

@@ -108,6 +108,7 @@ from sklearn_ser._utils._sklearn import (
     set_output_only_if,
     validate_params,
 )
+from sklearn_ser._utils._warnings import warn
 
 __all__ = [
     "CANONICAL",
@@ -200,6 +201,7 @@ __all__ = [
     "split_labels",
     "thread_count",
     "validate_params",
+    "warn",
     "write_atomically",
     "write_figure",
 ]

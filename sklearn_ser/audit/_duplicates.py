@@ -229,7 +229,7 @@ def find_duplicates(
     if extraction.missing:
         extractor = _AudioExtractor(thread_count(n_jobs))
         extraction.compute(extractor, verbose=bool(verbose), name="fingerprints")
-    found = extraction.result(stacklevel=2, consequence="It is left out.")
+    found = extraction.result(consequence="It is left out.")
     audio = [
         _Audio(f"unusable {position}", 0.0) if record is None else _Audio.of_record(record)
         for position, record in enumerate(found)

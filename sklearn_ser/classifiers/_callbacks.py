@@ -9,7 +9,6 @@ import hashlib
 import io
 import json
 import math
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, ProgressBar
 
-from sklearn_ser._utils import write_atomically
+from sklearn_ser._utils import warn, write_atomically
 
 __all__ = ["Checkpoint", "EpochProgress", "WarmUp", "in_parts"]
 
@@ -163,9 +162,8 @@ class Checkpoint(Callback):
             return None
         content = self.path.read_bytes()
         if hashlib.sha256(content[DIGEST:]).digest() != content[:DIGEST]:
-            warnings.warn(
+            warn(
                 f"the checkpoint {self.path} is damaged; training starts anew and overwrites it.",
-                stacklevel=2,
             )
             return None
         return torch.load(io.BytesIO(content[DIGEST:]), map_location="cpu", weights_only=True)

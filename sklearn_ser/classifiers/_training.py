@@ -6,7 +6,6 @@ Used by every network of this room; recognizers use `temperature_of`.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -14,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import StratifiedShuffleSplit
 
-from sklearn_ser._utils import speaker_folds
+from sklearn_ser._utils import speaker_folds, warn
 
 __all__ = ["Trained", "hold_out_speakers", "temperature_of", "train"]
 
@@ -46,11 +45,10 @@ def hold_out_speakers(
     n_speakers = 0 if speakers is None else len(np.unique(speakers))
     if n_speakers < 2:
         why = "there is one speaker" if n_speakers else "there are no speaker labels"
-        warnings.warn(
+        warn(
             f"{why}, so that early stopping uses clips of speakers who are trained on, and comes "
             "too late. Pass groups of several speakers to fit, or a column of X as speaker. "
             "scikit-learn's cross_val_score and searches give their groups to the splitter only.",
-            stacklevel=4,
         )
         n_held_out = max(math.ceil(fraction * len(y)), len(np.unique(y)))  # one of each at least
         split = StratifiedShuffleSplit(1, test_size=n_held_out, random_state=random_state)

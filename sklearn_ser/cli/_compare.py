@@ -89,6 +89,10 @@ def _repeat(options: argparse.Namespace) -> int:
 
     record = Path(options.record).expanduser().resolve()
     folder = record if record.is_dir() else record.parent
+    if not record.is_dir() and record.name not in ("results.json", "corpora.json"):
+        raise FileNotFoundError(
+            f"--from {options.record} is neither a folder of results nor a results.json."
+        )
     earlier = _load_results(folder)
     command = next(iter(earlier.values())).command
     if command is None:

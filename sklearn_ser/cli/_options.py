@@ -7,7 +7,6 @@ import contextlib
 import importlib.util
 import os
 import re
-import warnings
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -178,13 +177,14 @@ def audio_files(path: Path) -> list[str]:
     if not path.is_dir():
         return [str(path)]
     from sklearn_ser._audio import describe_left_out, find_sounds
+    from sklearn_ser._utils import warn
 
     sounds = find_sounds(path)
     report = describe_left_out(sounds.left_out, path)
     if not sounds.taken:
         raise FileNotFoundError(f"no audio files in {path}. {report}".rstrip())
     if report:
-        warnings.warn(report, stacklevel=2)
+        warn(report)
     return [str(sound) for sound in sounds.taken]
 
 

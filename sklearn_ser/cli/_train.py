@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import warnings
 from typing import Any
 
 from sklearn_ser.cli._corpora import add_corpora, load_corpora
@@ -115,14 +114,14 @@ def _parts(corpus: Any) -> list[Any]:
 
 def _audit(corpus: Any, **how: Any) -> None:
     """Warn if held-out speakers are in training under another speaker label."""
-    from sklearn_ser._utils import held_out_folds
+    from sklearn_ser._utils import held_out_folds, warn
     from sklearn_ser.audit import audit_split
     from sklearn_ser.exceptions import LeakageWarning
 
     folds = held_out_folds(corpus.y, corpus.groups)
     found = audit_split(corpus, folds, **how)
     if found.leaks:
-        warnings.warn(f"held-out speakers: {found.verdict}", LeakageWarning, stacklevel=2)
+        warn(f"held-out speakers: {found.verdict}", LeakageWarning)
 
 
 def _card(options: argparse.Namespace) -> int:

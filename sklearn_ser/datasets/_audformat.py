@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from typing import Any
 
 import pandas as pd
@@ -16,6 +15,7 @@ from sklearn_ser._utils import (
     is_missing,
     refuse_missing,
     validate_params,
+    warn,
 )
 from sklearn_ser.datasets._corpus import as_corpus, rename_columns
 from sklearn_ser.datasets._files import refuse_outside
@@ -113,10 +113,9 @@ def load_audformat(
     if unlabelled.all():
         raise ValueError(f"the column {emotion!r} of table {table!r} holds no label.")
     if unlabelled.any():
-        warnings.warn(
+        warn(
             f"{unlabelled.sum()} of {len(labels)} clips of table {table!r} have no label in "
             f"{emotion!r}: they are left out.",
-            stacklevel=3,
         )
     labels = labels[~unlabelled]
     index = labels.index

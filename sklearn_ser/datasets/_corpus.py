@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +19,7 @@ from sklearn_ser._utils import (
     refuse_contradictions,
     repeated_rows,
     rows_named,
+    warn,
 )
 
 __all__ = ["Corpus", "as_corpus", "one_row_each", "rename_columns"]
@@ -92,17 +92,16 @@ def as_corpus(
         frame["speaker"] = groups = as_speakers(frame["speaker"], f"column speaker of {name}")
     if published is not None and len(frame) != published:
         message = f"{len(frame)} clips of {name} were found; complete, it has {published}."
-        warnings.warn(message, stacklevel=3)
+        warn(message)
     clips = _clips(frame) if clips is None else list(clips)
     repeated = repeated_rows(clips)
     refuse_contradictions(clips, repeated, name, emotion=y, speaker=groups)
     if repeated:
         again = sorted(row for rows in repeated for row in rows[1:])
-        warnings.warn(
+        warn(
             f"{len(again)} of {len(frame)} rows of {name} repeat a clip of another row, with the "
             f"same labels ({rows_named(again)}). They are kept: such clips count more than once, "
             "and may be in training and test set. Leave the rows out if that is not meant.",
-            stacklevel=3,
         )
     counts = f"ratings from {min(y):g} to {max(y):g}" if are_ratings(y) else ""
     if not counts:

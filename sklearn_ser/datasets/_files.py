@@ -6,7 +6,6 @@ import functools
 import os
 import re
 import unicodedata
-import warnings
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,7 +20,7 @@ from sklearn_ser._audio import (
     pointer_of,
     readable_suffixes,
 )
-from sklearn_ser._utils import composed
+from sklearn_ser._utils import composed, warn
 
 __all__ = ["existing_path", "find_clips", "match_speaker", "refuse_outside", "refuse_pointers"]
 
@@ -107,7 +106,7 @@ def find_clips(
             f"any depth, as {', '.join(sorted(taken))}, and found {seen}. {report}".rstrip()
         )
     if report:
-        warnings.warn(report, stacklevel=3)
+        warn(report)
     frame = pd.DataFrame(clips.values()).sort_values("path", ignore_index=True)
     refuse_pointers(frame["path"], corpus)
     with ThreadPoolExecutor() as threads:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +15,7 @@ from sklearn_ser._audio import (
     find_sounds,
     readable_suffixes,
 )
-from sklearn_ser._utils import existing_folder
+from sklearn_ser._utils import existing_folder, warn
 from sklearn_ser.datasets._corpus import as_corpus
 from sklearn_ser.datasets._files import match_speaker, refuse_pointers
 
@@ -96,7 +95,7 @@ def load_folder(folder: str | os.PathLike[str], *, speaker: str | None = None) -
     if lost := sorted(unread - {"", *emotions}):
         raise ValueError(f"no clip of {', '.join(lost)} can be taken. {report}")
     if report:
-        warnings.warn(report, stacklevel=2)
+        warn(report)
     clips = pd.DataFrame({"path": [str(path) for path in paths], "emotion": emotions})
     refuse_pointers(clips["path"], str(root))
     if speaker is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +19,7 @@ from sklearn_ser._utils import (
     repeated_rows,
     rows_named,
     safe_indexing,
+    warn,
 )
 from sklearn_ser.datasets._corpus import Corpus, rename_columns
 from sklearn_ser.datasets._labels import DROPPED, harmonize_labels
@@ -127,11 +127,10 @@ def pool_corpora(
         row for rows in repeated if frame["corpus"].iloc[rows].nunique() > 1 for row in rows
     ]
     if of_corpora:
-        warnings.warn(
+        warn(
             f"{len(of_corpora)} of {len(frame)} clips stand in several of the corpora, each with "
             f"speakers of its own ({rows_named(sorted(of_corpora))}): no split keeps them apart. "
             "Leave them out of one corpus.",
-            stacklevel=2,
         )
     return Corpus(
         name=", ".join(corpora),

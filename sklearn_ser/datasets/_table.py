@@ -29,6 +29,7 @@ from sklearn_ser._utils import (
     naming_file,
     read_regular,
     validate_params,
+    warn,
 )
 from sklearn_ser.datasets._corpus import as_corpus, rename_columns
 from sklearn_ser.datasets._files import existing_path, refuse_outside
@@ -199,12 +200,11 @@ def _warn_of_shared_speakers(described: str, frame: pd.DataFrame) -> None:
     named = frame["corpus"].map(str, na_action="ignore")  # a column that is not asked for
     n_corpora = named.groupby(frame["speaker"]).nunique()
     if shared := n_corpora.index[n_corpora > 1].tolist():
-        warnings.warn(
+        warn(
             f"{described}: {len(shared)} of {len(n_corpora)} speakers are in several corpora of "
             f"the column corpus (the first is {shared[0]!r}), each taken for one person. If they "
             "are not, load each corpus by itself: {name: load_table(rows, …) for name, rows in "
             "table.groupby('corpus')}.",
-            stacklevel=4,
         )
 
 

@@ -217,9 +217,9 @@ class RecordEmbedder(CachedParameterNames, TransformerMixin, BaseEstimator, meta
         clips = self._clips(items)
         extraction = Extraction(clips, self._records(layout), layout.rows, self.on_error)
         if extraction.missing:  # only now: it may load a model
-            compute_missing(self, extraction, stacklevel=4)
+            compute_missing(self, extraction)
         stack = stack_sequences if layout.gives_sequences else stack_rows
-        return stack(extraction.result(stacklevel=4), layout, self.fill_value)
+        return stack(extraction.result(), layout, self.fill_value)
 
     def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
         """Return the name of each column that `transform` gives, before `fit` too.

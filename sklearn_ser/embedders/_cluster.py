@@ -27,7 +27,7 @@ from sklearn.base import clone
 from sklearn_ser._audio import Clip
 from sklearn_ser._extraction import Extraction, Extractor
 from sklearn_ser._store import Store
-from sklearn_ser._utils import Progress, as_they_come, on_cluster
+from sklearn_ser._utils import Progress, as_they_come, on_cluster, warn
 from sklearn_ser.exceptions import ClipWarning
 
 __all__ = ["compute_missing"]
@@ -41,23 +41,21 @@ BYTES_A_SECOND = 32_000
 HIDDEN = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
 
 
-def compute_missing(embedder: Any, extraction: Extraction, stacklevel: int) -> None:
+def compute_missing(embedder: Any, extraction: Extraction) -> None:
     """Compute the missing records of an extraction, where joblib is configured to.
 
     Parameters
     ----------
     embedder : RecordEmbedder
     extraction : Extraction
-    stacklevel : int
-        Of the caller, for warnings.
     """
     if not on_cluster():
-        _compute_here(embedder, extraction, stacklevel + 1)
+        _compute_here(embedder, extraction)
     elif _is_worker():  # of a search, say, whose other workers share the records
         with joblib.parallel_config("threading", n_jobs=1):
-            _compute_here(embedder, extraction, stacklevel + 1)
+            _compute_here(embedder, extraction)
     else:
-        _compute_on_cluster(embedder, extraction, stacklevel + 1)
+        _compute_on_cluster(embedder, extraction)
 
 
 def _is_worker() -> bool:
@@ -73,18 +71,18 @@ def _is_worker() -> bool:
     return True
 
 
-def _compute_here(embedder: Any, extraction: Extraction, stacklevel: int) -> None:
+def _compute_here(embedder: Any, extraction: Extraction) -> None:
     extractor = embedder.make_extractor()
     extraction.compute(extractor, verbose=bool(embedder.verbose), name=embedder.short_name)
-    _warn_of(type(extractor), extractor.notes, stacklevel + 1)
+    _warn_of(type(extractor), extractor.notes)
 
 
-def _warn_of(kind: type[Extractor], notes: Sequence[tuple[Any, ...]], stacklevel: int) -> None:
+def _warn_of(kind: type[Extractor], notes: Sequence[tuple[Any, ...]]) -> None:
     for remark in kind.remarks(notes):
-        warnings.warn(remark, ClipWarning, stacklevel=stacklevel + 1)
+        warn(remark, ClipWarning)
 
 
-def _compute_on_cluster(embedder: Any, extraction: Extraction, stacklevel: int) -> None:
+def _compute_on_cluster(embedder: Any, extraction: Extraction) -> None:
     """Have workers compute the missing records, and take each outcome into the extraction."""
     n_jobs = get_active_backend()[1] or -1
     keys, clips = list(extraction.missing), list(extraction.missing.values())
@@ -104,12 +102,12 @@ def _compute_on_cluster(embedder: Any, extraction: Extraction, stacklevel: int) 
                 extraction.take(keys[i], outcome)
                 progress.update(clips[i])
             for message, category in caught:
-                warnings.warn(message, category, stacklevel=stacklevel + 1)
+                warn(message, category)
             for kind, found in noted:
                 notes[kind] += found
     extraction.tidy()
     for kind, found in notes.items():
-        _warn_of(kind, found, stacklevel + 1)
+        _warn_of(kind, found)
 
 
 def _cost(clip: Clip) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import threading
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 
 from sklearn_ser._audio import Clip
 from sklearn_ser._extraction import Extractor, Prepared, WaveformExtractor
-from sklearn_ser._utils import RATE, StrOptions, once, thread_count
+from sklearn_ser._utils import RATE, StrOptions, once, thread_count, warn
 from sklearn_ser.embedders._base import Array, BaseEmbedder, version_of
 from sklearn_ser.embedders._layouts import POOLING, FrameLayout, VectorLayout
 from sklearn_ser.embedders._opensmile import BlockwiseSmile, to_16_bits
@@ -309,11 +308,10 @@ def _blockwise(feature_set: str, level: str, rate: float) -> BlockwiseSmile | No
         equal = False
     if equal:
         return in_blocks
-    warnings.warn(
+    warn(
         f"opensmile {version_of('opensmile')} does not compute {feature_set} in blocks: clips "
         f"longer than {LONG} s are computed whole, and a minute takes about 40 MB.",
         RuntimeWarning,
-        stacklevel=2,
     )
     return None
 

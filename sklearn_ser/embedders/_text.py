@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 
 from sklearn_ser._audio import Clip
 from sklearn_ser._extraction import Extractor, Prepared
-from sklearn_ser._utils import StrOptions, find_device, is_missing
+from sklearn_ser._utils import StrOptions, find_device, is_missing, warn
 from sklearn_ser.embedders._base import Array, RecordEmbedder
 from sklearn_ser.embedders._layouts import ModelLayers
 from sklearn_ser.exceptions import ClipError, ClipWarning
@@ -256,7 +255,7 @@ class TextExtractor(Extractor):
                 f"has {text.n_valid} tokens, and the model takes {model.max_tokens} at once: they "
                 f"are run in {len(text.passes)} windows, in which they attend to each other"
             )
-            warnings.warn(clip.note(what), ClipWarning, stacklevel=2)
+            warn(clip.note(what), ClipWarning)
         return Prepared(text, float(text.n_run), model.may_batch and len(text.passes) == 1)
 
     def compute(self, items: Sequence[Any]) -> list[Array | ClipError]:

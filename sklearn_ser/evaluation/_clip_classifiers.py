@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier, i
 from sklearn.utils import Bunch
 
 from sklearn_ser._audio import items_of
-from sklearn_ser._utils import are_ratings, most_probable, safe_indexing
+from sklearn_ser._utils import are_ratings, most_probable, safe_indexing, warn
 from sklearn_ser.embedders import RecordEmbedder
 from sklearn_ser.evaluation._classifiers import check_classifier, speaker_columns
 from sklearn_ser.evaluation._recipes import recipe_of
@@ -165,15 +164,13 @@ def warn_of_classes(name: str, recipe: dict[str, Any], predicted: Any, y: Any) -
     classes, emotions = set(recipe["classes"]), set(y)
     if lacking := sorted(emotions - classes):
         n_clips = int(np.isin(y, lacking).sum())
-        warnings.warn(
+        warn(
             f"{name} has no class for {', '.join(lacking)}: {n_clips} of {len(y)} clips are "
             "counted as wrong.",
-            stacklevel=2,
         )
     if others := sorted(classes - emotions):
         n_clips = int(np.isin(predicted, others).sum())
-        warnings.warn(
+        warn(
             f"{name} has classes that the corpus lacks ({', '.join(others)}): {n_clips} of "
             f"{len(y)} clips, predicted to be of these, are counted as wrong.",
-            stacklevel=2,
         )

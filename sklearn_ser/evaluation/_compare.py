@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,7 +10,15 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from sklearn_ser._utils import Folds, are_ratings, check_corpus, cv_name, given_corpus, is_missing
+from sklearn_ser._utils import (
+    Folds,
+    are_ratings,
+    check_corpus,
+    cv_name,
+    given_corpus,
+    is_missing,
+    warn,
+)
 from sklearn_ser.datasets import pool_corpora
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
 from sklearn_ser.evaluation._classifiers import named_classifiers
@@ -260,7 +267,7 @@ def compare(
     (audited,), (n_folds,) = found.audits, found.n_folds
     name = cv_name(cv, len(folds))
     if audited.leaks:
-        warnings.warn(f"{name}: {audited.verdict}", LeakageWarning, stacklevel=2)
+        warn(f"{name}: {audited.verdict}", LeakageWarning)
     used = found.corpus
     emotions = [] if ratings else sorted(set(used.y.tolist()))
     comparison = Comparison(

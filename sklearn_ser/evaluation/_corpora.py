@@ -116,8 +116,10 @@ class CorporaComparison(Shown, Mapping[str, Comparison]):
         over = "for new speakers"
         if unknown:
             over += f" (over folds where speakers are unknown: {', '.join(unknown)})"
+        nested = any(hasattr(rows[name], "rows") for rows in of_corpora for name in shared)
+        chosen = f"; {NESTED}: chosen inside the training folds" if nested else ""
         notes = [
-            f"{metric}, 95 % interval {over}; nested: chosen inside the training folds.",
+            f"{metric}, 95 % interval {over}{chosen}.",
             f"Rank: mean over {len(self)} corpora, of one score a feature set. {which}.",
         ]
         columns = ["features", *self, "rank"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sklearn_ser._utils import Folds, all_rated, check_corpora
+from sklearn_ser._utils import Folds, all_rated, check_corpora, warn
 from sklearn_ser.audit import SplitAudit
 from sklearn_ser.datasets import pool_corpora
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
@@ -232,7 +231,7 @@ def _verdict(cells: list[Cell], audits: list[SplitAudit]) -> str:
         if found.leaks
     ]
     if leaks:
-        warnings.warn(" ".join(leaks), LeakageWarning, stacklevel=3)
+        warn(" ".join(leaks), LeakageWarning)
         return " ".join(leaks)
     audio = "audio was not compared" if audits[0].shares_audio is None else "nor is any audio"
     return f"No speaker is in both training and test set; {audio}."

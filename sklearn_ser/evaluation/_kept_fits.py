@@ -14,7 +14,6 @@ import pydoc
 import re
 import sys
 import types
-import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +22,7 @@ import numpy as np
 import scipy
 
 from sklearn_ser._audio import as_clips, items_of
-from sklearn_ser._utils import digest_of, source_files, write_atomically
+from sklearn_ser._utils import digest_of, source_files, warn, write_atomically
 from sklearn_ser.evaluation._clip_classifiers import AsPredicted
 from sklearn_ser.evaluation._recipes import (
     installed_versions,
@@ -52,7 +51,7 @@ class Fit(NamedTuple):
         """Give the warnings of the fit."""
         for category, text in self.warnings:
             found: Any = pydoc.locate(category)
-            warnings.warn(text, found or UserWarning, stacklevel=3)
+            warn(text, found or UserWarning)
 
 
 class KeptFits:
@@ -138,9 +137,8 @@ class Keys:
         if isinstance(classifier, AsPredicted):  # of which nothing is fitted
             return None
         if not isinstance(classifier, str) and (reason := why_not_repeatable(classifier)):
-            warnings.warn(
+            warn(
                 f"fits of {type(classifier).__name__} are not kept in memory: {reason}.",
-                stacklevel=2,
             )
             return None
         recipe = json.dumps(recipe_of_classifier(classifier), sort_keys=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import itertools
 import os
-import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -19,7 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sklearn_ser._utils import Folds, are_ratings, restrict_folds, safe_indexing
+from sklearn_ser._utils import Folds, are_ratings, restrict_folds, safe_indexing, warn
 from sklearn_ser.audit import SplitAudit, audit_split
 from sklearn_ser.evaluation._classifiers import check_fits, check_target
 from sklearn_ser.evaluation._clip_classifiers import (
@@ -125,11 +124,10 @@ def run(corpus: Bunch, cells: Sequence[Cell], setup: Setup) -> Run:
     setup : Setup
     """
     if are_ratings(corpus.y) and np.array_equal(corpus.y, np.round(corpus.y)):
-        warnings.warn(
+        warn(
             f"y holds floats, and is taken as ratings: all {len(corpus.y)} are whole numbers, "
             f"{len(np.unique(corpus.y))} of them different. If these are codes of emotions, "
             "replace them by the emotions' names.",
-            stacklevel=3,
         )
     sets = feature_sets(
         offline_feature_names() if setup.features is None else setup.features,
@@ -303,10 +301,9 @@ def _warn_of_no_effect(setup: Setup, names: list[str]) -> None:
     if setup.speaker_scaling is not None:
         named.append(f"speaker_scaling={setup.speaker_scaling!r}")
     if names and named:
-        warnings.warn(
+        warn(
             f"{' and '.join(named)} has no effect on {', '.join(names)}: these are classifiers "
             "of clips, whose rows are not aligned, nor scaled by speaker.",
-            stacklevel=4,
         )
 
 

@@ -1,6 +1,5 @@
 """Protocols of the field as scikit-learn splitters, by name too."""
 
-import warnings
 from typing import Any
 
 from sklearn_ser.model_selection._check_cv import check_cv, corpus_folds
@@ -35,7 +34,8 @@ def __getattr__(name: str) -> Any:
     """Return an audit, which was here until sklearn_ser.audit was made."""
     if name in _AUDITS:
         from sklearn_ser import audit
+        from sklearn_ser._utils import warn
 
-        warnings.warn(f"{name} is in sklearn_ser.audit now", FutureWarning, stacklevel=2)
+        warn(f"{name} is in sklearn_ser.audit now", FutureWarning)
         return getattr(audit, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

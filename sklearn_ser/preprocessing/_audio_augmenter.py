@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import os
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import closing, nullcontext
 from numbers import Integral
@@ -35,6 +34,7 @@ from sklearn_ser._utils import (
     digest_of,
     fit_context,
     safe_indexing,
+    warn,
 )
 from sklearn_ser.exceptions import ClipError
 from sklearn_ser.preprocessing._changes import FILES, SETTINGS, Change, CopiedClip, Copy
@@ -307,7 +307,7 @@ class AudioAugmenter(BaseEstimator):
             for clip, digest in zip(clips, digests, strict=True):
                 if isinstance(digest, ClipError):  # clips that are equal share it
                     error = clip.error(digest.cause, digest.cure)
-                    warnings.warn(f"{error} It has no copies.", stacklevel=4)
+                    warn(f"{error} It has no copies.")
         return [row for row, _ in plan], [known[key] for _, key in plan]
 
     def _digest_of(self, clip: Clip) -> str | ClipError:

@@ -11,7 +11,6 @@ import json
 import os
 import random
 import threading
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,7 +24,7 @@ from scipy.io import wavfile
 from scipy.signal import fftconvolve
 
 from sklearn_ser._audio import Clip, as_clip, content_digest, decode, note_origin
-from sklearn_ser._utils import digest_of, write_atomically
+from sklearn_ser._utils import digest_of, warn, write_atomically
 from sklearn_ser.exceptions import ClipError, StoreWarning
 
 __all__ = ["FILES", "SETTINGS", "Change", "CopiedClip", "Copy"]
@@ -182,7 +181,7 @@ def _write(path: str, content: bytes) -> bool:
             return True
         folder = os.path.dirname(os.path.dirname(path))
         message = f"copies cannot be stored in {folder} ({error.strerror}); they stay in memory"
-        warnings.warn(message, StoreWarning, stacklevel=2)
+        warn(message, StoreWarning)
         return False
     return True
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -20,6 +19,7 @@ from sklearn_ser._utils import (
     find_speaker_column,
     fit_context,
     refuse_masked,
+    warn,
 )
 
 __all__ = ["SpeakerScaler"]
@@ -263,12 +263,11 @@ class SpeakerScaler(TransformerMixin, BaseEstimator):
     def _warn_of_few(self, which: str, speakers: Any) -> None:
         if len(speakers):
             some = ", ".join([*speakers[:5], *(["…"] if len(speakers) > 5 else [])])
-            warnings.warn(
+            warn(
                 f"{len(speakers)} {which} speakers ({some}) have fewer than min_clips="
                 f"{self.min_clips} clips and are scaled by the mean and standard deviation of all "
                 "clips in fit. Pass a speaker's clips together, or lower min_clips; if these are "
                 "no speakers, set speaker.",
-                stacklevel=3,
             )
 
     def _mean_and_scale(self, values: Array) -> tuple[Array, Array]:

@@ -10,7 +10,6 @@ import datetime
 import importlib
 import json
 import os
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from sklearn_ser._utils import (
     own_files,
     refuse_without_effect,
     set_where_taken,
+    warn,
     write_atomically,
 )
 from sklearn_ser.embedders import RecordEmbedder, SSLEmbedder
@@ -312,11 +312,10 @@ def _warn_of_changed_files(path: str, then: dict[str, Any], now: dict[str, Any])
         if name in now and now[name]["sha256"] != file["sha256"]
     ]
     if changed:
-        warnings.warn(
+        warn(
             f"{path} was trained with other code than is here, in {len(changed)} of {len(then)} "
             f"modules of your own: {'; '.join(changed)}. If that changes what they compute, train "
             "it again, or restore the files.",
-            stacklevel=4,
         )
 
 

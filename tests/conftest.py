@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +24,20 @@ sys.dont_write_bytecode = True
 os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 
 Speech = Callable[..., npt.NDArray[np.float32]]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark as slow all but each n-th variant of a test that is marked ``one_in(n)``."""
+    variants = defaultdict(list)
+    for item in items:
+        if (mark := item.get_closest_marker("one_in")) and not item.get_closest_marker("slow"):
+            variants[item.module.__name__, item.originalname, mark.args[0]].append(item)
+    for (*_, n), found in variants.items():
+        found.sort(key=lambda item: tuple(item.callspec.indices.values()))
+        for k, item in enumerate(found):
+            if k % n:
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)

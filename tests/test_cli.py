@@ -71,6 +71,7 @@ def test_audit_exits_with_what_it_found(clips, tmp_path, capsys):
     assert pd.read_csv(out / "folds.csv")["n_identical"].sum() == 2
 
 
+@pytest.mark.slow
 def test_cross_takes_a_name_and_a_place(clips, tmp_path, capsys):
     arguments = ["cross", "synthetic", f"folder={clips}", "--speaker", "^(s[0-9]+)_", "--quiet"]
     arguments += ["--features", "mfcc", "--classifier", "lda", "--align", "none", "standardize"]
@@ -176,6 +177,7 @@ def test_predict_that_draws_no_timeline_says_so_and_leaves_no_earlier_one(
     assert [path.name for path in pictures.iterdir()] == ["b.wav.png"]
 
 
+@pytest.mark.slow
 def test_results_are_not_mixed_with_earlier_ones(clips, tmp_path):
     out, names = tmp_path / "out", ["results.json", "predictions.csv"]
     drawn = ["uar", "recall", "speakers", "confusion_matrix", "reliability", "risk_coverage"]

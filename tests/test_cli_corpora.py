@@ -74,6 +74,7 @@ def test_several_corpora_are_repeated_from_their_record(place, capsys):
     assert "Differs, second: " in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_one_that_is_named_is_compared_as_in_python(place):
     main(["compare", "table=second.csv", *COMMON, "--out", "named"])
     named = Comparison.load("named")
@@ -83,6 +84,7 @@ def test_one_that_is_named_is_compared_as_in_python(place):
     assert main(["audit", "table=second.csv", "--no-audio"]) == 0
 
 
+@pytest.mark.slow
 def test_a_dataset_of_hugging_face(place):
     datasets = pytest.importorskip("datasets")
     paths = sorted(map(str, (place / "first").glob("*/*.wav")))

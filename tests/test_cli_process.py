@@ -200,6 +200,7 @@ def n_computed(folder):
     return len(path.read_text()) if path.exists() else 0
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.skipif(os.name != "posix", reason="sends signals as a POSIX terminal does")
 @pytest.mark.parametrize(
     ("number", "status", "cache"),
@@ -315,6 +316,7 @@ def model(tmp_path_factory):
     return path
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("arguments", WRITTEN)
 def test_all_is_written_before_anything_is_printed(arguments, clips, tmp_path, model, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -436,6 +438,7 @@ def test_what_the_user_can_mend_is_one_line(error, monkeypatch, capsys):
     assert capsys.readouterr().err == f"sklearn-ser: error: {' '.join(str(error).split())}\n"
 
 
+@pytest.mark.slow
 def test_a_bug_of_features_of_ones_own_shows_where_it_is(clips, tmp_path):
     code = SLOW.replace("waveform.mean()", "waveform.avarage()")
     (tmp_path / "slow.py").write_text(code)

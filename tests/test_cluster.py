@@ -231,6 +231,7 @@ def test_warnings_of_shares_that_overlap_are_all_caught_once():
     assert warnings.showwarning is outside
 
 
+@pytest.mark.slow
 def test_warnings_for_the_developers_of_libraries_do_not_come_back():
     with _Caught().recorded() as take:
         warnings.warn("old", DeprecationWarning, stacklevel=1)

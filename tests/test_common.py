@@ -64,7 +64,6 @@ TRAINING = {"max_epochs": 10, "learning_rate": 1e-2, "random_state": 0}
 EMBEDDERS = [
     clone(MFCC).set_params(cache="auto"),
     EGeMAPSEmbedder(waveform_rate=RATE),
-    EGeMAPSEmbedder(level="lld", waveform_rate=RATE),
     SSLEmbedder("tiny", waveform_rate=RATE, layer=[0, -1], pooling=["mean", "std"]),
 ]
 OF_ROWS = [
@@ -79,6 +78,7 @@ OF_ROWS = [
     # The checks' last column is another "speaker" for each clip, so none has clips of its own.
     SpeakerScaler(unseen="global"),
 ]
+DESCRIPTORS = EGeMAPSEmbedder(level="lld", waveform_rate=RATE)
 FINE_TUNED = FineTunedClassifier(
     "tiny",
     unfreeze=1,
@@ -227,11 +227,11 @@ def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
-@pytest.mark.slow  # every fit reads a model
+@pytest.mark.slow  # a fit reads a model, or runs openSMILE anew for each clip
 @pytest.mark.filterwarnings("ignore:there are no speaker labels:UserWarning")
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
-@parametrize_with_checks([FINE_TUNED], expected_failed_checks=expected_failures)
-def test_scikit_learn_checks_with_a_network_that_is_trained(estimator, check):
+@parametrize_with_checks([FINE_TUNED, DESCRIPTORS], expected_failed_checks=expected_failures)
+def test_scikit_learn_checks_of_what_takes_long(estimator, check):
     check(estimator)
 
 

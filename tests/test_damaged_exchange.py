@@ -185,6 +185,7 @@ def is_of_corpus(kind, error):
     return any(name in str(error) for name in names.get(kind, []))
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("kind", KINDS)
 def test_damaged_files_are_read_or_are_value_errors_that_name_them(kind, whole, tmp_path):
     outcomes, failures, longest, _ = read_damaged(whole, kind, range(300), tmp_path)

@@ -180,6 +180,7 @@ def test_the_map_says_what_is_read_from_the_features_at_hand(found, page, embedd
     assert "n = 120 clips" in page
 
 
+@pytest.mark.slow
 def test_a_map_of_many_clips_is_small(make_comparison):
     few, many = (make_comparison({("mfcc", None): 0.5}, n_speakers=n) for n in (20, 200))
     pages = []

@@ -233,6 +233,7 @@ USES = {
 }
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     "name",
     [

@@ -172,6 +172,7 @@ def test_frames_of_a_speech_model_are_what_transform_selects():
     np.testing.assert_allclose(np.concatenate(frames[[1, 3]], axis=1), selected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_command_line_takes_it(tmp_path, monkeypatch):
     small = make_emotional_speech(n_speakers=4, n_sentences=1, random_state=0)
     monkeypatch.setattr("sklearn_ser.datasets.make_emotional_speech", lambda **_: small)
@@ -243,6 +244,7 @@ def run_own(place, folder, factor=1, factor_of_base=1, before=""):
     return bool(computed), float(value)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     "place",
     ["file of the class", "notebook, a base"]

@@ -171,6 +171,7 @@ def test_takes_of_the_same_sentences_by_the_same_speakers_are_no_pairs(recording
     assert len(find_duplicates(recordings[0], n_jobs=2)) == 0
 
 
+@pytest.mark.slow
 def test_hardly_any_takes_of_synthetic_sentences_are_pairs():
     """One synthesiser at two settings is near to one recording at two pitches."""
     assert len(find_duplicates(make_emotional_speech(random_state=0).X)) == 0

@@ -56,6 +56,7 @@ def X(head, pooled, sequences):
     return sequences if isinstance(head, SequenceClassifier) else pooled
 
 
+@pytest.mark.one_in(3)
 def test_it_learns_and_remembers_its_best_epoch(head, X, corpus):
     head.set_params(max_epochs=300, patience=5).fit(X, corpus.y, groups=corpus.groups)
     assert head.classes_.tolist() == sorted(set(corpus.y))
@@ -81,6 +82,7 @@ def test_weights_kept_are_those_of_the_best_epoch(pooled, corpus):
         np.testing.assert_array_equal(long.weights_[name], values)
 
 
+@pytest.mark.one_in(3)
 def test_a_seed_repeats_training_to_the_bit(head, X, corpus):
     first = clone(head).fit(X, corpus.y, groups=corpus.groups)
     torch.manual_seed(7)

@@ -35,6 +35,7 @@ def counting_egemaps():
     return CountingEGeMAPS
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("feature_set", FEATURE_SETS)
 def test_every_set_and_level_equals_opensmile(feature_set, level, speech):
@@ -50,6 +51,7 @@ def test_every_set_and_level_equals_opensmile(feature_set, level, speech):
         assert list(embedder.get_feature_names_out()) == list(expected.columns)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("feature_set", "n_functionals", "n_descriptors"),
     [
@@ -82,6 +84,7 @@ def test_pooled_descriptors_equal_numpy(pooling, speech):
     ]
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("rate", [8000, 22050, 44100])
 def test_rate_is_the_one_opensmile_is_told(rate, speech):
     waveform = speech(rate=rate, seconds=0.6)
@@ -112,6 +115,7 @@ def standardised(waveform):
     return (waveform - waveform.mean()) / waveform.std()
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("feature_set", ["GeMAPSv01b", "eGeMAPSv02", "ComParE_2016"])
 def test_samples_beyond_full_scale_are_reported_once_with_their_share(feature_set, level, speech):
@@ -135,6 +139,7 @@ def test_one_clip_that_overshoots_is_named(speech):
         EGeMAPSEmbedder().fit_transform([(speech(1, 0.5), RATE), (waveform, RATE)])
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize(
     "rescale",
@@ -177,6 +182,7 @@ def test_selections_are_read_from_one_record(speech, counting_egemaps):
     assert counting_egemaps.n_extractions == 4
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("method", ["fit", "transform", "fit_transform"])
 @pytest.mark.parametrize("pooling", ["max", ["std", "mean"], ("mean",), None])
 @pytest.mark.parametrize("feature_set", ["eGeMAPSv02", "ComParE_2016"])
@@ -195,6 +201,7 @@ def test_the_default_pooling_goes_with_functionals(pooling, speech):
     assert embedder.fit_transform([(speech(seconds=0.5), RATE)]).shape == (1, 88)
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("rate", [8000, 16000])
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("feature_set", ["GeMAPSv01b", "eGeMAPSv02", "ComParE_2016"])
@@ -208,6 +215,7 @@ def test_shortest_clip(feature_set, level, rate, speech):
         assert by_opensmile(waveform[:-1], rate, feature_set, level).isna().all(axis=None)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("n_jobs", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_threads_and_order_change_nothing(n_jobs, level, speech):

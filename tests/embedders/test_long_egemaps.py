@@ -55,6 +55,7 @@ def embedder(feature_set="eGeMAPSv02", level="functionals", **settings):
     return EGeMAPSEmbedder(feature_set, level, cache=None, **settings)
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("feature_set", FEATURE_SETS)
 def test_blocks_equal_the_whole_for_every_set_and_level(feature_set, level, speech, in_blocks):
@@ -67,6 +68,7 @@ def test_blocks_equal_the_whole_for_every_set_and_level(feature_set, level, spee
 
 # Samples for which the frames of one level or another are as many as openSMILE gives at once, which
 # are 100; a sample fewer and more; and the end of the waveform within a frame, a step and a block.
+@pytest.mark.one_in(7)
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize(
     "n_samples",
@@ -83,6 +85,7 @@ def test_blocks_equal_the_whole_wherever_a_clip_ends(n_samples, level, speech, i
     assert in_blocks[-1] == n_samples
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100])
 @pytest.mark.parametrize("feature_set", ["eGeMAPSv02", "ComParE_2016"])
 def test_blocks_equal_the_whole_at_every_rate(feature_set, rate, speech, in_blocks):
@@ -95,6 +98,7 @@ def noise(n_samples):
     return np.random.default_rng(0).standard_normal(n_samples).astype(np.float32) / 10
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize(
     "make",
@@ -147,6 +151,7 @@ def test_an_error_between_blocks_is_raised(kind, speech, in_blocks, monkeypatch)
         smile.compute(noise(RATE * 15))
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("n_jobs", [1, 3])
 @pytest.mark.parametrize(
     "other",

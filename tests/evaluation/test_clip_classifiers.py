@@ -61,6 +61,7 @@ def found(corpus):
     return compare(corpus, features, classifier="lda", audit=False, n_jobs=1)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", WHOLE)
 def test_a_classifier_of_clips_is_fitted_on_each_folds_clips(found, corpus, name):
     expected = []
@@ -196,6 +197,7 @@ def test_augmentation_inside_of_a_row(corpus):
 BROKEN = {2: "missing.wav", 5: (np.zeros(16000, dtype=np.float32), 16000)}
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     "feature",
     [

@@ -96,6 +96,7 @@ class ListeningClassifier(ClassifierMixin, Listening):
         return np.repeat(self.classes_[:1], len(X))
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("classifier", ["logistic", "lda", "svm", "own", "own search"])
 @pytest.mark.parametrize("cv", ["loso", "group5"])
 def test_no_fit_sees_a_test_speaker(monkeypatch, classifier, cv):
@@ -144,6 +145,7 @@ def test_no_fit_sees_a_test_speaker(monkeypatch, classifier, cv):
     assert next(fits, None) is None
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("classifier", ["lda", "svm"])
 def test_parallel_equals_serial(corpus, classifier):
     serial = compare(corpus, ["mfcc"], classifier=classifier)

@@ -104,6 +104,7 @@ def test_between_corpora_it_is_kept_too(corpus):
     assert found.predictions["confidence"].between(1 / 3, 1).all()
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("classifier", ["lda", "svm"])
 def test_it_is_kept_and_saved_to_the_last_bit(corpus, classifier, tmp_path):
     found = run(corpus, classifier, memory=tmp_path / "fits")
@@ -134,6 +135,7 @@ def test_of_a_published_model_it_is_that_of_its_own_probabilities(corpus, monkey
     assert lines["predicted"].tolist() == np.where(first >= 0.5, "anger", "calm").tolist()
 
 
+@pytest.mark.slow
 def test_features_of_the_best_row_stay_at_hand_and_are_not_saved(corpus, tmp_path):
     features = {"noise": FunctionTransformer(np.zeros_like), "a": IDENTITY}
     clips = make_pipeline(FunctionTransformer(), GaussianNB())

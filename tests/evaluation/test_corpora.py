@@ -106,6 +106,7 @@ def test_tables_have_a_line_a_row_and_a_line_a_feature_set(found):
     assert found.ranks(found.frame).mean_ranks.sum() == 6
 
 
+@pytest.mark.slow
 def test_what_is_saved_is_read_again(found, tmp_path):
     names = found.save(tmp_path)
     assert all((tmp_path / name).is_file() for name in names)

@@ -197,6 +197,7 @@ def with_layers(monkeypatch, layers):
     monkeypatch.setattr(runner, "embed", embed)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("kind", ["logistic", "lda", "search"])
 def test_the_layer_is_chosen_inside_the_training_folds(monkeypatch, kind, tmp_path, capsys):
     """As a search over the layers' columns does, by the same folds."""

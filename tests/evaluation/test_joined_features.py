@@ -72,6 +72,7 @@ def test_each_clip_is_embedded_once_by_each_embedder(corpus, monkeypatch):
     assert len(found) == 1 + 5 + 5 + 1 + 5 + 1
 
 
+@pytest.mark.slow
 def test_a_joined_row_can_be_made_again(corpus):
     found = compare(corpus, ["egemaps+nano"], layer=[2, 4], classifier="lda", audit=False)
     for row in found.rows:

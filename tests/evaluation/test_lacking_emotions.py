@@ -79,6 +79,7 @@ def test_a_constant_guess_scores_chance(speakers, cv):
     assert row["fold_uar"] == [(guess in its) / len(its) for its in by_fold]
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("cv", ["loso", GroupKFold(6)])
 @pytest.mark.parametrize("classifier", CLASSIFIERS)
 def test_scores_are_those_of_all_predictions_together(classifier, cv):
@@ -240,6 +241,7 @@ FEW = {
 }
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("speakers", FEW.values(), ids=FEW)
 @pytest.mark.parametrize("classifier", [*CLASSIFIERS, GUESS, LogisticRegression()], ids=str)
 def test_nothing_of_scikit_learn_leaks_out(speakers, classifier):

@@ -179,6 +179,7 @@ def test_rows_are_chosen_inside_the_training_folds(found):
     assert chosen.classifiers == ["ridge 1"] * N_SPEAKERS
 
 
+@pytest.mark.slow
 def test_a_feature_that_finds_noise_has_a_ccc_about_zero():
     rows = [run(made(seed, 8), ["noise"]).rows[0] for seed in range(5)]
     assert abs(np.mean([row.ccc for row in rows])) < 0.1

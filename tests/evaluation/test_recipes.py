@@ -109,6 +109,7 @@ def test_every_row_can_be_made_again(corpus, tmp_path, name):
         assert loop(embedder, classifier, corpus, folds) == pytest.approx(row["uar"]), row
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("classifier", ["logistic", "lda", "svm"])
 def test_named_classifiers_can_be_made_again(corpus, tmp_path, classifier):
     found = compare(corpus, ["mfcc", "nano"], layer=[2], classifier=classifier, audit=False)
@@ -128,6 +129,7 @@ def test_named_classifiers_can_be_made_again(corpus, tmp_path, classifier):
         assert loop(made_again(row["embedder"]), own, corpus, folds) == pytest.approx(row["uar"])
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     "cv",
     ["group5", StratifiedKFold(3, shuffle=True), GroupKFold(2), [([*range(20, 32)], [*range(9)])]],
@@ -238,6 +240,7 @@ def files_in(value):
     return here + [found for each in value.values() for found in files_in(each)]
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("make", "bases"),
     [
@@ -473,6 +476,7 @@ def test_models_that_features_name_are_named_once(kind, model, name):
     assert Row(**features).name == f"{kind}:{name}"
 
 
+@pytest.mark.slow
 def test_table_and_figures_name_the_model(corpus, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")  # names are folded where seconds are many
     named = {"first": SSLEmbedder("nano", [1, 2]), "mfcc": MFCCEmbedder()}

@@ -13,7 +13,7 @@ from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.evaluation import Comparison, compare
 from sklearn_ser.evaluation import _fits as fits
 
-GIVEN = r"compare --corpus folder --data CORPUS --speaker ^(s\d+)_ --features mfcc nano --layer 1,2"
+GIVEN = r"compare --corpus folder --data CORPUS --speaker ^(s\d+)_ --features mfcc nano --layer 2"
 GIVEN += " --classifier lda svm --no-audio-audit --quiet --out found"
 
 
@@ -69,7 +69,7 @@ def test_the_same_is_said_to_be_the_same(record, tmp_path_factory, monkeypatch, 
     assert status == 0
     assert "All scores and predictions" in told
     assert "Differs" not in told
-    assert len(n_fits) > 6 * 4  # though all of them were kept
+    assert len(n_fits) > 4 * 4  # though all of them were kept
     earlier, later = Comparison.load(record), Comparison.load(record / "again")
     assert_same(later.predictions, earlier.predictions)
     assert later.command == earlier.command
@@ -100,10 +100,10 @@ def other_weights(results):
     results["rows"][2]["embedder"]["computed"]["weights"] = "x"
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("edit", "status", "messages"),
     [
-        (other_versions, 0, ["Differs: numpy: 1.0 → ", "Differs: gone: 1.0 → none"]),
         (
             other_results,
             1,
@@ -111,14 +111,15 @@ def other_weights(results):
                 "Differs: mfcc, lda: UAR 0.1250 → ",
                 "Differs: digests: ",
                 "Differs: nano, layer 7, lda: is no row any",
-                "nano, layer 1, lda: was no row before",
+                "nano, layer 2, lda: was no row before",
                 "classifier_parameters: ",
             ],
         ),
+        (other_versions, 0, ["Differs: numpy: 1.0 → ", "Differs: gone: 1.0 → none"]),
         (
             other_weights,
             1,
-            ["nano, layer 1, lda: settings, weights or versions of its embedder differ"],
+            ["nano, layer 2, lda: settings, weights or versions of its embedder differ"],
         ),
     ],
 )
@@ -131,6 +132,7 @@ def test_whatever_differs_is_said(record, capsys, edit, status, messages):
     assert ("All scores and predictions" in told) is (status == 0)
 
 
+@pytest.mark.slow
 def test_predictions_that_differ_are_counted(record, capsys):
     lines = (record / "predictions.csv").read_text().splitlines()
     for k in (3, 5):
@@ -141,6 +143,7 @@ def test_predictions_that_differ_are_counted(record, capsys):
     assert (status, "mfcc, lda: 2 of 16 predictions differ" in told) == (1, True)
 
 
+@pytest.mark.slow
 def test_clips_that_have_changed_differ(record, capsys):
     path = sorted(record.parent.glob("CORPUS/*/*.wav"))[0]
     waveform, rate = soundfile.read(path)
@@ -164,6 +167,14 @@ def test_options_beside_a_record_are_refused(record, capsys, arguments, message)
     assert status == 2
     assert message in told
     assert (record / "results.json").read_bytes() == there
+
+
+@pytest.mark.parametrize("name", ["nowhere", "found/predictions.csv", "found/results.old.json"])
+def test_what_is_no_record_is_named(place, capsys, name):
+    shutil.copy(place / "found" / "results.json", place / "found" / "results.old.json")
+    status, _, told = repeated(capsys, "--from", name)
+    assert status == 2
+    assert f"--from {name} is neither a folder of results nor a results.json" in told
 
 
 def test_records_of_python_cannot_be_repeated(place, capsys):

@@ -42,6 +42,7 @@ FEATURES = {"mean": columns(0), "variance": columns(1)}
 OWN = {"naive": GaussianNB(), "wide": make_pipeline(StandardScaler(), SVC(C=3))}
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize(
     ("classifier", "names"),
     [
@@ -189,6 +190,7 @@ def test_other_classifiers_are_refused(corpus, classifier, error, message):
             run(corpus, FEATURES, classifier=classifier, audit=False)
 
 
+@pytest.mark.slow
 def test_the_command_line_takes_several(tmp_path, monkeypatch, capsys):
     small = make_emotional_speech(n_speakers=4, n_sentences=1, random_state=0)
     monkeypatch.setattr(

@@ -64,6 +64,7 @@ def sizes(monkeypatch):
     return batches
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("n_clips", [2, 16])
 def test_statistics_in_a_batch_are_those_alone(n_clips, family, tiny_model, ragged):
     model = model_of(tiny_model(family))
@@ -102,6 +103,7 @@ def test_a_model_that_fails_together_is_run_alone(build_model, clips, sizes, mon
     assert [len(batch) for batch in sizes] == [1] * len(clips)
 
 
+@pytest.mark.one_in(4)
 def test_embeddings_do_not_depend_on_batches(family, tiny_model, clips, tmp_path):
     folder = tiny_model(family)
     options = {"layer": "all", "pooling": list(STATISTICS)}

@@ -46,6 +46,7 @@ def threads_of(passes):
     return {thread for thread, _, _ in passes}
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("batch_seconds", ["auto", 1.5])
 def test_clips_side_by_side_get_what_they_get_alone(
     batch_seconds, family, tiny_model, speech, where
@@ -113,6 +114,7 @@ def test_only_models_that_keep_no_state_are_run_by_several_threads(family, tiny_
     assert model.is_thread_safe == (family not in KEEP_STATE)
 
 
+@pytest.mark.one_in(4)
 def test_many_callers_at_once_get_what_each_gets_alone(family, tiny_model, speech):
     parts = [
         [(speech(3 * i + j, 0.3 + 0.13 * i + 0.3 * j), RATE) for j in range(3)] for i in range(8)

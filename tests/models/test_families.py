@@ -101,6 +101,7 @@ def test_mean_of_layers_is_over_frames_of_all(clips, family, tiny_model, expecte
         assert_close(row, np.concatenate([POOL["std"](frames), POOL["max"](frames)]))
 
 
+@pytest.mark.one_in(4)
 def test_embedding_does_not_depend_on_company_order_threads_or_cache(
     clips, family, tiny_model, tmp_path
 ):
@@ -131,6 +132,7 @@ def test_shortest_clip_has_a_frame_and_a_shorter_one_is_an_error(family, tiny_mo
         embedder.fit_transform([(shortest[:-1], 16000)])
 
 
+@pytest.mark.one_in(4)
 def test_layer_drop_and_adapters_change_nothing(build_model, clips, family):
     if family == "Whisper":
         options = {"encoder_layerdrop": 0.5, "decoder_layerdrop": 0.5}

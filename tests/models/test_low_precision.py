@@ -6,6 +6,7 @@ import pytest
 from sklearn_ser import SSLEmbedder
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("dtype", ["bfloat16", pytest.param("float16", marks=pytest.mark.slow)])
 def test_it_is_near(dtype, family, tiny_model, clips):
     if dtype == "float16" and family.startswith(("WavLM", "SEW-D")):

@@ -65,6 +65,7 @@ for n_threads in (2, 1):
 """
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 @pytest.mark.parametrize("what", ["embed", "predict"])
 def test_a_model_after_a_fork_says_what_to_do_instead_of_waiting_for_ever(what):

@@ -123,6 +123,7 @@ def long_named(request, make_comparison):
     return make_comparison(skills, emotions=emotions, corpus=name, without=[f"{name}3"])
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("display", DISPLAYS)
 def test_no_name_is_cut_at_any_length(long_named, display):
     with off_screen():

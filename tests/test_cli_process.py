@@ -1,5 +1,6 @@
 """The command line as a process: imports, signals, warnings, progress, errors and bugs."""
 
+import errno
 import json
 import os
 import re
@@ -316,9 +317,9 @@ def model(tmp_path_factory):
     return path
 
 
-@pytest.mark.one_in(2)
-@pytest.mark.parametrize("arguments", WRITTEN)
-def test_all_is_written_before_anything_is_printed(arguments, clips, tmp_path, model, monkeypatch):
+@pytest.fixture
+def place(clips, tmp_path, monkeypatch):
+    """Return the folder of clips, in which the commands run, with a corpus and a recording."""
     monkeypatch.chdir(tmp_path)
     small = make_emotional_speech(n_speakers=3, n_sentences=1, random_state=0)
     for i, (clip, emotion, speaker) in enumerate(zip(small.X, small.y, small.groups, strict=True)):
@@ -326,6 +327,12 @@ def test_all_is_written_before_anything_is_printed(arguments, clips, tmp_path, m
         soundfile.write(tmp_path / "corpus" / emotion / f"{speaker}_{i}.wav", *clip)
     monkeypatch.setattr(datasets, "make_emotional_speech", lambda **_: small)
     soundfile.write("long.wav", np.concatenate([x for x, _ in small.X]), 16000)
+    return tmp_path
+
+
+@pytest.mark.one_in(2)
+@pytest.mark.parametrize("arguments", WRITTEN)
+def test_all_is_written_before_anything_is_printed(arguments, place, model, monkeypatch):
     missing = []
 
     class Output:
@@ -344,6 +351,26 @@ def test_all_is_written_before_anything_is_printed(arguments, clips, tmp_path, m
     assert main(arguments.replace("MODEL", str(model)).split()) == 0
     assert all(Path(path).exists() for path in WRITTEN[arguments])
     assert missing == []
+
+
+@pytest.mark.one_in(3)
+@pytest.mark.parametrize("arguments", WRITTEN)
+def test_what_cannot_be_written_whole_is_not_written(arguments, place, model, monkeypatch, capsys):
+    renamed, whole = os.replace, []
+
+    def replace(source, target):
+        if not Path(target).is_relative_to(place):
+            return renamed(source, target)
+        whole.append(Path(target).relative_to(place).as_posix())
+        raise OSError(errno.ENOSPC, "No space left on device", str(target))
+
+    before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+    monkeypatch.setattr(os, "replace", replace)
+    assert main(arguments.replace("MODEL", str(model)).split()) == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert whole
+    after = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+    assert after == before
 
 
 def test_the_store_is_cleared_before_that_is_printed(clips, tmp_path, monkeypatch):

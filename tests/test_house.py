@@ -149,6 +149,24 @@ def test_torch_is_used_as_it_is_documented():
     assert patched == []
 
 
+def test_files_are_written_whole_or_not_at_all():
+    """By `write_atomically` and `replacing`; as they come, a download and rows of predictions."""
+    as_they_come = {"_utils/_files.py", "datasets/_download.py", "cli/_predict.py"}
+    as_they_come |= {"embedders/_opensmile.py"}  # into a temporary folder of its own
+    found = set()
+    for path, tree in modules().items():
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            name = ast.unparse(call.func)
+            mode = ast.unparse(call.args[1]) if len(call.args) > 1 else ""
+            if name.endswith((".write_text", ".write_bytes")) or (
+                name == "open"
+                and re.fullmatch(r"'[wax]b?'", mode)
+                and "temporary" not in ast.unparse(call.args[0])
+            ):
+                found.add(path)
+    assert found <= as_they_come
+
+
 def test_files_are_neither_long_nor_tiny():
     lines = {
         path: len((PACKAGE / path).read_text(encoding="utf-8").splitlines()) for path in modules()

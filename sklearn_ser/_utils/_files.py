@@ -21,7 +21,7 @@ import sysconfig
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +34,34 @@ MAX_BYTES = 1 << 28
 MAX_WEIGHTS = 1 << 38
 
 
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[str]:
+    """Yield the path of a temporary file, ``{path}.*.tmp``, that is renamed to `path` at the end.
+
+    After an error, or where the process is killed, what was there before is still there. The file
+    has the permissions of new files, unlike those of the module `tempfile`. A link is kept, and
+    the file that it leads to replaced.
+
+    Parameters
+    ----------
+    path : str or path-like
+        In a folder that exists.
+    """
+    path = os.path.realpath(path)
+    temporary = f"{path}.{uuid.uuid4().hex}.tmp"
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except BaseException:  # Ctrl-C among them
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
 def write_atomically(
     path: str | os.PathLike[str], *parts: bytes | memoryview, sync: bool = False
 ) -> None:
-    """Write a temporary file beside `path`, ``{path}.*.tmp``, and rename it.
-
-    It has the permissions of new files, unlike those of the module `tempfile`.
+    """Write bytes as `replacing` does.
 
     Parameters
     ----------
@@ -55,18 +77,11 @@ def write_atomically(
     OSError
         If it cannot be written; what was there before is still there.
     """
-    temporary = f"{os.fspath(path)}.{uuid.uuid4().hex}.tmp"
-    try:
-        with open(temporary, "wb") as file:
-            file.writelines(parts)
-            if sync:
-                file.flush()
-                os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:  # Ctrl-C among them
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        file.writelines(parts)
+        if sync:
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def delete_files(folder: Path, *patterns: str) -> None:
@@ -269,7 +284,9 @@ MARKS = (
 
 def write_figure(figure: Any, path: Path) -> None:
     """Write a figure as PNG, PDF or SVG, as its file's name ends."""
-    figure.savefig(path, dpi=150, metadata=SOURCE[path.suffix.removeprefix(".")])
+    kind = path.suffix.removeprefix(".")
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format=kind, dpi=150, metadata=SOURCE[kind])
 
 
 def remove_figure(path: Path) -> None:

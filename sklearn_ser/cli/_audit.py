@@ -40,6 +40,7 @@ def _audit(options: argparse.Namespace) -> int:
         refuse_unused(options, ["on_error", "jobs", "cache"], "with --no-audio, as no clip is read")
     if options.out is not None:
         check_out(options.out)
+    from sklearn_ser._utils import replacing
     from sklearn_ser.audit import audit_split
     from sklearn_ser.cli._tables import print_audit
 
@@ -50,8 +51,9 @@ def _audit(options: argparse.Namespace) -> int:
     if options.out is not None:
         with uninterrupted():
             Path(options.out).mkdir(parents=True, exist_ok=True)
-            audit.folds.to_csv(Path(options.out, "folds.csv"), index=False)
-            audit.pairs.to_csv(Path(options.out, "pairs.csv"), index=False)
+            for name, table in (("folds", audit.folds), ("pairs", audit.pairs)):
+                with replacing(Path(options.out, f"{name}.csv")) as file:
+                    table.to_csv(file, index=False)
             options.results = f"results are written to {options.out}"
     print_audit(audit)
     if options.out is not None:

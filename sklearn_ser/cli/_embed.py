@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from sklearn_ser.cli._options import (
     add_backend,
@@ -37,10 +37,7 @@ def _embed(options: argparse.Namespace) -> int:
     needs = "pyarrow:'sklearn-ser[parquet]'" if options.out.endswith(".parquet") else None
     out = check_out(options.out, ".parquet", ".csv", ".npz", needs=needs)
 
-    import numpy as np
-    import pandas as pd
-
-    from sklearn_ser._utils import printable
+    from sklearn_ser._utils import printable, replacing
     from sklearn_ser.evaluation import as_embedders, embed_rows
 
     ((name, embedder),) = as_embedders(
@@ -57,15 +54,23 @@ def _embed(options: argparse.Namespace) -> int:
     clips = [printable(clip) for clip in clips]
     with uninterrupted():
         out.parent.mkdir(parents=True, exist_ok=True)
-        if out.suffix == ".npz":
-            np.savez_compressed(out, X=matrix, clips=np.array(clips), features=names.astype(str))
-        else:
-            frame = pd.DataFrame(matrix, columns=names)
-            frame.insert(0, "clip", clips)
-            frame.to_parquet(out) if out.suffix == ".parquet" else frame.to_csv(out, index=False)
+        with replacing(out) as temporary, open(temporary, "wb") as file:
+            _write(file, out.suffix, matrix, clips, names)
         options.results = f"results are written to {out}"
     print(f"Written to {out}: {matrix.shape[0]} clips × {matrix.shape[1]} features")
     return 0
+
+
+def _write(file: IO[bytes], suffix: str, matrix: Any, clips: list[str], names: Any) -> None:
+    import numpy as np
+    import pandas as pd
+
+    if suffix == ".npz":
+        np.savez_compressed(file, X=matrix, clips=np.array(clips), features=names.astype(str))
+        return
+    frame = pd.DataFrame(matrix, columns=names)
+    frame.insert(0, "clip", clips)
+    frame.to_parquet(file) if suffix == ".parquet" else frame.to_csv(file, index=False)
 
 
 def add_cache(commands: Any) -> None:

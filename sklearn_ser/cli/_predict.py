@@ -190,10 +190,12 @@ def _jsonl(parts: Parts, out: Path) -> Parts:
 
 def _json(parts: Parts, out: Path) -> Parts:
     """Yield parts once all of them are written."""
+    from sklearn_ser._utils import write_atomically
+
     found = list(parts)
     rows = [_plain(row) for part in found for row in part]
     with uninterrupted():
-        out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        write_atomically(out, f"{json.dumps(rows, indent=1)}\n".encode())
     yield from found
 
 

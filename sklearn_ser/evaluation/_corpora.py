@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from sklearn_ser._utils import all_rated, check_corpora, naming_file, read_text
+from sklearn_ser._utils import all_rated, check_corpora, naming_file, read_text, write_atomically
 from sklearn_ser.evaluation._compare import compare
 from sklearn_ser.evaluation._formats import NESTED, Shown, Table
 from sklearn_ser.evaluation._ranks import Ranks, rank
@@ -206,10 +206,10 @@ class CorporaComparison(Shown, Mapping[str, Comparison]):
             names += [f"{folders[name]}/{file}" for file in written]
         places = {name: f"{its}/report.html" for name, its in folders.items()}
         page = render_corpora(self, places=places, command=command)
-        Path(folder, "report.html").write_text(page, encoding="utf-8")
-        Path(folder, "table.tex").write_text(self.to_latex(), encoding="utf-8")
+        write_atomically(Path(folder, "report.html"), page.encode())
+        write_atomically(Path(folder, "table.tex"), self.to_latex().encode())
         content = {"schema": SCHEMA, "kind": "compare_corpora", "folders": folders}
-        index.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write_atomically(index, f"{json.dumps(content, indent=1)}\n".encode())
         return [*names, "report.html", "table.tex", "corpora.json"]
 
     @classmethod

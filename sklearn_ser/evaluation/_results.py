@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_ser._utils import FORMATS
+from sklearn_ser._utils import FORMATS, write_atomically
 from sklearn_ser.evaluation._differences import row_differences
 from sklearn_ser.evaluation._formats import Table, row_table
 from sklearn_ser.evaluation._results_base import Results
@@ -179,7 +179,7 @@ class Comparison(Results):
         figures = figures_of(self, clips)
         page = render_report(self, clips, command=command, figures=figures)
         names = super().save(folder)
-        Path(folder, "report.html").write_text(page, encoding="utf-8")
+        write_atomically(Path(folder, "report.html"), page.encode())
         return [*names, "report.html", *written_figures(figures, folder, formats)]
 
     @property

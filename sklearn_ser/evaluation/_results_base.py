@@ -16,7 +16,14 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
-from sklearn_ser._utils import DRAWN, naming_file, read_text, remove_figure
+from sklearn_ser._utils import (
+    DRAWN,
+    naming_file,
+    read_text,
+    remove_figure,
+    replacing,
+    write_atomically,
+)
 from sklearn_ser.evaluation._formats import Shown
 from sklearn_ser.evaluation._nested import Nested, RatingNested
 from sklearn_ser.evaluation._rows import RatingRow, Row, record_of
@@ -172,8 +179,9 @@ class Results(Shown):
             Path(folder, name).unlink(missing_ok=True)
         for name in DRAWN:
             remove_figure(Path(folder, name))
-        self.predictions.to_csv(Path(folder, "predictions.csv"), index=False)
-        Path(folder, "results.json").write_text(text + "\n", encoding="utf-8")
+        with replacing(Path(folder, "predictions.csv")) as table:
+            self.predictions.to_csv(table, index=False)
+        write_atomically(Path(folder, "results.json"), f"{text}\n".encode())
         return names
 
 

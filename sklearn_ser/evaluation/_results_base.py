@@ -139,6 +139,8 @@ class Results(Shown):
             if not isinstance(results, dict):
                 raise ValueError(f"it holds a {type(results).__name__}, not an object")
             of_ratings = _of_ratings(results)
+        if not table.exists():
+            raise FileNotFoundError(f"{table} is missing: {path.name} is read together with it.")
         with naming_file(table):
             labels = dict.fromkeys(("speaker", "emotion", "predicted", "confidence"), str)
             text = io.StringIO(read_text(table))

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 import tomllib
+import warnings
 from pathlib import Path
 
 from sphinx.util.docutils import SphinxDirective
@@ -62,6 +63,8 @@ intersphinx_mapping = {
 if not ONLINE:
     intersphinx_mapping = {}
 
+# How busy the machine is that builds the examples is no part of what they show.
+warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
 sphinx_gallery_conf = {
     "examples_dirs": "gallery",
     "gallery_dirs": "auto_examples",

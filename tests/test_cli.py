@@ -67,7 +67,10 @@ def test_audit_exits_with_what_it_found(clips, tmp_path, capsys):
     soundfile.write(copy, *soundfile.read(sorted((clips / "anger").iterdir())[0]))
     assert main([*arguments, "--out", str(out)]) == 1
     assert "LEAK: the audio of 2 test clips" in " ".join(capsys.readouterr().out.split())
-    assert pd.read_csv(out / "pairs.csv")["kind"].tolist() == ["identical"] * 2
+    pairs = pd.read_csv(out / "pairs.csv")
+    assert pairs["kind"].tolist() == ["identical"] * 2
+    assert str(copy) in pairs["test_path"].tolist()
+    assert set(pairs["test_speaker"]) == set(pairs["train_speaker"])
     assert pd.read_csv(out / "folds.csv")["n_identical"].sum() == 2
 
 

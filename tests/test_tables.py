@@ -3,6 +3,7 @@
 import ast
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sklearn.utils import Bunch
 
@@ -20,6 +21,7 @@ from sklearn_ser.cli._tables import (
 )
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.evaluation import compare, compare_across
+from sklearn_ser.preprocessing import AudioAugmenter
 from sklearn_ser.recognition import EmotionRecognizer, OutOfDomainDetector
 from sklearn_ser.recognition._file import card_of
 from sklearn_ser.store import Store
@@ -116,3 +118,32 @@ def test_names_are_printed_as_they_are(corpus, recognizer, tmp_path, monkeypatch
     names = printed(corpus, recognizer, tmp_path)
     told = "".join(capsys.readouterr().out.split())  # what is long is wrapped
     assert [name for name in names if "".join(name.split()) not in told] == []
+
+
+def test_what_a_store_holds_can_be_told_apart(tmp_path, monkeypatch, capsys):
+    """Models without settings of their own, pinned ones, and one name with two sets of weights."""
+    monkeypatch.setenv("COLUMNS", "400")
+    store, key, weights = Store(tmp_path), "0" * 32, ["a" * 32, "b" * 32]
+    for name, settings in [
+        ("plain", {"meaning": "1", "weights": weights[0]}),
+        ("pinned", {"weights": weights[0], "revision": "c" * 40}),
+        ("twice", {"weights": weights[0]}),
+        ("twice", {"weights": weights[1]}),
+        ("damaged", {"rate": 8000}),
+    ]:
+        records = store.records("ssl", settings, name)
+        records.write(key, np.zeros((1, 3), np.float32))
+    (records.folder / "settings.json").write_text("{")
+    clip = np.random.default_rng(0).uniform(-0.5, 0.5, 1600), 16000
+    AudioAugmenter(["gain"], cache=tmp_path).fit_resample([clip], ["anger"])
+    show(store_table(store))
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    cells = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines]
+    assert sorted((name, settings, clips) for name, settings, clips, *_ in cells) == [
+        ("all", "", "6"),
+        ("augmented copies", "(deleted by --clear only)", "1"),
+        ("pinned", f"revision={'c' * 40}", "1"),
+        ("plain", "(default)", "1"),
+        ("ssl", "(they cannot be read)", "1"),
+        *[("twice", f"weights={digest}", "1") for digest in weights],
+    ]

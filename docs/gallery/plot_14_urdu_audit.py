@@ -41,11 +41,8 @@ print(f"UAR of predicting the emotion from the speaker label: {audit.speaker_uar
 
 # %%
 # Clips with the same audio, under two speakers.
-pairs = audit.pairs.assign(
-    test_speaker=corpus.groups[audit.pairs["test"]],
-    train_speaker=corpus.groups[audit.pairs["train"]],
-)
-pairs[["test", "test_speaker", "train", "train_speaker", "kind", "overlap"]].round(2).head(10)
+columns = ["test", "test_speaker", "train", "train_speaker", "kind", "overlap"]
+audit.pairs[columns].round(2).head(10)
 
 # %%
 # How many emotions do speakers have?

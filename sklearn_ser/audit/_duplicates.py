@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from itertools import combinations, product
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,6 +30,7 @@ from sklearn_ser._utils import (
     WAVEFORM_RATE,
     WHOLE_NUMBER,
     StrOptions,
+    is_missing,
     thread_count,
     validate_params,
 )
@@ -319,3 +321,22 @@ def _pairs_by_origin(audio: list[_Audio], found: set[tuple[int, int]]) -> Iterat
         for clip, other in combinations(family, 2) if small else product(family[:1], family[1:]):
             if (clip, other) not in found:
                 yield clip, other, "near-identical", np.nan, np.nan, np.nan
+
+
+def with_names(pairs: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return pairs of test and training clips with the paths and speakers that are known."""
+    names = {
+        f"{clip}_{column}": frame[column].to_numpy()[pairs[clip].to_numpy(dtype=int)]
+        for column in ("path", *SEGMENT_FIELDS, "speaker")
+        if column in frame
+        for clip in ("test", "train")
+    }
+    return pairs.assign(**names)
+
+
+def called(pair: Any, clip: str) -> str:
+    """Return the position of a clip of a pair, with its file and speaker as far as known."""
+    path, speaker = (pair.get(f"{clip}_{column}") for column in ("path", "speaker"))
+    names = [] if is_missing([path])[0] else [Path(str(path)).name]
+    names += [] if is_missing([speaker])[0] else [f"speaker {speaker}"]
+    return f"clip {pair[clip]}" + f" ({', '.join(names)})" * bool(names)

@@ -20,7 +20,7 @@ from sklearn_ser.audit._confounding import (
     predicted_by_speaker,
     ratings_by_speaker,
 )
-from sklearn_ser.audit._duplicates import find_duplicates
+from sklearn_ser.audit._duplicates import called, find_duplicates, with_names
 from sklearn_ser.audit._fingerprints import LARGEST_GROUP
 from sklearn_ser.model_selection import corpus_folds
 
@@ -54,7 +54,8 @@ class SplitAudit:
         Test and training clips with the same audio: fold, test and train (positions), kind, offset
         (seconds after the start of the test clip at which the training clip starts), overlap
         (seconds) and error_rate, as in :func:`find_duplicates`; NaN for clips that are linked
-        through other copies.
+        through other copies. Where the corpus has them, also test_path and train_path,
+        test_speaker and train_speaker, and start, end and channel alike.
     ratings : DataFrame, default=None
         Of a corpus of ratings, a line a tested clip: fold, clip (its position), rating, and
         predicted_by_speaker, the mean of the speaker's other clips, in any fold (of all other
@@ -188,8 +189,8 @@ class SplitAudit:
             n_clips = len(self.pairs.drop_duplicates(["fold", "test"]))
             pair = self.pairs.iloc[0]
             sentences.append(
-                f"LEAK: the audio of {n_clips} test clips is trained on, such as clip "
-                f"{pair['test']}, which is {pair['kind']} to clip {pair['train']}."
+                f"LEAK: the audio of {n_clips} test clips is trained on, such as "
+                f"{called(pair, 'test')}, which is {pair['kind']} to {called(pair, 'train')}."
             )
         elif self.shares_audio is False:
             sentences.append("No audio is in both training and test set.")
@@ -304,7 +305,7 @@ def audit_split(
         pd.DataFrame(rows),
         emotion_shares(frame["emotion"], folds),
         predicted_by_speaker(frame, folds) * (1 if ratings is None else np.nan),
-        pd.DataFrame(in_both, columns=["fold", *PAIR]),
+        with_names(pd.DataFrame(in_both, columns=["fold", *PAIR]), frame),
         ratings,
     )
 

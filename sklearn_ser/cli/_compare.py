@@ -11,7 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sklearn_ser.cli._corpora import add_corpora, add_corpus, load_corpora, splitters
+from sklearn_ser.cli._corpora import (
+    add_corpora,
+    add_corpus,
+    in_places,
+    load_corpora,
+    put_elsewhere,
+    splitters,
+)
 from sklearn_ser.cli._options import (
     SCHEMES,
     add_cv,
@@ -30,6 +37,8 @@ __all__ = ["add_compare", "add_cross"]
 
 # Options of a repeated comparison, beside its record: where it runs, and what it writes.
 ANEW = {"record", "out", "jobs", "format", "backend", "scheduler"}
+# And those that say where its corpora lie here.
+PLACES = {"corpora", "corpus", "data"}
 
 
 def add_compare(commands: Any) -> None:
@@ -60,7 +69,8 @@ def add_compare(commands: Any) -> None:
         metavar="FILE",
         help="a results.json: repeat that comparison from its own record, fitting all of it again, "
         "and say what differs; takes only --out, --format, --jobs, --backend, --scheduler and "
-        "--quiet",
+        "--quiet, and, where it was made elsewhere, CORPUS=PLACE and --root: where the corpora lie "
+        "here",
     )
     command.set_defaults(run=_compare)
 
@@ -77,12 +87,13 @@ def _repeat(options: argparse.Namespace) -> int:
     """Run the command that made results again, and print what differs."""
     others = vars(options)["given"] - ANEW
     others -= set() if options.corpora else {"corpora"}
+    moved = bool(others & PLACES)
+    others -= {*PLACES, "root"} if moved else set()
     others |= {"no_audio_audit"} & {name for name, value in vars(options).items() if value is True}
     if others:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(others))
         names = names.replace("--model-window", "--window")
         raise ValueError(f"{names} has no effect with --from, which repeats its record's command.")
-    from sklearn_ser._utils import existing_folder
     from sklearn_ser.cli import _parser
     from sklearn_ser.cli._tables import show
     from sklearn_ser.evaluation import differences_of_runs
@@ -106,14 +117,24 @@ def _repeat(options: argparse.Namespace) -> int:
         raise ValueError(f"--out {options.out} would overwrite the record that is repeated.")
     again.out, again.fits, again.quiet = str(out), None, options.quiet
     again.format = options.format or again.format
-    again.arguments = command["arguments"]
+    again.arguments, again.command = command["arguments"], command
     again.jobs = options.jobs or again.jobs
     again.backend, again.scheduler = options.backend, options.scheduler
-    with contextlib.chdir(existing_folder(command["directory"])):
+    place = Path.cwd() if moved else Path(command["directory"])
+    if moved:
+        put_elsewhere(again, options)
+    elif not place.is_dir():
+        raise FileNotFoundError(
+            f"{options.record} was made in {place}, which is not here. Say where its corpora lie: "
+            f"sklearn-ser compare {in_places(again)} --from {options.record}"
+        )
+    with contextlib.chdir(place):
         _compare_and_write(again)
     options.results = again.results
     differences = []
     for (name, one), other in zip(earlier.items(), _load_results(out).values(), strict=True):
+        if moved:  # the name may be that of a folder
+            other = dataclasses.replace(other, corpus=one.corpus)
         versions, found = differences_of_runs(one, other)
         differences += found
         for line in (*versions, *found):
@@ -183,7 +204,8 @@ def _compare_and_write(options: argparse.Namespace) -> int:
 
 def _command(options: argparse.Namespace) -> dict[str, Any]:
     """Return the record of the command, by which ``--from`` repeats it."""
-    return {"arguments": options.arguments, "directory": str(Path.cwd())}
+    made: dict[str, Any] = {"arguments": options.arguments, "directory": str(Path.cwd())}
+    return getattr(options, "command", made)  # a repeated one stays that of its record
 
 
 def add_cross(commands: Any) -> None:

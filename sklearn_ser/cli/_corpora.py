@@ -9,7 +9,16 @@ from typing import Any, NamedTuple
 
 from sklearn_ser.cli._options import add_cv
 
-__all__ = ["NAMED", "add_corpora", "add_corpus", "load_corpora", "load_corpus", "splitters"]
+__all__ = [
+    "NAMED",
+    "add_corpora",
+    "add_corpus",
+    "in_places",
+    "load_corpora",
+    "load_corpus",
+    "put_elsewhere",
+    "splitters",
+]
 
 # Corpora with a loader of their own, which takes a folder.
 NAMED = ("cremad", "emodb", "esd", "iemocap", "meld", "ravdess", "savee", "tess", "urdu")
@@ -32,6 +41,11 @@ class CorpusArgument(NamedTuple):
     name: str
     part: str | None
     place: str | None
+
+    @property
+    def label(self) -> str:
+        """What stands before the place."""
+        return self.name if self.part is None else f"{self.name}:{self.part}"
 
     @classmethod
     def parse(cls, text: str) -> CorpusArgument:
@@ -134,6 +148,21 @@ def splitters(options: argparse.Namespace, corpora: Mapping[str, Any]) -> dict[s
             cv = "emobox" if each.name == "emobox" and corpus.groups is None else "loso"
         found[name] = EmoBoxFolds(str(each.place), str(each.part)) if cv == "emobox" else cv
     return found
+
+
+def put_elsewhere(recorded: argparse.Namespace, here: argparse.Namespace) -> None:
+    """Give the corpora of a recorded command the places, and the root, that are given here."""
+    wanted = [each.label for each in _given(recorded)]
+    if [each.label for each in _given(here)] != wanted:
+        raise ValueError(f"--from {here.record} is of other corpora: name {in_places(recorded)}.")
+    recorded.corpora, recorded.corpus, recorded.data = here.corpora, here.corpus, here.data
+    recorded.root = here.root or recorded.root
+
+
+def in_places(options: argparse.Namespace) -> str:
+    """Return what names the corpora of a command where they lie elsewhere."""
+    labels = [each.label for each in _given(options)]
+    return " ".join(label + "=PLACE" * (label != "synthetic") for label in labels)
 
 
 def _given(options: argparse.Namespace) -> list[CorpusArgument]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from rich.table import Table
 
 from sklearn_ser.audit import SplitAudit
 from sklearn_ser.evaluation import Comparison, CorporaComparison, CrossComparison, describe_nested
+from sklearn_ser.preprocessing import stored_copies
 
 __all__ = [
     "print_audit",
@@ -143,16 +145,28 @@ def store_table(store: Any) -> Table:
         table.add_column(name, overflow="fold")
     for name in ("clips", "MB", "last used"):
         table.add_column(name, justify="right", no_wrap=True)
-    clips, size = 0, 0
-    for records in store.list():
-        if files := list(records.files()):
-            used = datetime.fromtimestamp(max(file.used for file in files))
-            n_clips = sum(file.n_records for file in files)
-            n_bytes = sum(file.n_bytes for file in files)
-            settings = _settings_in_words(records.settings) or "(they cannot be read)"
-            counts = str(n_clips), f"{n_bytes / 1e6:.1f}", f"{used:%Y-%m-%d %H:%M}"
-            table.add_row(records.features, settings, *counts)
-            clips, size = clips + n_clips, size + n_bytes
+    held = [(records, files) for records in store.list() if (files := list(records.files()))]
+    names = [_settings_in_words(records.settings) for records, _ in held]
+    called = Counter((held[k][0].features, name) for k, name in enumerate(names))
+    parts = []
+    for (records, files), settings in zip(held, names, strict=True):
+        if called[records.features, settings] > 1 and "weights" in records.settings:
+            weights = f"weights={records.settings['weights']}"  # all else is alike
+            settings = f"{settings}, {weights}" if settings else weights
+        settings = settings or ("(default)" if records.settings else "(they cannot be read)")
+        n_clips, n_bytes = (
+            sum(file.n_records for file in files),
+            sum(file.n_bytes for file in files),
+        )
+        used = max(file.used for file in files)
+        parts.append((records.features, settings, n_clips, n_bytes, used))
+    if copies := stored_copies(store.folder):
+        n_bytes, used = sum(copy.st_size for copy in copies), max(copy.st_mtime for copy in copies)
+        parts.append(("augmented copies", "(deleted by --clear only)", len(copies), n_bytes, used))
+    for features, settings, n_clips, n_bytes, used in parts:
+        date = f"{datetime.fromtimestamp(used):%Y-%m-%d %H:%M}"
+        table.add_row(features, settings, str(n_clips), f"{n_bytes / 1e6:.1f}", date)
+    clips, size = sum(part[2] for part in parts), sum(part[3] for part in parts)
     table.add_row("all", "", str(clips), f"{size / 1e6:.1f}", "", style="bold")
     return table
 
@@ -164,7 +178,7 @@ def _settings_in_words(settings: dict[str, Any]) -> str:
         for name, value in settings.items()
         if name not in ("meaning", "record", "source")
         and value is not None
-        and not re.fullmatch("[0-9a-f]{16,}", str(value))
+        and (name == "revision" or not re.fullmatch("[0-9a-f]{16,}", str(value)))
     )
 
 

@@ -43,7 +43,12 @@ def add_train(commands: Any) -> None:
     )
     # Every clip has to be usable: the recognizer is trained on all of them.
     add_embedding(command, layer="middle", on_error=False)
-    command.add_argument("--classifier", default="lda", choices=CLASSIFIERS)
+    command.add_argument(
+        "--classifier",
+        default="lda",
+        choices=CLASSIFIERS,
+        help="default: lda; predict takes networks and others, too, saved in Python",
+    )
     command.add_argument(
         "--no-audio-audit",
         action="store_true",

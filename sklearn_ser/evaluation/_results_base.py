@@ -11,6 +11,7 @@ import io
 import json
 import os
 from dataclasses import asdict, dataclass, field, fields
+from html import escape
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -55,6 +56,16 @@ class Results(Shown):
     nested: list[Any]
     predictions: pd.DataFrame = field(compare=False, repr=False)
     command: dict[str, Any] | None = field(default=None, kw_only=True)
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()}\n{self._audit_in_words}"
+
+    def _repr_html_(self) -> str:
+        return f"{super()._repr_html_()}\n<p>{escape(self._audit_in_words)}</p>"
+
+    @property
+    def _audit_in_words(self) -> str:
+        return f"Audit: {self.audit if isinstance(self.audit, str) else self.audit['verdict']}"
 
     @property
     def of_ratings(self) -> bool:
@@ -146,6 +157,8 @@ class Results(Shown):
             if not isinstance(results, dict):
                 raise ValueError(f"it holds a {type(results).__name__}, not an object")
             of_ratings = _of_ratings(results)
+        if not table.exists():
+            raise FileNotFoundError(f"{table} is missing: {path.name} is read together with it.")
         with naming_file(table):
             labels = dict.fromkeys(("speaker", "emotion", "predicted", "confidence"), str)
             text = io.StringIO(read_text(table))

@@ -149,7 +149,8 @@ def _check_speakers(cv: str, speakers: Any) -> None:
 def _no_speakers(cv: Any) -> str:
     return (
         f"cv={cv!r} needs speaker labels, and the corpus has none (groups is None). Load it with "
-        "its speakers: a column speaker, or for a folder a pattern that finds them in a path. If "
+        "its speakers: a column speaker, or for a folder a pattern that finds them in a path "
+        "(speaker=, --speaker). If "
         "they are not known, give folds that need none: those of EmoBoxFolds, or positions."
     )
 

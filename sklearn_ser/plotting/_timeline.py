@@ -94,7 +94,19 @@ class TimelineDisplay(FigureDisplay):
         Returns
         -------
         display : TimelineDisplay
+
+        Raises
+        ------
+        ValueError
+            If there are no rows, or they are of several recordings.
         """
+        names = list(dict.fromkeys(rows["recording"]))
+        if len(names) != 1:
+            raise ValueError(
+                f"a timeline is of one recording, and these rows are of {len(names)}"
+                f"{': ' * bool(names)}{', '.join(map(str, names[:3]))}{', …' * (len(names) > 3)}. "
+                'Draw each by itself: for name, part in rows.groupby("recording").'
+            )
         display = cls(rows, emotions, threshold=threshold, waveform=waveform)
         return display.plot(figure=figure)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import closing, nullcontext
+from contextlib import closing, nullcontext, suppress
 from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar
@@ -365,3 +365,12 @@ class AudioAugmenter(BaseEstimator):
         tags.requires_fit = False
         tags.target_tags.required = True
         return tags
+
+
+def stored_copies(folder: Path) -> list[os.stat_result]:
+    """Return the sizes and dates of all copies that the store in `folder` holds."""
+    found = []
+    for path in (folder / FOLDER).glob(FILES):
+        with suppress(OSError):  # another process deletes it just now
+            found.append(path.stat())
+    return found

@@ -180,7 +180,7 @@ def test_a_frame_will_do(corpus, tmp_path):
     for path, (waveform, rate) in zip(paths, corpus.X, strict=True):
         soundfile.write(path, waveform, rate)
     frame = corpus.frame.assign(path=[str(path) for path in paths])
-    copy = shutil.copy(paths[0], tmp_path / "copy.wav")
+    copy = str(shutil.copy(paths[0], tmp_path / "copy.wav"))
     frame = pd.concat([frame, frame.iloc[[0]].assign(speaker="s09", path=copy)])
     audit = audit_split(frame)
     assert audit.shares_audio is True
@@ -188,6 +188,14 @@ def test_a_frame_will_do(corpus, tmp_path):
         [0, 32, "identical"],
         [32, 0, "identical"],
     ]
+    assert audit.pairs["test_path"].tolist() == [str(paths[0]), copy]
+    assert audit.pairs["train_path"].tolist() == [copy, str(paths[0])]
+    speaker = corpus.groups[0]
+    assert audit.pairs["train_speaker"].tolist() == ["s09", speaker]
+    named = (f"clip 0 (0.wav, speaker {speaker})", "clip 32 (copy.wav, speaker s09)")
+    assert f"{named[0]}, which is identical to {named[1]}." in audit.verdict
+    unknown = audit_split(frame.drop(columns="speaker"), [([*range(32)], [32])])
+    assert "clip 32 (copy.wav), which is identical to clip 0 (0.wav)." in unknown.verdict
     paths[5].write_bytes(b"no audio")
     with pytest.raises(ClipError, match=r"clip 5 \(5.wav\)"):
         audit_split(frame)

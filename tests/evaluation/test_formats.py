@@ -117,6 +117,13 @@ def test_captions_say_what_intervals_are_and_of_how_many(found, form):
     assert "Chance is 0.250" in shown
 
 
+def test_what_the_audit_found_is_shown_with_the_table(found, across):
+    verdict = found.audit["verdict"]
+    assert repr(found).endswith(f"\nAudit: {verdict}")
+    assert f"<p>Audit: {verdict}</p>" in found._repr_html_()
+    assert repr(across).endswith(f"\nAudit: {across.audit}")
+
+
 def test_frames_hold_the_scores_as_numbers(found):
     frame = found.to_frame()
     assert frame["uar"].tolist() == [row.uar for row in [*found.rows, *found.nested]]

@@ -153,9 +153,50 @@ def test_clips_that_have_changed_differ(record, capsys):
     assert "Differs: digests: " in told
 
 
+@pytest.fixture
+def sent(record, tmp_path_factory, monkeypatch):
+    """Return a record that was made in a folder which is not here, with the corpus in HERE."""
+    folder = tmp_path_factory.mktemp("another machine")
+    for name in ("results.json", "predictions.csv"):
+        shutil.copy(record / name, folder)
+    (record.parent / "CORPUS").rename(folder / "HERE")
+    change(folder, lambda results: results["command"].update(directory="/home/anna/thesis"))
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_a_record_from_another_machine_is_repeated_where_its_corpus_lies_here(sent, capsys):
+    status, _, told = repeated(capsys, "--from", "results.json")
+    assert status == 2
+    assert "was made in /home/anna/thesis, which is not here" in told
+    assert "sklearn-ser compare folder=PLACE --from results.json" in told
+    status, told, _ = repeated(capsys, "folder=HERE", "--from", "results.json")
+    assert status == 0
+    assert "All scores and predictions" in told
+    assert "Differs" not in told
+    earlier, later = Comparison.load(sent), Comparison.load("again")
+    assert_same(later.predictions, earlier.predictions)
+    assert later.command == earlier.command
+
+
+@pytest.mark.parametrize("corpora", ["emodb=HERE", "folder=HERE folder=HERE", "synthetic"])
+def test_places_of_other_corpora_are_refused(sent, capsys, corpora):
+    status, _, told = repeated(capsys, *corpora.split(), "--from", "results.json")
+    assert status == 2
+    assert "is of other corpora: name folder=PLACE." in told
+
+
+def test_results_without_their_predictions_say_so(sent, capsys):
+    (sent / "predictions.csv").unlink()
+    status, _, told = repeated(capsys, "folder=HERE", "--from", "results.json")
+    assert status == 2
+    assert "predictions.csv is missing: results.json is read together with it." in told
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ("--root there", "--root has no effect with --from"),
         ("--features mfcc", "--features has no effect with --from"),
         ("--no-audio-audit --window 3", "--window, --no-audio-audit has no effect with --from"),
         ("--out found", "would overwrite the record that is repeated"),

@@ -71,3 +71,12 @@ def test_the_threshold_and_the_waveform_are_shown():
     assert vertices[vertices[:, 1] == 0.5][:, 0].min() == pytest.approx(2.5, abs=0.01)
     assert vertices[:, 0].max() == pytest.approx(5, abs=0.01)
     assert display.figure_.axes[0] is waveform
+
+
+def test_rows_of_several_recordings_are_no_timeline():
+    rows = timeline().rows
+    both = pd.concat([rows, rows.assign(recording="other.mp3")])
+    with pytest.raises(ValueError, match=r"rows are of 2: speech.mp3, other.mp3. Draw each"):
+        TimelineDisplay.from_rows(both, ["anger", "neutral"])
+    with pytest.raises(ValueError, match="rows are of 0"):
+        TimelineDisplay.from_rows(rows.iloc[:0], ["anger", "neutral"])

@@ -65,6 +65,8 @@ if not ONLINE:
 
 # How busy the machine is that builds the examples is no part of what they show.
 warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
+# Nor are its folders.
+warnings.formatwarning = lambda message, category, *_, **__: f"{category.__name__}: {message}\n"
 sphinx_gallery_conf = {
     "examples_dirs": "gallery",
     "gallery_dirs": "auto_examples",

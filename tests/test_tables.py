@@ -116,3 +116,16 @@ def test_names_are_printed_as_they_are(corpus, recognizer, tmp_path, monkeypatch
     names = printed(corpus, recognizer, tmp_path)
     told = "".join(capsys.readouterr().out.split())  # what is long is wrapped
     assert [name for name in names if "".join(name.split()) not in told] == []
+
+
+@pytest.mark.parametrize(("model", "shows_all"), [("a/b", True), ("facebook/wav2vec2-base", False)])
+def test_scores_are_left_out_before_names_are_folded(
+    make_comparison, monkeypatch, capsys, model, shows_all
+):
+    monkeypatch.setenv("COLUMNS", "80")
+    print_table(make_comparison({(f"ssl:{model}", layer): 0.5 for layer in (0, 1)}))
+    printed = capsys.readouterr().out
+    rows = [line for line in printed.splitlines() if f"│ ssl:{model} │" in " ".join(line.split())]
+    assert len(rows) == 3  # two layers and the nested score, each on one line
+    assert ("macro F1" in printed.split("┡")[0]) is shows_all
+    assert ("In results.json: accuracy, macro F1, seconds." in printed) is not shows_all

@@ -289,8 +289,11 @@ def _notes(comparison: Any, marked: bool) -> list[str]:
         notes.append("nested: chosen inside the training folds.")
     if marked:
         paired = "fold, corrected for training sets that overlap" if unknown else "speaker"
+        n_pairs = len(rows) * (len(rows) - 1) // 2
+        of_pairs = f" of {n_pairs} pairs of rows" if n_pairs > 1 else ""
         notes.append(
-            f"≈: not significantly different from the best (paired by {paired}, Holm's p ≥ .05)."
+            "≈: not significantly different from the best "
+            f"(paired by {paired}, Holm's p{of_pairs} ≥ .05)."
         )
     return notes
 

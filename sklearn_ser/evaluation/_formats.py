@@ -290,11 +290,8 @@ def _notes(comparison: Any, marked: bool) -> list[str]:
     if marked:
         paired = "fold, corrected for training sets that overlap" if unknown else "speaker"
         n_pairs = len(rows) * (len(rows) - 1) // 2
-        of_pairs = f" of {n_pairs} pairs of rows" if n_pairs > 1 else ""
-        notes.append(
-            "≈: not significantly different from the best "
-            f"(paired by {paired}, Holm's p{of_pairs} ≥ .05)."
-        )
+        p = f"Holm's p{f' of {n_pairs} pairs of rows' if n_pairs > 1 else ''} ≥ .05"
+        notes.append(f"≈: not significantly different from the best (paired by {paired}, {p}).")
     return notes
 
 

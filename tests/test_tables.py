@@ -147,3 +147,16 @@ def test_what_a_store_holds_can_be_told_apart(tmp_path, monkeypatch, capsys):
         ("ssl", "(they cannot be read)", "1"),
         *[("twice", f"weights={digest}", "1") for digest in weights],
     ]
+
+
+@pytest.mark.parametrize(("model", "shows_all"), [("a/b", True), ("facebook/wav2vec2-base", False)])
+def test_scores_are_left_out_before_names_are_folded(
+    make_comparison, monkeypatch, capsys, model, shows_all
+):
+    monkeypatch.setenv("COLUMNS", "80")
+    print_table(make_comparison({(f"ssl:{model}", layer): 0.5 for layer in (0, 1)}))
+    printed = capsys.readouterr().out
+    rows = [line for line in printed.splitlines() if f"│ ssl:{model} │" in " ".join(line.split())]
+    assert len(rows) == 3  # two layers and the nested score, each on one line
+    assert ("macro F1" in printed.split("┡")[0]) is shows_all
+    assert ("In results.json: accuracy, macro F1, seconds." in printed) is not shows_all

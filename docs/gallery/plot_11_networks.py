@@ -32,7 +32,8 @@ network = SequenceClassifier(
     "pepino",
     embedder=SSLEmbedder("nano", layer=2, pooling=None),
     speaker="speaker",
-    max_epochs=15,
+    learning_rate=5e-3,
+    max_epochs=60,
     random_state=0,
 )
 augmenter = AudioAugmenter(["noise", "stretch"], n_copies=2, balance=True, random_state=0)

@@ -19,7 +19,7 @@ from sklearn_ser.plotting import DifferencesDisplay
 
 corpus = make_emotional_speech(n_speakers=5, n_sentences=4, random_state=0)
 first, second = SSLEmbedder("nano"), EGeMAPSEmbedder()
-network = MLPHead((64,), dropout=0.5, max_epochs=40, random_state=0)
+network = MLPHead((64,), dropout=0.5, learning_rate=5e-3, random_state=0)
 systems = {
     "first": make_pipeline(first, network),
     "second": make_pipeline(second, network),

@@ -20,7 +20,7 @@ from sklearn_ser.plotting import HistoryDisplay
 
 corpus = make_emotional_speech(n_speakers=4, n_sentences=2, random_state=0)
 tuned = FineTunedClassifier(
-    "nano", unfreeze=1, learning_rate=1e-3, max_epochs=6, patience=3, random_state=0
+    "nano", unfreeze=1, learning_rate=1e-3, max_epochs=20, patience=3, random_state=0
 )
 frozen = make_pipeline(SSLEmbedder("nano"), StandardScaler(), LogisticRegression(C=0.1))
 comparison = compare(corpus, {"frozen": frozen, "fine-tuned": tuned}, audit=False)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, compute_class_weight
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
@@ -32,6 +33,7 @@ from sklearn_ser._utils import (
     fit_context,
     most_probable,
     refuse_masked,
+    warn,
 )
 from sklearn_ser.classifiers._training import hold_out_speakers, temperature_of, train
 
@@ -119,6 +121,11 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         ValueError
             If emotions or speakers are missing, or emotions are numbers that are not whole; or if
             training diverges.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the validation loss was lowest in the last of max_epochs epochs.
         """
         clips, speakers = self._parse_input(X, groups, reset=True)
         if y is None:
@@ -164,6 +171,13 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             )
         self.weights_, self.history_ = trained.weights, trained.history
         self.n_epochs_ = int(self.history_["valid_loss"].argmin()) + 1
+        if self.n_epochs_ == self.max_epochs:
+            warn(
+                f"the validation loss of {type(self).__name__} was lowest in the last of "
+                f"{self.max_epochs} epochs: training was ended by max_epochs={self.max_epochs}, "
+                "before early stopping. Set max_epochs higher.",
+                ConvergenceWarning,
+            )
         self.temperature_ = 1.0
         if self.calibrate:
             self.temperature_ = temperature_of(trained.valid_scores, codes[held_out])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,8 @@ __all__ = [
     "store_table",
 ]
 
-IN_FILE = ("accuracy", "macro F1", "Pearson", "RMSE", "seconds")  # left out on others
+IN_FILE = ("accuracy", "macro F1", "Pearson", "RMSE", "seconds")  # left out where not all fits
 NUMBERS = ("layer", "UAR", "CCC", "95 % interval", *IN_FILE)  # never wrapped
-WIDE = 110  # columns of a terminal on which classifiers and poolings fit beside all scores
 N_NAMED = 5  # clips that were left out, on the terminal
 # What a card says of features: what was selected, and what was computed by which weights.
 SELECTED = ("model", "layer", "pooling")
@@ -39,7 +39,11 @@ PINNED = ("revision", "weights")
 
 def show(renderable: Any) -> None:
     """Print a table or a text, whose brackets and colons are no markup but names' own."""
-    Console(markup=False, emoji=False).print(renderable)
+    _console().print(renderable)
+
+
+def _console() -> Console:
+    return Console(markup=False, emoji=False)
 
 
 def print_table(comparison: Comparison) -> None:
@@ -55,24 +59,36 @@ def print_table(comparison: Comparison) -> None:
 
 
 def _show_tables(comparison: Comparison | CorporaComparison | CrossComparison) -> None:
-    """Print what a comparison shows as rich tables, which fold names to the terminal's width."""
+    """Print what a comparison shows as rich tables, as wide as the terminal.
+
+    Where not all fits, scores that are in results.json are left out; then names are folded.
+    """
+    console = _console()
+    unlimited = console.options.update(max_width=10_000)
     for cells in comparison.tables():
-        columns, notes = list(cells.columns), list(cells.notes)
-        if cells.n_names > 1 and Console().width < WIDE:
-            columns = [name for name in columns if name not in IN_FILE]
-            left_out = [name for name in cells.columns if name in IN_FILE]
-            notes.append(f"In results.json: {', '.join(left_out)}.")
-        table = Table(title=cells.title, caption=" ".join(notes))
-        for k, name in enumerate(columns):
-            if k < cells.n_names:
-                table.add_column(name, overflow="fold")
-            else:
-                table.add_column(name, justify="right", no_wrap=name in NUMBERS)
-        for k, row in enumerate(cells.cells):
-            best = any(position == k for position, _ in cells.bold)
-            shown = [cell for name, cell in zip(cells.columns, row, strict=True) if name in columns]
-            table.add_row(*shown, style="bold" if best else None)
+        table = _rich_table(cells, cells.columns, cells.notes)
+        left_out = [name for name in cells.columns if name in IN_FILE]
+        if left_out and console.measure(table, options=unlimited).maximum > console.width:
+            columns = [name for name in cells.columns if name not in IN_FILE]
+            note = f"In results.json: {', '.join(left_out)}."
+            table = _rich_table(cells, columns, [*cells.notes, note])
         show(table)
+
+
+def _rich_table(cells: Any, columns: Sequence[str], notes: Sequence[str]) -> Table:
+    """Return some of the columns of a table as a rich one, the best row in bold."""
+    table = Table(title=cells.title, caption=" ".join(notes))
+    names = cells.columns[: cells.n_names]
+    for name in columns:
+        if name in names:
+            table.add_column(name, overflow="fold")
+        else:
+            table.add_column(name, justify="right", no_wrap=name in NUMBERS)
+    for k, row in enumerate(cells.cells):
+        best = any(position == k for position, _ in cells.bold)
+        shown = [cell for name, cell in zip(cells.columns, row, strict=True) if name in columns]
+        table.add_row(*shown, style="bold" if best else None)
+    return table
 
 
 def _print_left_out(comparison: Any) -> None:

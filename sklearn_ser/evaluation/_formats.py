@@ -289,9 +289,9 @@ def _notes(comparison: Any, marked: bool) -> list[str]:
         notes.append("nested: chosen inside the training folds.")
     if marked:
         paired = "fold, corrected for training sets that overlap" if unknown else "speaker"
-        notes.append(
-            f"≈: not significantly different from the best (paired by {paired}, Holm's p ≥ .05)."
-        )
+        n_pairs = len(rows) * (len(rows) - 1) // 2
+        p = f"Holm's p{f' of {n_pairs} pairs of rows' if n_pairs > 1 else ''} ≥ .05"
+        notes.append(f"≈: not significantly different from the best (paired by {paired}, {p}).")
     return notes
 
 

@@ -88,8 +88,8 @@ class ComparisonDisplay(RowsDisplay):
 
     The score is the UAR, or of ratings the CCC.
 
-    Feature sets with several layers are curves with a band, the others levels with an error bar on
-    the right. Without layers, every row is a point with an error bar.
+    Feature sets with several layers are curves with a band, those without layers are levels with an
+    error bar on the right. If none has several layers, every row is a point with an error bar.
 
     Parameters
     ----------
@@ -158,14 +158,16 @@ class ComparisonDisplay(RowsDisplay):
         return display.plot(ax=ax)
 
     def _curves(self) -> dict[str, list[Scored]]:
+        """Return the rows that are drawn over layers; none if no feature set has several."""
         curves: dict[str, list[Scored]] = {}
         for row in self.rows:
             if isinstance(row.layer, int):
                 curves.setdefault(_series(row, self.rows), []).append(row)
-        return curves
+        return curves if any(len(rows) > 1 for rows in curves.values()) else {}
 
     def _levels(self) -> list[Scored]:
-        return [row for row in self.rows if not isinstance(row.layer, int)]
+        curves = self._curves()
+        return [row for row in self.rows if not (curves and isinstance(row.layer, int))]
 
     def _lines(self) -> list[str]:
         return [row_name(row, self.rows) for row in self._levels()]

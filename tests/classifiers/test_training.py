@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import skops.io
 import torch
 from scipy.special import log_softmax
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -54,6 +56,19 @@ def head(request):
 @pytest.fixture
 def X(head, pooled, sequences):
     return sequences if isinstance(head, SequenceClassifier) else pooled
+
+
+@pytest.mark.one_in(3)
+@pytest.mark.parametrize("max_epochs", [2, 300])
+def test_it_warns_where_the_validation_loss_still_falls_at_the_end(head, X, corpus, max_epochs):
+    head.set_params(max_epochs=max_epochs, patience=5)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        head.fit(X, corpus.y, groups=corpus.groups)
+    found = [w for w in caught if w.category is ConvergenceWarning]
+    assert len(found) == (head.history_["valid_loss"].argmin() == max_epochs - 1)
+    assert bool(found) is (max_epochs == 2)
+    assert all("Set max_epochs higher" in str(w.message) for w in found)
 
 
 @pytest.mark.one_in(3)

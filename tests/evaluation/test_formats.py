@@ -146,6 +146,12 @@ def test_without_intervals_it_is_said(make_comparison):
     assert cells_of(few, "latex")[1][3] == ""
 
 
+@pytest.mark.parametrize(("n_rows", "of"), [(2, ""), (4, " of 6 pairs of rows")])
+def test_notes_say_how_many_pairs_are_corrected_for(make_comparison, n_rows, of):
+    found = make_comparison({("ssl", layer): 0.5 + 0.1 * layer for layer in range(n_rows)})
+    assert f"(paired by speaker, Holm's p{of} ≥ .05)" in repr(found)
+
+
 @pytest.mark.parametrize("form", ["html", "markdown"])
 def test_awkward_names_are_read_as_they_are(awkward, form):
     read = [" ".join(cells[0].split()) for cells in cells_of(awkward, form)[1:]]

@@ -57,12 +57,24 @@ def test_every_row_has_its_interval_beside_the_curves(found):
             assert (at.min(), at.max()) == pytest.approx(row.uar_ci)
 
 
-def test_every_row_has_its_interval_where_no_row_has_layers(make_comparison):
-    found = make_comparison({("mfcc", None): 0.3, ("egemaps", None): 0.6})
-    ax = ComparisonDisplay.from_comparison(found).ax_
+@pytest.mark.parametrize(
+    ("keys", "names"),
+    [
+        ([("mfcc", None), ("egemaps", None)], ["mfcc", "egemaps"]),
+        ([("mfcc", None), ("ssl", 4)], ["mfcc", "ssl, layer 4"]),
+        ([("deep", 6), ("flat", 2)], ["deep, layer 6", "flat, layer 2"]),
+    ],
+)
+@pytest.mark.parametrize("relative_depth", [False, True])
+def test_rows_are_side_by_side_where_no_feature_set_has_several_layers(
+    make_comparison, keys, names, relative_depth
+):
+    found = make_comparison(dict(zip(keys, [0.3, 0.6], strict=True)))
+    ax = ComparisonDisplay.from_comparison(found, relative_depth=relative_depth).ax_
     ends = [bars(container)[0][[0, 2]] for container in ax.containers]
     np.testing.assert_allclose(ends, [row.uar_ci for row in found.rows])
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["mfcc", "egemaps"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == names
+    assert ax.get_xlabel().startswith("UAR")
 
 
 def test_layers_of_models_of_different_depth_are_drawn_from_0_to_1(make_comparison):

@@ -22,6 +22,7 @@ LOADING = {
     "path_column": {"table": "path", "huggingface": "audio"},
     "emotion_column": {"table": "emotion", "audformat": "emotion", "huggingface": "emotion"},
     "speaker_column": {"table": "speaker", "audformat": "speaker", "huggingface": "speaker"},
+    "corpus_column": {"table": "corpus"},  # no parameter of the loader: see `_split`
     "root": {"table": "root", "emobox": "audio"},
 }
 
@@ -113,9 +114,7 @@ def load_corpora(options: argparse.Namespace) -> dict[str, Any]:
     corpora: dict[str, Any] = {}
     given = _given(options)
     loading = _loading(options, [each.name for each in given])
-    column = options.corpus_column
-    if column is not None and "table" not in [each.name for each in given]:
-        raise ValueError("--corpus-column has no effect: it is for the corpus table.")
+    column = loading.get("table", {}).pop("corpus", None)
     options.origins = {}
     for each in given:
         quiet = getattr(options, "quiet", False)

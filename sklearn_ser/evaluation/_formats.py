@@ -382,7 +382,9 @@ class Shown(ABC):
         -------
         text : str
             A floating table. The best score is bold; ≈ marks what is not different from it. Names
-            are escaped; letters that pdfLaTeX lacks, as Chinese ones, need LuaLaTeX or XeLaTeX.
+            are escaped; letters that pdfLaTeX lacks, as Chinese ones, need LuaLaTeX or XeLaTeX. One
+            that is wider than the text fits in ``\resizebox{\linewidth}{!}{...}`` around its
+            tabular, of the package graphicx.
         """
         tables = self.tables(digits, timings=False)
         labels = [label, *[None] * len(tables)]

@@ -135,6 +135,8 @@ class ComparisonDisplay(RowsDisplay):
     def __init__(
         self, rows: Sequence[Scored], title: str, chance: float, *, relative_depth: bool = False
     ) -> None:
+        if not rows:
+            raise ValueError("there are no rows to draw.")
         self.rows = rows
         self.title = title
         self.chance = chance

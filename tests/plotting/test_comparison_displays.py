@@ -218,3 +218,8 @@ def test_another_kind_of_comparison_is_refused_with_what_to_draw(display, found)
         TypeError, match=f"draws what {made_by} returns; got a {type(other).__name__}"
     ):
         display.from_comparison(other)
+
+
+def test_no_rows_are_refused():
+    with pytest.raises(ValueError, match="there are no rows to draw"):
+        ComparisonDisplay([], "title", 0.25)

@@ -139,7 +139,7 @@ class Described:
         A model is called by its id on the hub, or by the last part of its folder.
         """
         name, apart = self.features, []
-        for model in (self.model or self.features).split(", "):
+        for model in self.model.split(", ") if self.model else ():
             if f":{model}" in name:  # of ssl: or pretrained:
                 name = name.replace(f":{model}", f":{_short(model)}")
             elif model not in self.features.split("+"):

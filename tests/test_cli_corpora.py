@@ -3,10 +3,12 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 
-from sklearn_ser.cli import main
+from sklearn_ser.cli import _parser, main
+from sklearn_ser.cli._corpora import load_corpora
 from sklearn_ser.datasets import load_folder, load_table, make_emotional_speech
 from sklearn_ser.evaluation import Comparison, CorporaComparison, compare
 
@@ -127,3 +129,24 @@ def test_what_names_no_corpora_is_refused(place, arguments, message, capsys):
 def test_an_audit_is_of_one_corpus(place, capsys):
     assert main(["audit", "synthetic", "table=second.csv", "--no-audio"]) == 2
     assert "one corpus is needed, and synthetic speech and 1 more" in capsys.readouterr().err
+
+
+def test_a_table_of_several_corpora_is_split_by_its_column(place, capsys, recwarn):
+    lines = pd.read_csv("second.csv").iloc[::-1]
+    corpora = ["b" if emotion in ("anger", "sadness") else "a" for emotion in lines["emotion"]]
+    lines = lines.assign(corpus=corpora)  # each has all speakers
+    lines.to_csv("both.csv", index=False)
+    given = ["compare", "table=both.csv", "--corpus-column", "corpus", *COMMON, "--out", "split"]
+    found = load_corpora(_parser().parse_args(given))
+    assert list(found) == lines["corpus"].unique().tolist()
+    for name, corpus in found.items():
+        rows = lines[lines["corpus"] == name]
+        assert rows["path"].tolist() == corpus.X
+        assert corpus.y.tolist() == rows["emotion"].tolist()
+        assert corpus.groups.tolist() == rows["speaker"].tolist()
+    assert not [w for w in recwarn if "several corpora" in str(w.message)]
+    assert main([*given[:3], "group", *COMMON]) == 2
+    assert "both.csv has no column 'group'" in " ".join(capsys.readouterr().err.split())
+    lines.assign(corpus=["a", *[None] * (len(lines) - 1)]).to_csv("both.csv", index=False)
+    assert main(given) == 2
+    assert f"{len(lines) - 1} rows name no corpus" in " ".join(capsys.readouterr().err.split())

@@ -3,6 +3,9 @@
 import argparse
 import importlib
 import re
+import shutil
+import sys
+from pathlib import Path
 
 import pytest
 import soundfile
@@ -11,7 +14,8 @@ from sklearn_ser import MFCCEmbedder
 from sklearn_ser.cli import _parser, main
 from sklearn_ser.datasets import make_emotional_speech
 
-CORPUS = ("--data", "--speaker", "--path-column", "--emotion-column", "--speaker-column", "--root")
+CORPUS = ("--data", "--speaker", "--path-column", "--emotion-column", "--speaker-column")
+CORPUS += ("--corpus-column", "--root")
 OF_CORPUS = {  # options that have no effect on a corpus
     "synthetic": CORPUS[1:],
     "emodb": CORPUS[1:],
@@ -300,3 +304,29 @@ def test_the_table_has_every_command(capsys):
         main(["--help"])
     listed = re.findall(r"^    (\w+)", capsys.readouterr().out, re.MULTILINE)
     assert sorted(COMMANDS) == sorted(listed)
+
+
+def test_classes_in_a_recognizer_are_trusted_by_the_name_of_their_file(place, capsys, monkeypatch):
+    monkeypatch.chdir(place)
+    example = Path(__file__).parents[1] / "docs" / "examples" / "logmel_embedder.py"
+    shutil.copy(example, place / "trusted_logmel.py")
+    given = r"folder=FOLDER --speaker ^(s\d+)_ --features trusted_logmel.py:LogMelEmbedder --quiet"
+    assert main(["train", *given.split(), "--no-audio-audit", "--out", "own.skops"]) == 0
+
+    def in_a_new_process(*options):
+        monkeypatch.setattr(sys, "path", [p for p in sys.path if p not in ("", str(place))])
+        monkeypatch.delitem(sys.modules, "trusted_logmel", raising=False)
+        monkeypatch.chdir("/")
+        status = main(["card", str(place / "own.skops"), *options])
+        return status, " ".join("".join(capsys.readouterr()).split())
+
+    status, printed = in_a_new_process()
+    assert status == 2
+    assert "--trust trusted_logmel.LogMelEmbedder" in printed
+    status, printed = in_a_new_process("--trust", "trusted_logmel.LogMelEmbedder")
+    assert status == 2
+    assert "needs your module trusted_logmel" in printed
+    assert "--trust FOLDER/trusted_logmel.py:CLASS" in printed
+    status, printed = in_a_new_process("--trust", f"{place}/trusted_logmel.py:LogMelEmbedder")
+    assert status == 0
+    assert "logmel" in printed

@@ -72,6 +72,7 @@ from sklearn_ser._utils._parameters import (
     Number,
     check_number,
     is_number,
+    own_class,
     refuse_without_effect,
     set_where_taken,
 )
@@ -178,6 +179,7 @@ __all__ = [
     "on_cluster",
     "once",
     "open_regular",
+    "own_class",
     "own_code",
     "own_files",
     "pool",

@@ -6,9 +6,12 @@ True and False are no numbers here, though Python counts them as 1 and 0. Used b
 from __future__ import annotations
 
 import difflib
+import importlib
 import itertools
+import sys
 from collections.abc import Collection, Iterable, Mapping
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -94,3 +97,26 @@ def set_where_taken(estimator: Any, parameters: Mapping[str, Any]) -> None:
     """Set those of the parameters that an estimator has."""
     known = estimator.get_params()
     estimator.set_params(**{name: value for name, value in parameters.items() if name in known})
+
+
+def own_class(name: str, what: str) -> Any:
+    """Return the class of "module:Class" or "file.py:Class"; `what` asks for it, for the error.
+
+    The folder of the file is then on Python's path, so that other processes can import it too.
+    """
+    module_name, _, class_name = name.rpartition(":")
+    file = Path(module_name) if module_name.endswith(".py") else None
+    if file is not None:
+        if not file.is_file():
+            raise FileNotFoundError(f"no such file: {file}, asked for by {what} {name!r}")
+        sys.path.insert(0, str(file.parent.resolve()))
+        module_name = file.stem
+    module = importlib.import_module(module_name)
+    if file is not None and not file.samefile(module.__file__ or ""):
+        raise ImportError(
+            f"{file} cannot be imported: another module is called {module_name!r} "
+            f"({module.__file__}). Rename the file."
+        )
+    if not hasattr(module, class_name):
+        raise ValueError(f"{module_name} has no class {class_name}, asked for by {name!r}.")
+    return getattr(module, class_name)

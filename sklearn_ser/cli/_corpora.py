@@ -31,6 +31,7 @@ LOADING = {
     "path_column": {"table": "path", "huggingface": "audio"},
     "emotion_column": {"table": "emotion", "audformat": "emotion", "huggingface": "emotion"},
     "speaker_column": {"table": "speaker", "audformat": "speaker", "huggingface": "speaker"},
+    "corpus_column": {"table": "corpus"},  # no parameter of the loader: see `_split`
     "root": {"table": "root", "emobox": "audio"},
 }
 
@@ -103,6 +104,11 @@ def _add_loading(command: Any) -> None:
             help="of a table" + (", audformat" * (column != "path")) + " or Hugging Face's dataset",
         )
     command.add_argument(
+        "--corpus-column",
+        metavar="NAME",
+        help="of a table that holds several corpora: each is then a corpus by itself",
+    )
+    command.add_argument(
         "--root",
         metavar="DIR",
         help="of a table, or EmoBox: where relative paths start; default: there",
@@ -122,11 +128,42 @@ def load_corpora(options: argparse.Namespace) -> dict[str, Any]:
     corpora: dict[str, Any] = {}
     given = _given(options)
     loading = _loading(options, [each.name for each in given])
+    column = loading.get("table", {}).pop("corpus", None)
+    options.origins = {}
     for each in given:
-        corpus = _load(each, loading, quiet=getattr(options, "quiet", False))
-        if corpus.name in corpora:
-            raise ValueError(f"two corpora are called {corpus.name!r}")
-        corpora[corpus.name] = corpus
+        quiet = getattr(options, "quiet", False)
+        if each.name == "table" and column is not None:
+            loaded = _split(each, loading, column)
+        else:
+            loaded = [_load(each, loading, quiet=quiet)]
+        for corpus in loaded:
+            if corpus.name in corpora:
+                raise ValueError(f"two corpora are called {corpus.name!r}")
+            corpora[corpus.name] = corpus
+            options.origins[corpus.name] = each
+    return corpora
+
+
+def _split(
+    given: CorpusArgument, loading: Mapping[str, Mapping[str, str]], column: str
+) -> list[Any]:
+    """Return a corpus for each value of a column of a table."""
+    import warnings
+
+    from sklearn_ser._utils import is_missing
+    from sklearn_ser.datasets import load_table
+
+    with warnings.catch_warnings():  # of speakers that several corpora have: here they are apart
+        warnings.filterwarnings("ignore", r".* are in several corpora of the column corpus")
+        frame = _load(given, loading, quiet=True).frame
+    if column not in frame:
+        raise ValueError(f"{given.place} has no column {column!r}; it has {list(frame.columns)}.")
+    if n_missing := sum(is_missing(frame[column])):
+        raise ValueError(f"{given.place}, column {column!r}: {n_missing} rows name no corpus.")
+    corpora = []
+    for name, rows in frame.groupby(column, sort=False):
+        corpora.append(load_table(rows))
+        corpora[-1].name = str(name)
     return corpora
 
 
@@ -138,8 +175,8 @@ def splitters(options: argparse.Namespace, corpora: Mapping[str, Any]) -> dict[s
     from sklearn_ser.model_selection import EmoBoxFolds
 
     found: dict[str, Any] = {}
-    for each, (name, corpus) in zip(_given(options), corpora.items(), strict=True):
-        cv = options.cv
+    for name, corpus in corpora.items():
+        each, cv = options.origins[name], options.cv
         if cv == "emobox" and each.name != "emobox":
             raise ValueError(
                 f"--cv emobox has no effect on {each.name}: it is for the corpus emobox:NAME=PATH."

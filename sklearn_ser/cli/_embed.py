@@ -23,7 +23,10 @@ def add_embed(commands: Any) -> None:
     command = commands.add_parser("embed", help="write a matrix of features for a list of clips")
     command.add_argument("clips", nargs="+", metavar="CLIP", help="audio files, or folders of them")
     command.add_argument(
-        "--features", required=True, metavar="NAME", help="one feature set, named as for compare"
+        "--features",
+        required=True,
+        metavar="NAME",
+        help='one feature set, named as for compare; "+" joins several: "egemaps+nano"',
     )
     add_embedding(command, layer="middle")
     add_backend(command)

@@ -25,6 +25,7 @@ __all__ = [
     "embedding_parameters",
     "on_backend",
     "refuse_unused",
+    "trusted_classes",
 ]
 
 # What other rooms define; they are imported to run a command, and not to list its options.
@@ -279,3 +280,14 @@ def refuse_unused(options: argparse.Namespace, names: Collection[str], reason: s
     for name in names:
         if getattr(options, name) is not None:
             raise ValueError(f"--{name.replace('_', '-')} has no effect {reason}.")
+
+
+def trusted_classes(names: Collection[str]) -> list[str]:
+    """Return the classes that ``--trust`` names, as "module.Class", of files imported for it."""
+    from sklearn_ser._utils import own_class
+
+    classes = [own_class(name, "--trust") if ":" in name else name for name in names]
+    return [
+        each if isinstance(each, str) else f"{each.__module__}.{each.__qualname__}"
+        for each in classes
+    ]

@@ -18,6 +18,7 @@ from sklearn_ser.cli._options import (
     check_out,
     embedding_parameters,
     refuse_unused,
+    trusted_classes,
 )
 from sklearn_ser.cli._process import uninterrupted
 
@@ -67,7 +68,7 @@ def add_predict(commands: Any) -> None:
         nargs="+",
         default=[],
         metavar="CLASS",
-        help='classes of your own in the file, as "module.Class"',
+        help='classes of your own in the file, as "file.py:Class" or "module.Class"',
     )
     command.add_argument(
         "--cache", metavar="DIR", help="where clip records are kept; default: none"
@@ -127,7 +128,9 @@ def _predict(options: argparse.Namespace) -> int:
     asked = embedding_parameters(options)
     if options.jobs is not None:
         asked["n_jobs"] = options.jobs
-    recognizer = load_recognizer(options.recognizer, trusted=options.trust, **asked)
+    recognizer = load_recognizer(
+        options.recognizer, trusted=trusted_classes(options.trust), **asked
+    )
     defaults = {name: value for name, value in DEFAULTS.items() if name not in asked}
     for embedder in [*embedders_of(recognizer.embedder_), *domain_embedders(recognizer)]:
         set_where_taken(embedder, defaults)

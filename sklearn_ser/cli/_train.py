@@ -13,6 +13,7 @@ from sklearn_ser.cli._options import (
     add_embedding,
     check_out,
     embedding_parameters,
+    trusted_classes,
 )
 from sklearn_ser.cli._process import uninterrupted
 
@@ -133,7 +134,6 @@ def _card(options: argparse.Namespace) -> int:
     from sklearn_ser.cli._tables import print_card
     from sklearn_ser.recognition import load_recognizer
 
-    print_card(
-        load_recognizer(options.recognizer, model=options.model, trusted=options.trust).card_
-    )
+    trusted = trusted_classes(options.trust)
+    print_card(load_recognizer(options.recognizer, model=options.model, trusted=trusted).card_)
     return 0

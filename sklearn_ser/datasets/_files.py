@@ -194,8 +194,9 @@ def refuse_outside(
         first = list(paths)[rows[0]]
         raise ValueError(
             f"{where}: {len(rows)} of {len(paths)} paths lead out of the folder {root}; the first "
-            f"is in row {rows[0]}, counted from 0, {first!r:.200}. If you trust who wrote it, set "
-            "allow_outside=True, or name the folder that holds all clips."
+            f"is in row {rows[0]}, counted from 0, {first!r:.200}. Name the folder that "
+            "holds all clips (root, or --root); or, if you trust who wrote it, set "
+            "allow_outside=True."
         )
 
 

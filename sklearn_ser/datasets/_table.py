@@ -204,7 +204,7 @@ def _warn_of_shared_speakers(described: str, frame: pd.DataFrame) -> None:
             f"{described}: {len(shared)} of {len(n_corpora)} speakers are in several corpora of "
             f"the column corpus (the first is {shared[0]!r}), each taken for one person. If they "
             "are not, load each corpus by itself: {name: load_table(rows, …) for name, rows in "
-            "table.groupby('corpus')}.",
+            "table.groupby('corpus')}, or --corpus-column corpus.",
         )
 
 

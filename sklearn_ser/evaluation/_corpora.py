@@ -18,7 +18,7 @@ from sklearn_ser.evaluation._compare import compare
 from sklearn_ser.evaluation._formats import NESTED, Shown, Table
 from sklearn_ser.evaluation._ranks import Ranks, rank
 from sklearn_ser.evaluation._results import Comparison
-from sklearn_ser.evaluation._rows import row_name
+from sklearn_ser.evaluation._rows import row_name, score_cell
 
 __all__ = ["CorporaComparison", "compare_corpora"]
 
@@ -108,7 +108,7 @@ class CorporaComparison(Shown, Mapping[str, Comparison]):
                 (k, 1 + column) for column, row in enumerate(scored) if row.score == best[column]
             }
             rank = f"{ranks[name]:.2f}" if name in ranks else ""
-            cells.append([name, *(_score(row, digits) for row in scored), rank])
+            cells.append([name, *(score_cell(row, digits) for row in scored), rank])
         which = "; ".join(
             f"{name}: {each.title.removeprefix(f'{each.corpus}: ')}" for name, each in self.items()
         )
@@ -313,12 +313,6 @@ def _all_rows(comparison: Comparison) -> Iterator[tuple[str, Any]]:
         yield row_name(row, comparison.rows), row
     for nested in comparison.nested:
         yield f"{comparison.rows[nested.rows[0]].name}, {NESTED}", nested
-
-
-def _score(row: Any, digits: int) -> str:
-    ends = row.score_ci
-    interval = "" if ends is None else f" ({ends[0]:.{digits}f}–{ends[1]:.{digits}f})"
-    return f"{row.score:.{digits}f}{interval}"
 
 
 def _folders(names: list[str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ import pandas as pd
 from sklearn_ser.evaluation._differences import row_differences
 from sklearn_ser.evaluation._formats import Table
 from sklearn_ser.evaluation._results_base import Results
+from sklearn_ser.evaluation._rows import score_cell
 
 __all__ = ["ALL_OTHERS", "CrossComparison"]
 
@@ -275,7 +276,7 @@ def _tables_of(comparison: Any, digits: int) -> list[Table]:
         (row.train, row.test) for row in rows if not row.speaker_independent or row.shares_audio
     }
     counts = ", ".join(f"{name} {count}" for name, count in comparison.corpora.items())
-    shown = {(row.features, row.alignment) for row in rows if row.crosses}
+    shown = list(dict.fromkeys((row.features, row.alignment) for row in rows if row.crosses))
     metric, what = rows[0].metric, f"{len(comparison.emotions)} emotions"
     explained = f"Chance is {comparison.chance:.3f}."
     if comparison.of_ratings:
@@ -286,22 +287,24 @@ def _tables_of(comparison: Any, digits: int) -> list[Table]:
         what = "ratings"
         explained = f"A constant has 0. Ratings are from: {', '.join(ranges)}."
     any_aligned = any(how for _, how in shown)
+    interval = ", 95 % interval for new speakers" * any(row.score_ci for row in rows)
     tables = []
-    for features, how in sorted(shown, key=lambda pair: (pair[0], pair[1] or "")):
+    for features, how in shown:
         square = comparison.matrix(features, alignment=how)
-        row = comparison.select(features, None, how)[0]
+        selected = comparison.select(features, None, how)
+        row, by_pair = selected[0], {(its.train, its.test): its for its in selected}
         layer = "" if row.layer is None else f", layer {row.layer}"
         cells = [
             [
                 str(trained),
                 *(
-                    ""
-                    if np.isnan(value)
-                    else f"{value:.{digits}f}" + "*" * ((trained, tested) in leaky)
-                    for tested, value in values.items()
+                    score_cell(by_pair[trained, tested], digits, "*" * ((trained, tested) in leaky))
+                    if (trained, tested) in by_pair
+                    else ""
+                    for tested in square
                 ),
             ]
-            for trained, values in square.iterrows()
+            for trained in square.index
         ]
         title = (
             f"{row.name}{layer}: {counts} clips, {what}"
@@ -314,7 +317,7 @@ def _tables_of(comparison: Any, digits: int) -> list[Table]:
             )
         )
         notes = [
-            f"{metric}; a row for what was trained on. Within a corpus "
+            f"{metric}{interval}; a row for what was trained on. Within a corpus "
             f"{_averaging_within(rows)}, {comparison.cv}, not aligned; elsewhere over all clips. "
             f"{explained} * training and test clips share speakers or audio."
         ]

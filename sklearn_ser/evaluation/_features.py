@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import re
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from sklearn_ser import embedders
 from sklearn_ser._models import BUNDLED
 from sklearn_ser._utils import (
     default_settings,
+    own_class,
     refuse_masked,
     refuse_without_effect,
     set_where_taken,
@@ -81,29 +80,13 @@ def embedder_class(name: str, ratings: bool = False) -> type[RecordEmbedder]:
         return PretrainedEmotionRegressor if ratings else PretrainedEmotionClassifier
     if name in _classes():
         return _classes()[name]
-    module_name, _, class_name = name.rpartition(":")
-    if not module_name:
+    if ":" not in name[1:]:
         raise ValueError(
             f"unknown features {name!r}; known are {[*feature_names(), *BUNDLED]}, ssl:MODEL, "
             "ssl:MODEL@REVISION, pretrained:MODEL, and your own as "
             '"module:Class" or "file.py:Class"; "+" joins several.'
         )
-    if module_name.endswith(".py"):
-        path = Path(module_name)
-        if not path.is_file():
-            raise FileNotFoundError(f"no such file: {path}, asked for by features {name!r}")
-        # On the path, so that other processes can import it too.
-        sys.path.insert(0, str(path.parent.resolve()))
-        module_name = path.stem
-    module = importlib.import_module(module_name)
-    if name.rpartition(":")[0].endswith(".py") and not path.samefile(module.__file__ or ""):
-        raise ImportError(
-            f"{path} cannot be imported: another module is called {module_name!r} "
-            f"({module.__file__}). Rename the file."
-        )
-    if not hasattr(module, class_name):
-        raise ValueError(f"{module_name} has no class {class_name}, asked for by {name!r}.")
-    return getattr(module, class_name)
+    return own_class(name, "features")
 
 
 def feature_sets(features: Any, **given: Any) -> list[tuple[str, Any]]:

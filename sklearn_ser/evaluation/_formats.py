@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_ser.evaluation._nested import Nested, RatingNested
-from sklearn_ser.evaluation._rows import RatingRow, Row, varying
+from sklearn_ser.evaluation._rows import RatingRow, Row, interval_cell, number_cell, varying
 
 __all__ = ["NESTED", "Shown", "Table", "describe_nested", "row_table"]
 
@@ -239,9 +239,9 @@ def row_table(comparison: Any, digits: int, timings: bool) -> Table:
                 its.name,
                 *(_alternative(row, its, name) for name in alternatives),
                 "" if layer is None else str(layer),
-                _number(row.score, digits) + (SAME if same else ""),
-                _interval(row.score_ci, digits),
-                *(_number(value, digits) for value in row.other_scores.values()),
+                number_cell(row.score, digits) + (SAME if same else ""),
+                interval_cell(row.score_ci, digits),
+                *(number_cell(value, digits) for value in row.other_scores.values()),
                 *[seconds] * timings,
             ]
         )
@@ -252,16 +252,6 @@ def row_table(comparison: Any, digits: int, timings: bool) -> Table:
     if timings:
         notes.append("Seconds to extract (all layers at once) and to fit.")
     return Table(comparison.title, columns, cells, notes, 1 + len(alternatives), bold)
-
-
-def _number(value: float, digits: int) -> str:
-    return f"{value:.{digits}f}".replace("-", "−")
-
-
-def _interval(ends: Sequence[float] | None, digits: int) -> str:
-    if ends is None:
-        return ""
-    return (" to " if ends[0] < 0 else "–").join(_number(end, digits) for end in ends)
 
 
 def _alternative(row: Rows | Nesteds, its: Rows, name: str) -> str:
@@ -309,11 +299,11 @@ def describe_nested(nested: Nesteds, rows: Sequence[Rows]) -> str:
     several = varying([row for row in rows if row.features == nested.features])
     counts = Counter(tuple(str(getattr(rows[k], name)) for name in several) for k in nested.rows)
     chosen = ", ".join(f"{' '.join(of)} in {n}" for of, n in counts.most_common())
-    interval = "" if nested.score_ci is None else f" ({_interval(nested.score_ci, 3)})"
+    interval = "" if nested.score_ci is None else f" ({interval_cell(nested.score_ci, 3)})"
     names = ", ".join(several)
     return (
         f"{rows[nested.rows[0]].name}, {names} chosen inside the training folds: "
-        f"{nested.metric} {_number(nested.score, 3)}{interval}; {names} {chosen} of "
+        f"{nested.metric} {number_cell(nested.score, 3)}{interval}; {names} {chosen} of "
         f"{len(nested.rows)} folds."
     )
 
@@ -392,7 +382,9 @@ class Shown(ABC):
         -------
         text : str
             A floating table. The best score is bold; ≈ marks what is not different from it. Names
-            are escaped; letters that pdfLaTeX lacks, as Chinese ones, need LuaLaTeX or XeLaTeX.
+            are escaped; letters that pdfLaTeX lacks, as Chinese ones, need LuaLaTeX or XeLaTeX. One
+            that is wider than the text fits in ``\resizebox{\linewidth}{!}{...}`` around its
+            tabular, of the package graphicx.
         """
         tables = self.tables(digits, timings=False)
         labels = [label, *[None] * len(tables)]

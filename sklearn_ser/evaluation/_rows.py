@@ -17,8 +17,11 @@ __all__ = [
     "RecallScores",
     "Row",
     "best_with_features",
+    "interval_cell",
+    "number_cell",
     "record_of",
     "row_name",
+    "score_cell",
     "varying",
 ]
 
@@ -136,7 +139,7 @@ class Described:
         A model is called by its id on the hub, or by the last part of its folder.
         """
         name, apart = self.features, []
-        for model in (self.model or self.features).split(", "):
+        for model in self.model.split(", ") if self.model else ():
             if f":{model}" in name:  # of ssl: or pretrained:
                 name = name.replace(f":{model}", f":{_short(model)}")
             elif model not in self.features.split("+"):
@@ -323,3 +326,19 @@ def record_of(cls: Any, values: dict[str, Any], what: str) -> Any:
     if wrong := sorted((needed - set(values)) | (set(values) - names)):
         raise ValueError(f"{what}: fields that are missing or unknown: {', '.join(wrong)}.")
     return cls(**values)
+
+
+def number_cell(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def interval_cell(ends: Sequence[float] | None, digits: int) -> str:
+    if ends is None:
+        return ""
+    return (" to " if ends[0] < 0 else "–").join(number_cell(end, digits) for end in ends)
+
+
+def score_cell(scored: Any, digits: int, mark: str = "") -> str:
+    """Return the score of a row or a nested one, a mark, and its interval in brackets."""
+    ends = interval_cell(scored.score_ci, digits)
+    return number_cell(scored.score, digits) + mark + (f" ({ends})" if ends else "")

@@ -10,7 +10,14 @@ import numpy as np
 import pandas as pd
 
 from sklearn_ser.evaluation import row_name
-from sklearn_ser.plotting._style import CHANCE, INK, AxesDisplay, series_style, wrapped
+from sklearn_ser.plotting._style import (
+    CHANCE,
+    INK,
+    AxesDisplay,
+    check_comparison,
+    series_style,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     from sklearn_ser.evaluation import Comparison, RatingRow, Row
@@ -128,6 +135,8 @@ class ComparisonDisplay(RowsDisplay):
     def __init__(
         self, rows: Sequence[Scored], title: str, chance: float, *, relative_depth: bool = False
     ) -> None:
+        if not rows:
+            raise ValueError("there are no rows to draw.")
         self.rows = rows
         self.title = title
         self.chance = chance
@@ -152,6 +161,7 @@ class ComparisonDisplay(RowsDisplay):
         -------
         display : ComparisonDisplay
         """
+        check_comparison(comparison)
         display = cls(
             comparison.rows, comparison.title, comparison.chance, relative_depth=relative_depth
         )
@@ -316,6 +326,7 @@ class DifferencesDisplay(RowsDisplay):
         ValueError
             If there is one row only.
         """
+        check_comparison(comparison)
         rows = comparison.rows
         if len(rows) < 2:
             raise ValueError("there is one row, so that there are no differences to draw.")

@@ -10,7 +10,7 @@ import pandas as pd
 
 from sklearn_ser.evaluation import Confident, confident_rows
 from sklearn_ser.plotting._comparison import INTERVAL, best_of_each
-from sklearn_ser.plotting._style import series_style
+from sklearn_ser.plotting._style import check_comparison, series_style
 
 if TYPE_CHECKING:
     from sklearn_ser.evaluation import Comparison
@@ -33,6 +33,7 @@ def rows_with_confidence(
     comparison: Comparison, rows: Sequence[int] | None
 ) -> tuple[dict[str, Confident], list[str]]:
     """Return the predictions of rows by name, and the names of those without probabilities."""
+    check_comparison(comparison)
     chosen = best_of_each(comparison.rows) if rows is None else rows
     found, without = confident_rows(comparison, chosen)
     if not found:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from sklearn_ser.evaluation import row_name, target_of, units_of
 from sklearn_ser.plotting._comparison import INTERVAL, RowsDisplay, best_of_each
-from sklearn_ser.plotting._style import INK, series_style
+from sklearn_ser.plotting._style import INK, check_comparison, series_style
 
 if TYPE_CHECKING:
     from sklearn_ser.evaluation import Comparison
@@ -80,6 +80,7 @@ class RecallDisplay(RowsDisplay):
         """
         from sklearn_ser.evaluation import speaker_interval
 
+        check_comparison(comparison)
         if comparison.of_ratings:
             raise ValueError("ratings were compared, which have no recall: see SpeakersDisplay.")
         lines = []
@@ -201,6 +202,7 @@ class SpeakersDisplay(RowsDisplay):
         ValueError
             If speakers are unknown.
         """
+        check_comparison(comparison)
         if comparison.n_speakers is None:
             raise ValueError("the speakers of the clips that were compared are unknown.")
         lines, all_rows = [], comparison.rows

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sklearn_ser.plotting._style import INK, AxesDisplay, wrapped
+from sklearn_ser.plotting._style import INK, AxesDisplay, check_comparison, wrapped
 
 if TYPE_CHECKING:
     from sklearn_ser.evaluation import CorporaComparison, Ranks
@@ -73,6 +73,7 @@ class RanksDisplay(AxesDisplay):
         -------
         display : RanksDisplay
         """
+        check_comparison(comparison, "CorporaComparison")
         return cls(comparison.ranks()).plot(ax=ax)
 
     def _size(self) -> tuple[float, float]:

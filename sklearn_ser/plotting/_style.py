@@ -100,6 +100,24 @@ def wrapped(text: object, inches: float, size: float = FONT) -> str:
     return "\n".join(lines).replace("$", r"\$")
 
 
+def check_comparison(comparison: Any, wanted: str = "Comparison") -> None:
+    """Raise a TypeError, which says what to draw, if a comparison is of another kind."""
+    from sklearn_ser import evaluation
+
+    if isinstance(comparison, getattr(evaluation, wanted)):
+        return
+    made_by = {"Comparison": "compare", "CorporaComparison": "compare_corpora"}[wanted]
+    cures = {
+        "CrossComparison": "Draw the rows that test one corpus: ComparisonDisplay([row for row in "
+        "found.rows if row.test == NAME and row.train == 'all others'], TITLE, found.chance)"
+        ".plot().",
+        "CorporaComparison": "Draw the comparison on one corpus: found[NAME].",
+    }
+    kind = type(comparison).__name__
+    cure = cures.get(kind, "")
+    raise TypeError(f"this draws what {made_by} returns; got a {kind}. {cure}".rstrip())
+
+
 class _Display:
     """A figure that is drawn when `plot` is called."""
 

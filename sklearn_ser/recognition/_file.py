@@ -181,7 +181,12 @@ def load_recognizer(
             if isinstance(error, ImportError) and any(
                 name.startswith(f"{error.name}.") for name in trusted
             ):
-                raise
+                raise ImportError(
+                    f"{path} needs your module {error.name}, which Python does not find here. Add "
+                    "the folder of its file to the environment variable PYTHONPATH, or name the "
+                    f"file on the command line: --trust FOLDER/{error.name}.py:CLASS.",
+                    name=error.name,
+                ) from error
             raise ValueError(
                 f"{path} is not a recognizer that save_recognizer wrote, or it cannot be used "
                 f"here ({type(error).__name__}: {str(error)[:500]})."
@@ -195,7 +200,8 @@ def _load_trusted(skops: Any, file: Any, path: str, trusted: Sequence[str]) -> A
     if refused:
         raise ValueError(
             f"{path} holds {', '.join(refused)[:1000]}, which could run code. If you trust who "
-            "wrote it, name these classes as trusted."
+            f"wrote it, name these classes as trusted: trusted={refused}, or on the command line "
+            f"--trust {' '.join(refused)}."
         )
     if unneeded := [name for name in trusted if name not in found]:
         raise ValueError(

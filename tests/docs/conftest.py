@@ -144,13 +144,19 @@ def _emobox(folder, corpus):
 
 
 def _ratings(home):
-    """Return a table of two corpora with ratings, from their files' names."""
+    """Return a table of three corpora with ratings, from their files' names."""
     rng, rows = np.random.default_rng(0), []
     arousal, valence = {"W": 4.5, "F": 4, "N": 2, "T": 1}, {"W": 1.5, "F": 4.5, "N": 3, "T": 2}
     letters = {"05": "W", "03": "F", "01": "N", "04": "T"}
-    for corpus, speaker in (("emodb", slice(2)), ("RAVDESS", slice(-2, None))):
+    letters |= {"ANG": "W", "HAP": "F", "NEU": "N", "SAD": "T"}
+    corpora = {
+        "emodb": (slice(2), slice(5, 6)),
+        "RAVDESS": (slice(-2, None), slice(6, 8)),
+        "CREMAD": (slice(4), slice(9, 12)),
+    }
+    for corpus, (speaker, emotion) in corpora.items():
         for path in sorted((home / corpus).glob("*.wav")):
-            letter = path.stem[5] if corpus == "emodb" else letters[path.stem[6:8]]
+            letter = letters.get(path.stem[emotion], path.stem[emotion])
             rated = np.array([arousal[letter], valence[letter]]) + rng.normal(0, 0.2, 2)
             rows.append([f"{corpus}/{path.name}", corpus, path.stem[speaker], *rated])
     return pd.DataFrame(rows, columns=["file", "corpus", "speaker", "arousal", "valence"])

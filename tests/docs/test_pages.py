@@ -26,6 +26,8 @@ NOT_RUN = {
     "pip": "it installs",
     "python -m venv": "it makes an environment",
     "source": "it enters an environment",
+    "git clone": "it downloads",
+    "cd sklearn-ser": "it enters the clone",
     "pytest": "it is this suite",
     "sphinx-build": "it builds the site, as .ci/run does",
     "huggingface-cli": "it downloads",

@@ -108,7 +108,7 @@ def test_tables_of_ratings_name_the_score_and_the_ranges(found, tmp_path):
     named = ", ".join(f"{name} {low:.3g} to {high:.3g}" for name, (low, high) in lows.items())
     shown = repr(found)
     assert f"A constant has 0. Ratings are from: {named}." in shown
-    assert "CCC; a row for what was trained on" in shown
+    assert "CCC, 95 % interval for new speakers; a row for what was trained on" in shown
     assert "clips, ratings, Ridge" in shown
     assert "UAR" not in shown
     frame = found.to_frame()

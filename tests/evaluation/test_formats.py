@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import warnings
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -176,6 +177,31 @@ def test_comparisons_across_corpora_show_their_squares(across):
     ]
     assert repr(across).count("trained on") == 2
     assert across.to_frame()["n_speakers"].tolist() == [3] * 4
+
+
+def test_squares_of_corpora_hold_the_interval_of_every_score():
+    corpora = {
+        name: make_emotional_speech(n_speakers=4, n_sentences=1, random_state=seed)
+        for seed, name in enumerate(["zebra", "ant", "cow"])
+    }
+    for sign, corpus in zip((1, -1, 1), corpora.values(), strict=True):  # so that one is negative
+        corpus.y = sign * np.array([{"anger": 0.9, "sadness": 0.1}.get(e, 0.5) for e in corpus.y])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        features = {"nano": "nano", "mfcc": "mfcc"}
+        found = compare_across(corpora, features, layer=2, same_scale=True, cache=None, audit=False)
+    titles = [table.title.partition(":")[0] for table in found.tables()]
+    assert titles == ["nano, layer 2", "mfcc"]  # in the order that was asked for
+    (frame,) = (scores for name, scores in found.to_frame().groupby("features") if name == "mfcc")
+    assert frame["ccc"].min() < 0
+    cells = {(row[0], name): row[1 + k] for row in found.tables()[1].cells for k, name in
+             enumerate(corpora)}  # fmt: skip
+    for line in frame.itertuples():
+        numbers = re.findall(r"−?\d\.\d+", cells[line.train, line.test])
+        shown = [float(number.replace("−", "-")) for number in numbers]
+        np.testing.assert_allclose(shown, [line.ccc, line.ccc_low, line.ccc_high], atol=0.0006)
+        assert (" to " in cells[line.train, line.test]) == (line.ccc_low < -0.0005)
+    assert "95 % interval for new speakers" in repr(found)
 
 
 def booktabs():

@@ -492,3 +492,8 @@ def test_table_and_figures_name_the_model(corpus, capsys, monkeypatch):
     best = across.frame[across.frame["train"] != across.frame["test"]]
     best = best[best["features"] == "first"].groupby("layer")["uar"].mean().idxmax()
     assert f"first (nano), layer {best:.0f}: a 16" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("features", ["mfcc", "egemaps+mfcc", "my, own"])
+def test_features_without_a_model_are_named_once(features):
+    assert Row(**{**dict.fromkeys(ROW), "features": features}).name == features

@@ -13,10 +13,12 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from sklearn_ser.evaluation import speaker_interval
+from sklearn_ser.datasets import make_emotional_speech
+from sklearn_ser.evaluation import CorporaComparison, compare_across, speaker_interval
 from sklearn_ser.plotting import (
     ComparisonDisplay,
     DifferencesDisplay,
+    RanksDisplay,
     RecallDisplay,
     ReliabilityDisplay,
     RiskCoverageDisplay,
@@ -212,3 +214,25 @@ def test_the_first_five_series_differ_to_anyone_by_colour_alone(seen):
     colors = [lab(series_style(k)["color"], SEEN[seen]) for k in range(5)]
     pairs = itertools.combinations(colors, 2)
     assert min(np.linalg.norm(one - other) for one, other in pairs) >= 15
+
+
+@pytest.mark.parametrize("display", [*DISPLAYS, RanksDisplay])
+def test_another_kind_of_comparison_is_refused_with_what_to_draw(display, found):
+    corpora = {
+        name: make_emotional_speech(n_speakers=3, n_sentences=1, random_state=seed)
+        for seed, name in enumerate(["one", "two"])
+    }
+    across = compare_across(corpora, ["mfcc"], classifier="lda", cache=None, audit=False)
+    with pytest.raises(TypeError, match=r"got a CrossComparison\. Draw the rows that test one"):
+        display.from_comparison(across)
+    other = found if display is RanksDisplay else CorporaComparison({"one": found})
+    made_by = "compare_corpora" if display is RanksDisplay else "compare"
+    with pytest.raises(
+        TypeError, match=f"draws what {made_by} returns; got a {type(other).__name__}"
+    ):
+        display.from_comparison(other)
+
+
+def test_no_rows_are_refused():
+    with pytest.raises(ValueError, match="there are no rows to draw"):
+        ComparisonDisplay([], "title", 0.25)

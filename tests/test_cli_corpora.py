@@ -126,6 +126,7 @@ def test_what_names_no_corpora_is_refused(place, arguments, message, capsys):
     assert message in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.slow
 def test_an_audit_is_of_one_corpus(place, capsys):
     assert main(["audit", "synthetic", "table=second.csv", "--no-audio"]) == 2
     assert "one corpus is needed, and synthetic speech and 1 more" in capsys.readouterr().err

@@ -207,6 +207,7 @@ def test_threads_of_this_process_are_not_counted_by_the_cluster(n_jobs, on_clust
             assert thread_count(None) == (1 if backend == "sequential" else 2)
 
 
+@pytest.mark.slow
 def test_warnings_of_shares_that_overlap_are_all_caught_once():
     caught, outside, found = _Caught(), warnings.showwarning, {}
     both_run, one_has_ended = threading.Barrier(2), threading.Event()

@@ -30,7 +30,8 @@ PraatEmbedder = embedder_class(f"{DOCS}/examples/praat_embedder.py:PraatEmbedder
 def network_embedder():
     """Return the class that the user guide shows, from its text."""
     text = (DOCS / "your_own_features.rst").read_text()
-    (block,) = re.findall(r"code-block:: python\n\n((?:    .*\n|\n)+)", text)
+    blocks = re.findall(r"code-block:: python\n\n((?:    .*\n|\n)+)", text)
+    (block,) = [block for block in blocks if "class NetworkEmbedder" in block]
     names = {}
     exec(textwrap.dedent(block), names)
     return names["NetworkEmbedder"]

@@ -130,6 +130,8 @@ def load_corpora(options: argparse.Namespace) -> dict[str, Any]:
     loading = _loading(options, [each.name for each in given])
     column = loading.get("table", {}).pop("corpus", None)
     options.origins = {}
+    for each in given:  # all of them before the first is loaded
+        _check(each)
     for each in given:
         quiet = getattr(options, "quiet", False)
         if each.name == "table" and column is not None:
@@ -237,8 +239,8 @@ def _loading(options: argparse.Namespace, names: Collection[str]) -> dict[str, d
     return parameters
 
 
-def _load(given: CorpusArgument, loading: Mapping[str, Mapping[str, str]], *, quiet: bool) -> Any:
-    """Return a corpus by its loader in `sklearn_ser.datasets`: of "emodb" by `load_emodb`."""
+def _check(given: CorpusArgument) -> None:
+    """Raise an error unless a corpus is known, and has what its loader needs."""
     from sklearn_ser import datasets
 
     name, part, place = given
@@ -246,23 +248,30 @@ def _load(given: CorpusArgument, loading: Mapping[str, Mapping[str, str]], *, qu
         raise ValueError(f"unknown corpus {name!r}; known are {', '.join(KNOWN)}")
     if part is not None and name not in ("emobox", "huggingface"):
         raise ValueError(f"{name}:{part}: the corpus {name} has no parts; write {name}=PATH")
+    if name == "synthetic" and place is not None:
+        raise ValueError(
+            f"{place} has no effect: the synthetic corpus is made, not read. Say which corpus "
+            f"lies there: {', '.join((*NAMED, *HELD[:-1]))} or {HELD[-1]}."
+        )
+    if name != "synthetic" and place is None and not hasattr(datasets, f"fetch_{name}"):
+        raise ValueError(f"the corpus {name} needs its folder or file: --data PATH, or {name}=PATH")
+    if name == "emobox" and part is None:
+        raise ValueError("EmoBox has many corpora: name one, such as emobox:iemocap=PATH")
+
+
+def _load(given: CorpusArgument, loading: Mapping[str, Mapping[str, str]], *, quiet: bool) -> Any:
+    """Return a corpus by its loader in `sklearn_ser.datasets`: of "emodb" by `load_emodb`."""
+    from sklearn_ser import datasets
+
+    name, part, place = given
     if name == "synthetic":
-        if place is not None:
-            raise ValueError(
-                f"{place} has no effect: the synthetic corpus is made, not read. Say which corpus "
-                f"lies there: {', '.join((*NAMED, *HELD[:-1]))} or {HELD[-1]}."
-            )
         corpus = datasets.make_emotional_speech(random_state=0)
         corpus.name = "synthetic speech"
         return corpus
-    if place is None and hasattr(datasets, f"fetch_{name}"):
-        return getattr(datasets, f"fetch_{name}")(verbose=not quiet)
     if place is None:
-        raise ValueError(f"the corpus {name} needs its folder or file: --data PATH, or {name}=PATH")
+        return getattr(datasets, f"fetch_{name}")(verbose=not quiet)
     parameters = loading.get(name, {})
     if name == "emobox":
-        if part is None:
-            raise ValueError("EmoBox has many corpora: name one, such as emobox:iemocap=PATH")
         return datasets.load_emobox(place, part, **parameters)
     if name == "huggingface":
         return datasets.load_huggingface(_dataset(place, part), **parameters)

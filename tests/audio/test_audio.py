@@ -714,6 +714,7 @@ def check_bad_clip(value, name, cause, cure, on_error, waveforms, cache):
     np.testing.assert_allclose(embedded[[0, 2]], expected, rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("on_error", ["raise", "warn", "nan"])
 @pytest.mark.parametrize("kind", BAD_FILES)
 def test_bad_file(kind, on_error, speech, tmp_path):
@@ -722,6 +723,7 @@ def test_bad_file(kind, on_error, speech, tmp_path):
     check_bad_clip(path, path.name, cause, cure, on_error, [speech(1), speech(2)], None)
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("on_error", ["raise", "warn", "nan"])
 @pytest.mark.parametrize("kind", BAD_VALUES)
 def test_bad_value(kind, on_error, speech, cache_folder):

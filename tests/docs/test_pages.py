@@ -34,7 +34,8 @@ NOT_RUN = {
 }
 # Pages that train networks or start clusters take a minute, and so do comparisons of several
 # feature sets.
-SLOW_PAGES = {"coming_from", "compare", "fine_tuning", "heads", "recordings", "scaling_out"}
+SLOW_PAGES = {"coming_from", "compare", "corpora", "fine_tuning", "heads", "recordings"}
+SLOW_PAGES |= {"scaling_out", "words", "your_own_features"}
 SLOW_COMMANDS = ("sklearn-ser compare", "sklearn-ser cross", "python docs/")
 # What corpora of few clips, and recordings that are not of EmoDB, are warned of.
 EXPECTED = [

@@ -83,7 +83,7 @@ CLASSIFIERS = {
 }
 
 
-@pytest.mark.one_in(4)
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("routing", [False, True])
 @pytest.mark.parametrize("speaker_scaling", [None, "global"])
 @pytest.mark.parametrize("name", CLASSIFIERS)

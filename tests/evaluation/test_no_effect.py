@@ -450,6 +450,7 @@ def found_of(comparison):
     return comparison.predictions.to_dict("list"), scores, results["audit"]
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("form", WITH_NUMBERS)
 @pytest.mark.filterwarnings("ignore:.*speakers .* have fewer than min_clips")
 def test_each_parameter_changes_what_is_found_or_is_refused(form):

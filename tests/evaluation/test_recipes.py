@@ -406,6 +406,7 @@ def test_a_corpus_is_told_from_another(corpus):
     assert a["audio"] == b["audio"] == own["audio"]
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("across", [False, True])
 def test_clips_left_out_are_named_with_reasons(corpus, tmp_path, capsys, across):
     broken = Bunch(X=list(corpus.X), y=corpus.y, groups=corpus.groups, name="broken")

@@ -55,7 +55,7 @@ def own_states(model, waveform):
         return model._hidden_states(features, clip.n_frames, N_LAYERS)
 
 
-@pytest.mark.one_in(2)
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("own_front_end", [True, False])
 def test_states_of_a_clip_alone_are_those_of_transformers(
     own_front_end, family, tiny_model, speech, monkeypatch
@@ -81,7 +81,7 @@ def test_states_of_a_clip_alone_are_those_of_transformers(
             assert torch.equal(state, wanted)
 
 
-@pytest.mark.one_in(3)
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("last_layer", [0, 1, 3])
 def test_only_layers_that_are_wanted_run(last_layer, family, tiny_model, clips, tmp_path):
     folder = tiny_model(family)
@@ -101,7 +101,7 @@ def test_only_layers_that_are_wanted_run(last_layer, family, tiny_model, clips, 
     np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.one_in(4)
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("n_layers", [1, 2])
 def test_an_early_stop_may_come_first(n_layers, family, tiny_model, speech):
     waveform = speech(2, 0.9)

@@ -216,6 +216,7 @@ def test_the_first_five_series_differ_to_anyone_by_colour_alone(seen):
     assert min(np.linalg.norm(one - other) for one, other in pairs) >= 15
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("display", [*DISPLAYS, RanksDisplay])
 def test_another_kind_of_comparison_is_refused_with_what_to_draw(display, found):
     corpora = {

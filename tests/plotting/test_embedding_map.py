@@ -141,6 +141,7 @@ def test_nothing_is_cut_at_long_names():
     assert boxes[0].x1 < boxes[1].x0
 
 
+@pytest.mark.slow
 def test_tsne_is_drawn_the_same_again():
     one, other = (
         EmbeddingMapDisplay.from_embeddings(X[:40], Y[:40], GROUPS[:40], method="tsne")

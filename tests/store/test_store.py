@@ -414,6 +414,7 @@ print(failures.value, *[process.exitcode for process in processes])
 """
 
 
+@pytest.mark.slow
 @only_posix
 def test_many_processes_write_and_read_the_same_records(tmp_path):
     command = [sys.executable, "-c", RACE, str(tmp_path), "8"]

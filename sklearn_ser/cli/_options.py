@@ -89,7 +89,7 @@ def add_embedding(command: Any, layer: str, *, on_error: bool = True) -> None:
         type=_model_window,
         metavar="SECONDS",
         help="for ssl and nano: what of a clip attends to itself at once; seconds, auto (the "
-        "default), clip (Whisper) or none (all of it)",
+        "default), clip (Whisper, and no other model) or none (all of it)",
     )
     command.add_argument(
         "--dtype",

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sklearn.pipeline import FeatureUnion, make_union
 
 from sklearn_ser import embedders
-from sklearn_ser._models import BUNDLED
+from sklearn_ser._models import BUNDLED, read_speech_config
 from sklearn_ser._utils import (
     default_settings,
     own_class,
@@ -157,7 +157,8 @@ def as_embedders(
     ratings : bool, default=False
         Whether that is a regressor instead.
     **parameters
-        Set on those made from a name, where they have such a parameter.
+        Set on those made from a name, where they have such a parameter; window="clip" on Whisper
+        alone, where it is among them.
 
     Raises
     ------
@@ -175,6 +176,7 @@ def as_embedders(
         raise ValueError(f"pooling={parameters['pooling']!r}: only compare takes alternatives.")
     named: dict[str, Any] = {}
     taken: dict[str, list[str]] = {}
+    made = []
     for name, feature in given:
         embedder = feature
         if isinstance(feature, str):
@@ -191,6 +193,7 @@ def as_embedders(
                 if its_name in parts:
                     raise ValueError(f"features {feature!r} join {its_name} with itself.")
                 parts[its_name], taken[its_name] = part, effective
+                made.append(part)
             embedder = part if len(parts) == 1 else make_union(*parts.values())
             name = "+".join(parts) if name is None else name
         elif classifiers and is_clip_classifier(feature, ratings):
@@ -202,6 +205,8 @@ def as_embedders(
             raise ValueError(f"two feature sets are called {name!r}; pass a dict of names.")
         named[name] = embedder
     refuse_without_effect(parameters, taken, caller_parameters)
+    if parameters.get("window") == "clip":
+        _leave_clip_windows_to_whisper([part for part in made if isinstance(part, SSLEmbedder)])
     for name, embedder in named.items():
         for part in parts_of(embedder):
             sequences = isinstance(part, RecordEmbedder) and part.gives_sequences()
@@ -211,6 +216,16 @@ def as_embedders(
                     "choose statistics."
                 )
     return named
+
+
+def _leave_clip_windows_to_whisper(made: Sequence[SSLEmbedder]) -> None:
+    """Give models beside Whisper the default window; where there is no Whisper, change nothing."""
+    others = [
+        each for each in made if read_speech_config(each.model_folder()).model_type != "whisper"
+    ]
+    if len(others) < len(made):
+        for embedder in others:
+            embedder.set_params(window="auto")
 
 
 def split_names(text: str) -> list[str]:

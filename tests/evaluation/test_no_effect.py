@@ -11,6 +11,7 @@ from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils import Bunch
+from transformers import WhisperConfig, WhisperFeatureExtractor
 
 from sklearn_ser import EGeMAPSEmbedder, MFCCEmbedder, SSLEmbedder
 from sklearn_ser.audit import audit_split
@@ -184,6 +185,20 @@ def test_statistics_are_compared_beside_functionals(corpus):
 def test_a_window_that_only_whisper_has_is_refused_beside_other_models(corpus, never, call):
     with pytest.raises(ValueError, match=r"window='clip' is for Whisper.* nano is of the family"):
         CALLS[call](corpus, ["mfcc", "nano"], window="clip")
+
+
+def test_a_window_that_only_whisper_has_is_set_on_whisper_alone_where_it_is_among_the_models(
+    tmp_path,
+):
+    WhisperConfig().save_pretrained(tmp_path)
+    WhisperFeatureExtractor().save_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").touch()  # which is not read
+    whisper = f"ssl:{tmp_path}"
+    made = as_embedders(["mfcc", "nano", whisper, f"nano+{whisper}"], window="clip", layer=1)
+    joined = dict(made[f"nano+{whisper}"].transformer_list)
+    windows = [each.window for each in (made["nano"], made[whisper], *joined.values())]
+    assert windows == ["auto", "clip", "auto", "clip"]
+    assert [made[name].layer for name in ("nano", whisper)] == [1, 1]
 
 
 @pytest.mark.parametrize("feature", ["mfcc", "egemaps", "nano", "ssl"])

@@ -132,7 +132,7 @@ def _repeat(options: argparse.Namespace) -> int:
         _compare_and_write(again)
     options.results = again.results
     differences = []
-    for (name, one), other in zip(earlier.items(), _load_results(out).values(), strict=True):
+    for name, one, other in _pairs(earlier, _load_results(out)):
         if moved:  # the name may be that of a folder
             other = dataclasses.replace(other, corpus=one.corpus)
         versions, found = differences_of_runs(one, other)
@@ -152,6 +152,30 @@ def _load_results(folder: Path) -> Mapping[str, Comparison]:
         return CorporaComparison.load(folder)
     comparison: Comparison = Comparison.load(folder)
     return {comparison.corpus: comparison}
+
+
+def _pairs(
+    earlier: Mapping[str, Comparison], later: Mapping[str, Comparison]
+) -> list[tuple[str, Comparison, Comparison]]:
+    """Return both results of each corpus of the record, by its name.
+
+    It may hold one of several that its command compared.
+    """
+    if len(earlier) == len(later):
+        return [(*one, other) for one, other in zip(earlier.items(), later.values(), strict=True)]
+    pairs = []
+    for name, one in earlier.items():
+        found = [each for each in later.values() if each.corpus == name]
+        found += [
+            each for each in later.values() if each.digests["labels"] == one.digests["labels"]
+        ]
+        if not found:
+            raise ValueError(
+                f"the record holds {name}, which is none of the corpora here, {', '.join(later)}: "
+                "call its folder, or its corpus column's value, as it was called there."
+            )
+        pairs.append((name, one, found[0]))
+    return pairs
 
 
 def _compare_and_write(options: argparse.Namespace) -> int:

@@ -190,18 +190,29 @@ def splitters(options: argparse.Namespace, corpora: Mapping[str, Any]) -> dict[s
 
 
 def put_elsewhere(recorded: argparse.Namespace, here: argparse.Namespace) -> None:
-    """Give the corpora of a recorded command the places, and the root, that are given here."""
+    """Give the corpora of a recorded command the places, and the root, that are given here.
+
+    Its store, and a device that is no CPU, are those of another machine.
+    """
     wanted = [each.label for each in _given(recorded)]
     if [each.label for each in _given(here)] != wanted:
         raise ValueError(f"--from {here.record} is of other corpora: name {in_places(recorded)}.")
     recorded.corpora, recorded.corpus, recorded.data = here.corpora, here.corpus, here.data
+    if here.root is None and recorded.root is not None and not Path(recorded.root).is_dir():
+        raise FileNotFoundError(
+            f"--from {here.record} names the folder of clips --root {recorded.root}, which is not "
+            f"here: name {in_places(recorded)}."
+        )
     recorded.root = here.root or recorded.root
+    recorded.cache = "none" if recorded.cache == "none" else None
+    recorded.device = "cpu" if recorded.device == "cpu" else None
 
 
 def in_places(options: argparse.Namespace) -> str:
     """Return what names the corpora of a command where they lie elsewhere."""
     labels = [each.label for each in _given(options)]
-    return " ".join(label + "=PLACE" * (label != "synthetic") for label in labels)
+    places = [label + "=PLACE" * (label != "synthetic") for label in labels]
+    return " ".join([*places, *["--root PLACE"] * (options.root is not None)])
 
 
 def _given(options: argparse.Namespace) -> list[CorpusArgument]:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,6 +93,8 @@ def other_versions(results):
 def other_results(results):
     results["rows"][0]["uar"] = 0.125
     results["rows"][2]["layer"] = 7
+    results["nested"][0]["uar"] = 0.125
+    results["nested"][1]["classifiers"][0] = "other"
     results["digests"]["audio"] = "x"
     results["classifier_parameters"]["svm"]["C"] = [1]
 
@@ -109,7 +112,9 @@ def other_weights(results):
             1,
             [
                 "Differs: mfcc, lda: UAR 0.1250 → ",
-                "Differs: digests: ",
+                "Differs: digests: audio of the clips",
+                "Differs: mfcc, nested: UAR 0.1250 → ",
+                "Differs: nano, nested: other choices in the folds",
                 "Differs: nano, layer 7, lda: is no row any",
                 "nano, layer 2, lda: was no row before",
                 "classifier_parameters: ",
@@ -153,6 +158,15 @@ def test_clips_that_have_changed_differ(record, capsys):
     assert "Differs: digests: " in told
 
 
+def test_predictions_of_other_clips_are_not_compared_by_position(record, capsys):
+    sorted(record.parent.glob("CORPUS/*/*.wav"))[0].unlink()
+    status, told, _ = repeated(capsys, "--from", record / "results.json")
+    assert status == 1
+    assert "Differs: n_clips: 16 → 15" in told
+    assert "digests: audio and labels of the clips; predictions are not compared one by" in told
+    assert "predictions differ" not in told
+
+
 @pytest.fixture
 def sent(record, tmp_path_factory, monkeypatch):
     """Return a record that was made in a folder which is not here, with the corpus in HERE."""
@@ -177,6 +191,56 @@ def test_a_record_from_another_machine_is_repeated_where_its_corpus_lies_here(se
     earlier, later = Comparison.load(sent), Comparison.load("again")
     assert_same(later.predictions, earlier.predictions)
     assert later.command == earlier.command
+
+
+def test_the_store_and_the_device_of_another_machine_are_not_used(sent, tmp_path, capsys):
+    there = ["--cache", str(tmp_path / "there"), "--device", "cuda:7"]
+    change(sent, lambda results: results["command"]["arguments"].extend(there))
+    status, told, _ = repeated(capsys, "folder=HERE", "--from", "results.json")
+    assert (status, "All scores and predictions" in told) == (0, True)
+    assert not (tmp_path / "there").exists()
+
+
+def test_one_of_several_corpora_is_repeated_from_its_own_results(place, capsys):
+    shutil.copytree("CORPUS", "OTHER")
+    for clip in sorted(place.glob("OTHER/*/s04_*.wav")):
+        clip.unlink()
+    compared = r"compare folder=CORPUS folder=OTHER --speaker ^(s\d+)_ --features mfcc --quiet"
+    compared += " --classifier lda"
+    assert main([*compared.split(), "--no-audio-audit", "--out", "two"]) == 0
+    (results,) = [
+        each for each in place.glob("two/*/results.json") if '"OTHER"' in each.read_text()
+    ]
+    shutil.copytree(results.parent, "sent")
+    change(place / "sent", lambda results: results["command"].update(directory="/home/anna"))
+    capsys.readouterr()
+    places = ["folder=CORPUS", "folder=OTHER"]
+    status, told, _ = repeated(capsys, *places, "--from", "sent/results.json")
+    assert (status, "All scores and predictions" in told) == (0, True)
+    (place / "OTHER").rename("ELSEWHERE")
+    places[1] = "folder=ELSEWHERE"
+    status, told, _ = repeated(capsys, *places, "--from", "sent/results.json")
+    assert (status, "All scores and predictions" in told) == (0, True)
+
+
+def test_the_folder_of_a_tables_clips_is_asked_for_where_it_is_not_here(place, capsys):
+    rows = [
+        f"{path.relative_to('CORPUS')},{path.parent.name},{path.name[:3]}"
+        for path in sorted(Path().glob("CORPUS/*/*.wav"))
+    ]
+    (place / "clips.csv").write_text("\n".join(["path,emotion,speaker", *rows]))
+    given = "compare table=clips.csv --root CORPUS --features mfcc --classifier lda --quiet"
+    assert main([*given.split(), "--no-audio-audit", "--out", "of_table"]) == 0
+    (place / "CORPUS").rename("HERE")
+    change(place / "of_table", lambda results: results["command"].update(directory="/home/anna"))
+    capsys.readouterr()
+    status, _, told = repeated(capsys, "--from", "of_table")
+    assert (status, "compare table=PLACE --root PLACE --from of_table" in told) == (2, True)
+    status, _, told = repeated(capsys, "table=clips.csv", "--from", "of_table")
+    assert status == 2
+    assert "--root CORPUS, which is not here: name table=PLACE --root PLACE." in told
+    status, told, _ = repeated(capsys, "table=clips.csv", "--root", "HERE", "--from", "of_table")
+    assert (status, "All scores and predictions" in told) == (0, True)
 
 
 @pytest.mark.parametrize("corpora", ["emodb=HERE", "folder=HERE folder=HERE", "synthetic"])

@@ -17,7 +17,7 @@ from sklearn_ser.cli._train import _parts
 from sklearn_ser.datasets import make_emotional_speech, pool_corpora
 from sklearn_ser.evaluation import compare
 from sklearn_ser.exceptions import LeakageWarning
-from sklearn_ser.recognition import load_recognizer
+from sklearn_ser.recognition import EmotionRecognizer, OutOfDomainDetector, load_recognizer
 
 
 @pytest.fixture
@@ -232,6 +232,22 @@ def test_predict_writes_rows_and_says_what_could_not_be_used(trained, tmp_path, 
     assert rows["emotion"].tolist()[:3] == expected["emotion"].tolist()[:3]
     np.testing.assert_allclose(rows["anger"], expected["anger"], rtol=1e-5)
     assert rows["note"].iloc[3] == expected["note"].iloc[3]
+
+
+def test_predict_counts_features_that_are_not_finite_as_unusable_and_abstentions_not(
+    trained, tmp_path, capsys, monkeypatch
+):
+    (waveform, rate), *_ = make_emotional_speech(n_speakers=2, n_sentences=1, random_state=5).X
+    soundfile.write(tmp_path / "a.wav", waveform, rate)
+    arguments = ["predict", str(trained), str(tmp_path / "a.wav"), "--quiet", "--abstain"]
+    monkeypatch.setattr(OutOfDomainDetector, "quantiles", lambda _, X: np.full(len(X), 0.5))
+    assert main([*arguments, "0.4"]) == 0
+    assert "abstained" in capsys.readouterr().out
+    monkeypatch.setattr(
+        EmotionRecognizer, "predict_proba", lambda _, X: np.full((len(X), 4), np.nan)
+    )
+    assert main([*arguments, "0.4"]) == 1
+    assert "clip 0 (a.wav): its features are not finite" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("again", ["a.wav", "./a.wav", "."])

@@ -322,7 +322,7 @@ def test_classes_in_a_recognizer_are_trusted_by_the_name_of_their_file(place, ca
 
     status, printed = in_a_new_process()
     assert status == 2
-    assert "--trust trusted_logmel.LogMelEmbedder" in printed
+    assert "--trust FOLDER/trusted_logmel.py:LogMelEmbedder." in printed
     status, printed = in_a_new_process("--trust", "trusted_logmel.LogMelEmbedder")
     assert status == 2
     assert "needs your module trusted_logmel" in printed
@@ -330,3 +330,19 @@ def test_classes_in_a_recognizer_are_trusted_by_the_name_of_their_file(place, ca
     status, printed = in_a_new_process("--trust", f"{place}/trusted_logmel.py:LogMelEmbedder")
     assert status == 0
     assert "logmel" in printed
+
+
+def test_no_cluster_of_ray_is_an_error_that_names_the_option(place, capsys, monkeypatch):
+    ray = pytest.importorskip("ray", reason="the extra cluster is missing")
+
+    def init(**given):
+        raise ConnectionError("set the `--address` flag")
+
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(ray, "init", init)
+    given = ["embed", "FOLDER", "--features", "mfcc", "--out", "m.csv", "--backend", "ray"]
+    assert main(given) == 2
+    printed = capsys.readouterr().err
+    assert "no cluster of Ray at auto" in printed
+    assert "--scheduler HOST:6379" in printed
+    assert "--address" not in printed

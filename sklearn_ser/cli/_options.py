@@ -264,7 +264,13 @@ def on_backend(options: argparse.Namespace) -> Iterator[None]:
         import ray
         from ray.util.joblib import register_ray
 
-        ray.init(address=options.scheduler or "auto", log_to_driver=False)
+        try:
+            ray.init(address=options.scheduler or "auto", log_to_driver=False)
+        except ConnectionError as error:
+            raise ConnectionError(
+                f"--backend ray found no cluster of Ray at {options.scheduler or 'auto'}. Start "
+                "one (ray start --head), or name its address: --scheduler HOST:6379."
+            ) from error
         register_ray()
         # What a worker that is lost was computing is computed again.
         restarts = {"max_restarts": -1, "max_task_retries": -1}

@@ -120,7 +120,13 @@ def _predict(options: argparse.Namespace) -> int:
 
     from sklearn_ser._utils import set_where_taken
     from sklearn_ser.cli._tables import print_rows
-    from sklearn_ser.recognition import domain_embedders, embedders_of, load_recognizer, rows_of
+    from sklearn_ser.recognition import (
+        ABSTAINED,
+        domain_embedders,
+        embedders_of,
+        load_recognizer,
+        rows_of,
+    )
 
     paths = [path for given in options.recordings for path in audio_files(Path(given))]
     if twice := [path for path, n in Counter(map(os.path.abspath, paths)).items() if n > 1]:
@@ -162,7 +168,7 @@ def _predict(options: argparse.Namespace) -> int:
         print(f"Written to {out}: {len(rows)} rows of {len(paths)} recordings")
     for path in drawn or ():
         print(f"Written to {path}")
-    unusable = rows[rows["emotion"].isna() & rows["out_of_domain"].isna()]
+    unusable = rows[rows["emotion"].isna() & (rows["note"] != ABSTAINED)]
     for note in [*(notes if drawn is not None else ()), *unusable["note"]]:
         print(note, file=sys.stderr)
     return int(len(unusable) > 0 or drawn == [])

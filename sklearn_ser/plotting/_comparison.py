@@ -189,7 +189,7 @@ class ComparisonDisplay(RowsDisplay):
         return "chance" if self.rows[0].metric == "UAR" else "a constant"
 
     def _draw(self, ax: Any) -> list[Any]:
-        pooled = any(row.is_pooled for row in self.rows)
+        pooled = any(row.is_pooled and not row.crosses for row in self.rows)
         none = all(row.score_ci is None for row in self.rows)
         unknown = self.rows[0].is_over_folds
         over = "over folds, speakers unknown" if unknown else "for new speakers"

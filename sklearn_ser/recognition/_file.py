@@ -8,8 +8,10 @@ from __future__ import annotations
 import copy
 import datetime
 import importlib
+import importlib.util
 import json
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -198,16 +200,26 @@ def _load_trusted(skops: Any, file: Any, path: str, trusted: Sequence[str]) -> A
     found = skops.get_untrusted_types(file=file)
     refused = sorted(name for name in found if name not in OURS and name not in trusted)
     if refused:
+        named = " ".join(map(_trust_option, refused))
         raise ValueError(
             f"{path} holds {', '.join(refused)[:1000]}, which could run code. If you trust who "
             f"wrote it, name these classes as trusted: trusted={refused}, or on the command line "
-            f"--trust {' '.join(refused)}."
+            f"--trust {named[:1000]}."
         )
     if unneeded := [name for name in trusted if name not in found]:
         raise ValueError(
             f"{path}: nothing in it has to be trusted under the names {unneeded}: leave them out."
         )
     return skops.load(file, trusted=list(found))
+
+
+def _trust_option(name: str) -> str:
+    """Return what ``--trust`` takes for a class: its file, if Python does not find its module."""
+    module, _, attribute = name.rpartition(".")
+    package = module.partition(".")[0]
+    if package in sys.modules or not package or importlib.util.find_spec(package) is not None:
+        return name
+    return f"FOLDER/{module.replace('.', '/')}.py:{attribute}"
 
 
 def _with_card(

@@ -120,7 +120,8 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         y : array-like of shape (n_clips,)
             Emotions.
         groups : array-like of shape (n_clips,)
-            Speaker labels.
+            Speaker labels. Whatever part of the classifier takes groups is given them, such as a
+            network that holds speakers out of training to stop early.
 
         Returns
         -------

@@ -19,9 +19,10 @@ from sklearn_ser._audio import WHOLE, Clip, as_clips, decode, items_of, mono_of,
 from sklearn_ser._utils import Number, printable
 from sklearn_ser.exceptions import ClipError
 
-__all__ = ["Piece", "pieces_of", "rows_of"]
+__all__ = ["ABSTAINED", "Piece", "pieces_of", "rows_of"]
 
 INTERVAL = Number(Real, 0.01, None, closed="left")  # seconds
+ABSTAINED = "abstained: unlike the speech of training"  # a note
 SHARE = Number(Real, 0, 1, closed="both")
 AT_ONCE = 32  # pieces, so that memory stays bounded
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s of audio [{elapsed}<{remaining}]"
@@ -122,7 +123,7 @@ class _PieceRecognizer:
         if np.isnan(probabilities).any() or np.isnan(quantile):
             row["note"] = printable(str(self._find_error(clip, sound)))
         elif self.abstain is not None and quantile > self.abstain:
-            row["note"] = "abstained: unlike the speech of training"
+            row["note"] = ABSTAINED
         else:
             row["emotion"] = self.classes[probabilities.argmax()]
             row |= dict(zip(self.classes.tolist(), probabilities.tolist(), strict=True))

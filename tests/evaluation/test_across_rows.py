@@ -22,6 +22,7 @@ from sklearn_ser.evaluation import (
     compare_corpora,
     uar_score,
 )
+from sklearn_ser.plotting import ComparisonDisplay
 
 N_SPEAKERS, N_CLIPS = 5, 12
 FEATURES = {
@@ -369,3 +370,13 @@ def test_classifiers_of_clips_are_said_not_to_be_aligned(ratings):
 def test_several_rated_corpora_are_still_compared_one_by_one():
     found = compare_corpora(CORPORA, FEATURES, classifier=Ridge(), **QUICK)
     assert found.chosen.shape == (2, 3)
+
+
+def test_the_figure_of_rows_between_corpora_says_nothing_of_folds(found):
+    labels = []
+    for crosses in (True, False):
+        rows = [row for row in found.rows if row.crosses is crosses and row.test == "one"]
+        figure = ComparisonDisplay(rows, "title", found.chance).plot().figure_
+        labels.append(figure.axes[0].get_xlabel())
+    assert labels[0].startswith("CCC (95 % interval")
+    assert labels[1].startswith("CCC, pooled over folds (95 % interval")

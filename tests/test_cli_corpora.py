@@ -146,6 +146,10 @@ def test_a_table_of_several_corpora_is_split_by_its_column(place, capsys, recwar
         assert corpus.y.tolist() == rows["emotion"].tolist()
         assert corpus.groups.tolist() == rows["speaker"].tolist()
     assert not [w for w in recwarn if "several corpora" in str(w.message)]
+    lines.assign(arousal=np.linspace(0.01, 1, len(lines))).to_csv("rated.csv", index=False)
+    rated = ["audit", "table=rated.csv", "--corpus-column", "corpus", "--emotion-column", "arousal"]
+    split = load_corpora(_parser().parse_args(rated))
+    assert [corpus.rating for corpus in split.values()] == ["arousal"] * 2
     assert main([*given[:3], "group", *COMMON]) == 2
     assert "both.csv has no column 'group'" in " ".join(capsys.readouterr().err.split())
     lines.assign(corpus=["a", *[None] * (len(lines) - 1)]).to_csv("both.csv", index=False)

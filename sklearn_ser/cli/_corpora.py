@@ -157,7 +157,8 @@ def _split(
 
     with warnings.catch_warnings():  # of speakers that several corpora have: here they are apart
         warnings.filterwarnings("ignore", r".* are in several corpora of the column corpus")
-        frame = _load(given, loading, quiet=True).frame
+        whole = _load(given, loading, quiet=True)
+    frame = whole.frame
     if column not in frame:
         raise ValueError(f"{given.place} has no column {column!r}; it has {list(frame.columns)}.")
     if n_missing := sum(is_missing(frame[column])):
@@ -166,6 +167,7 @@ def _split(
     for name, rows in frame.groupby(column, sort=False):
         corpora.append(load_table(rows))
         corpora[-1].name = str(name)
+        corpora[-1].update({"rating": whole.rating} if "rating" in whole else {})
     return corpora
 
 

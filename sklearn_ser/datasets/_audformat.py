@@ -141,7 +141,7 @@ def load_audformat(
         refuse_missing(speakers, name, "speaker")
         frame["speaker"] = speakers
     licence = f"{database.description or ''}\n\nLicence: {database.license or 'not stated'}."
-    return as_corpus(database.name, frame, licence.strip(), ratings=True)
+    return as_corpus(database.name, frame, licence.strip(), ratings=True, column=emotion)
 
 
 def _speakers(database: Any, table: str, column: str, index: pd.Index) -> list[Any]:

@@ -62,12 +62,14 @@ def as_corpus(
     clips: Sequence[Any] | None = None,
     *,
     ratings: bool = False,
+    column: str | None = None,
 ) -> Bunch:
     """Return a corpus from a frame with the columns path, emotion and, if known, speaker.
 
     Where the number of clips is published and another one was found, a warning says so. A frame
     without any speaker makes a corpus whose speakers are unknown. `clips` are by default the
-    frame's paths and segments. With `ratings`, emotions that are floats are ratings.
+    frame's paths and segments. With `ratings`, emotions that are floats are ratings, of what the
+    `column` was called.
 
     Raises
     ------
@@ -108,7 +110,9 @@ def as_corpus(
         emotions = frame["emotion"].value_counts().sort_index()
         counts = ", ".join(f"{emotion} {count}" for emotion, count in emotions.items())
     speakers = "unknown speakers" if groups is None else f"{len(np.unique(groups))} speakers"
+    of_ratings = {"rating": column} if are_ratings(y) and column not in (None, "emotion") else {}
     return Corpus(
+        **of_ratings,
         name=name,
         X=clips,
         y=y,

@@ -132,7 +132,9 @@ def pool_corpora(
             f"speakers of its own ({rows_named(sorted(of_corpora))}): no split keeps them apart. "
             "Leave them out of one corpus.",
         )
+    names = dict.fromkeys(its["rating"] for its in corpora.values() if its.get("rating"))
     return Corpus(
+        **({"rating": " / ".join(names)} if rated and names else {}),
         name=", ".join(corpora),
         X=X,
         y=frame["emotion"].to_numpy(dtype=float if rated else str),

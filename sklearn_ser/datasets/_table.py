@@ -99,7 +99,8 @@ def load_table(
     corpus : Bunch
         X (list of paths, or of dicts if there are segments), y (emotions, or ratings), groups
         (speakers or None), frame (the table, its columns renamed; another column that has one of
-        the names path, emotion and speaker is called path_original and so on) and DESCR.
+        the names path, emotion and speaker is called path_original and so on) and DESCR. Of
+        ratings also rating, what the column was called.
 
     Raises
     ------
@@ -173,7 +174,7 @@ def load_table(
     for field in SEGMENT_FIELDS:
         if field in frame:
             frame[field] = _numbers(frame[field], f"{described}, column {field!r}")
-    return as_corpus(name, frame, f"Clips of the table {name}.", ratings=True)
+    return as_corpus(name, frame, f"Clips of the table {name}.", ratings=True, column=emotion)
 
 
 def _as_frame(table: Any) -> pd.DataFrame:

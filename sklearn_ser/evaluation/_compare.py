@@ -272,6 +272,7 @@ def compare(
     emotions = [] if ratings else sorted(set(used.y.tolist()))
     comparison = Comparison(
         corpus=corpus.name,
+        rating=corpus.get("rating"),
         n_clips=len(used.y),
         n_speakers=None if used.groups is None else len(np.unique(used.groups)),
         n_clips_left_out=len(found.left_out),

@@ -99,7 +99,8 @@ class CorporaComparison(Shown, Mapping[str, Comparison]):
         of_corpora = [dict(_all_rows(comparison)) for comparison in self.values()]
         shared = [name for name in of_corpora[0] if all(name in rows for rows in of_corpora)]
         ranks = self.ranks().mean_ranks
-        metric = next(iter(self.values())).rows[0].metric
+        first, *others = self.values()
+        metric = first.rows[0].metric
         cells, bold = [], set()
         best = [max(rows[name].score for name in shared) for rows in of_corpora]
         for k, name in enumerate(shared):
@@ -123,7 +124,10 @@ class CorporaComparison(Shown, Mapping[str, Comparison]):
             f"Rank: mean over {len(self)} corpora, of one score a feature set. {which}.",
         ]
         columns = ["features", *self, "rank"]
-        return [Table(f"{metric} by corpus", columns, cells, notes, 1, frozenset(bold))]
+        what = first.rating and f" of {first.rating}" * all(
+            each.rating == first.rating for each in others
+        )
+        return [Table(f"{metric}{what or ''} by corpus", columns, cells, notes, 1, frozenset(bold))]
 
     def ranks(self, scores: pd.DataFrame | None = None) -> Ranks:
         """Rank feature sets on each corpus, and test whether they differ.

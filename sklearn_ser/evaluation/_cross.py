@@ -184,6 +184,7 @@ def compare_across(
     used = found.corpus
     rows_of = {name: np.flatnonzero(used.frame["corpus"] == name) for name in corpora}
     return CrossComparison(
+        rating=pooled.get("rating"),
         corpora={name: len(rows) for name, rows in rows_of.items()},
         n_speakers={name: len(np.unique(used.groups[rows])) for name, rows in rows_of.items()},
         scheme=None if ratings else scheme,

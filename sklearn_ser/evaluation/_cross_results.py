@@ -59,6 +59,8 @@ class CrossComparison(Results):
         The labels that all corpora were given; None of ratings.
     command : dict or None
         As in :class:`Comparison`.
+    rating : str or None
+        What the ratings are of: the name of their column, such as "arousal", if it is known.
 
     See Also
     --------
@@ -284,7 +286,7 @@ def _tables_of(comparison: Any, digits: int) -> list[Table]:
             comparison.predictions["row"].map(lambda k: rows[k].test), sort=False
         )["emotion"]
         ranges = [f"{name} {its.min():.3g} to {its.max():.3g}" for name, its in of_test]
-        what = "ratings"
+        what = comparison.rating or "ratings"
         explained = f"A constant has 0. Ratings are from: {', '.join(ranges)}."
     any_aligned = any(how for _, how in shown)
     interval = ", 95 % interval for new speakers" * any(row.score_ci for row in rows)

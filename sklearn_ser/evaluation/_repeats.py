@@ -17,6 +17,7 @@ FIELDS: tuple[str, ...] = (
     "n_speakers",
     "n_clips_left_out",
     "emotions",
+    "rating",
     "audit",
 )
 FIELDS += ("cv", "cv_parameters", "cv_folds", "classifier_parameters")

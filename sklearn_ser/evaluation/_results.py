@@ -71,6 +71,8 @@ class Comparison(Results):
     command : dict or None
         ``arguments`` of the command line that made it, and the ``directory`` that it ran in; None
         in Python.
+    rating : str or None
+        What the ratings are of: the name of their column, such as "arousal", if it is known.
     embeddings : DataFrame or None
         Features of the best row that is fitted on features, a line a clip, by its position. It is
         what the report draws its map from, and is not saved.
@@ -269,7 +271,7 @@ class Comparison(Results):
         if not self.of_ratings:
             return f"{len(self.emotions)} emotions"
         rated = self.predictions["emotion"]
-        return f"ratings from {rated.min():.3g} to {rated.max():.3g}"
+        return f"{self.rating or 'ratings'} from {rated.min():.3g} to {rated.max():.3g}"
 
     @property
     def title(self) -> str:

@@ -56,6 +56,7 @@ class Results(Shown):
     nested: list[Any]
     predictions: pd.DataFrame = field(compare=False, repr=False)
     command: dict[str, Any] | None = field(default=None, kw_only=True)
+    rating: str | None = field(default=None, kw_only=True)
 
     def __repr__(self) -> str:
         return f"{super().__repr__()}\n{self._audit_in_words}"

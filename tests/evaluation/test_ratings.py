@@ -23,11 +23,12 @@ from sklearn_ser import MFCCEmbedder
 from sklearn_ser.classifiers import PretrainedEmotionClassifier, PretrainedEmotionRegressor
 from sklearn_ser.cli import main
 from sklearn_ser.cli._tables import print_table
-from sklearn_ser.datasets import load_table
+from sklearn_ser.datasets import load_table, pool_corpora
 from sklearn_ser.evaluation import (
     Comparison,
     RatingRow,
     compare,
+    compare_across,
     compare_corpora,
     concordance_interval,
     differences_of_runs,
@@ -384,6 +385,37 @@ def test_several_corpora_are_all_rated_or_none():
         ValueError, match=r"y of one, two holds ratings \(floats\), and y of three em"
     ):
         compare_corpora(corpora, {"a": columns(0)})
+
+
+def test_titles_name_what_the_ratings_are_of(tmp_path):
+    """From a table's column to LaTeX, the report and the file, wherever scores go."""
+    one, two = (made(k) for k in (0, 1))
+    for k, corpus in enumerate((one, two)):
+        rows = {"arousal": corpus.y, "speaker": corpus.groups}
+        table = pd.DataFrame({"path": [f"{k}-{i}.wav" for i in range(len(corpus.y))], **rows})
+        corpus.update(rating=load_table(table, emotion="arousal").rating)
+    features = {"a": columns(0)}
+    found = run(one, ["a"])
+    assert (found.rating, run(features=["a"]).rating) == ("arousal", None)
+    assert ", arousal from 1" in found.title
+    found.save(tmp_path / "one")
+    assert Comparison.load(tmp_path / "one") == found
+    assert ", arousal from 1" in (tmp_path / "one" / "report.html").read_text()
+    given = {"classifier": "ridge", "audit": False, "n_jobs": 1}
+    several = compare_corpora({"one": one, "two": two}, features, **given)
+    assert "CCC of arousal by corpus" in several.to_latex()
+    across = compare_across({"one": one, "two": two}, features, **given)
+    pair = compare(None, features, train=one, test=two, **given)
+    for each in (across, pair):
+        assert each.rating == "arousal"
+        assert re.search(r"clips.*, arousal", repr(each).splitlines()[0])
+    two.rating = "valence"
+    mixed = compare_corpora({"one": one, "two": two}, features, **given)
+    assert "CCC by corpus" in mixed.to_latex()
+    assert pool_corpora({"one": one, "two": two}).rating == "arousal / valence"
+    assert "rating" not in pool_corpora({"one": made(0), "two": made(1)})
+    table = pd.DataFrame({"path": ["x.wav"], "label": ["joy"]})
+    assert "rating" not in load_table(table, emotion="label")
 
 
 def test_a_search_is_given_the_speakers():

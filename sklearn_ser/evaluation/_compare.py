@@ -62,8 +62,9 @@ def compare(
     corpus : Bunch or dict
         With X (clips), y (emotions) and groups (speakers), as the loaders return. If y holds
         floats, it is ratings (arousal, valence, dominance), which regressors predict; integers are
-        refused, as they may be codes of emotions. None where `train` and `test` are given. Where
-        groups is None, speakers are unknown: `cv` has to be folds that need none, such as
+        refused, as they may be codes of emotions; titles say what is rated if the corpus has
+        ``rating``, as `load_table` gives it. None where `train` and `test` are given. Where groups
+        is None, speakers are unknown: `cv` has to be folds that need none, such as
         :class:`~sklearn_ser.model_selection.EmoBoxFolds`, inner folds are of clips, and intervals
         and paired tests are over the folds, with Nadeau and Bengio's correction of the tests.
     features : mapping, or sequence of str and embedders, default=None

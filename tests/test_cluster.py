@@ -62,7 +62,7 @@ class Ray:
 
         os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"  # or it warns
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-        self.ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+        self.ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
         register_ray()
 
     @property

@@ -264,6 +264,20 @@ def test_what_takes_no_two_d_array_does_not_say_so(estimator):
         estimator.fit(np.random.default_rng(0).normal(size=(8, 600)), ["a", "b"] * 4, [*"aabbccdd"])
 
 
+OF_CLIPS = [e for e in ESTIMATORS if not isinstance(e, (MLPHead, LayerWeightedClassifier))]
+OF_CLIPS = [e for e in OF_CLIPS if not isinstance(e, (OfRows, SpeakerScaler, OutOfDomainDetector))]
+
+
+@pytest.mark.parametrize("empty", [[], (), np.array([], dtype=object)], ids=repr)
+@pytest.mark.parametrize("estimator", OF_CLIPS, ids=lambda estimator: type(estimator).__name__)
+def test_that_there_are_no_clips_is_said(estimator, empty):
+    estimator = clone(estimator)
+    fit = getattr(estimator, "fit_resample", estimator.fit)
+    given = {"groups": []} if isinstance(estimator, EmotionRecognizer) else {}
+    with pytest.raises(ValueError, match="X holds no clips, and one or more are needed"):
+        fit(empty, [], **given)
+
+
 @pytest.mark.parametrize("estimator", EMBEDDERS, ids=lambda estimator: type(estimator).__name__)
 class TestContract:
     def test_two_d_arrays_are_declared(self, estimator):

@@ -12,6 +12,7 @@ paired by speaker.
 # an augmenter, which adds copies with noise and at another tempo to the training clips of a fold,
 # and balances the emotions. ``speaker`` names the column in which ``compare`` gives speaker labels.
 #
+# The learning rate and the number of epochs are for so few clips: leave them out for yours.
 # Any other model may take the place of "nano": ``SSLEmbedder("facebook/wav2vec2-base",
 # pooling=None)``.
 # Whisper pads each clip and each copy to 30 s; ``window="clip"`` is many times faster.

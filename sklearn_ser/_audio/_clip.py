@@ -150,7 +150,9 @@ class Clip:
                     'Run "git annex get" (or "datalad get") in its repository.',
                 )
             return self.error(cause, "Restore the file that it links to.")
-        cure = f"Check the path; a relative one starts at {os.getcwd()}."
+        cure = (
+            f"Check the path; a relative one starts at {os.getcwd()}, one of a table at its root."
+        )
         return self.error(f"no such file: {path}", cure)
 
     def seconds(self) -> float:

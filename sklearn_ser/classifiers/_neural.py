@@ -32,6 +32,7 @@ from sklearn_ser._utils import (
     find_speaker_column,
     fit_context,
     most_probable,
+    refuse_empty,
     refuse_masked,
     warn,
 )
@@ -127,6 +128,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         ConvergenceWarning
             If the validation loss was lowest in the last of max_epochs epochs.
         """
+        refuse_empty(X)
         clips, speakers = self._parse_input(X, groups, reset=True)
         if y is None:
             raise ValueError(
@@ -249,6 +251,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         import torch
 
         check_is_fitted(self)
+        refuse_empty(X)
         clips, _ = self._parse_input(X, None, reset=False)
         found, device = [], find_device(self.device)
         with torch.random.fork_rng(devices=[]), torch.inference_mode():

@@ -196,7 +196,7 @@ def refuse_outside(
             f"{where}: {len(rows)} of {len(paths)} paths lead out of the folder {root}; the first "
             f"is in row {rows[0]}, counted from 0, {first!r:.200}. Name the folder that "
             "holds all clips (root, or --root); or, if you trust who wrote it, set "
-            "allow_outside=True."
+            "allow_outside=True in Python."
         )
 
 

@@ -30,6 +30,7 @@ from sklearn_ser._utils import (
     check_parameters,
     fit_context,
     own_code,
+    refuse_empty,
     set_output_only_if,
     thread_count,
 )
@@ -377,6 +378,7 @@ class BaseEmbedder(RecordEmbedder):
         return as_clips(items, self.waveform_rate)
 
     def _items(self, X: Any, reset: bool) -> list[Any]:
+        refuse_empty(X)
         if is_numeric_batch(X):
             finite = self.on_error == "raise"
             values = validate_data(self, X, reset=reset, ensure_all_finite=finite)

@@ -248,7 +248,7 @@ def row_table(comparison: Any, digits: int, timings: bool) -> Table:
     bold = frozenset(
         (k, columns.index(rows[0].metric)) for k, row in enumerate(rows) if row.score == best
     )
-    notes = _notes(comparison, marked)
+    notes = _notes(comparison, any(SAME in cell for line in cells for cell in line))
     if timings:
         notes.append("Seconds to extract (all layers at once) and to fit.")
     return Table(comparison.title, columns, cells, notes, 1 + len(alternatives), bold)

@@ -33,6 +33,7 @@ from sklearn_ser._utils import (
     delete_files,
     digest_of,
     fit_context,
+    refuse_empty,
     safe_indexing,
     warn,
 )
@@ -250,6 +251,7 @@ class AudioAugmenter(BaseEstimator):
         """Return the name of the column of clips, if X is a frame, and the clips."""
         if y is None:
             raise ValueError("AudioAugmenter requires y to be passed, but the target y is None.")
+        refuse_empty(X)
         for attribute in ("n_features_in_", "feature_names_in_"):
             self.__dict__.pop(attribute, None)
         column = find_clip_column(X, self.column)

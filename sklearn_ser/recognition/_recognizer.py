@@ -26,6 +26,7 @@ from sklearn_ser._utils import (
     held_out_folds,
     is_search,
     most_probable,
+    refuse_empty,
 )
 from sklearn_ser.classifiers import temperature_of
 from sklearn_ser.embedders import SSLEmbedder
@@ -135,6 +136,7 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
             emotions.
         """
         check_classifier(self.classifier)
+        refuse_empty(X)
         y, groups = check_targets(X, y, groups)
         folds = held_out_folds(y, groups)
         check_fits(self.classifier, folds, y, groups)

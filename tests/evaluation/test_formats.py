@@ -153,6 +153,16 @@ def test_notes_say_how_many_pairs_are_corrected_for(make_comparison, n_rows, of)
     assert f"(paired by speaker, Holm's p{of} ≥ .05)" in repr(found)
 
 
+def test_the_mark_is_explained_where_it_is(make_comparison):
+    apart = make_comparison({("bad", None): 0.0, ("good", None): 1.0}, n_speakers=12)
+    assert not any(row.not_worse_than_best for row in apart.rows if row.score < 1)
+    assert "≈" not in repr(apart)
+    alike = make_comparison({("ssl", layer): 0.5 + 0.1 * layer for layer in range(4)})
+    best = alike.rows[alike.best].score
+    marked = [row for row in alike.rows if row.not_worse_than_best and row.score < best]
+    assert repr(alike).count("≈") == len(marked) + 1 > 1  # at these rows, and in the note
+
+
 @pytest.mark.parametrize("form", ["html", "markdown"])
 def test_awkward_names_are_read_as_they_are(awkward, form):
     read = [" ".join(cells[0].split()) for cells in cells_of(awkward, form)[1:]]

@@ -24,7 +24,14 @@ from sklearn_ser._audio._folders import (
     find_sounds,
     readable_suffixes,
 )
-from sklearn_ser._audio._inputs import as_clip, as_clips, is_numeric_batch, items_of, waveforms_of
+from sklearn_ser._audio._inputs import (
+    as_clip,
+    as_clips,
+    is_numeric_batch,
+    items_of,
+    need_clips,
+    waveforms_of,
+)
 from sklearn_ser._audio._origin import note_origin, origin_of
 
 __all__ = [
@@ -44,6 +51,7 @@ __all__ = [
     "is_numeric_batch",
     "items_of",
     "mono_of",
+    "need_clips",
     "note_origin",
     "origin_of",
     "pointer_of",

@@ -18,7 +18,7 @@ from sklearn_ser._audio._clip import SEGMENT_FIELDS, WHOLE, Clip, Segment
 from sklearn_ser._utils import HIGHEST_RATE, SLOWEST, is_missing, is_number
 from sklearn_ser.exceptions import ClipError
 
-__all__ = ["as_clip", "as_clips", "is_numeric_batch", "items_of", "waveforms_of"]
+__all__ = ["as_clip", "as_clips", "is_numeric_batch", "items_of", "need_clips", "waveforms_of"]
 
 TEXT_OR_OBJECTS = "OUST"  # kinds of NumPy's dtypes that may hold clips
 FASTEST = 1e15  # Hz: no number, but what somebody may take for one
@@ -286,6 +286,16 @@ def is_numeric_batch(X: Any) -> bool:
     if isinstance(X, Sequence):
         return len(X) == 0 or all(isinstance(x, Real) for x in X)
     return not (hasattr(X, "__getitem__") and hasattr(X, "__len__"))
+
+
+def need_clips(X: Any) -> None:
+    """Raise an error if a collection holds no clip; of matrices scikit-learn says so itself."""
+    is_matrix = isinstance(X, np.ndarray) and X.ndim > 1
+    if not is_matrix and hasattr(X, "__len__") and not len(X):
+        raise ValueError(
+            "X holds no clips, and one or more are needed: look at how they were chosen, as a "
+            "training or test set may be empty."
+        )
 
 
 def items_of(X: Any) -> list[Any]:

@@ -74,16 +74,6 @@ def refuse_masked(values: Any, name: str = "X") -> None:
         )
 
 
-def refuse_empty(X: Any) -> None:
-    """Raise an error if a collection holds no clip; of matrices scikit-learn says so itself."""
-    is_matrix = isinstance(X, np.ndarray) and X.ndim > 1
-    if not is_matrix and hasattr(X, "__len__") and not len(X):
-        raise ValueError(
-            "X holds no clips, and one or more are needed: look at how they were chosen, as a "
-            "training or test set may be empty."
-        )
-
-
 def check_lengths(**given: Any) -> None:
     """Raise an error that gives all numbers if these are not as many; None is left out."""
     counts = {name: _n_rows(values) for name, values in given.items() if values is not None}

@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, compute_class_weight
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from sklearn_ser._audio import need_clips
 from sklearn_ser._utils import (
     COUNT,
     POSITIVE,
@@ -32,7 +33,6 @@ from sklearn_ser._utils import (
     find_speaker_column,
     fit_context,
     most_probable,
-    refuse_empty,
     refuse_masked,
     warn,
 )
@@ -128,7 +128,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         ConvergenceWarning
             If the validation loss was lowest in the last of max_epochs epochs.
         """
-        refuse_empty(X)
+        need_clips(X)
         clips, speakers = self._parse_input(X, groups, reset=True)
         if y is None:
             raise ValueError(
@@ -251,7 +251,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         import torch
 
         check_is_fitted(self)
-        refuse_empty(X)
+        need_clips(X)
         clips, _ = self._parse_input(X, None, reset=False)
         found, device = [], find_device(self.device)
         with torch.random.fork_rng(devices=[]), torch.inference_mode():

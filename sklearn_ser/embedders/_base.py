@@ -18,7 +18,7 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import validate_data
 
-from sklearn_ser._audio import Clip, as_clips, is_numeric_batch, items_of, waveforms_of
+from sklearn_ser._audio import Clip, as_clips, is_numeric_batch, items_of, need_clips, waveforms_of
 from sklearn_ser._extraction import BatchExtractor, Extraction, Extractor, WaveformExtractor
 from sklearn_ser._store import Records, Store
 from sklearn_ser._utils import (
@@ -30,7 +30,6 @@ from sklearn_ser._utils import (
     check_parameters,
     fit_context,
     own_code,
-    refuse_empty,
     set_output_only_if,
     thread_count,
 )
@@ -378,7 +377,7 @@ class BaseEmbedder(RecordEmbedder):
         return as_clips(items, self.waveform_rate)
 
     def _items(self, X: Any, reset: bool) -> list[Any]:
-        refuse_empty(X)
+        need_clips(X)
         if is_numeric_batch(X):
             finite = self.on_error == "raise"
             values = validate_data(self, X, reset=reset, ensure_all_finite=finite)

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_ser._audio import Clip
+from sklearn_ser._audio import Clip, need_clips
 from sklearn_ser._extraction import Extractor, Prepared
-from sklearn_ser._utils import StrOptions, find_device, is_missing, refuse_empty, warn
+from sklearn_ser._utils import StrOptions, find_device, is_missing, warn
 from sklearn_ser.embedders._base import Array, RecordEmbedder
 from sklearn_ser.embedders._layouts import ModelLayers
 from sklearn_ser.exceptions import ClipError, ClipWarning
@@ -181,7 +181,7 @@ class TextEmbedder(ModelLayers, RecordEmbedder):
     def _items(self, X: Any, reset: bool) -> list[Any]:
         if isinstance(X, (str, bytes)):
             raise ValueError(f"X is one text, {X!r:.60}. Wrap it in a list.")
-        refuse_empty(X)
+        need_clips(X)
         shape = getattr(X, "shape", (0,))
         if len(shape) > 1 and shape[1:] != (1,):
             raise ValueError(f"X has the shape {shape}, but texts are a single column.")

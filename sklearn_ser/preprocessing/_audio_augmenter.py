@@ -20,7 +20,14 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import validate_data
 
-from sklearn_ser._audio import Clip, as_clips, is_numeric_batch, items_of, waveforms_of
+from sklearn_ser._audio import (
+    Clip,
+    as_clips,
+    is_numeric_batch,
+    items_of,
+    need_clips,
+    waveforms_of,
+)
 from sklearn_ser._store import Store
 from sklearn_ser._utils import (
     WAVEFORM_RATE,
@@ -33,7 +40,6 @@ from sklearn_ser._utils import (
     delete_files,
     digest_of,
     fit_context,
-    refuse_empty,
     safe_indexing,
     warn,
 )
@@ -251,7 +257,7 @@ class AudioAugmenter(BaseEstimator):
         """Return the name of the column of clips, if X is a frame, and the clips."""
         if y is None:
             raise ValueError("AudioAugmenter requires y to be passed, but the target y is None.")
-        refuse_empty(X)
+        need_clips(X)
         for attribute in ("n_features_in_", "feature_names_in_"):
             self.__dict__.pop(attribute, None)
         column = find_clip_column(X, self.column)

@@ -17,7 +17,7 @@ from sklearn.metrics import log_loss
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
-from sklearn_ser._audio import as_clips, items_of
+from sklearn_ser._audio import as_clips, items_of, need_clips
 from sklearn_ser._utils import (
     WHOLE_NUMBER,
     HasMethods,
@@ -26,7 +26,6 @@ from sklearn_ser._utils import (
     held_out_folds,
     is_search,
     most_probable,
-    refuse_empty,
 )
 from sklearn_ser.classifiers import temperature_of
 from sklearn_ser.embedders import SSLEmbedder
@@ -136,7 +135,7 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
             emotions.
         """
         check_classifier(self.classifier)
-        refuse_empty(X)
+        need_clips(X)
         y, groups = check_targets(X, y, groups)
         folds = held_out_folds(y, groups)
         check_fits(self.classifier, folds, y, groups)

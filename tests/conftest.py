@@ -1,7 +1,9 @@
 """Signals and folders that every test may use."""
 
 import os
+import random
 import sys
+import zlib
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +40,33 @@ def pytest_collection_modifyitems(items):
         for k, item in enumerate(found):
             if k % n:
                 item.add_marker(pytest.mark.slow)
+
+
+def pytest_configure(config):
+    """Leave the seeds to what follows: pytest-randomly orders the tests, and no more."""
+    config.option.randomly_reset_seed = False
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef, request):
+    """Let a fixture draw the same numbers in every run, whatever ran before."""
+    _seed(f"{fixturedef.baseid} {fixturedef.argname} {request.param_index}")
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """Let a test draw the same numbers in every run, whatever ran before."""
+    _seed(item.nodeid)
+    return (yield)
+
+
+def _seed(name):
+    seed = zlib.crc32(name.encode())
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(seed)
 
 
 @pytest.fixture(autouse=True)

@@ -127,7 +127,6 @@ EXPECTED_FAILURES = {
         "check_estimators_dtypes": SILENT,
         "check_fit_check_is_fitted": SILENT,
         "check_classifiers_train": LISTS,
-        "check_class_weight_classifiers": "one epoch, as more take too long, teaches it little",
     },
 }
 FURTHER_CHECKS = [

@@ -110,7 +110,7 @@ from sklearn_ser._utils._sklearn import (
     set_output_only_if,
     validate_params,
 )
-from sklearn_ser._utils._warnings import warn
+from sklearn_ser._utils._warnings import interrupted_by_ctrl_c, warn
 
 __all__ = [
     "CANONICAL",
@@ -169,6 +169,7 @@ __all__ = [
     "given_corpus",
     "has_settled",
     "held_out_folds",
+    "interrupted_by_ctrl_c",
     "is_missing",
     "is_number",
     "is_search",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-__all__ = ["warn"]
+__all__ = ["interrupted_by_ctrl_c", "warn"]
 
 # Packages through which this one is called: their lines tell a user nothing.
 BETWEEN = ("sklearn_ser", "sklearn", "joblib")
@@ -30,3 +32,16 @@ def warn(message: str | Warning, category: type[Warning] = UserWarning) -> None:
         module=frame.f_globals.get("__name__"),
         registry=frame.f_globals.setdefault("__warningregistry__", {}),
     )
+
+
+@contextmanager
+def interrupted_by_ctrl_c() -> Iterator[None]:
+    """Let Ctrl-C end a fit, which scikit-learn's networks take for the end of their training."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "Training interrupted by user", UserWarning)
+        try:
+            yield
+        except UserWarning as error:
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise error.__context__ from None
+            raise

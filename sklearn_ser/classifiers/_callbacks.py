@@ -1,4 +1,4 @@
-"""What fine-tuning adds to skorch's loop: accumulated gradients, warm-up, checkpoints, a bar.
+"""What is added to skorch's loop: weights of clips, accumulated gradients, warm-up, checkpoints.
 
 Used by the training of networks and by `FineTunedClassifier`.
 """
@@ -16,35 +16,63 @@ import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, ProgressBar
+from torch.nn.functional import cross_entropy
 
 from sklearn_ser._utils import warn, write_atomically
 
-__all__ = ["Checkpoint", "EpochProgress", "WarmUp", "in_parts"]
+__all__ = ["Checkpoint", "EpochProgress", "Net", "WarmUp", "WeightedLoss", "in_parts"]
 
 
-def in_parts(size: int) -> type[NeuralNet]:
+class WeightedLoss(torch.nn.CrossEntropyLoss):
+    """Mean of the clips' losses, each times the weight of its emotion, whatever batch it is in.
+
+    PyTorch's own divides by the weights in a batch: in a batch of one emotion they would cancel.
+    """
+
+    def forward(self, scores: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+        return cross_entropy(scores, codes, weight=self.weight, reduction="none").mean()
+
+
+class Net(NeuralNet):
+    """skorch's, which takes Ctrl-C for the end of training: `interrupt_` is what ended it, if any.
+
+    Early stopping ends training in the same way.
+    """
+
+    interrupt_: KeyboardInterrupt | None = None
+
+    def fit_loop(self, *args: Any, **fit_params: Any) -> Net:
+        """Train until the epochs or the patience are over, or someone interrupts."""
+        try:
+            super().fit_loop(*args, **fit_params)
+        except KeyboardInterrupt as interrupt:
+            stop = _early_stopping(self)
+            if stop.misses_ < stop.patience:
+                self.interrupt_ = interrupt
+            raise
+        return self
+
+
+def in_parts(size: int) -> type[Net]:
     """Return a kind of net that adds up the gradients of so many clips at a time to one step."""
 
-    class InParts(NeuralNet):
+    class InParts(Net):
         def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
             inputs, codes = batch
-            weight = self.criterion_.weight
-            # What each clip counts in the mean over all of them.
-            counts = torch.ones(len(codes)) if weight is None else weight.cpu()[codes]
             found = []
             self.optimizer_.zero_grad()
             for start in range(0, len(codes), size):
                 part = slice(start, start + size)
                 part_inputs = {name: values[part] for name, values in inputs.items()}
-                share = float(counts[part].sum() / counts.sum())
-                found.append(self._backward(part_inputs, codes[part], share))
+                found.append(self._backward(part_inputs, codes[part], len(codes)))
             self.optimizer_.step()
             losses, scores = zip(*found, strict=True)
             return {"loss": torch.stack(losses).sum(), "y_pred": torch.cat(scores)}
 
-        def _backward(self, inputs: Any, codes: Any, share: float) -> tuple[Any, Any]:
+        def _backward(self, inputs: Any, codes: Any, n_clips: int) -> tuple[Any, Any]:
             self.module_.train()
             scores = self.infer(inputs)
+            share = len(codes) / n_clips
             loss = self.get_loss(scores, codes, X=inputs, training=True) * share
             loss.backward()
             return loss.detach(), scores.detach()
@@ -140,10 +168,8 @@ class Checkpoint(Callback):
 
     def on_train_end(self, net: Any, **_: Any) -> None:
         """Keep the result alone, which the best weights now are."""
-        stop = _early_stopping(net)
-        if stop.misses_ < stop.patience and len(_curves(net)) < self.max_epochs:
-            raise KeyboardInterrupt  # the user's own, which skorch takes for the end of training
-        self._write(net, {"best": None, "optimizer": None})
+        if net.interrupt_ is None:
+            self._write(net, {"best": None, "optimizer": None})
 
     def _write(self, net: Any, state: dict[str, Any]) -> None:
         if self.path is None:

@@ -32,6 +32,7 @@ __all__ = ["FineTunedClassifier"]
 
 RATE = 16000  # sampling rate of these models, in Hz
 AT_ONCE = 64  # clips whose states are read at once, so that memory stays bounded
+TRAINING_VERSION = 2  # raise it when the same settings train otherwise
 # What a run that resumes from its checkpoint may have set otherwise.
 FREE = {"model", "revision", "speaker", "calibrate"}  # the first two have a digest
 FREE |= {"checkpoint", "cache", "device", "random_state", "verbose"}
@@ -261,9 +262,8 @@ class FineTunedClassifier(NeuralClassifier):
         from sklearn_ser._models import model_digest
 
         X, speakers = self._separate_speakers(X, reset)
-        if is_numeric_batch(X):
-            min_samples = 2 if reset else 1  # of a waveform; later as many as then
-            batch = validate_data(self, X, reset=reset, ensure_min_features=min_samples)
+        if is_numeric_batch(X):  # of a waveform 2 samples or more, later as many as then
+            batch = validate_data(self, X, reset=reset, ensure_min_features=2 if reset else 1)
             items = waveforms_of(batch, X)
         else:
             if reset:
@@ -362,8 +362,8 @@ class FineTunedClassifier(NeuralClassifier):
     def _fingerprint(self, clips: Any, codes: Array, rows: Array, seed: int) -> str:
         """Return a hash of all that a fit's result depends on."""
         settings = {k: v for k, v in self.get_params(deep=False).items() if k not in FREE}
-        digests = [clip.digest() for clip in clips.clips]
-        described = json.dumps([self.model_digest_, seed, settings, digests], default=str)
+        known = [TRAINING_VERSION, self.model_digest_, seed, settings]
+        described = json.dumps([*known, [clip.digest() for clip in clips.clips]], default=str)
         return digest_of(described, codes.astype("<i8").tobytes(), rows.astype("<i8").tobytes())
 
 

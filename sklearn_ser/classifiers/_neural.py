@@ -172,7 +172,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
                 "held-out clips are not finite. Lower learning_rate, or standardise X."
             )
         self.weights_, self.history_ = trained.weights, trained.history
-        self.n_epochs_ = int(self.history_["valid_loss"].argmin()) + 1
+        self.n_epochs_ = trained.best_epoch
         if self.n_epochs_ == self.max_epochs:
             warn(
                 f"the validation loss of {type(self).__name__} was lowest in the last of "
@@ -186,12 +186,21 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         return self
 
     def _class_weights(self, y: Array, codes: Array, rows: Array) -> Array | None:
-        """Return the weight of each class in the loss, if they have any."""
+        """Return the weight of each class in the loss, if they have any.
+
+        The average over the clips that are trained on is 1.
+        """
         if self.class_weight is None:
             return None
         if isinstance(self.class_weight, Mapping):
             weights = compute_class_weight(dict(self.class_weight), classes=self.classes_, y=y)
-            return weights.astype(np.float32)
+            mean = weights[codes[rows]].mean()
+            if not (np.isfinite(weights).all() and weights.min() >= 0 and mean > 0):
+                raise ValueError(
+                    f"class_weight={self.class_weight}: weights are finite and 0 or more, and "
+                    "some clips that are trained on have one above 0."
+                )
+            return (weights / mean).astype(np.float32)
         known = np.unique(codes[rows])
         weights = np.zeros(len(self.classes_), dtype=np.float32)
         weights[known] = compute_class_weight("balanced", classes=known, y=codes[rows])

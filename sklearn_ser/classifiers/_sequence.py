@@ -214,6 +214,7 @@ class SequenceClassifier(NeuralClassifier):
         self.scaler_, lengths = StandardScaler(), []
         for frames, row in zip(_iterate_frames(clips, train), train.tolist(), strict=True):
             _refuse_nan(frames, row)
+            _check_width(frames, row, getattr(self.scaler_, "n_features_in_", None))
             self.scaler_.partial_fit(frames)
             lengths.append(len(frames))
         only_centre_constants(self.scaler_)
@@ -234,10 +235,7 @@ class SequenceClassifier(NeuralClassifier):
         from sklearn_ser.classifiers._batches import Sequences
 
         def check(frames: Array, row: int) -> None:
-            if frames.ndim != 2 or frames.shape[1] != self.n_features_:
-                raise ValueError(
-                    f"frames of shape {frames.shape}: (n_frames, {self.n_features_}) was expected."
-                )
+            _check_width(frames, row, self.n_features_)
             if codes is not None:  # in prediction, what cannot be used gets NaN
                 _refuse_nan(frames, row)
 
@@ -300,6 +298,14 @@ def _as_sequences(X: Any) -> Array:
         _refuse_nan(frames, i)
         sequences[i] = frames
     return sequences
+
+
+def _check_width(frames: Array, row: int, n_features: int | None) -> None:
+    if n_features is not None and (frames.ndim != 2 or frames.shape[1] != n_features):
+        raise ValueError(
+            f"clip {row}: frames of shape (n_frames, {n_features}) were expected, as of the clips "
+            f"that were fitted first, got shape {frames.shape}."
+        )
 
 
 def _refuse_nan(frames: Array, row: int) -> None:

@@ -29,6 +29,8 @@ class Trained(NamedTuple):
     weights: dict[str, npt.NDArray[Any]]
     #: Of each epoch: epoch, train_loss, valid_loss, valid_uar and seconds.
     history: dict[str, npt.NDArray[Any]]
+    #: Whose weights they are, counted from 1; 0 if no loss was a number.
+    best_epoch: int
     #: Scores of the held-out clips, before softmax.
     valid_scores: npt.NDArray[np.float64]
 
@@ -90,7 +92,7 @@ def train(
     valid_codes : ndarray of shape (n_validation_clips,)
         Those of the validation clips.
     class_weight : ndarray of shape (n_classes,) or None
-        Weights of the emotions in the loss.
+        Weights of the emotions in the loss, 1 on average over the training clips.
     collate : callable, default=None
         Makes a batch of such pairs.
     read_ahead : bool
@@ -109,7 +111,6 @@ def train(
     import torch
 
     try:
-        from skorch import NeuralNet
         from skorch.callbacks import EarlyStopping, EpochScoring
         from skorch.helper import predefined_split
     except ModuleNotFoundError as error:
@@ -118,7 +119,7 @@ def train(
         ) from None
 
     from sklearn_ser.classifiers._batches import ByLength, ReadAhead
-    from sklearn_ser.classifiers._callbacks import in_parts
+    from sklearn_ser.classifiers._callbacks import Net, WeightedLoss, in_parts
     from sklearn_ser.evaluation import uar_score
 
     def uar(net: Any, dataset: Any, _: Any) -> float:
@@ -139,10 +140,12 @@ def train(
         network = module()
         if any(name.startswith("layers.") for name, _ in network.named_parameters()):
             rates = [("layers.*", LAYER_RATE * learning_rate)]
-        kind = NeuralNet if accumulate == 1 else in_parts(batch_size)
+        # A loss that is lower by however little is lower.
+        stop = EarlyStopping(patience=patience, threshold=0, load_best=True, sink=_silent)
+        kind = Net if accumulate == 1 else in_parts(batch_size)
         net = kind(
             network,
-            torch.nn.CrossEntropyLoss,
+            WeightedLoss,
             criterion__weight=None if class_weight is None else torch.from_numpy(class_weight),
             optimizer=getattr(torch.optim, optimizer),
             optimizer__weight_decay=weight_decay,
@@ -155,7 +158,7 @@ def train(
             train_split=predefined_split(validation),
             callbacks=[
                 ("uar", EpochScoring(uar, lower_is_better=False, name="valid_uar")),
-                ("stop", EarlyStopping(patience=patience, load_best=True, sink=_silent)),
+                ("stop", stop),
                 *callbacks(),
             ],
             predict_nonlinearity=None,
@@ -164,12 +167,14 @@ def train(
             **loaders,
         )
         net.fit(training, y=None)
+        if net.interrupt_ is not None:
+            raise net.interrupt_
         scores = net.forward(validation).cpu().numpy().astype(np.float64)
     state = {name: value.cpu().numpy() for name, value in net.module_.state_dict().items()}
     curves = zip(*net.history[:, CURVES], strict=True)
     history = {name: np.array(curve) for name, curve in zip(CURVES, curves, strict=True)}
     history["seconds"] = history.pop("dur")
-    return Trained(state, history, scores)
+    return Trained(state, history, stop.best_epoch_, scores)
 
 
 def _silent(*_: Any) -> None:

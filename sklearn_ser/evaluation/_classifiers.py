@@ -18,7 +18,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.metadata_routing import get_routing_for_object
 
-from sklearn_ser._utils import are_ratings, clip_folds, is_search, speaker_folds
+from sklearn_ser._utils import (
+    are_ratings,
+    clip_folds,
+    interrupted_by_ctrl_c,
+    is_search,
+    speaker_folds,
+)
 from sklearn_ser.evaluation._concordance import moments_score, pooled_cccs
 from sklearn_ser.evaluation._metrics import mean_recall
 from sklearn_ser.evaluation._named import CLASSIFIERS, INNER_FOLDS, REGRESSORS, named
@@ -303,6 +309,7 @@ def _pooled_uars(results: dict[str, Any]) -> npt.NDArray[np.float64]:
     return np.asarray(np.mean(recalls, axis=0))
 
 
+@interrupted_by_ctrl_c()
 def _fit_with_groups(estimator: Any, X: Any, y: Any, groups: Any) -> Any:
     """Fit, with the speakers for whatever part of the estimator takes them.
 

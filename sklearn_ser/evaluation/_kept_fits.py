@@ -32,7 +32,7 @@ from sklearn_ser.evaluation._recipes import (
 
 __all__ = ["Fit", "KeptFits", "Keys"]
 
-FIT_VERSION = 2  # raise it when what is fitted of the same settings changes
+FIT_VERSION = 3  # raise it when what is fitted of the same settings changes
 
 
 class Fit(NamedTuple):

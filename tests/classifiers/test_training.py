@@ -15,10 +15,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import EpochScoring
 
 from sklearn_ser import MFCCEmbedder, SSLEmbedder
 from sklearn_ser.classifiers import LayerWeightedClassifier, MLPHead, SequenceClassifier
 from sklearn_ser.classifiers._batches import ByLength, ReadAhead
+from sklearn_ser.classifiers._callbacks import Net
 from sklearn_ser.classifiers._training import hold_out_speakers, temperature_of
 from sklearn_ser.datasets import make_emotional_speech
 
@@ -95,6 +97,44 @@ def test_weights_kept_are_those_of_the_best_epoch(pooled, corpus):
     short.fit(pooled, corpus.y, groups=corpus.groups)
     for name, values in short.weights_.items():
         np.testing.assert_array_equal(long.weights_[name], values)
+
+
+def test_a_loss_that_is_hardly_lower_is_lower(pooled, corpus):
+    """The epoch that is told is the one whose weights are kept."""
+    told = []
+    for max_epochs in (1, 3):
+        head = MLPHead(learning_rate=1e-8, dropout=0, max_epochs=max_epochs, random_state=0)
+        told.append(head.fit(pooled, corpus.y, groups=corpus.groups))
+    first, last = told
+    assert np.all(np.diff(last.history_["valid_loss"]) < 0)
+    assert last.n_epochs_ == 3
+    assert any((last.weights_[name] != values).any() for name, values in first.weights_.items())
+
+
+class _Signal(KeyboardInterrupt):
+    """What a command raises on SIGTERM."""
+
+
+@pytest.mark.parametrize("place", ["forward", "on_epoch_end"])
+def test_ctrl_c_is_not_the_end_of_training(head, X, corpus, place, monkeypatch):
+    """skorch takes it for that: the network would be one that has hardly learned."""
+    head.set_params(max_epochs=2)
+    calls = []
+
+    def interrupt(*given, **named):
+        calls.append(given)
+        if len(calls) == 2:
+            raise _Signal
+        return before(*given, **named)
+
+    owner = Net if place == "forward" else EpochScoring
+    name = "infer" if place == "forward" else "on_epoch_end"
+    before = getattr(owner, name)
+    monkeypatch.setattr(owner, name, interrupt)
+    with pytest.raises(_Signal):
+        head.fit(X, corpus.y, groups=corpus.groups)
+    assert len(calls) == 2
+    assert not hasattr(head, "weights_")
 
 
 @pytest.mark.one_in(3)
@@ -353,6 +393,34 @@ def test_rare_emotions_count_as_much(pooled, corpus):
     assert anger[0] > anger[1]
 
 
+@pytest.mark.parametrize("batch_size", [1, 7])
+def test_weights_of_emotions_count_whatever_the_batch(pooled, corpus, batch_size):
+    """A weighted mean over each batch would be that of clips alike where its clips are of one."""
+    options = {"max_epochs": 30, "patience": 30, "dropout": 0.0, "random_state": 0}
+    weights = dict.fromkeys(np.unique(corpus.y), 1e-4) | {"sadness": 1000}
+    head = MLPHead(batch_size=batch_size, class_weight=weights, learning_rate=1e-2, **options)
+    head.fit(pooled, corpus.y, groups=corpus.groups)
+    assert set(head.predict(pooled)) == {"sadness"}
+
+
+def test_losses_do_not_depend_on_batches(pooled, corpus):
+    """Of weights that stay as they are, the losses of all batches add up to that of the clips."""
+    y = np.where(np.arange(len(corpus.y)) % 4, "neutral", corpus.y)
+    found = []
+    for batch_size in (1, 7, 1000):
+        head = MLPHead(batch_size=batch_size, learning_rate=1e-12, dropout=0, random_state=0)
+        head.set_params(max_epochs=1).fit(pooled, y, groups=corpus.groups)
+        found.append([head.history_["train_loss"][0], head.history_["valid_loss"][0]])
+    np.testing.assert_allclose(found[1:], [found[0]] * 2, rtol=1e-5)
+
+
+@pytest.mark.parametrize("weights", [{"anger": 0.0}, {"anger": -1.0}, {"anger": np.inf}], ids=str)
+def test_weights_that_weigh_nothing_are_refused(pooled, corpus, weights):
+    given = dict.fromkeys(np.unique(corpus.y), 0.0) | weights
+    with pytest.raises(ValueError, match="finite and 0 or more"):
+        MLPHead(class_weight=given).fit(pooled, corpus.y, groups=corpus.groups)
+
+
 def test_heads_are_small_and_safe_to_keep(head, X, corpus):
     head.fit(X, corpus.y, groups=corpus.groups)
     again = pickle.loads(pickle.dumps(head))
@@ -411,11 +479,18 @@ def test_unusable_input_gets_one_clear_error(corpus, pooled, sequences):
             corpus.X, corpus.y
         )
     head = SequenceClassifier(max_epochs=1, random_state=0).fit(sequences, corpus.y, groups=groups)
-    with pytest.raises(ValueError, match="frames of shape"):
+    with pytest.raises(ValueError, match="clip 0: frames of shape"):
         head.predict(MFCCEmbedder(pooling=None).fit_transform(corpus.X))
+    narrow = sequences.copy()
+    narrow[30] = narrow[30][:, 1:]
+    with pytest.raises(ValueError, match=r"clip 30: frames of shape .* got shape"):
+        SequenceClassifier().fit(narrow, corpus.y, groups=groups)
+    with pytest.raises(ValueError, match=r"clip 30: frames of shape .* got shape"):
+        head.predict(narrow)
 
 
 def test_missing_skorch_says_what_to_install(pooled, corpus, monkeypatch):
-    monkeypatch.setitem(sys.modules, "skorch", None)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "skorch"]:
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'sklearn-ser\[heads\]'"):
         MLPHead(random_state=0).fit(pooled, corpus.y, groups=corpus.groups)

@@ -22,6 +22,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, StratifiedKFold
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
@@ -29,6 +30,7 @@ from sklearn.utils import Bunch
 
 from sklearn_ser import EGeMAPSEmbedder
 from sklearn_ser.classifiers import MLPHead
+from sklearn_ser.classifiers._callbacks import Net
 from sklearn_ser.cli import main
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.evaluation import _fits as fits
@@ -71,6 +73,38 @@ def counted(monkeypatch):
 def run(corpus, memory, features=("a",), **given):
     features = {name: {"a": columns(0), "b": columns(1)}[name] for name in features}
     return compare(corpus, features, memory=memory, audit=False, **{"classifier": "lda", **given})
+
+
+@pytest.mark.parametrize("inside", [None, "pipeline", "search"])
+@pytest.mark.parametrize("network", [MLPClassifier, MLPHead], ids=lambda kind: kind.__name__)
+def test_ctrl_c_in_a_network_keeps_no_fit(corpus, tmp_path, monkeypatch, network, inside):
+    """Both libraries take it for the end of training, and what has hardly learned is fitted."""
+    classifier = network(random_state=0)
+    options = {"max_iter": 5} if network is MLPClassifier else {"max_epochs": 5}
+    classifier.set_params(**options)
+    if inside == "pipeline":
+        classifier = make_pipeline(StandardScaler(), classifier)
+    elif inside == "search":
+        classifier = GridSearchCV(classifier, {"random_state": [0, 1]}, cv=GroupKFold(2))
+    owner, name = (MLPClassifier, "_backprop") if network is MLPClassifier else (Net, "infer")
+    before, calls = getattr(owner, name), []
+
+    def interrupt(*given, **named):
+        calls.append(name)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return before(*given, **named)
+
+    with monkeypatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        patch.setattr(owner, name, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run(corpus, tmp_path, classifier=classifier)
+    assert len(calls) == 3
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        again = run(corpus, tmp_path, classifier=classifier)
+        same(again, run(corpus, None, classifier=classifier))
 
 
 def same(found, expected):
@@ -233,6 +267,7 @@ def test_what_a_recipe_tells_is_kept(name):
 
 OWN = """
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neural_network import MLPClassifier
 import own_kept_helper
 
 class OwnBayes(GaussianNB):

@@ -248,6 +248,13 @@ def print_card(card: dict[str, Any]) -> None:
         f"UAR {scores['uar']:.3f}{within}{averaging}, accuracy {scores['accuracy']:.3f}, macro F1 "
         f"{scores['macro_f1']:.3f}, log loss {scores['log_loss']:.3f}",
     )
+    if scores.get("confounded"):
+        known = f"UAR of {scores['speaker_uar']:.3f} (chance {1 / len(card['emotions']):.3f})"
+        table.add_row(
+            "CONFOUNDED with speaker",
+            f"the speaker label alone predicts the emotion with a {known}: scores may tell "
+            "speakers apart, and not their emotions",
+        )
     table.add_row("out-of-distribution score by", _listed(card["domain"]))
     for name, file in card.get("files", {}).items():
         table.add_row(f"code of {name}", f"{file['path']}, SHA-256 {file['sha256']}")

@@ -27,6 +27,7 @@ from sklearn_ser._utils import (
     is_search,
     most_probable,
 )
+from sklearn_ser.audit import audit_split
 from sklearn_ser.classifiers import temperature_of
 from sklearn_ser.embedders import SSLEmbedder
 from sklearn_ser.evaluation import check_classifier, check_fits, fit_classifier, scores
@@ -68,7 +69,8 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
     scores_ : dict
         uar, uar_ci (95 %, None with fewer than four speakers), averaging, accuracy, macro_f1,
         fold_uar and log_loss, of speakers held out of training, as
-        :func:`~sklearn_ser.evaluation.compare` computes them.
+        :func:`~sklearn_ser.evaluation.compare` computes them; speaker_uar and confounded, of what
+        the speaker label alone predicts (:class:`~sklearn_ser.audit.SplitAudit`).
     seconds_ : tuple of float
         Median and maximum duration of the clips.
 
@@ -154,7 +156,12 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         for k, ((_, test), of_fold) in enumerate(zip(folds, found, strict=True)):
             held_out[test], fold_of[test] = of_fold, k
         self.temperature_ = temperature_of(held_out, codes)
-        self.scores_ = self._scores(held_out, fold_of, y, groups)
+        audited = audit_split(pd.DataFrame({"emotion": y, "speaker": groups}), folds, audio=False)
+        self.scores_ = {
+            **self._scores(held_out, fold_of, y, groups),
+            "speaker_uar": audited.speaker_uar,
+            "confounded": audited.confounded,
+        }
         with default_settings(), threadpool_limits(1):
             fitted = fit_classifier(self.classifier, values, y, groups)
         self.classifier_ = fitted.best_estimator_ if is_search(fitted) else fitted
@@ -163,7 +170,7 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         return self
 
     def _scores(self, held_out: Array, fold_of: Any, y: Any, groups: Any) -> dict[str, Any]:
-        """Return `scores_`, of the decision scores of held-out speakers."""
+        """Return what `scores_` tells of the decision scores of held-out speakers."""
         predictions = pd.DataFrame(
             {
                 "fold": fold_of,

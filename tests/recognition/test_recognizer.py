@@ -21,6 +21,7 @@ from sklearn.metrics import log_loss, recall_score
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.utils import Bunch
 
 from sklearn_ser import MFCCEmbedder, SSLEmbedder
 from sklearn_ser._models import find_model
@@ -72,6 +73,27 @@ def path(recognizer, corpus, tmp_path):
 
 def lda(X, y):
     return fit_classifier("lda", X, y, None)
+
+
+@pytest.mark.parametrize("confounded", [True, False])
+def test_what_the_speaker_alone_predicts_is_said(corpus, tmp_path, capsys, confounded):
+    """Where every speaker has an emotion of their own, scores may tell speakers apart."""
+    speaker = np.unique(corpus.groups, return_inverse=True)[1]
+    own = np.unique(corpus.y)[speaker % 2]
+    rows = np.flatnonzero((corpus.y == own) | (np.arange(len(own)) % 7 == 0) | (not confounded))
+    X, y, groups = [corpus.X[i] for i in rows], corpus.y[rows], corpus.groups[rows]
+    recognizer = EmotionRecognizer(MFCCEmbedder(), "lda").fit(X, y, groups)
+    counts = pd.crosstab(groups, y).to_numpy()
+    others = counts[:, None, :] - np.eye(counts.shape[1], dtype=int)  # of a clip's speaker
+    most = others == others.max(axis=2, keepdims=True)
+    right = np.einsum("sjj->sj", most / most.sum(axis=2, keepdims=True))
+    uar = ((counts * right).sum(axis=0) / counts.sum(axis=0)).mean()
+    assert recognizer.scores_["speaker_uar"] == pytest.approx(uar)
+    assert recognizer.scores_["confounded"] == (uar > 0.35) == confounded
+    save_recognizer(recognizer, tmp_path / "model.skops", [Bunch(name="own", y=y, groups=groups)])
+    assert main(["card", str(tmp_path / "model.skops")]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert ("CONFOUNDED" in printed) == (f"a UAR of {uar:.3f}" in printed) == confounded
 
 
 def test_scores_are_those_of_held_out_speakers(recognizer, corpus):

@@ -633,7 +633,7 @@ def dataset(tmp_path):
         ([0, -1, 1], NAMED, r"1 of 3 clips have no label \(row 1,"),
         ([0, None, None], NAMED, r"2 of 3 clips have no label \(rows 1, 2,"),
         (["sad", None, ""], hf.Value("string"), r"2 of 3 clips have no label \(rows 1, 2,"),
-        ([0.5, 0.1, 1.0], hf.Value("float32"), "3 of 3 clips have a number as label.*regression"),
+        ([0.5, None, 1.0], hf.Value("float32"), r"1 of 3 clips have no (label|rating) \(row 1"),
         ([0, 1, 1], hf.Value("int64"), "3 of 3 clips have a number as label.*emotions' names"),
         ([[0], [0, 1], [1]], hf.List(NAMED), "3 of 3 clips have several values as label"),
     ],
@@ -642,6 +642,15 @@ def dataset(tmp_path):
 def test_what_is_no_label_of_a_dataset(dataset, labels, feature, message):
     with pytest.raises(ValueError, match=message):
         load_huggingface(dataset(label=labels, features={"label": feature}))
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+def test_floats_of_a_dataset_are_ratings(dataset, kind):
+    made = dataset(arousal=[0.5, 0.25, 1.0], features={"arousal": hf.Value(kind)})
+    corpus = load_huggingface(made, emotion="arousal")
+    assert corpus.y.dtype == float
+    assert corpus.y.tolist() == corpus.frame["emotion"].tolist() == [0.5, 0.25, 1.0]
+    assert corpus.rating == "arousal"
 
 
 def test_codes_without_a_name_are_no_labels():

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sklearn_ser._utils import HasMethods, as_labels, canonical, refuse_missing, validate_params
+from sklearn_ser._utils import HasMethods, as_targets, canonical, refuse_missing, validate_params
 from sklearn_ser.datasets._corpus import as_corpus, rename_columns
 
 __all__ = ["load_huggingface"]
@@ -38,7 +38,7 @@ def load_huggingface(
         One split, what ``datasets.load_dataset(…, split="train")`` returns.
     audio, emotion : str
         Its columns with the sound, a feature ``Audio``, and with the emotions: text, or numbers of
-        a feature ``ClassLabel``.
+        a feature ``ClassLabel``; or with ratings (arousal, valence, dominance), as floats.
     speaker : str, default=None
         Its column with the speakers: text, whole numbers, or numbers of a feature ``ClassLabel``.
         Without it ``groups`` is None.
@@ -47,16 +47,16 @@ def load_huggingface(
     -------
     corpus : Bunch
         X (list of dicts of bytes and path, not decoded yet), y (emotions, renamed to this
-        package's names where those are known), groups (speakers or None), frame (path, emotion,
-        code, speaker and all other columns, those of the same names as path_original and so on)
-        and DESCR.
+        package's names where those are known, or ratings), groups (speakers or None), frame (path,
+        emotion, code, speaker and all other columns, those of the same names as path_original and
+        so on) and DESCR; with ratings also rating, what the column was called.
 
     Raises
     ------
     ValueError
         If several splits are given, a column is missing, there are no clips, or some have no
-        audio, no label (as a ``ClassLabel`` of -1), several labels or a number as label, or, in
-        part, no speaker; or a clip stands in several rows with different emotions or speakers.
+        audio, no label (as a ``ClassLabel`` of -1), several labels or a whole number as label, or,
+        in part, no speaker; or a clip stands in several rows with different emotions or speakers.
 
     Warns
     -----
@@ -96,8 +96,9 @@ def load_huggingface(
     frame = pd.DataFrame({column: list(dataset[column]) for column in others})
     # What the loader itself fills is not taken from columns that happen to have these names.
     frame = rename_columns(frame, dict.fromkeys(["code", "speaker", "emotion", "path"]))
-    frame["code"] = as_labels(_named(dataset, emotion), f"column {emotion!r} of the dataset")
-    frame["emotion"] = [canonical(name) for name in frame["code"]]
+    codes = as_targets(_named(dataset, emotion), f"column {emotion!r} of the dataset")
+    frame["emotion"] = [canonical(code) for code in codes.tolist()]
+    frame["code"] = codes.astype(str)
     if speaker:
         frame["speaker"] = _named(dataset, speaker)
         refuse_missing(frame["speaker"], f"column {speaker!r} of the dataset", "speaker")
@@ -108,7 +109,8 @@ def load_huggingface(
     frame["path"] = [clip["path"] or "" for clip in clips]
     info = dataset.info
     description = f"{info.description}\n\nLicence: {info.license}."
-    return as_corpus(info.dataset_name or "dataset", frame, description, clips=clips)
+    name = info.dataset_name or "dataset"
+    return as_corpus(name, frame, description, clips=clips, ratings=True, column=emotion)
 
 
 def _named(dataset: Any, column: str) -> list[Any]:

@@ -146,6 +146,12 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             )
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         rows, held_out = hold_out_speakers(codes, speakers, self.validation_fraction, seed)
+        if len(lost := np.delete(self.classes_, np.unique(codes[rows]))):
+            warn(
+                f"{len(lost)} of {len(self.classes_)} emotions ({', '.join(map(str, lost))}) are "
+                "not trained on, so never predicted: all their clips are held out for early "
+                "stopping. Add clips of other speakers, or leave them out.",
+            )
         lengths = self._fit_inputs(clips, rows)
         trained = train(
             self._module,

@@ -127,6 +127,8 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         -----
         ConvergenceWarning
             If the validation loss was lowest in the last of max_epochs epochs.
+        UserWarning
+            If there are no speaker labels, or all clips of an emotion are held out.
         """
         need_clips(X)
         clips, speakers = self._parse_input(X, groups, reset=True)

@@ -14,6 +14,7 @@ from sklearn_ser._models._files import (
 
 if TYPE_CHECKING:
     from sklearn_ser._models._heads import load_fine_tuned
+    from sklearn_ser._models._loading import frames_per_second
     from sklearn_ser._models._speech_model import SpeechModel, load_model
     from sklearn_ser._models._text_model import load_text_model
     from sklearn_ser._models._trainable import FineTunedNetwork, add_lora, last_layers
@@ -25,6 +26,7 @@ __all__ = [
     "SpeechModel",
     "add_lora",
     "find_model",
+    "frames_per_second",
     "last_layers",
     "load_fine_tuned",
     "load_model",
@@ -39,6 +41,7 @@ _MODULES = {
     "FineTunedNetwork": "_trainable",
     "SpeechModel": "_speech_model",
     "add_lora": "_trainable",
+    "frames_per_second": "_loading",
     "last_layers": "_trainable",
     "load_fine_tuned": "_heads",
     "load_model": "_speech_model",

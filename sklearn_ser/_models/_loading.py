@@ -16,6 +16,7 @@ from sklearn_ser._utils import COUNT, HIGHEST_RATE, LOWEST_RATE, Number
 __all__ = [
     "check_weights",
     "fold_weight_norms",
+    "frames_per_second",
     "read_encoder",
     "read_feature_extractor",
     "read_weights",
@@ -58,6 +59,16 @@ def read_feature_extractor(folder: Path) -> Any:
             f"family ({family}) take the features of a {expected}. Save it with its own."
         )
     return extractor
+
+
+def frames_per_second(folder: Path) -> float:
+    """Return how many frames the layers of the speech model in a folder give a second."""
+    config, extractor = read_speech_config(folder), read_feature_extractor(folder)
+    if strides := getattr(config, "conv_stride", None):
+        hop = math.prod(strides) * getattr(config, "squeeze_factor", 1)
+    else:  # of a spectrogram, which has a frame each 160 samples, two are joined
+        hop = 160 * getattr(extractor, "stride", 2)
+    return float(extractor.sampling_rate / hop)
 
 
 def _check_sizes(settings: Any, folder: Path) -> None:

@@ -23,6 +23,7 @@ from sklearn_ser._models._front_end import (
 )
 from sklearn_ser._models._loading import (
     fold_weight_norms,
+    frames_per_second,
     read_encoder,
     read_feature_extractor,
     reading,
@@ -119,14 +120,8 @@ class SpeechModel:
         # Fewest samples that give a frame of every layer.
         reach = 0 if self.front_end is None else self.front_end.reach
         self.shortest = max(int(SHORTEST * self.rate), reach)
-        # Frames that enter the layers, a second: of a spectrogram, which has one each 160 samples,
-        # some are joined.
-        hop = (
-            self.front_end.hop
-            if self.front_end
-            else 160 * getattr(self.feature_extractor, "stride", 1)
-        )
-        self._frames_per_second = self.rate / int(hop)
+        # That enter the layers, before these join some.
+        self._frames_per_second = self._squeeze * frames_per_second(folder)
         # Threads share the modules; those that keep a state let one thread in at a time.
         self._one_thread: Any = threading.RLock()
         self._check_layers(folder)

@@ -75,7 +75,11 @@ class LastLayers(nn.Module):
         self.positions = getattr(getattr(model, "encoder", None), "embed_positions", None)
         # Only WavLM's first layer has the embedding of distances, which the others use.
         first = getattr(every[0], "attention", None)
-        self._position_bias = first.position_bias if isinstance(first, FusedAttention) else None
+        self._position_bias = None
+        if isinstance(first, FusedAttention):
+            self._position_bias = first.position_bias
+            if n_last < len(every):  # so that it moves to the device with the layers
+                self.distances = first.buckets
 
     def check(self, model: Any, folder: Path) -> None:
         """Compare with the model."""

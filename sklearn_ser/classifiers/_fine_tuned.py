@@ -30,7 +30,6 @@ from sklearn_ser.embedders import SSLEmbedder
 
 __all__ = ["FineTunedClassifier"]
 
-RATE = 16000  # sampling rate of these models, in Hz
 AT_ONCE = 64  # clips whose states are read at once, so that memory stays bounded
 TRAINING_VERSION = 2  # raise it when the same settings train otherwise
 # What a run that resumes from its checkpoint may have set otherwise.
@@ -314,21 +313,22 @@ class FineTunedClassifier(NeuralClassifier):
         return Sequences(clips, rows, codes)
 
     def _module(self) -> Any:
-        from sklearn_ser._models import FineTunedNetwork, add_lora, last_layers
+        from sklearn_ser._models import FineTunedNetwork, add_lora, frames_per_second, last_layers
 
         encoder = None
         if n_trained := self._n_trained():
             encoder = last_layers(self._folder(), n_trained)
             if self.lora is not None:
                 add_lora(encoder, self.lora)
-        config = self._config()
-        hop = getattr(config, "inputs_to_logits_ratio", 320) * getattr(config, "squeeze_factor", 1)
+        longest = None
+        if self.max_seconds:
+            longest = round(self.max_seconds * frames_per_second(self._folder())) or 1
         return FineTunedNetwork(
             encoder,
-            config.hidden_size,
+            self._config().hidden_size,
             len(self.classes_),
             dropout=self.dropout,
-            longest=round(self.max_seconds * RATE / hop) or 1 if self.max_seconds else None,
+            longest=longest,
             dtype=self.dtype,
         )
 
@@ -362,7 +362,7 @@ class FineTunedClassifier(NeuralClassifier):
     def _fingerprint(self, clips: Any, codes: Array, rows: Array, seed: int) -> str:
         """Return a hash of all that a fit's result depends on."""
         settings = {k: v for k, v in self.get_params(deep=False).items() if k not in FREE}
-        known = [TRAINING_VERSION, self.model_digest_, seed, settings]
+        known = [TRAINING_VERSION, self.model_digest_, seed, settings, self.classes_.tolist()]
         described = json.dumps([*known, [clip.digest() for clip in clips.clips]], default=str)
         return digest_of(described, codes.astype("<i8").tobytes(), rows.astype("<i8").tobytes())
 

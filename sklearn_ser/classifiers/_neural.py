@@ -127,6 +127,8 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         -----
         ConvergenceWarning
             If the validation loss was lowest in the last of max_epochs epochs.
+        UserWarning
+            If there are no speaker labels, or all clips of an emotion are held out.
         """
         need_clips(X)
         clips, speakers = self._parse_input(X, groups, reset=True)
@@ -146,6 +148,12 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             )
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         rows, held_out = hold_out_speakers(codes, speakers, self.validation_fraction, seed)
+        if len(lost := np.delete(self.classes_, np.unique(codes[rows]))):
+            warn(
+                f"{len(lost)} of {len(self.classes_)} emotions ({', '.join(map(str, lost))}) are "
+                "not trained on, so never predicted: all their clips are held out for early "
+                "stopping. Add clips of other speakers, or leave them out.",
+            )
         lengths = self._fit_inputs(clips, rows)
         trained = train(
             self._module,

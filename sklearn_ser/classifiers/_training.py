@@ -40,8 +40,9 @@ def hold_out_speakers(
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Return the clips to train on, and those of about `fraction` of the speakers to validate on.
 
-    Speakers are drawn so that emotions are as frequent in both parts. Without speakers, clips are
-    drawn, with a warning.
+    Speakers are drawn so that emotions are as frequent in both parts. If others can be, none is
+    held out who alone speaks an emotion, or has more than half of the clips; scikit-learn puts such
+    speakers into its first fold. Without speakers, clips are drawn, with a warning.
     """
     n_folds = max(2, round(1 / fraction))
     n_speakers = 0 if speakers is None else len(np.unique(speakers))
@@ -55,7 +56,8 @@ def hold_out_speakers(
         n_held_out = max(math.ceil(fraction * len(y)), len(np.unique(y)))  # one of each at least
         split = StratifiedShuffleSplit(1, test_size=n_held_out, random_state=random_state)
         return next(split.split(y, y))
-    return speaker_folds(speakers, n_folds, y=y, random_state=random_state)[0]
+    folds = speaker_folds(speakers, n_folds, y=y, random_state=random_state)
+    return max(folds, key=lambda fold: (len(np.unique(y[fold[0]])), 2 * len(fold[0]) >= len(y)))
 
 
 def train(

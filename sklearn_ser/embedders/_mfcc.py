@@ -34,7 +34,10 @@ class MFCCEmbedder(BaseEmbedder):
         Number of coefficients, at most `n_mels`. Any number is selected from one stored
         record, so that a grid over it computes nothing again.
     deltas : {0, 1, 2}, default=0
-        Whether first (1) and second (2) differences over time are added.
+        Whether first (1) and second (2) differences over time, of nine frames, are added. The
+        first and the last frame are repeated beyond the clip's ends (``mode="nearest"`` of
+        `librosa.feature.delta`, whose default fits a curve to the last nine frames instead, so
+        that it takes no shorter clip).
     pooling : str, list of str, or None, default=("mean", "std")
         Statistics over frames: "mean", "std", "min", "max", "median". None returns the frames.
     rate : float, default=16000
@@ -256,7 +259,7 @@ def _slopes(order: int) -> Array:
 
 
 def _differences(mfcc: Array, order: int, out: Array) -> Array:
-    """Write and return what `librosa.feature.delta` computes, of order 1 or 2."""
+    """Write and return `librosa.feature.delta` of order 1 or 2, with ``mode="nearest"``."""
     from scipy.ndimage import convolve1d
 
     convolve1d(mfcc, _slopes(order), axis=0, mode="nearest", output=out)

@@ -277,6 +277,40 @@ def test_a_seed_repeats_training_to_the_bit(fitted):
     assert any((first.weights_[n] != other.weights_[n]).any() for n in first.weights_)
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("n_last", [1, N_LAYERS])
+def test_all_that_runs_moves_to_the_device(tiny, family, n_last):
+    layers = last_layers(Path(tiny(family)), n_last).to("meta")
+    frames = torch.zeros(1, 10, SMALL["hidden_size"], device="meta")
+    assert layers(frames).device.type == "meta"
+    assert all(not weight.requires_grad for weight in layers.state_dict().values())
+    trained = [name for name, weight in layers.named_parameters() if weight.requires_grad]
+    assert all(name.startswith(("layers.", "norm.")) for name in trained)
+
+
+@pytest.mark.parametrize(
+    ("family", "changes", "rate"),
+    [
+        *((family, {}, RATE) for family in FAMILIES),
+        ("SEW", {"conv_dim": (16,) * 13, "squeeze_factor": 2}, RATE),
+        ("Wav2Vec2-BERT", {"add_adapter": True, "num_adapter_layers": 1}, RATE),
+        ("wav2vec2-base", {"conv_stride": (5, 2, 2, 2, 2, 2, 1)}, RATE),
+        ("wav2vec2-base", {}, 8000),
+    ],
+)
+def test_stretches_last_as_long_as_they_say(family, changes, rate, tmp_path, speech):
+    model = build(family, tmp_path, **changes)
+    settings = json.loads((tmp_path / "preprocessor_config.json").read_text())
+    settings["sampling_rate"] = rate
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(settings))
+    window = "clip" if family == "Whisper" else "auto"
+    embedder = SSLEmbedder(model, pooling=None, window=window, cache=None)
+    [frames] = embedder.fit_transform([(speech(0, 2.0), RATE)])
+    classifier = FineTunedClassifier(model, unfreeze="head", max_seconds=2.0)
+    classifier.classes_ = np.array(["anger", "neutral"])
+    assert abs(classifier._module()._longest - len(frames)) <= 2
+
+
 def test_a_long_clip_is_trained_on_in_stretches(fitted):
     """Which are drawn anew, the same ones with the same seed; predictions hear all of it."""
     network = FineTunedNetwork(None, 4, 2, dropout=0.0, longest=5)
@@ -540,6 +574,7 @@ def test_a_finished_run_is_not_repeated(fitted, tmp_path, monkeypatch, patience)
 
 def test_other_clips_and_parameters_have_checkpoints_of_their_own(fitted, clips, tmp_path):
     first = fitted(checkpoint=tmp_path)
+    renamed = np.select([Y == "anger", Y == "neutral"], ["alarm", "anger"], Y)  # in the same order
     others = [
         {"X": clips[::-1]},
         {"y": np.roll(Y, 1)},
@@ -547,6 +582,8 @@ def test_other_clips_and_parameters_have_checkpoints_of_their_own(fitted, clips,
         {"unfreeze": 1},
         {"random_state": 1},
         {"groups": np.roll(SPEAKERS, 4)},
+        {"class_weight": {"anger": 3}},
+        {"class_weight": {"anger": 3}, "y": renamed},
         {"changes": NO_DROPOUT.items()},
     ]
     for n, other in enumerate(others, start=2):

@@ -186,6 +186,33 @@ def test_speakers_are_held_out_of_few_clips_too():
     assert not set(speakers[train]) & set(speakers[valid])
 
 
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("n_speakers", [3, 8])
+def test_whoever_alone_speaks_an_emotion_is_trained_on(n_speakers, seed):
+    speakers = np.repeat(np.arange(n_speakers), 6)
+    codes = np.where(speakers == 0, 2, np.arange(len(speakers)) % 2)
+    train, valid = hold_out_speakers(codes, speakers, 0.1, seed)
+    assert set(codes[train]) == {0, 1, 2}
+    assert len(valid)
+
+
+@pytest.mark.parametrize("n_clips", [[300, 4, 4, 4, 4], [4, 30], [9, 9, 9, 40]], ids=str)
+@pytest.mark.parametrize("seed", range(4))
+def test_whoever_has_most_clips_is_trained_on(n_clips, seed):
+    speakers = np.repeat(np.arange(len(n_clips)), n_clips)
+    train, _ = hold_out_speakers(np.arange(len(speakers)) % 4, speakers, 0.1, seed)
+    assert 2 * len(train) >= len(speakers)
+
+
+def test_emotions_that_are_only_held_out_are_warned_of():
+    """Of two speakers one is held out, and with her what only she speaks."""
+    X = np.random.default_rng(0).standard_normal((24, 5))
+    y = np.array(["anger", "joy"] * 6 + ["anger", "fear"] * 6)
+    groups = np.repeat(["a", "b"], 12)
+    with pytest.warns(UserWarning, match=r"1 of 3 emotions \((joy|fear)\) are not trained on"):
+        MLPHead(max_epochs=30, patience=2, random_state=0).fit(X, y, groups=groups)
+
+
 def test_clips_of_every_emotion_are_held_out_where_speakers_are_unknown():
     """Though a tenth of twelve clips is fewer than there are emotions."""
     codes = np.tile([0, 1, 2], 4)

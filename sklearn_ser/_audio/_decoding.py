@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import re
 from collections.abc import Iterator
@@ -12,8 +11,9 @@ import numpy as np
 
 from sklearn_ser._audio._beginnings import refuse_second_file
 from sklearn_ser._audio._content import Encoded, FileContent, limit, limit_named
+from sklearn_ser._audio._libsndfile import open_stream
 from sklearn_ser._audio._mpeg import after_tags
-from sklearn_ser._audio._streams import STREAMED, Stream, View, streams_of
+from sklearn_ser._audio._streams import STREAMED, Stream, streams_of
 from sklearn_ser._audio._video import Samples, container_seconds, sound_blocks
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def _blocks(content: Encoded, limits: Limits) -> Iterator[Block]:
         return
     try:
         streams = streams_of(content)
-        opened = _open(content, streams[0])
+        opened = open_stream(content, streams[0])
     except Exception as error:
         if not UNSUPPORTED.search(_reason(error)):
             raise
@@ -179,7 +179,7 @@ def _blocks(content: Encoded, limits: Limits) -> Iterator[Block]:
         return
     begin = 0
     for stream in streams:
-        with opened if stream is streams[0] else _open(content, stream) as file:
+        with opened if stream is streams[0] else open_stream(content, stream) as file:
             stated = _n_stated(file, stream)
             limits.check(file.channels, file.samplerate, stated and begin + stated)
             seeks = len(streams) == 1 and file.format not in SEEK_MISSES
@@ -210,7 +210,7 @@ def seconds_of(content: Encoded) -> float:
         if _needs_pyav(content):
             return container_seconds(content)
         for stream in streams_of(content):
-            with _open(content, stream) as file:
+            with open_stream(content, stream) as file:
                 n_samples = _n_stated(file, stream)
                 Limits().check(file.channels, file.samplerate, n_samples)
                 if n_samples is None:
@@ -240,6 +240,8 @@ def _flaw_of(error: Exception, content: Encoded) -> _Flaw:
         return _Flaw("a file whose sound libsndfile cannot read, such as a video", PYAV)
     if isinstance(error, MemoryError):
         return _Flaw(*TOO_LONG)
+    if isinstance(error, OSError) and type(error).__module__ == "builtins":  # PyAV has its own
+        return _Flaw(f"it cannot be read ({error.strerror or error})", "Check its disk.")
     reason = _reason(error)
     if not content:
         return _Flaw("empty, 0 bytes", "Copy or download the file again.")
@@ -269,28 +271,6 @@ def _reason(error: Exception) -> str:
     return "no frame can be decoded" if "does not exist" in reason else reason
 
 
-def _open(content: Encoded, stream: Stream) -> Any:
-    view = View(content, stream)
-    try:
-        return _forward()(view)
-    finally:
-        if view.is_endless:
-            raise ValueError("its header has no end")
-
-
-@functools.cache
-def _forward() -> Any:
-    import soundfile
-
-    class Forward(soundfile.SoundFile):
-        """A file that is only read on: soundfile would seek after each block, and to its end."""
-
-        def seekable(self) -> bool:
-            return False
-
-    return Forward
-
-
 def _read(
     file: Any, content: Encoded, stream: Stream, start: float
 ) -> Iterator[tuple[int, Samples]]:
@@ -302,7 +282,7 @@ def _read(
         try:
             at = file.seek(min(round(start * file.samplerate), file.frames))
         except soundfile.LibsndfileError:  # behind its end, which only reading can find
-            with _open(content, stream) as again:
+            with open_stream(content, stream) as again:
                 yield from _read(again, content, stream, 0.0)
             return
     stated = _n_stated(file, stream)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from sklearn_ser._audio._content import Encoded
 from sklearn_ser._audio._mpeg import after_tags
 from sklearn_ser._audio._streams import STREAMED, Stream, View, streams_of
+from sklearn_ser._signals import uninterrupted
 
 __all__ = ["Samples", "container_seconds", "sound_blocks"]
 
@@ -59,7 +59,7 @@ def sound_blocks(
             check(context.channels, float(context.sample_rate), n_stated)
         # Packed: of a frame with a plane for each of 8 channels, PyAV reads a ninth.
         to_floats = av.AudioResampler(format="flt")
-        for frame in itertools.chain(container.decode(track), [None]):
+        for frame in _frames(container.decode(track)):
             for part in to_floats.resample(frame):
                 n_samples, rate = n_samples + part.samples, part.sample_rate
                 samples = np.asarray(part.to_ndarray(), dtype=np.float32)
@@ -76,6 +76,18 @@ def sound_blocks(
         for stream in streams_of(content):
             if stream.flaw:
                 raise ValueError(f"{seconds:.1f} s could be decoded; {stream.flaw}")
+
+
+def _frames(decoded: Iterator[Any]) -> Iterator[Any]:
+    """Yield what is decoded, and None at the end.
+
+    PyAV reads by calling `View` back, where Ctrl-C would be lost, and taken for the file's end.
+    """
+    frame: Any = True
+    while frame is not None:
+        with uninterrupted():
+            frame = next(decoded, None)
+        yield frame
 
 
 def _stated_seconds(content: Encoded, track: Any) -> float | None:
@@ -104,7 +116,8 @@ def _opened(content: Encoded) -> Any:
     import av
 
     file = View(content, Stream(after_tags(content), len(content)))
-    return av.open(file, metadata_errors="ignore")
+    with uninterrupted():
+        return av.open(file, metadata_errors="ignore")
 
 
 def _track(container: Any) -> Any:

@@ -195,4 +195,7 @@ def temperature_of(scores: npt.NDArray[np.float64], y: npt.NDArray[np.int64]) ->
         log_probabilities = log_softmax(scores / np.exp(log_temperature), axis=1)
         return -float(log_probabilities[np.arange(len(y)), y].mean())
 
-    return float(np.exp(minimize_scalar(loss, bounds=(-4, 4), method="bounded").x))
+    # Scores of some classifiers are in the hundred thousands, of others below one.
+    scale = np.log(np.ptp(scores, axis=1).max() or 1.0)
+    bounds = (scale - 8, scale + 4)  # of what is nearly certain, and of what is nearly chance
+    return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))

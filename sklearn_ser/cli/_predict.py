@@ -116,14 +116,13 @@ def _predict(options: argparse.Namespace) -> int:
         check_out(options.timeline, needs="matplotlib:'sklearn-ser[plot]'")
     if options.window is None:
         refuse_unused(options, ["hop", "timeline"], "with --window none, as there are no windows")
-    import pandas as pd
-
     from sklearn_ser._utils import set_where_taken
     from sklearn_ser.cli._tables import print_rows
     from sklearn_ser.recognition import (
         ABSTAINED,
         domain_embedders,
         embedders_of,
+        frame_of,
         load_recognizer,
         rows_of,
     )
@@ -156,7 +155,7 @@ def _predict(options: argparse.Namespace) -> int:
         found += part
         if out is not None:
             options.results = f"the rows recognised so far are written to {out}"
-    rows = pd.DataFrame(found)
+    rows = frame_of(found)
     drawn: list[Path] | None = None
     if options.timeline is not None:
         drawn, notes = _draw(
@@ -179,11 +178,11 @@ Parts = Iterator[list[dict[str, Any]]]  # rows, as `rows_of` yields them
 
 def _csv(parts: Parts, out: Path) -> Parts:
     """Yield parts as they come, each after it is written, so that a killed run leaves them."""
-    import pandas as pd
+    from sklearn_ser.recognition import frame_of
 
     for i, part in enumerate(parts):
         with uninterrupted():
-            pd.DataFrame(part).to_csv(out, mode="a" if i else "w", header=not i, index=False)
+            frame_of(part).to_csv(out, mode="a" if i else "w", header=not i, index=False)
         yield part
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
-import threading
 import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
+from sklearn_ser._signals import handled_signals, uninterrupted
 from sklearn_ser.exceptions import ArgumentError
 
 __all__ = [
@@ -23,8 +22,6 @@ __all__ = [
     "uninterrupted",
     "what_is_kept",
 ]
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(KeyboardInterrupt):
@@ -41,20 +38,6 @@ class Interrupted(KeyboardInterrupt):
         self.number = number
 
 
-@contextmanager
-def _handled(handler: Any) -> Iterator[None]:
-    """Let a function handle the signals; only the main thread receives any."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = {number: signal.signal(number, handler) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, its in previous.items():
-            signal.signal(number, its)
-
-
 def _stop(number: int, frame: Any) -> NoReturn:
     raise Interrupted(number)
 
@@ -62,18 +45,8 @@ def _stop(number: int, frame: Any) -> NoReturn:
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Raise `Interrupted` on Ctrl-C and on SIGTERM."""
-    with _handled(_stop):
+    with handled_signals(_stop):
         yield
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Write files whole: a signal that comes meanwhile is handled at the end."""
-    received: list[int] = []
-    with _handled(lambda number, frame: received.append(number)):
-        yield
-    if received:
-        signal.raise_signal(received[0])
 
 
 def what_is_kept(options: argparse.Namespace) -> str:

@@ -211,12 +211,12 @@ def print_rows(rows: Any) -> None:
     table.add_column("out", justify="right", no_wrap=True)
     table.add_column("note", overflow="fold")
     for row in rows.to_dict("records"):
-        known = isinstance(row["emotion"], str)
+        known = not pd.isna(row["emotion"])
         seconds = (row["start"], row["end"])
         table.add_row(
             Path(row["recording"]).name,
             "–".join("" if pd.isna(second) else f"{second:.1f}" for second in seconds),
-            row["emotion"] if known else "",
+            str(row["emotion"]) if known else "",
             f"{row[row['emotion']]:.2f}" if known else "",
             "" if np.isnan(row["out_of_domain"]) else f"{row['out_of_domain']:.2f}",
             row["note"],
@@ -240,7 +240,7 @@ def print_card(card: dict[str, Any]) -> None:
         counts = ", ".join(f"{emotion} {count}" for emotion, count in corpus["emotions"].items())
         clips = f"{corpus['n_clips']} clips of {corpus['n_speakers']} speakers: {counts}"
         table.add_row(f"trained on {corpus['corpus']}", clips)
-    table.add_row("emotions", ", ".join(card["emotions"]))
+    table.add_row("emotions", ", ".join(map(str, card["emotions"])))
     table.add_row("features", _listed(card["features"]))
     table.add_row("classifier", card["classifier"])
     table.add_row(

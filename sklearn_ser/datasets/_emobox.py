@@ -97,11 +97,11 @@ def load_emobox(
     audio : str or path-like, default=None
         Where relative paths of clips start: by default the folder that holds ``data``.
     speaker : str, default=None
-        Regular expression that finds the speaker in a clip's path: its groups that match, joined,
-        if it has any. By default one for the 25 corpora whose documentation says where a path has
-        it; for the others (Emozionalmente, M3ED, MELD, MER2023, MESD, MSP-Podcast, RESD)
-        ``groups`` is None, and :class:`~sklearn_ser.model_selection.EmoBoxFolds` are what they
-        can be compared on.
+        Regular expression that finds the speaker in a clip's path, from where relative ones start
+        (which ``/`` stands for): its groups that match, joined, if it has any. By default one for
+        the 25 corpora whose documentation says where a path has it; for the others (Emozionalmente,
+        M3ED, MELD, MER2023, MESD, MSP-Podcast, RESD) ``groups`` is None, and
+        :class:`~sklearn_ser.model_selection.EmoBoxFolds` are what they can be compared on.
 
     allow_outside : bool, default=False
         Whether paths may lead out of the folder that relative ones start at, links resolved.
@@ -158,11 +158,17 @@ def load_emobox(
             frame = frame.drop(columns=column)
     pattern = speaker or SPEAKERS.get(corpus.lower().replace("-", "").replace("_", ""))
     if pattern is not None:
-        frame["speaker"] = [
-            "".join(match_speaker(pattern, Path(path).as_posix())) for path in frame["path"]
-        ]
+        # The folders that the corpus lies in have names that are nobody's.
+        within = [_within(start, path) for path in frame["path"]]
+        frame["speaker"] = ["".join(match_speaker(pattern, path)) for path in within]
     description = DESCRIPTION.format(fold=fold, corpus=corpus)
     return as_corpus(f"EmoBox {corpus}", frame, description)
+
+
+def _within(start: Path, path: str) -> str:
+    """Return a path from the folder on that relative ones start at, which "/" stands for."""
+    below = Path(path).is_relative_to(start)
+    return f"/{Path(path).relative_to(start).as_posix()}" if below else Path(path).as_posix()
 
 
 def _label_map(place: Path) -> dict[str, str]:

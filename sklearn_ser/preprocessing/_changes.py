@@ -24,6 +24,7 @@ from scipy.io import wavfile
 from scipy.signal import fftconvolve
 
 from sklearn_ser._audio import Clip, as_clip, content_digest, decode, note_origin
+from sklearn_ser._signals import uninterrupted
 from sklearn_ser._utils import digest_of, warn, write_atomically
 from sklearn_ser.exceptions import ClipError, StoreWarning
 
@@ -282,11 +283,12 @@ def _codec(samples: Waveform, rate: int, **codecs: tuple[str, str, int, float | 
     sent = soxr.resample(samples, rate, codec_rate)
     peak = max(1.0, float(np.abs(sent).max()))
     file = io.BytesIO()
-    soundfile.write(
-        file, sent / peak, codec_rate, subtype, format=form, compression_level=compression
-    )
-    file.seek(0)
-    received, _ = soundfile.read(file, dtype="float32")
+    with uninterrupted():  # libsndfile calls the file back, where Ctrl-C would be lost
+        soundfile.write(
+            file, sent / peak, codec_rate, subtype, format=form, compression_level=compression
+        )
+        file.seek(0)
+        received, _ = soundfile.read(file, dtype="float32")
     return soxr.resample(received * np.float32(peak), codec_rate, rate)[: len(samples)]
 
 

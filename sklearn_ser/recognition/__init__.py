@@ -10,6 +10,7 @@ from sklearn_ser.recognition._file import embedders_of as embedders_of
 from sklearn_ser.recognition._file import load_recognizer, save_recognizer
 from sklearn_ser.recognition._recognizer import EmotionRecognizer
 from sklearn_ser.recognition._recordings import ABSTAINED as ABSTAINED
+from sklearn_ser.recognition._recordings import frame_of as frame_of
 from sklearn_ser.recognition._recordings import rows_of as rows_of
 
 __all__ = ["EmotionRecognizer", "OutOfDomainDetector", "load_recognizer", "save_recognizer"]

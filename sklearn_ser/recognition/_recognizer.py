@@ -32,7 +32,7 @@ from sklearn_ser.classifiers import temperature_of
 from sklearn_ser.embedders import SSLEmbedder
 from sklearn_ser.evaluation import check_classifier, check_fits, fit_classifier, scores
 from sklearn_ser.recognition._domain import OutOfDomainDetector, check_targets
-from sklearn_ser.recognition._recordings import rows_of
+from sklearn_ser.recognition._recordings import frame_of, rows_of
 
 __all__ = ["EmotionRecognizer"]
 
@@ -262,7 +262,7 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
             its out-of-distribution score is at) and note (why there is no emotion).
         """
         parts = rows_of(self, recordings, window=window, hop=hop, abstain=abstain, verbose=verbose)
-        return pd.DataFrame([row for part in parts for row in part])
+        return frame_of([row for part in parts for row in part])
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -275,7 +275,19 @@ def decision_scores(classifier: Any, X: Array) -> Array:
     if not hasattr(classifier, "decision_function"):
         return np.log(np.clip(classifier.predict_proba(X), 1e-12, None))
     found = np.asarray(classifier.decision_function(X), dtype=np.float64)
-    return np.column_stack([np.zeros(len(found)), found]) if found.ndim == 1 else found
+    if found.ndim == 1:
+        return np.column_stack([np.zeros(len(found)), found])
+    last = classifier
+    while is_search(last) or hasattr(last, "steps"):
+        last = last.best_estimator_ if is_search(last) else last.steps[-1][1]
+    of_pairs = getattr(last, "decision_function_shape", None) == "ovo"
+    if of_pairs or found.shape[1] != len(classifier.classes_):
+        raise ValueError(
+            f"the decision function of {type(last).__name__} gives {found.shape[1]} scores, not "
+            f"one for each of the {len(classifier.classes_)} emotions. Set "
+            "decision_function_shape='ovr'."
+        )
+    return found
 
 
 def held_out_scores(classifier: Any, X: Array, y: Any, groups: Any, train: Any, test: Any) -> Array:

@@ -13,13 +13,14 @@ from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from sklearn.base import clone
 
 from sklearn_ser._audio import WHOLE, Clip, as_clips, decode, items_of, mono_of, read_blocks
 from sklearn_ser._utils import Number, printable
 from sklearn_ser.exceptions import ClipError
 
-__all__ = ["ABSTAINED", "Piece", "pieces_of", "rows_of"]
+__all__ = ["ABSTAINED", "Piece", "frame_of", "pieces_of", "rows_of"]
 
 INTERVAL = Number(Real, 0.01, None, closed="left")  # seconds
 ABSTAINED = "abstained: unlike the speech of training"  # a note
@@ -82,6 +83,14 @@ def _parse_window(
     return window, window
 
 
+def frame_of(rows: Sequence[Row]) -> pd.DataFrame:
+    """Return rows as a frame, in which codes of emotions stay whole numbers beside missing ones."""
+    frame = pd.DataFrame(rows)
+    if any(isinstance(row["emotion"], int) for row in rows):
+        frame["emotion"] = pd.Series([row["emotion"] for row in rows], dtype=object)
+    return frame
+
+
 class _PieceRecognizer:
     """A recognizer that makes rows of pieces, also of those that cannot be used."""
 
@@ -125,7 +134,7 @@ class _PieceRecognizer:
         elif self.abstain is not None and quantile > self.abstain:
             row["note"] = ABSTAINED
         else:
-            row["emotion"] = self.classes[probabilities.argmax()]
+            row["emotion"] = self.classes.tolist()[probabilities.argmax()]
             row |= dict(zip(self.classes.tolist(), probabilities.tolist(), strict=True))
 
     def _find_error(self, clip: Clip, sound: Any) -> ClipError:
@@ -204,20 +213,19 @@ def pieces_of(
         return
     hop = length if hop is None else hop
     step, n_samples = max(1, round(hop * source.rate)), max(2, round(length * source.rate))
-    first = 0
+    first = covered = 0
     while True:
         try:
             source.fill_to(first + n_samples)
         except ClipError as error:
-            cause = f"{error.cause}; it was recognised up to {first / source.rate:.1f} s"
+            cause = f"{error.cause}; it was recognised up to {covered / source.rate:.1f} s"
             yield Piece(first / source.rate, None, None, clip.error(cause, error.cure))
             return
         if source.stop < first + n_samples:
             break
         yield _cut_window(clip, source, first, n_samples)
-        first += step
-    end_of_last = first - step + n_samples
-    if source.stop - end_of_last > REST * n_samples:
+        first, covered = first + step, first + n_samples
+    if source.stop - covered > REST * n_samples:
         yield _cut_window(clip, source, source.stop - n_samples, n_samples)
 
 

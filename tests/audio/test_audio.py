@@ -853,7 +853,7 @@ RAISED = {
     OverflowError("int too big"): "truncated or damaged (OverflowError: int too big)",
     TypeError("no int"): "truncated or damaged (TypeError: no int)",
     RuntimeError("x"): "truncated or damaged (RuntimeError: x)",
-    OSError(5, "I/O"): "truncated or damaged (OSError: [Errno 5] I/O)",
+    OSError(5, "I/O"): "it cannot be read (I/O)",
     KeyError("x"): "truncated or damaged (KeyError: 'x')",
     AssertionError(): "truncated or damaged (AssertionError: )",
     UnicodeDecodeError("utf-8", b"\xff", 0, 1, "start"): "truncated or damaged ('utf-8' codec",

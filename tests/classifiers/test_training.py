@@ -385,17 +385,24 @@ def test_frames_may_be_read_from_the_store_while_training(corpus, sequences, tmp
     np.testing.assert_array_equal(column.predict_proba(frame), stored.predict_proba(corpus.X))
 
 
-def test_calibration_makes_held_out_emotions_likeliest():
+@pytest.mark.parametrize("scale", [1e-6, 0.01, 10, 1e3, 1e6])
+def test_calibration_makes_held_out_emotions_likeliest(scale):
+    """Whatever the classifier's scores are in: those of SGDClassifier are in the hundred thousands.
+
+    The temperature is what the scores were multiplied by, times that of the scores as they were.
+    """
     rng = np.random.default_rng(0)
     y = rng.integers(0, 3, 500)
     scores = rng.normal(size=(500, 3))
     scores[np.arange(500), y] += 1
-    temperature = temperature_of(10 * scores, y)
+    temperature = temperature_of(scale * scores, y)
 
     def loss(t):
-        return -log_softmax(10 * scores / t, axis=1)[np.arange(500), y].mean()
+        return -log_softmax(scale * scores / t, axis=1)[np.arange(500), y].mean()
 
-    assert loss(temperature) < min(loss(temperature * 1.05), loss(temperature / 1.05), loss(1))
+    assert temperature == pytest.approx(scale * temperature_of(scores, y), rel=1e-4)
+
+    assert loss(temperature) < min(loss(temperature * 1.05), loss(temperature / 1.05), loss(scale))
 
 
 def test_temperature_divides_the_scores(pooled, corpus):

@@ -129,6 +129,26 @@ def test_speakers(emobox, corpus, path, speaker):
 
 
 @pytest.mark.parametrize(
+    ("corpus", "path", "speaker", "place"),
+    [
+        ("savee", "downloads/savee/AudioData/DC/a01.wav", "DC", "KL/corpora"),
+        ("savee", "downloads/savee/DC_a01.wav", "DC", "JE_lab"),
+        ("mead", "downloads/mead/W019/audio/neutral/level_1/020.m4a", "W019", "M001"),
+        ("tess", "downloads/tess/YAF_angry/YAF_back_angry.wav", "YA", "OA_data"),
+        ("mine", "downloads/mine/actor_2/1.wav", "2", "actor_9"),
+    ],
+)
+def test_folders_that_hold_the_corpus_name_no_speakers(emobox, corpus, path, speaker, place):
+    root = emobox(corpus, {"train": [row(path, "anger")], "test": [row(f"more/{path}", "anger")]})
+    pattern = r"actor_(\d)" if corpus == "mine" else None
+    moved = root / place
+    moved.mkdir(parents=True)
+    (root / "data").rename(moved / "data")
+    for audio in (None, moved):
+        assert set(load_emobox(moved, corpus, audio=audio, speaker=pattern).groups) == {speaker}
+
+
+@pytest.mark.parametrize(
     ("corpus", "path"),
     [
         ("emozionalmente", "downloads/emozionalmente/audio/1614147262276.wav"),

@@ -18,10 +18,11 @@ from sklearn.base import clone
 from sklearn.covariance import LedoitWolf
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, recall_score
-from sklearn.model_selection import GroupKFold
+from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils import Bunch
+from sklearn.svm import SVC
 
 from sklearn_ser import MFCCEmbedder, SSLEmbedder
 from sklearn_ser._models import find_model
@@ -421,3 +422,54 @@ def test_classes_that_a_file_may_name_are_there():
         module, _, attribute = name.rpartition(".")
         found = getattr(importlib.import_module(module), attribute)
         assert f"{found.__module__}.{found.__qualname__}" == name
+
+
+def test_a_classifier_that_scores_pairs_of_emotions_is_refused(corpus):
+    """Three emotions have three pairs, whose scores would be taken for those of the emotions."""
+    kept = np.flatnonzero(corpus.y != corpus.y[0])
+    X, y, groups = [corpus.X[i] for i in kept], corpus.y[kept], corpus.groups[kept]
+    assert len(set(y)) == 3
+    detector = OutOfDomainDetector([MFCCEmbedder(cache=None)])
+    pairs = make_pipeline(StandardScaler(), SVC(decision_function_shape="ovo"))
+    for classifier in (pairs, GridSearchCV(pairs, {"svc__C": [1.0]}, cv=2)):
+        recognizer = EmotionRecognizer(MFCCEmbedder(cache=None), classifier, detector=detector)
+        with pytest.raises(ValueError, match="Set decision_function_shape='ovr'"):
+            recognizer.fit(X, y, groups)
+    pairs.set_params(svc__decision_function_shape="ovr")
+    recognizer = EmotionRecognizer(MFCCEmbedder(cache=None), pairs, detector=detector)
+    recognizer.fit(X, y, groups)
+    features = MFCCEmbedder(cache=None).fit_transform(X)
+    np.testing.assert_array_equal(recognizer.predict(X), recognizer.classifier_.predict(features))
+
+
+def test_codes_of_emotions_stay_whole_numbers_beside_abstentions(corpus, tmp_path, capsys):
+    codes = np.unique(corpus.y, return_inverse=True)[1] + 1
+    detector = OutOfDomainDetector([MFCCEmbedder(cache=None)])
+    recognizer = EmotionRecognizer(MFCCEmbedder(cache=None), "lda", detector=detector)
+    recognizer.fit(corpus.X, codes, corpus.groups)
+    noise = np.random.default_rng(0).normal(size=16000).clip(-3, 3) / 4
+    clips = [*corpus.X[:3], (noise, 16000)]
+    expected = [*recognizer.predict(corpus.X[:3]).tolist(), None]
+    paths = []
+    for k, (samples, rate) in enumerate(clips):
+        paths.append(str(tmp_path / f"{k}.wav"))
+        soundfile.write(paths[-1], samples, rate, subtype="FLOAT")
+    rows = recognizer.recognize(clips, window=None, abstain=0.9)
+    assert rows["emotion"].tolist() == expected
+    assert all(type(code) is int for code in rows["emotion"][:3])
+    file, training = tmp_path / "codes.skops", {"name": "c", "y": codes, "groups": corpus.groups}
+    save_recognizer(recognizer, file, [training])
+    for suffix in ("csv", "jsonl", "json"):
+        out = str(tmp_path / f"rows.{suffix}")
+        assert main(["predict", str(file), *paths, "--abstain", "0.9", "--out", out]) == 0
+    table = pd.read_csv(tmp_path / "rows.csv", dtype=str, keep_default_na=False)
+    assert table["emotion"].tolist() == [*map(str, expected[:3]), ""]
+    lines = (tmp_path / "rows.jsonl").read_text().splitlines()
+    for written in (map(json.loads, lines), json.loads((tmp_path / "rows.json").read_text())):
+        assert [row["emotion"] for row in written] == expected
+    capsys.readouterr()
+    assert main(["predict", str(file), *paths, "--abstain", "0.9"]) == 0
+    cells = [line.split("│") for line in capsys.readouterr().out.splitlines() if ".wav" in line]
+    assert [cell[3].strip() for cell in cells] == [*map(str, expected[:3]), ""]
+    assert main(["card", str(file)]) == 0
+    assert "1, 2, 3, 4" in capsys.readouterr().out

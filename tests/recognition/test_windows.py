@@ -119,6 +119,17 @@ def test_what_comes_before_damage_is_heard(samples, tmp_path):
     assert "); it was recognised up to 22.0 s." in str(last.error)
 
 
+@pytest.mark.parametrize(("hop", "covered"), [(0.5, 23.0), (3.0, 23.0), (5.0, 22.0)])
+def test_damage_is_said_to_come_after_the_end_of_the_last_window(hop, covered, samples, tmp_path):
+    path = tmp_path / "cut.wav"
+    soundfile.write(path, samples, RATE)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 2 // 3])
+    *before, last = pieces(path, hop=hop)
+    assert before[-1].end == covered
+    assert f"); it was recognised up to {covered:.1f} s." in str(last.error)
+
+
 @pytest.mark.parametrize("kind", ["mp3", "flac", "ogg"])
 def test_windows_reach_the_end_of_files_one_after_the_other(samples, kind, tmp_path):
     path = tmp_path / "two"

@@ -156,7 +156,9 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         for k, ((_, test), of_fold) in enumerate(zip(folds, found, strict=True)):
             held_out[test], fold_of[test] = of_fold, k
         self.temperature_ = temperature_of(held_out, codes)
-        audited = audit_split(pd.DataFrame({"emotion": y, "speaker": groups}), folds, audio=False)
+        emotions = [f"emotion {each}" for each in y]  # which may be codes
+        frame = pd.DataFrame({"emotion": emotions, "speaker": groups})
+        audited = audit_split(frame, folds, audio=False)
         self.scores_ = {
             **self._scores(held_out, fold_of, y, groups),
             "speaker_uar": audited.speaker_uar,

@@ -21,8 +21,8 @@ from sklearn.metrics import log_loss, recall_score
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
-from sklearn.utils import Bunch
 from sklearn.svm import SVC
+from sklearn.utils import Bunch
 
 from sklearn_ser import MFCCEmbedder, SSLEmbedder
 from sklearn_ser._models import find_model

@@ -59,7 +59,7 @@ def render_report(
         comparison=comparison,
         best=best,
         best_name=row_name(best, rows),
-        n_features=len({row.name for row in rows}),
+        n_features=len({row.features for row in rows}),
         notes=comparison.tables(timings=False)[0].notes,
         nested=[describe_nested(each, rows) for each in comparison.nested or []],
         corpus=content.corpus_grid(comparison, clips),
@@ -102,7 +102,7 @@ def render_corpora(
     return _template("corpora.html").render(
         found=found,
         places=places,
-        best=ranks.mean_ranks.index[0],
+        best=next(iter(ranks.mean_ranks.index), "none has one score on every corpus"),
         table=table,
         ranks=ranks,
         metric=next(iter(found.values())).rows[0].metric,

@@ -47,6 +47,7 @@ from sklearn_ser._utils._folds import (
     speaker_folds,
     split_column,
     split_labels,
+    tested_folds,
 )
 from sklearn_ser._utils._labels import (
     CANONICAL,
@@ -204,6 +205,7 @@ __all__ = [
     "speaker_folds",
     "split_column",
     "split_labels",
+    "tested_folds",
     "thread_count",
     "validate_params",
     "warn",

@@ -125,7 +125,12 @@ def restrict_folds(folds: Folds, kept: Any, n_clips: int) -> Folds:
     position[kept] = np.arange(len(kept))
     restricted = [(position[train], position[test]) for train, test in folds]
     restricted = [(train[train >= 0], test[test >= 0]) for train, test in restricted]
-    return [(train, test) for train, test in restricted if len(test)]
+    return tested_folds(restricted, np.arange(len(kept)))
+
+
+def tested_folds(folds: Folds, kept: Any) -> Folds:
+    """Return the folds that test some of the clips that are kept: those that have a score."""
+    return [(train, test) for train, test in folds if np.isin(test, kept).any()]
 
 
 def split_labels(groups: Any, column: str, splitter: object) -> npt.NDArray[Any]:

@@ -54,8 +54,9 @@ class SplitAudit:
         Test and training clips with the same audio: fold, test and train (positions), kind, offset
         (seconds after the start of the test clip at which the training clip starts), overlap
         (seconds) and error_rate, as in :func:`find_duplicates`; NaN for clips that are linked
-        through other copies. Where the corpus has them, also test_path and train_path,
-        test_speaker and train_speaker, and start, end and channel alike.
+        through other copies. A clip that a fold both trains on and tests is paired with itself.
+        Where the corpus has them, also test_path and train_path, test_speaker and train_speaker,
+        and start, end and channel alike.
     ratings : DataFrame, default=None
         Of a corpus of ratings, a line a tested clip: fold, clip (its position), rating, and
         predicted_by_speaker, the mean of the speaker's other clips, in any fold (of all other
@@ -174,7 +175,7 @@ class SplitAudit:
         elif independent:
             sentences.append("Speaker-independent: no speaker is both trained on and tested.")
         else:
-            n_shared = np.count_nonzero(self.folds["shared_speakers"])
+            n_shared = np.count_nonzero(self.folds["shared_speakers"].fillna(0))
             sentences.append(
                 f"NOT speaker-independent: {n_shared} of {n_folds} folds test speakers whom they "
                 "were trained on, so that scores do not hold for new speakers."
@@ -339,7 +340,7 @@ class _Copies:
         """Return the pairs of a test and a training clip, as dicts of `PAIR`.
 
         A test clip that is paired with no training clip, but is in a group with some, is paired
-        with the first of these.
+        with the first of these. A clip that is in both sets is paired with itself.
         """
         trained = set(train.tolist())
         first_of_group = {
@@ -347,8 +348,11 @@ class _Copies:
             for kind, groups in self.groups.items()
         }
         found = []
-        for clip in (clip for clip in test.tolist() if clip in self.pairs_of):
-            pairs = [pair for pair in self.pairs_of[clip] if pair["train"] in trained]
+        for clip in (clip for clip in test.tolist() if clip in self.pairs_of or clip in trained):
+            pairs = [pair for pair in self.pairs_of.get(clip, []) if pair["train"] in trained]
+            if clip in trained:
+                itself = (clip, clip, "identical", 0.0, np.nan, 0.0)
+                pairs.append(dict(zip(PAIR, itself, strict=True)))
             for kind, groups in self.groups.items():
                 other = first_of_group[kind].get(int(groups[clip]))
                 # One pair of a clip is enough, but an identical one is never passed over.

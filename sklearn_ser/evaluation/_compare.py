@@ -17,6 +17,7 @@ from sklearn_ser._utils import (
     cv_name,
     given_corpus,
     is_missing,
+    tested_folds,
     warn,
 )
 from sklearn_ser.datasets import pool_corpora
@@ -283,7 +284,7 @@ def compare(
         emotions_not_tested=sorted(set(emotions) - set(found.predictions["emotion"])),
         chance=chance_of(used.y),
         cv=name,
-        cv_folds=recipe_of_folds(cv, folds, len(corpus.y)),
+        cv_folds=recipe_of_folds(cv, tested_folds(folds, found.usable), len(corpus.y)),
         n_folds=n_folds,
         speaker_scaling=speaker_scaling,
         alignment=alignment,

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from sklearn_ser._utils import as_speakers, check_lengths
 from sklearn_ser.evaluation._jackknife import MIN_SPEAKERS, ROUNDING, Estimate
@@ -96,7 +95,8 @@ def concordance_interval(
     r"""Return a confidence interval of the CCC for the population that the speakers are from.
 
     As :func:`speaker_interval`, by leaving each speaker out, on Fisher's
-    :math:`z = \operatorname{artanh} \mathrm{CCC}` [1]_, with Student's t.
+    :math:`z = \operatorname{artanh} \mathrm{CCC}` [1]_, whose standard error is that of the CCC by
+    :math:`1 - \mathrm{CCC}^2`, with Student's t.
 
     Parameters
     ----------
@@ -135,9 +135,9 @@ def concordance_interval(
     value = moments.ccc
     if abs(value) > 1 - ROUNDING:
         return value, value
-    found = moments.estimate(np.arctanh)
-    margin = float(stats.t.ppf(0.5 + confidence_level / 2, found.freedom) * found.standard_error)
-    low, high = np.tanh(found.value + np.array([-margin, margin])).tolist()
+    # Values without a speaker may be 1, whose z is infinite.
+    margin = moments.estimate().margin(confidence_level) / (1 - value**2)
+    low, high = np.tanh(np.arctanh(value) + np.array([-margin, margin])).tolist()
     return low, high
 
 
@@ -169,9 +169,9 @@ class SpeakerMoments:
         """The CCC with each speaker left out in turn, of shape (n_speakers,)."""
         return _ccc(self.sums.sum(axis=1, keepdims=True) - self.sums)
 
-    def estimate(self, scale: Any = lambda ccc: ccc) -> Estimate:
-        """Return the CCC on some scale, with its jackknife standard error."""
-        return jackknife(float(scale(self.ccc)), scale(self.without), self.sums[0])
+    def estimate(self) -> Estimate:
+        """Return the CCC with its jackknife standard error."""
+        return jackknife(self.ccc, self.without, self.sums[0])
 
     @staticmethod
     def difference(first: SpeakerMoments, second: SpeakerMoments) -> Estimate:

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sklearn_ser._utils import Number, as_classes, as_speakers, check_lengths, check_number
+from sklearn_ser._utils import Number, as_speakers, check_number
 from sklearn_ser.evaluation._intervals import speaker_interval
+from sklearn_ser.evaluation._metrics import as_labels_and_predictions
 from sklearn_ser.evaluation._rows import row_name
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ class Confident(NamedTuple):
             If labels are missing, lengths differ, there are no clips, or a confidence is missing
             or not between 0 and 1.
         """
-        y_true, y_pred = as_classes(y_true, "y_true"), as_classes(y_pred, "y_pred")
-        check_lengths(y_true=y_true, y_pred=y_pred, confidence=confidence, groups=groups)
+        others = {"confidence": confidence, "groups": groups}
+        y_true, y_pred = as_labels_and_predictions(y_true, y_pred, **others)
         values = np.asarray(confidence, dtype=np.float64)
         if values.ndim != 1:
             raise ValueError(

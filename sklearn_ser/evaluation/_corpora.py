@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from sklearn_ser._utils import all_rated, check_corpora, naming_file, read_text, write_atomically
@@ -18,7 +19,7 @@ from sklearn_ser.evaluation._compare import compare
 from sklearn_ser.evaluation._formats import NESTED, Shown, Table
 from sklearn_ser.evaluation._ranks import Ranks, rank
 from sklearn_ser.evaluation._results import Comparison
-from sklearn_ser.evaluation._rows import row_name, score_cell
+from sklearn_ser.evaluation._rows import features_name, row_name, score_cell
 
 __all__ = ["CorporaComparison", "compare_corpora"]
 
@@ -123,6 +124,12 @@ class CorporaComparison(Shown, Mapping[str, Comparison]):
             f"{metric}, 95 % interval {over}{chosen}.",
             f"Rank: mean over {len(self)} corpora, of one score a feature set. {which}.",
         ]
+        of_each = {name: None for each in self.values() for name, _ in _one_each(each)}
+        if unranked := [name for name in of_each if name not in ranks]:
+            notes.append(
+                f"Not ranked, as not all corpora have that score: {', '.join(unranked)} (training "
+                "speakers that cannot be split give no nested score)."
+            )
         columns = ["features", *self, "rank"]
         what = first.rating and f" of {first.rating}" * all(
             each.rating == first.rating for each in others
@@ -140,13 +147,16 @@ class CorporaComparison(Shown, Mapping[str, Comparison]):
         Returns
         -------
         ranks : Ranks
+            Of the feature sets that have one score on every corpus, which may be none.
 
         Notes
         -----
         With few corpora the tests tell little: of five feature sets on three corpora, mean ranks
         have to differ by 3.52. Differences on one corpus are those of `Comparison.differences`.
         """
-        return rank(self.chosen if scores is None else scores)
+        if scores is None and (scores := self.chosen).empty:
+            return Ranks(pd.Series(dtype=float), len(self), np.nan, np.nan)
+        return rank(scores)
 
     def with_command(self, command: dict[str, Any]) -> CorporaComparison:
         """Return it with the command that made it, as in `Comparison`, in every comparison.
@@ -316,7 +326,8 @@ def _all_rows(comparison: Comparison) -> Iterator[tuple[str, Any]]:
     for row in comparison.rows:
         yield row_name(row, comparison.rows), row
     for nested in comparison.nested:
-        yield f"{comparison.rows[nested.rows[0]].name}, {NESTED}", nested
+        name = features_name(comparison.rows[nested.rows[0]], comparison.rows)
+        yield f"{name}, {NESTED}", nested
 
 
 def _folders(names: list[str]) -> dict[str, str]:

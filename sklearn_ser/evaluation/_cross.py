@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sklearn_ser._utils import Folds, all_rated, check_corpora, warn
+from sklearn_ser._utils import Folds, all_rated, check_corpora, restrict_folds, tested_folds, warn
 from sklearn_ser.audit import SplitAudit
 from sklearn_ser.datasets import pool_corpora
 from sklearn_ser.evaluation._alignment import ALIGNMENTS
@@ -73,8 +73,9 @@ def compare_across(
         corpus that covers less than 80 % of the range of all ratings is an error.
     layer, classifier, nested, audit, n_jobs, memory, verbose, **parameters
         As in :func:`compare`.
-    cv : str or cross-validator, default="loso"
-        Folds within a corpus, as in :func:`compare`.
+    cv : str, cross-validator or iterable of (train, test), default="loso"
+        Folds within a corpus, as in :func:`compare`; positions are those in each corpus, clips that
+        are left out among them.
 
     Returns
     -------
@@ -153,7 +154,7 @@ def compare_across(
     )
     if not isinstance(cv, str) and not hasattr(cv, "split"):
         cv = list(cv)  # each corpus is split by it
-    cells = _cells(list(corpora), frame, cv)
+    cells = _cells(corpora, frame, cv)
     setup = Setup(
         caller=compare_across,
         features=features,
@@ -200,7 +201,7 @@ def compare_across(
         chance=chance_of(used.y),
         audit=_verdict(cells, found.audits),
         cv=cv if isinstance(cv, str) else repr(cv) if hasattr(cv, "split") else "given folds",
-        cv_folds=_within_corpora(cv, cells),
+        cv_folds=_within_corpora(cv, cells, found.usable),
         rows=found.rows,
         nested=found.nested,
         predictions=found.predictions,
@@ -208,15 +209,18 @@ def compare_across(
     )
 
 
-def _within_corpora(cv: Any, cells: list[Cell]) -> dict[str, Any] | None:
-    """Return the folds of each corpus, counted among those of its clips that are compared."""
+def _within_corpora(cv: Any, cells: list[Cell], usable: Array) -> dict[str, Any] | None:
+    """Return the folds of each corpus that have a score, counted among its clips in the cells."""
     if isinstance(cv, str):
         return None
     clips = {cell.test: cell.folds[0][1] for cell in cells if cell.train != cell.test}
     return {
         cell.test: recipe_of_folds(
             cv,
-            [[np.searchsorted(clips[cell.test], side) for side in fold] for fold in cell.folds],
+            [
+                [np.searchsorted(clips[cell.test], side) for side in fold]
+                for fold in tested_folds(cell.folds, usable)
+            ],
             len(clips[cell.test]),
         )
         for cell in cells
@@ -248,7 +252,16 @@ def _in_all(pooled: Any) -> list[str]:
     return common
 
 
-def _cells(names: list[str], frame: pd.DataFrame, cv: Any) -> list[Cell]:
+def _folds_within(corpus: Any, frame: pd.DataFrame, cv: Any) -> Folds:
+    """Return the folds of those clips of a corpus that are compared, which are in the frame."""
+    if isinstance(cv, str) or hasattr(cv, "split"):
+        return corpus_folds(frame, cv)
+    # Positions are those in the corpus, whose clips need not all be compared.
+    return restrict_folds(corpus_folds(corpus, cv), frame["position"].to_numpy(), len(corpus.y))
+
+
+def _cells(corpora: Mapping[str, Any], frame: pd.DataFrame, cv: Any) -> list[Cell]:
+    names = list(corpora)
     corpus = frame["corpus"].to_numpy()
     own = {name: np.flatnonzero(corpus == name) for name in names}
     cells = []
@@ -256,7 +269,7 @@ def _cells(names: list[str], frame: pd.DataFrame, cv: Any) -> list[Cell]:
         for test in names:
             folds: Folds = [(own[train], own[test])]
             if train == test:
-                within = corpus_folds(frame.iloc[own[train]], cv)
+                within = _folds_within(corpora[train], frame.iloc[own[train]], cv)
                 folds = [(own[train][a], own[train][b]) for a, b in within]
             cells.append(Cell(train, test, folds))
     if len(names) > 2:

@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn_ser.evaluation._differences import row_differences
 from sklearn_ser.evaluation._formats import Table
 from sklearn_ser.evaluation._results_base import Results
-from sklearn_ser.evaluation._rows import score_cell
+from sklearn_ser.evaluation._rows import features_name, score_cell
 
 __all__ = ["ALL_OTHERS", "CrossComparison"]
 
@@ -198,7 +198,7 @@ class CrossComparison(Results):
             0,
             pooled=[self.rows[k].is_pooled for k in positions],
             chosen=False,
-            n_folds=None if correction is None else n_folds.pop(),
+            corrected=correction is not None,
         )
         columns = ("train", "test", "features", "layer", "classifier", "alignment")
         named = {name: [getattr(self.rows[k], name) for k in positions] for name in columns}
@@ -309,7 +309,7 @@ def _tables_of(comparison: Any, digits: int) -> list[Table]:
             for trained in square.index
         ]
         title = (
-            f"{row.name}{layer}: {counts} clips, {what}"
+            f"{features_name(row, rows)}{layer}: {counts} clips, {what}"
             + (f", {row.classifier}" if row.classifier else "")
             + (f", {how} (transductive)" if how else "")
             + (

@@ -24,7 +24,7 @@ def compare_rows(
     reference: int,
     *,
     chosen: bool = False,
-    n_folds: int | None = None,
+    n_folds: float | None = None,
 ) -> pd.DataFrame:
     """Return the difference of each row's score to that of a reference, and whether it is one.
 
@@ -40,8 +40,9 @@ def compare_rows(
     chosen : bool, default=False
         Whether it is the reference as its score is the highest. Any pair might have been looked at
         then, so that Holm's p-values are those of all pairs of rows.
-    n_folds : int, default=None
-        Correct for training sets that overlap, as Nadeau and Bengio do for so many folds.
+    n_folds : float, default=None
+        Correct for training sets that overlap, as Nadeau and Bengio do for so many folds that test
+        each clip once.
 
     Returns
     -------
@@ -66,7 +67,7 @@ def compare_rows(
     return pd.DataFrame(lines, columns=["difference", "low", "high", "p_value", "p_holm"])
 
 
-def _difference(found: Estimate, n_speakers: int, n_folds: int | None) -> tuple[float, ...]:
+def _difference(found: Estimate, n_speakers: int, n_folds: float | None) -> tuple[float, ...]:
     """Return a difference, its interval, and the p-value of Student's t."""
     if n_speakers < MIN_SPEAKERS:
         return found.value, np.nan, np.nan, np.nan
@@ -99,7 +100,7 @@ def row_differences(
     *,
     pooled: Sequence[bool],
     chosen: bool,
-    n_folds: int | None = None,
+    corrected: bool = False,
 ) -> pd.DataFrame:
     """Return what `compare_rows` does, of the predictions that rows made for the same clips.
 
@@ -107,8 +108,14 @@ def row_differences(
     rows are paired by fold, and corrected for training sets that overlap.
     """
     of_row = [lines.sort_values(["fold", "clip"]) for lines in of_row]
-    if units_of(of_row[0]).name == "fold" and (n_units := of_row[0]["fold"].nunique()) > 1:
-        n_folds = n_units
+    lines, n_folds = of_row[0], None
+    units = units_of(lines)
+    if corrected or (units.name == "fold" and units.nunique() > 1):
+        # A fold trains on what it does not test: of repeated or random splits, the number of folds
+        # does not say how much that is.
+        n_folds = lines["clip"].nunique() / lines.groupby("fold").size().mean()
+        if n_folds == 1:
+            raise ValueError("correction is not defined: every fold tests all of the clips.")
     counts, hits = target_of(of_row[0]["emotion"]).paired(of_row, pooled)
     return compare_rows(counts, hits, reference, chosen=chosen, n_folds=n_folds)
 

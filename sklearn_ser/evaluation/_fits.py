@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from joblib.parallel import get_active_backend
+from sklearn.utils import column_or_1d
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
@@ -195,11 +196,19 @@ def _fit_one(
 
 
 def _predicted(fitted: Any, X: Any, emotions: Any) -> npt.NDArray[Any]:
-    """Return what is predicted; ratings are checked, one a clip."""
+    """Return what is predicted, one a clip: ratings, or emotions as text, as they were fitted."""
     predicted = np.asarray(fitted.predict(X))
-    if not are_ratings(emotions):
-        return predicted
-    return as_ratings(predicted, f"what {type(fitted).__name__} predicts")
+    name = f"what {type(fitted).__name__} predicts"
+    if are_ratings(emotions):
+        return as_ratings(predicted, name)
+    predicted = column_or_1d(predicted)  # CatBoost gives a column
+    if others := [each for each in predicted.tolist() if not isinstance(each, str)]:
+        raise ValueError(
+            f"{name} is no emotion for {len(others)} of {len(predicted)} clips, such as "
+            f"{others[0]!r}: it was fitted on text, such as {str(emotions[0])!r}, and has to give "
+            "its labels back (sklearn.preprocessing.LabelEncoder.inverse_transform)."
+        )
+    return predicted
 
 
 def _confidence(fitted: Any, X: Any, predicted: list[Any]) -> list[float] | None:

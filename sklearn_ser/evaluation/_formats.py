@@ -14,7 +14,14 @@ import numpy as np
 import pandas as pd
 
 from sklearn_ser.evaluation._nested import Nested, RatingNested
-from sklearn_ser.evaluation._rows import RatingRow, Row, interval_cell, number_cell, varying
+from sklearn_ser.evaluation._rows import (
+    RatingRow,
+    Row,
+    features_name,
+    interval_cell,
+    number_cell,
+    varying,
+)
 
 __all__ = ["NESTED", "Shown", "Table", "describe_nested", "row_table"]
 
@@ -175,23 +182,24 @@ def frame_of(comparison: Any) -> pd.DataFrame:
     """Return the scores of rows, and of layers chosen inside the training folds, as numbers."""
     lines = []
     for position, row in enumerate(comparison.rows):
-        lines.append({"row": position, **_scores(row, row.layer, row), **_difference(row)})
+        scored = _scores(row, row.layer, row, comparison.rows)
+        lines.append({"row": position, **scored, **_difference(row)})
     for nested in comparison.nested or []:
         row = comparison.rows[nested.rows[0]]
         of_nested = {name: _alternative(nested, row, name) for name in ("pooling", "classifier")}
-        lines.append({**_scores(row, NESTED, nested), **of_nested})
+        lines.append({**_scores(row, NESTED, nested, comparison.rows), **of_nested})
     frame = pd.DataFrame(lines)
     n_speakers = comparison.n_speakers
     several = isinstance(n_speakers, dict)
     return frame.assign(n_speakers=frame["test"].map(n_speakers) if several else n_speakers)
 
 
-def _scores(row: Rows, layer: Any, scored: Rows | Nesteds) -> dict[str, Any]:
+def _scores(row: Rows, layer: Any, scored: Rows | Nesteds, rows: Sequence[Rows]) -> dict[str, Any]:
     """Return the scores of a row, or of those that are chosen from in its place."""
     low, high = scored.score_ci or (np.nan, np.nan)
     name = scored.score_field
     return {
-        "features": row.name,
+        "features": features_name(row, rows),
         "pooling": row.pooling,
         "classifier": row.classifier,
         "layer": layer,
@@ -236,7 +244,7 @@ def row_table(comparison: Any, digits: int, timings: bool) -> Table:
         seconds = "" if is_nested else f"{row.seconds_extract:.1f}+{row.seconds_fit:.1f}"
         cells.append(
             [
-                its.name,
+                features_name(its, rows),
                 *(_alternative(row, its, name) for name in alternatives),
                 "" if layer is None else str(layer),
                 number_cell(row.score, digits) + (SAME if same else ""),
@@ -289,9 +297,8 @@ def _of_clips(comparison: Any) -> str:
     """Return the names of rows to which the alignment, or scaling, of the others was not done."""
     how = comparison.alignment, comparison.speaker_scaling
     rows = comparison.rows
-    return ", ".join(
-        dict.fromkeys(row.name for row in rows if (row.alignment, row.speaker_scaling) != how)
-    )
+    apart = [row for row in rows if (row.alignment, row.speaker_scaling) != how]
+    return ", ".join(dict.fromkeys(features_name(row, rows) for row in apart))
 
 
 def describe_nested(nested: Nesteds, rows: Sequence[Rows]) -> str:
@@ -302,7 +309,7 @@ def describe_nested(nested: Nesteds, rows: Sequence[Rows]) -> str:
     interval = "" if nested.score_ci is None else f" ({interval_cell(nested.score_ci, 3)})"
     names = ", ".join(several)
     return (
-        f"{rows[nested.rows[0]].name}, {names} chosen inside the training folds: "
+        f"{features_name(rows[nested.rows[0]], rows)}, {names} chosen inside the training folds: "
         f"{nested.metric} {number_cell(nested.score, 3)}{interval}; {names} {chosen} of "
         f"{len(nested.rows)} folds."
     )

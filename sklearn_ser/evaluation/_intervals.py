@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, logit
 
-from sklearn_ser._utils import Number, as_classes, check_lengths, check_number
+from sklearn_ser._utils import Number, check_number
 from sklearn_ser.evaluation._jackknife import MIN_SPEAKERS, Counts
+from sklearn_ser.evaluation._metrics import as_labels_and_predictions
 
 __all__ = ["speaker_interval"]
 
@@ -94,8 +95,7 @@ def speaker_interval(
     True
     """
     check_number(confidence_level, "confidence_level", Number(Real, 0, 1, closed="neither"))
-    y_true, y_pred = as_classes(y_true, "y_true"), as_classes(y_pred, "y_pred")
-    check_lengths(y_true=y_true, y_pred=y_pred, speakers=speakers, folds=folds)
+    y_true, y_pred = as_labels_and_predictions(y_true, y_pred, speakers=speakers, folds=folds)
     counts = Counts(y_true, speakers, folds)
     if counts.n_speakers < MIN_SPEAKERS:
         return None

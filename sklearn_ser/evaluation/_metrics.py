@@ -11,7 +11,7 @@ from sklearn.utils import check_consistent_length
 
 from sklearn_ser._utils import as_classes, check_lengths
 
-__all__ = ["fold_average", "macro_f1", "mean_recall", "uar_score"]
+__all__ = ["as_labels_and_predictions", "fold_average", "macro_f1", "mean_recall", "uar_score"]
 
 
 def uar_score(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
@@ -29,6 +29,11 @@ def uar_score(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
     uar : float
         Between 0 and 1; chance is 1 / number of emotions.
 
+    Raises
+    ------
+    ValueError
+        If labels are missing, or there are none, or those of one are text and of the other numbers.
+
     See Also
     --------
     speaker_interval : Its interval for new speakers.
@@ -45,11 +50,32 @@ def uar_score(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
     >>> uar_score(["anger", "anger", "anger", "fear"], ["anger", "anger", "fear", "anger"])
     0.333...
     """
-    y_true, y_pred = as_classes(y_true, "y_true"), as_classes(y_pred, "y_pred")
-    check_lengths(y_true=y_true, y_pred=y_pred)
+    y_true, y_pred = as_labels_and_predictions(y_true, y_pred)
     if not len(y_true):
         raise ValueError("y_true is empty, and the recall of no emotion is undefined.")
     return mean_recall(y_true, y_pred)
+
+
+def as_labels_and_predictions(
+    y_true: Any, y_pred: Any, **others: Any
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return emotions and those predicted, as many as `others`, and both text or both numbers.
+
+    Raises
+    ------
+    ValueError
+        If they are not: text is never equal to a number, so that all would be wrong.
+    """
+    y_true, y_pred = as_classes(y_true, "y_true"), as_classes(y_pred, "y_pred")
+    check_lengths(y_true=y_true, y_pred=y_pred, **others)
+    is_text = [isinstance(each, (str, bytes)) for labels in (y_true, y_pred) for each in labels[:1]]
+    if len(set(is_text)) > 1:
+        raise ValueError(
+            f"y_true and y_pred are not of one kind: y_true has labels such as "
+            f"{y_true[:1].tolist()[0]!r}, y_pred {y_pred[:1].tolist()[0]!r}, and text is never "
+            "equal to a number. Give both the same labels."
+        )
+    return y_true, y_pred
 
 
 def mean_recall(y_true: npt.NDArray[Any], y_pred: npt.NDArray[Any]) -> float:

@@ -33,7 +33,15 @@ __all__ = [
     "why_not_repeatable",
 ]
 
-PACKAGES = ("sklearn-ser", "scikit-learn", "torch", "transformers", "librosa", "opensmile", "numpy")
+PACKAGES: tuple[str, ...] = (
+    "sklearn-ser",
+    "scikit-learn",
+    "torch",
+    "transformers",
+    "skorch",
+    "librosa",
+)
+PACKAGES += ("opensmile", "numpy")
 # scikit-learn's own way to clone, of estimators and of splitters.
 CLONED = (BaseEstimator.__sklearn_clone__, None)
 

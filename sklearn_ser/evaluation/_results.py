@@ -15,6 +15,7 @@ from sklearn_ser._utils import FORMATS, write_atomically
 from sklearn_ser.evaluation._differences import row_differences
 from sklearn_ser.evaluation._formats import Table, row_table
 from sklearn_ser.evaluation._results_base import Results
+from sklearn_ser.evaluation._targets import units_of
 
 __all__ = ["Comparison"]
 
@@ -200,7 +201,8 @@ class Comparison(Results):
         :func:`speaker_interval`, so that what is easy or hard about a speaker for both rows
         cancels; interval and p-value are Student's t. Where all speakers have the same difference,
         the p-value is that of the sign test. Where speakers are unknown, rows are paired by fold,
-        always with the correction, and n_speakers is None.
+        always with the correction, and n_speakers is None; a clip that several folds test counts
+        to the first of them.
 
         Parameters
         ----------
@@ -208,7 +210,8 @@ class Comparison(Results):
             Position of a row, chosen before the scores were seen. None is the best row.
         correction : {"nadeau-bengio"}, default=None
             Widen the standard error for training sets that overlap, by the square root of
-            1 + K / (K - 1) with K folds [1]_.
+            1 + K / (K - 1) with K folds [1]_; of repeated or random splits, K is the number of
+            clips by that of a test fold's.
 
         Returns
         -------
@@ -220,7 +223,8 @@ class Comparison(Results):
         Raises
         ------
         ValueError
-            If there is no such row or correction, or one fold only to correct for.
+            If there is no such row or correction, or one fold only to correct for, or all folds
+            test all clips.
 
         Notes
         -----
@@ -250,7 +254,7 @@ class Comparison(Results):
             position,
             pooled=[row.is_pooled for row in self.rows],
             chosen=reference is None,
-            n_folds=None if correction is None else self.n_folds,
+            corrected=correction is not None,
         )
         names = {
             "features": [row.features for row in self.rows],
@@ -263,8 +267,13 @@ class Comparison(Results):
 
     @property
     def n_units(self) -> int:
-        """Number of what intervals and tests are over: speakers, or folds if these are unknown."""
-        return self.n_folds if self.n_speakers is None else int(self.n_speakers)
+        """Number of what intervals and tests are over: speakers, or folds if these are unknown.
+
+        Of these, those that test clips which no earlier fold tests.
+        """
+        if self.n_speakers is not None:
+            return int(self.n_speakers)
+        return int(units_of(self.predictions[self.predictions["row"] == 0]).nunique())
 
     @property
     def _predicted(self) -> str:

@@ -17,6 +17,7 @@ __all__ = [
     "RecallScores",
     "Row",
     "best_with_features",
+    "features_name",
     "interval_cell",
     "number_cell",
     "record_of",
@@ -311,11 +312,22 @@ def varying(rows: Sequence[Described]) -> list[str]:
     ]
 
 
+def features_name(row: Described, rows: Sequence[Described]) -> str:
+    """Return `name` of a row; in full where that is the name of other features, too.
+
+    So it is of models in folders that are called the same, such as two ``checkpoint-500``.
+    """
+    of_features = {other.features: other for other in [*rows, row]}
+    namesakes = [other for other in of_features.values() if other.name == row.name]
+    return row.name if len(namesakes) == 1 else row.features
+
+
 def row_name(row: Described, rows: Sequence[Described], *, layer: bool = True) -> str:
     """Return what a row is called among others: by features and layer, and by what else differs."""
     others = [getattr(row, name) for name in varying(rows) if name != "layer"]
     layers = [f"layer {row.layer}"] if layer and row.layer is not None else []
-    return ", ".join([row.name, *layers, *(str(other) for other in others if other is not None)])
+    name = features_name(row, rows)
+    return ", ".join([name, *layers, *(str(other) for other in others if other is not None)])
 
 
 def record_of(cls: Any, values: dict[str, Any], what: str) -> Any:

@@ -52,9 +52,14 @@ def target_of(emotions: Any) -> Target:
 
 
 def units_of(predictions: pd.DataFrame) -> pd.Series:
-    """Return what intervals and tests leave out one by one: speakers, or folds if none is known."""
-    unknown = bool((predictions["speaker"] == UNKNOWN).all())
-    return predictions["fold" if unknown else "speaker"]
+    """Return what intervals and tests leave out one by one: speakers, or folds if none is known.
+
+    Folds of repeated or random splits test clips again. Predictions of a clip are of the first of
+    its folds, so that no two units have a clip in common: repeating adds no clips.
+    """
+    if (predictions["speaker"] != UNKNOWN).any():
+        return predictions["speaker"]
+    return predictions.groupby("clip")["fold"].transform("min")
 
 
 def scores(predictions: pd.DataFrame) -> dict[str, Any]:

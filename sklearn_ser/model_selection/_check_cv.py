@@ -97,7 +97,7 @@ def corpus_folds(corpus: Any, cv: Any = "loso") -> Folds:
     ------
     ValueError
         If there is no scheme of that name, the corpus lacks what the splitter splits by, or too
-        few speakers; or positions are none of the corpus.
+        few speakers; or positions are none of the corpus, or a fold tests one more than once.
     TypeError
         If `cv` is none of these.
 
@@ -188,4 +188,9 @@ def _positions(clips: npt.NDArray[Any], name: str, n_clips: int) -> npt.NDArray[
     known = clips.dtype.kind in "iu" and np.isin(clips, np.arange(n_clips)).all()
     if not len(clips) or not known:
         raise ValueError(f"{name} must hold positions of the {n_clips} clips, one or more.")
+    if name.endswith("test") and (n_repeated := len(clips) - len(np.unique(clips))):
+        raise ValueError(
+            f"{name} holds {n_repeated} positions more than once, so that their clips would count "
+            "several times. Name each once; masks have to be of booleans."
+        )
     return clips

@@ -333,7 +333,7 @@ class DifferencesDisplay(RowsDisplay):
         differences = comparison.differences(reference, correction=correction)
         differences["name"] = [row_name(rows[k], rows) for k in differences["row"]]
         if comparison.n_speakers is None:
-            differences["n_folds"] = comparison.n_folds
+            differences["n_folds"] = comparison.n_units
         name = row_name(rows[int(differences["reference"].iloc[0])], rows)
         return cls(differences, name, comparison.title, rows[0].metric).plot(ax=ax)
 

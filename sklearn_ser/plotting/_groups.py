@@ -100,7 +100,7 @@ class RecallDisplay(RowsDisplay):
                         "recall": right.mean(),
                         "low": low,
                         "high": high,
-                        "n_clips": len(tested),
+                        "n_clips": tested["clip"].nunique(),
                     }
                 )
         display = cls(pd.DataFrame(lines), comparison.title)

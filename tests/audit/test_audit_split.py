@@ -290,3 +290,23 @@ def test_folds_of_one_corpus_are_told_from_those_of_another():
     assert audit.of_folds(0, 2).speaker_uar == 1
     assert audit.of_folds(2, 4).speaker_uar == 0
     assert audit.speaker_uar == 0.5
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_clip_that_is_trained_on_and_tested_is_the_same_audio(corpus, known):
+    bunch = Bunch(X=corpus.X, y=corpus.y, groups=corpus.groups if known else None)
+    train, test = np.arange(3, 32), np.arange(6)
+    audit = audit_split(bunch, [(train, test), (train, np.arange(3))], cache=None)
+    assert audit.shares_audio is True
+    assert audit.folds["n_identical"].tolist() == [3, 0]
+    assert audit.pairs[["fold", "test", "train"]].to_numpy().tolist() == [
+        [0, clip, clip] for clip in (3, 4, 5)
+    ]
+    assert "LEAK: the audio of 3 test clips is trained on" in audit.verdict
+
+
+def test_folds_of_which_it_is_not_known_are_not_counted_as_sharing_speakers():
+    speakers = ["p", "p", "p", "p", None, None, "q", "q"]
+    frame = pd.DataFrame({"emotion": list("abababab"), "speaker": speakers})
+    audit = audit_split(frame, [([0, 1], [2, 3]), ([4, 5], [6, 7])], audio=False)
+    assert audit.verdict.startswith("NOT speaker-independent: 1 of 2 folds")

@@ -96,8 +96,8 @@ def test_ratings_across_corpora_equal_a_loop(found):
             for speaker in np.unique(tested.groups)
             for kept in [tested.groups != speaker]
         ]
-        z = np.arctanh(left_out)
-        margin = stats.t.ppf(0.975, 4) * np.sqrt(4 / 5 * np.sum((z - z.mean()) ** 2))
+        error = np.sqrt(4 / 5 * np.sum((left_out - np.mean(left_out)) ** 2))
+        margin = stats.t.ppf(0.975, 4) * error / (1 - row.ccc**2)
         ends = np.tanh(np.arctanh(row.ccc) + np.array([-margin, margin]))
         assert row.ccc_ci == pytest.approx(ends, abs=1e-9)
 

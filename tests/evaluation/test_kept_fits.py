@@ -34,7 +34,7 @@ from sklearn_ser.classifiers._callbacks import Net
 from sklearn_ser.cli import main
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.evaluation import _fits as fits
-from sklearn_ser.evaluation import compare, compare_across
+from sklearn_ser.evaluation import _recipes, compare, compare_across
 from sklearn_ser.evaluation._recipes import why_not_repeatable
 
 N_SPEAKERS = 5
@@ -461,3 +461,15 @@ def test_workers_that_were_started_elsewhere_keep_fits_in_the_folder(tmp_path, m
         compare(corpus, ["mfcc"], **settings)
     counts = [len(list((tmp_path / name / "fits").iterdir())) for name in ("first", "second")]
     assert counts == [3, 3]
+
+
+@pytest.mark.parametrize("package", ["skorch", "torch", "scikit-learn"])
+def test_the_version_of_what_trains_is_in_the_key(package, monkeypatch):
+    def key():
+        labels = fits.ClipLabels(np.array(["a", "b"] * 2), np.array(list("ppqq")))
+        task = fits.Task(0, 0, np.zeros((4, 2)), np.arange(2), np.arange(2, 4), "lda")
+        return fits.Keys(labels, None).of(task)
+
+    before, known = key(), _recipes.version
+    monkeypatch.setattr(_recipes, "version", lambda name: "99" if name == package else known(name))
+    assert key() != before

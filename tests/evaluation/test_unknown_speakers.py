@@ -94,14 +94,15 @@ def test_rows_are_paired_by_fold_with_the_correction_for_overlap(correction):
 def test_ratings_leave_out_folds_too():
     found = compared(ratings=True, classifier="ridge")
     row, lines = found.rows[0], found.predictions[found.predictions["row"] == 0]
-    z = np.arctanh(
+    left_out = np.array(
         [
             ccc_score(rest["emotion"], rest["predicted"])
             for k in range(6)
             for rest in [lines[lines["fold"] != k]]
         ]
     )
-    margin = stats.t.ppf(0.975, 5) * np.sqrt(5 / 6 * np.sum((z - z.mean()) ** 2))
+    error = np.sqrt(5 / 6 * np.sum((left_out - left_out.mean()) ** 2))
+    margin = stats.t.ppf(0.975, 5) * error / (1 - row.ccc**2)
     ends = np.tanh(np.arctanh(row.ccc) + np.array([-margin, margin]))
     assert row.ccc_ci == pytest.approx(ends, abs=1e-9)
     assert row.units == "folds (speakers unknown)"

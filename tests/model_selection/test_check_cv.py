@@ -76,3 +76,11 @@ def test_unknown_speakers_are_an_error_only_where_they_are_split_by(frame):
 def test_an_int_does_not_say_whether_speakers_are_kept_apart(frame):
     with pytest.raises(TypeError, match="cv=5 is no scheme's name"):
         corpus_folds(frame, 5)
+
+
+@pytest.mark.parametrize("as_masks", [lambda mask: mask.astype(int), lambda mask: [0, 5, 5]])
+def test_a_fold_tests_no_clip_twice_as_masks_of_numbers_would(frame, as_masks):
+    of_speakers = [(frame["speaker"] == name).to_numpy() for name in frame["speaker"].unique()]
+    assert len(corpus_folds(frame, [(~mask, mask) for mask in of_speakers])) == 6
+    with pytest.raises(ValueError, match=r"fold 0: test holds \d+ positions more than once"):
+        corpus_folds(frame, [(np.flatnonzero(~mask), as_masks(mask)) for mask in of_speakers])

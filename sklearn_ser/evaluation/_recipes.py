@@ -33,15 +33,16 @@ __all__ = [
     "why_not_repeatable",
 ]
 
-PACKAGES: tuple[str, ...] = (
+PACKAGES = (
     "sklearn-ser",
     "scikit-learn",
     "torch",
     "transformers",
     "skorch",
     "librosa",
+    "opensmile",
+    "numpy",
 )
-PACKAGES += ("opensmile", "numpy")
 # scikit-learn's own way to clone, of estimators and of splitters.
 CLONED = (BaseEstimator.__sklearn_clone__, None)
 

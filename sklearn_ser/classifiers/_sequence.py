@@ -82,7 +82,7 @@ class SequenceClassifier(NeuralClassifier):
         Whether probabilities are calibrated on the held-out speakers, by one temperature.
     speaker : int, str or None, default=None
         With `embedder` and a frame of clips, the column of speaker labels; None if `fit` is
-        given ``groups``.
+        given ``groups``. To predict, X may lack it.
     device : str, default="auto"
         "cpu", "cuda", … "auto" takes a GPU if there is one.
     random_state : int, RandomState instance or None, default=None
@@ -207,7 +207,7 @@ class SequenceClassifier(NeuralClassifier):
             self.embedder_ = clone(self.embedder)
         if self.speaker is None:
             return _Embedded(X, self.embedder_), groups
-        clips, speakers = take_speaker_column(X, self.speaker)
+        clips, speakers = take_speaker_column(self, X, reset)
         return _Embedded(clips, self.embedder_), speakers if groups is None else groups
 
     def _fit_inputs(self, clips: Any, train: Array) -> Array:

@@ -536,6 +536,17 @@ def test_missing_skorch_says_what_to_install(pooled, corpus, monkeypatch):
         MLPHead(random_state=0).fit(pooled, corpus.y, groups=corpus.groups)
 
 
+@pytest.mark.parametrize("standardize", [True, False])
+def test_a_network_predicts_by_the_scaling_that_it_was_fitted_with(head, X, corpus, standardize):
+    head.set_params(standardize=standardize, max_epochs=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        head.fit(X, corpus.y, groups=corpus.groups)
+    expected = head.predict_proba(X[:4])
+    head.set_params(standardize=not standardize)
+    np.testing.assert_array_equal(head.predict_proba(X[:4]), expected)
+
+
 @pytest.mark.parametrize("speaker", [-1, "speaker"])
 @pytest.mark.parametrize(
     "network",

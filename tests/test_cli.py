@@ -234,6 +234,19 @@ def test_predict_writes_rows_and_says_what_could_not_be_used(trained, tmp_path, 
     assert rows["note"].iloc[3] == expected["note"].iloc[3]
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".jsonl"])
+def test_predict_that_fails_before_its_first_row_leaves_an_earlier_file(
+    trained, tmp_path, speech, monkeypatch, suffix
+):
+    soundfile.write(tmp_path / "a.wav", speech(0), 16000)
+    out = tmp_path / f"rows{suffix}"
+    out.write_text("earlier")
+    monkeypatch.setattr(EmotionRecognizer, "predict_proba", lambda _, X: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        main(["predict", str(trained), str(tmp_path / "a.wav"), "--out", str(out), "--quiet"])
+    assert out.read_text() == "earlier"
+
+
 def test_predict_counts_features_that_are_not_finite_as_unusable_and_abstentions_not(
     trained, tmp_path, capsys, monkeypatch
 ):

@@ -93,7 +93,8 @@ class FineTunedClassifier(NeuralClassifier):
     waveform_rate : float, default=None
         Sampling rate, in Hz, of clips given as bare waveforms; needed for those.
     speaker : int, str or None, default=None
-        Column of X, beside the clips, with speaker labels; None if `fit` is given ``groups``.
+        Column of X, beside the clips, with speaker labels; None if `fit` is given ``groups``. To
+        predict, X may lack it.
     checkpoint : str, path-like or None, default=None
         Folder where the state of training is kept after each epoch. A fit of the same clips,
         labels, parameters and seed resumes from there; any other has a file of its own, so that
@@ -260,7 +261,9 @@ class FineTunedClassifier(NeuralClassifier):
     def _parse_input(self, X: Any, groups: Any, reset: bool) -> tuple[Any, Any]:
         from sklearn_ser._models import model_digest
 
-        X, speakers = self._separate_speakers(X, reset)
+        speakers = None
+        if self.speaker is not None:
+            X, speakers = take_speaker_column(self, X, reset)
         if is_numeric_batch(X):  # of a waveform 2 samples or more, later as many as then
             batch = validate_data(self, X, reset=reset, ensure_min_features=2 if reset else 1)
             items = waveforms_of(batch, X)
@@ -279,17 +282,6 @@ class FineTunedClassifier(NeuralClassifier):
             )
         clips = as_clips(items, self.waveform_rate)
         return _HiddenStates(clips, self._frozen_layers()), speakers if groups is None else groups
-
-    def _separate_speakers(self, X: Any, reset: bool) -> tuple[Any, Any]:
-        """Return X without the column of speaker labels, and that column."""
-        names = list(map(str, getattr(X, "columns", [])))
-        is_there = names and (
-            not isinstance(self.speaker, str)
-            or any(self.speaker in (name, name.rpartition("__")[2]) for name in names)
-        )
-        if self.speaker is None or not (reset or is_there):
-            return X, None  # speakers need not be known to predict
-        return take_speaker_column(X, self.speaker)
 
     def _frozen_layers(self) -> SSLEmbedder:
         """Return what makes the states that enter the first layer that is trained."""

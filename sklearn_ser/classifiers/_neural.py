@@ -291,13 +291,26 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         return np.concatenate(found).astype(np.float64)
 
 
-def take_speaker_column(X: Any, speaker: int | str) -> tuple[Any, Any]:
-    """Return a frame of clips without its column of speaker labels, and that column."""
-    if not hasattr(X, "columns"):
-        raise TypeError(f"speaker={speaker!r} needs X to be a frame of clips.")
-    column = find_speaker_column(speaker, X.shape[1], list(map(str, X.columns)))
-    clips = X[[name for i, name in enumerate(X.columns) if i != column]]
-    return clips, X[X.columns[column]]
+def take_speaker_column(estimator: Any, X: Any, reset: bool) -> tuple[Any, Any]:
+    """Return a frame of clips without its column of speaker labels, and that column.
+
+    Speakers need not be known to predict: X is returned as it is, and None, if it has no such
+    column. A position is that of the frame in `fit`; another frame may have another column there.
+    """
+    names = list(map(str, getattr(X, "columns", [])))
+    speaker = estimator.speaker
+    if reset:
+        if not names:
+            raise TypeError(f"speaker={speaker!r} needs X to be a frame of clips.")
+        position = find_speaker_column(speaker, len(names), names)
+        estimator._speaker_name = names[position]
+    else:
+        speaker = speaker if isinstance(speaker, str) else estimator._speaker_name
+        if not any(speaker in (name, name.rpartition("__")[2]) for name in names):
+            return X, None
+        position = find_speaker_column(speaker, len(names), names)
+    clips = X[[name for i, name in enumerate(X.columns) if i != position]]
+    return clips, X[X.columns[position]]
 
 
 def only_centre_constants(scaler: StandardScaler) -> None:

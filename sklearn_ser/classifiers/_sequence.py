@@ -82,7 +82,7 @@ class SequenceClassifier(NeuralClassifier):
         Whether probabilities are calibrated on the held-out speakers, by one temperature.
     speaker : int, str or None, default=None
         With `embedder` and a frame of clips, the column of speaker labels; None if `fit` is
-        given ``groups``.
+        given ``groups``. To predict, X may lack it.
     device : str, default="auto"
         "cpu", "cuda", … "auto" takes a GPU if there is one.
     random_state : int, RandomState instance or None, default=None
@@ -192,8 +192,7 @@ class SequenceClassifier(NeuralClassifier):
     def _collate(self) -> Any:
         from sklearn_ser.classifiers._batches import padded
 
-        scaler = self.scaler_ if self.standardize else None
-        return functools.partial(padded, scaler=scaler)
+        return functools.partial(padded, scaler=self.scaler_)
 
     @property
     def _read_ahead(self) -> bool:
@@ -207,18 +206,19 @@ class SequenceClassifier(NeuralClassifier):
             self.embedder_ = clone(self.embedder)
         if self.speaker is None:
             return _Embedded(X, self.embedder_), groups
-        clips, speakers = take_speaker_column(X, self.speaker)
+        clips, speakers = take_speaker_column(self, X, reset)
         return _Embedded(clips, self.embedder_), speakers if groups is None else groups
 
     def _fit_inputs(self, clips: Any, train: Array) -> Array:
-        self.scaler_, lengths = StandardScaler(), []
+        scaler, lengths = StandardScaler(), []
         for frames, row in zip(_iterate_frames(clips, train), train.tolist(), strict=True):
             _refuse_nan(frames, row)
-            _check_width(frames, row, getattr(self.scaler_, "n_features_in_", None))
-            self.scaler_.partial_fit(frames)
+            _check_width(frames, row, getattr(scaler, "n_features_in_", None))
+            scaler.partial_fit(frames)
             lengths.append(len(frames))
-        only_centre_constants(self.scaler_)
-        self.n_features_ = self.scaler_.n_features_in_
+        only_centre_constants(scaler)
+        self.scaler_ = scaler if self.standardize else None
+        self.n_features_ = scaler.n_features_in_
         n_layered = self.n_features_ - self.n_others
         if n_layered <= 0 or n_layered % self.n_layers:
             others = f" and n_others={self.n_others} others" if self.n_others else ""

@@ -188,12 +188,10 @@ def _csv(parts: Parts, out: Path) -> Parts:
 
 def _jsonl(parts: Parts, out: Path) -> Parts:
     """Yield parts as `_csv` does."""
-    with open(out, "w", encoding="utf-8") as file:
-        for part in parts:
-            with uninterrupted():
-                file.writelines(json.dumps(_plain(row)) + "\n" for row in part)
-                file.flush()
-            yield part
+    for i, part in enumerate(parts):
+        with uninterrupted(), open(out, "a" if i else "w", encoding="utf-8") as file:
+            file.writelines(json.dumps(_plain(row)) + "\n" for row in part)
+        yield part
 
 
 def _json(parts: Parts, out: Path) -> Parts:

@@ -146,7 +146,8 @@ class OutOfDomainDetector(BaseEstimator):
         Raises
         ------
         ValueError
-            If emotions or speakers are missing, or an emotion is spoken by one speaker only.
+            If emotions or speakers are missing, an emotion is spoken by one speaker only, or
+            held-out clips do not differ in a view.
         """
         y, groups = check_targets(X, y, groups)
         views = [MFCCEmbedder(), SSLEmbedder("nano")] if self.views is None else self.views
@@ -162,6 +163,14 @@ class OutOfDomainDetector(BaseEstimator):
         self.distances_ = [ClassDistance().fit(of_view, y) for of_view in values]
         self.medians_ = np.median(held_out, axis=0)
         self.spreads_ = np.quantile(held_out, 0.95, axis=0) - self.medians_
+        flat = self.spreads_ <= 1e-9 * self.medians_  # but for rounding
+        if flat.any():
+            names = [type(self.views_[column]).__name__ for column in np.flatnonzero(flat)]
+            raise ValueError(
+                "half of the held-out clips, or nearly, are at one distance from the others in the "
+                f"feature view {', '.join(names)}, so that there is no unit of distance. Leave out "
+                "copies of clips, or the view, if its features are constant."
+            )
         self.held_out_ = np.sort(self._score(held_out))
         return self
 

@@ -32,7 +32,7 @@ from sklearn_ser.classifiers import temperature_of
 from sklearn_ser.embedders import SSLEmbedder
 from sklearn_ser.evaluation import check_classifier, check_fits, fit_classifier, scores
 from sklearn_ser.recognition._domain import OutOfDomainDetector, check_targets
-from sklearn_ser.recognition._recordings import frame_of, rows_of
+from sklearn_ser.recognition._recordings import check_emotions, frame_of, rows_of
 
 __all__ = ["EmotionRecognizer"]
 
@@ -132,13 +132,14 @@ class EmotionRecognizer(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If emotions or speakers are missing, an emotion is spoken by one speaker only, or C of a
-            classifier's name cannot be chosen, as no split of the training speakers leaves two
-            emotions.
+            If emotions or speakers are missing, an emotion is spoken by one speaker only, or is
+            called as another column of `recognize`, or C of a classifier's name cannot be chosen,
+            as no split of the training speakers leaves two emotions.
         """
         check_classifier(self.classifier)
         need_clips(X)
         y, groups = check_targets(X, y, groups)
+        check_emotions(np.unique(y))
         folds = held_out_folds(y, groups)
         check_fits(self.classifier, folds, y, groups)
         self.classes_, codes = np.unique(y, return_inverse=True)

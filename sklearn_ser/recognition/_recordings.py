@@ -20,11 +20,13 @@ from sklearn_ser._audio import WHOLE, Clip, as_clips, decode, items_of, mono_of,
 from sklearn_ser._utils import Number, printable
 from sklearn_ser.exceptions import ClipError
 
-__all__ = ["ABSTAINED", "Piece", "frame_of", "pieces_of", "rows_of"]
+__all__ = ["ABSTAINED", "Piece", "check_emotions", "frame_of", "pieces_of", "rows_of"]
 
 INTERVAL = Number(Real, 0.01, None, closed="left")  # seconds
 ABSTAINED = "abstained: unlike the speech of training"  # a note
 SHARE = Number(Real, 0, 1, closed="both")
+# Of a row, beside those that are called as emotions are.
+COLUMNS = ("recording", "start", "end", "emotion", "out_of_domain", "note")
 AT_ONCE = 32  # pieces, so that memory stays bounded
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s of audio [{elapsed}<{remaining}]"
 
@@ -56,6 +58,7 @@ def rows_of(
         raise ValueError(f"hop={hop!r} has no effect: window=None takes whole recordings.")
     if abstain is not None and not SHARE.is_satisfied_by(abstain):
         raise ValueError(f"abstain={abstain!r}; it must be a share from 0 to 1, or None.")
+    check_emotions(recognizer.classes_)
     clips = as_clips(items_of(recordings))
     piece_recognizer = _PieceRecognizer(recognizer, abstain)
     pieces = ((clip, piece) for clip in clips for piece in pieces_of(clip, length, hop, longest))
@@ -66,6 +69,15 @@ def rows_of(
             yield piece_recognizer.rows(batch)
             covered = sum((p.end or 0) - (p.start or 0) for _, p in batch)
             progress.update(min(covered, total - progress.n))
+
+
+def check_emotions(emotions: Any) -> None:
+    """Raise a ValueError if an emotion's probabilities would overwrite another column of rows."""
+    if taken := sorted({*COLUMNS} & {*emotions.tolist()}):
+        raise ValueError(
+            f"the emotions {taken} are called as other columns of the rows that are recognised, "
+            f"which are {', '.join(COLUMNS)}. Give them other names."
+        )
 
 
 def _parse_window(

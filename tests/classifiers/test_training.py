@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
+import soundfile
 import torch
 from scipy.special import log_softmax
 from sklearn.base import clone
@@ -18,7 +19,12 @@ from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import EpochScoring
 
 from sklearn_ser import MFCCEmbedder, SSLEmbedder
-from sklearn_ser.classifiers import LayerWeightedClassifier, MLPHead, SequenceClassifier
+from sklearn_ser.classifiers import (
+    FineTunedClassifier,
+    LayerWeightedClassifier,
+    MLPHead,
+    SequenceClassifier,
+)
 from sklearn_ser.classifiers._batches import ByLength, ReadAhead
 from sklearn_ser.classifiers._callbacks import Net
 from sklearn_ser.classifiers._training import hold_out_speakers, temperature_of
@@ -528,3 +534,39 @@ def test_missing_skorch_says_what_to_install(pooled, corpus, monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'sklearn-ser\[heads\]'"):
         MLPHead(random_state=0).fit(pooled, corpus.y, groups=corpus.groups)
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+def test_a_network_predicts_by_the_scaling_that_it_was_fitted_with(head, X, corpus, standardize):
+    head.set_params(standardize=standardize, max_epochs=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        head.fit(X, corpus.y, groups=corpus.groups)
+    expected = head.predict_proba(X[:4])
+    head.set_params(standardize=not standardize)
+    np.testing.assert_array_equal(head.predict_proba(X[:4]), expected)
+
+
+@pytest.mark.parametrize("speaker", [-1, "speaker"])
+@pytest.mark.parametrize(
+    "network",
+    [
+        SequenceClassifier(embedder=SSLEmbedder("nano", layer=1, pooling=None)),
+        FineTunedClassifier("nano"),
+    ],
+    ids=lambda network: type(network).__name__,
+)
+def test_a_frame_without_the_speakers_loses_no_other_column(corpus, tmp_path, network, speaker):
+    """The last column is the speaker in `fit`; to predict, it is where the segments end."""
+    paths = [str(tmp_path / f"{i}.wav") for i in range(len(corpus.X))]
+    for path, (waveform, rate) in zip(paths, corpus.X, strict=True):
+        soundfile.write(path, waveform, rate, subtype="FLOAT")
+    frame = pd.DataFrame({"path": paths, "start": 0.1, "end": 0.6, "speaker": corpus.groups})
+    network = clone(network).set_params(speaker=speaker, random_state=0, max_epochs=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        network.fit(frame, corpus.y)
+    cut = [(x[round(0.1 * rate) : round(0.6 * rate)], rate) for x, rate in corpus.X[:3]]
+    expected = network.predict_proba([*cut])
+    for rows in (frame[:3], frame[:3].drop(columns="speaker")):
+        np.testing.assert_allclose(network.predict_proba(rows), expected, atol=1e-4)

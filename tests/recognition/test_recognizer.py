@@ -473,3 +473,23 @@ def test_codes_of_emotions_stay_whole_numbers_beside_abstentions(corpus, tmp_pat
     assert [cell[3].strip() for cell in cells] == [*map(str, expected[:3]), ""]
     assert main(["card", str(file)]) == 0
     assert "1, 2, 3, 4" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["recording", "start", "end", "emotion", "out_of_domain", "note"])
+def test_an_emotion_called_as_a_column_of_rows_is_refused(recognizer, corpus, name, monkeypatch):
+    y = np.where(corpus.y == "anger", name, corpus.y)
+    with pytest.raises(ValueError, match=f"the emotions .'{name}'. are called as other columns"):
+        EmotionRecognizer(MFCCEmbedder(), "lda").fit(corpus.X, y, corpus.groups)
+    monkeypatch.setattr(recognizer, "classes_", np.unique(y))  # as of an earlier file
+    with pytest.raises(ValueError, match="are called as other columns"):
+        recognizer.recognize(corpus.X[:1])
+
+
+@pytest.mark.parametrize("constant", [True, False])
+def test_held_out_clips_that_are_all_at_one_distance_are_refused(corpus, constant):
+    view = FunctionTransformer(lambda X: np.ones((len(X), 3))) if constant else MFCCEmbedder()
+    X = corpus.X if constant else [corpus.X[0]] * len(corpus.X)
+    with pytest.raises(ValueError, match=f"in the feature view {type(view).__name__}, so"):
+        OutOfDomainDetector([MFCCEmbedder(), view] if constant else [view]).fit(
+            X, corpus.y, corpus.groups
+        )

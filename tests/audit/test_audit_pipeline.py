@@ -1,4 +1,5 @@
 import copy
+import functools
 
 import numpy as np
 import pandas as pd
@@ -362,3 +363,52 @@ def test_measured_times_are_no_fitted_state():
     names = set(fitted_state(CORRECT["search"].fit(X, y, groups=groups)))
     assert "gridsearchcv.best_estimator_.standardscaler.mean_" in names
     assert not any("_time" in name for name in names)
+
+
+def shifted(Z, mean):
+    return Z - mean
+
+
+def network_with(mean, how):
+    torch = pytest.importorskip("torch")
+    inner = torch.nn.Linear(2, 2)
+    torch.nn.init.zeros_(inner.weight), torch.nn.init.zeros_(inner.bias)
+    if how == "attribute":
+        inner.mean = torch.tensor(mean)
+    else:
+        inner.register_buffer("mean", torch.tensor(mean), persistent=False)
+    return torch.nn.Sequential(inner)
+
+
+HOLDERS = {  # of a mean, outside of what pickles or `state_dict` hold
+    "closure": lambda mean: lambda Z: Z - mean,
+    "default": lambda mean: lambda Z, mean=mean: Z - mean,
+    "keyword default": lambda mean: lambda Z, *, mean=mean: Z - mean,
+    "partial of a lambda": lambda mean: functools.partial(lambda Z, mean: Z - mean, mean=mean),
+    "partial": lambda mean: functools.partial(shifted, mean=mean),
+    "transformer of a function": lambda mean: FunctionTransformer(lambda Z: Z - mean),
+    "attribute of a network": lambda mean: network_with(mean, "attribute"),
+    "buffer of a network": lambda mean: network_with(mean, "buffer"),
+}
+
+
+@pytest.mark.parametrize("holder", HOLDERS)
+def test_what_functions_and_networks_hold_is_compared(holder):
+    X = np.random.default_rng(0).normal(size=(24, 3))
+    y = np.array(["joy", "fear"] * 12)
+
+    def experiment(X, y, train, test, of_all):
+        return {"held": HOLDERS[holder](X.mean(axis=0) if of_all else X[train].mean(axis=0))}
+
+    for of_all in (True, False):
+        audit = audit_pipeline(
+            functools.partial(experiment, of_all=of_all), X, y, cv=KFold(4), max_folds=1
+        )
+        assert audit.leaks == of_all, audit.verdict
+    if holder == "transformer of a function":
+        scaler = StandardScaler().fit(X)  # before the split
+        pipeline = make_pipeline(
+            FunctionTransformer(lambda Z: scaler.transform(Z)), LogisticRegression()
+        )
+        (kind,) = audit_pipeline(pipeline, X, y, cv=KFold(4)).findings["kind"].unique()
+        assert kind == "fitted before the split"

@@ -179,3 +179,12 @@ def test_what_cannot_be_drawn_is_refused(given, message):
     given = {"X": X, "y": Y, "groups": GROUPS, **given}
     with warnings.catch_warnings(), pytest.raises(ValueError, match=message):
         EmbeddingMapDisplay.from_embeddings(**given)
+
+
+def test_whole_numbers_are_predicted_as_numbers():
+    """Of durations in whole seconds, predictions have fractions."""
+    from sklearn_ser.audit import probe_values
+
+    seconds = np.round(SECONDS * 3)
+    as_floats = probe_values(X, seconds, GROUPS).score
+    assert probe_values(X, seconds.astype(int), GROUPS).score == pytest.approx(as_floats)

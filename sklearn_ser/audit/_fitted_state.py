@@ -22,7 +22,8 @@ from sklearn.pipeline import make_pipeline
 __all__ = ["find_differences", "find_fitted", "fitted_state", "name_objects"]
 
 TOLERANCE = 1e-6  # relative: sums in another order differ by less
-MEASURED_TIME = re.compile(r"(_time_?|\.dur)$")  # of searches in scikit-learn, of epochs in skorch
+# Of searches in scikit-learn, and of epochs in skorch and in our networks.
+MEASURED_TIME = re.compile(r"(_time_?|\.dur|\.history_\.seconds)$")
 
 
 def name_objects(fitted: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.feature_selection import SelectKBest
@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits
 from sklearn_ser import MFCCEmbedder
 from sklearn_ser.audit import audit_pipeline
 from sklearn_ser.audit._fitted_state import find_differences, fitted_state
+from sklearn_ser.classifiers import LayerWeightedClassifier, MLPHead
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.evaluation._classifiers import fit_classifier
 
@@ -412,3 +413,19 @@ def test_what_functions_and_networks_hold_is_compared(holder):
         )
         (kind,) = audit_pipeline(pipeline, X, y, cv=KFold(4)).findings["kind"].unique()
         assert kind == "fitted before the split"
+
+
+@pytest.mark.parametrize(
+    "network", [MLPHead(max_epochs=3), LayerWeightedClassifier(3, max_epochs=3)]
+)
+def test_our_networks_are_audited_though_their_epochs_take_different_times(network):
+    X, y, groups = draw()
+    network = clone(network).set_params(random_state=0)
+
+    def experiment(X, y, train, test):
+        return clone(network).fit(X[train], y[train], groups=groups[train])
+
+    audit = audit_pipeline(
+        experiment, X, y, cv=GroupKFold(3), groups=groups, max_folds=1, n_perturbations=1
+    )
+    assert not audit.leaks, audit.verdict

@@ -273,3 +273,43 @@ def test_without_matplotlib_it_says_that_there_are_no_figures(found, monkeypatch
     nothing = SimpleNamespace(util=SimpleNamespace(find_spec=lambda name: None))
     monkeypatch.setattr("sklearn_ser._report._figures.importlib", nothing)
     assert found.to_html().count("as matplotlib is not installed") == 4
+
+
+def test_a_clip_that_several_folds_test_counts_once_as_a_clip(found):
+    """Folds of repeated splits test clips again; n is of clips, as in the title."""
+    from sklearn_ser._report import clips_of, figures_of
+
+    n = found.n_clips
+    first = found.predictions[found.predictions["clip"] < n // 2]
+    predictions = pd.concat([found.predictions, first.assign(fold=first["fold"] + 100)])
+    again = replace(found, predictions=predictions.reset_index(drop=True))
+    page = again.to_html(corpus=corpus_of(found))
+    counts = found.predictions.query("row == 0")["emotion"].value_counts()
+    heads = [row[0] for row in table(page, "Share of each emotion's clips")[1:]]
+    assert heads == [f"{emotion} (n = {count})" for emotion, count in counts.sort_index().items()]
+    assert {row[1] for row in table(page, "Calibration on the test folds")[1:]} == {str(n)}
+    pytest.importorskip("matplotlib")
+    drawn = figures_of(again, clips_of(again))
+    said = f"(n = {n + n // 2} predictions of {n} clips of 6 speakers)"
+    assert drawn["reliability"].display.ax_[1].get_xlabel().endswith(said)
+    assert drawn["reliability"].display.ax_[1].get_ylabel() == "predictions"
+    assert drawn["risk_coverage"].display.ax_.get_xlabel().endswith(said)
+
+
+def test_what_the_corpus_does_not_know_of_some_clips_is_counted(found):
+    corpus = corpus_of(found)
+    corpus.frame["sex"] = corpus.frame["sex"].where(corpus.groups != "s05", None)
+    corpus.frame["duration"] = 3.0
+    corpus.frame.loc[corpus.groups == "s04", "duration"] = np.nan
+    page = found.to_html(corpus=corpus)
+    heads, *rows = table(page, "By the speakers' sex")
+    best = [dict(zip(heads, cells, strict=True)) for cells in rows[:3]]
+    assert {(line["sex"], line["speakers"], line["clips"]) for line in best} == {
+        ("female", "2", "40"),
+        ("male", "3", "60"),
+        ("unknown", "1", "20"),
+    }
+    assert [cells[1] for cells in table(page, "Each speaker")[1:]][-1] == "unknown"
+    heads, *rows = table(page, "Tested clips by emotion")
+    assert heads[-1] == "sum (min) of the 100 clips of known length"
+    assert rows[-1][-1] == "5.0"  # 100 clips of 3 s

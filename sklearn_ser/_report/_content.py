@@ -130,7 +130,10 @@ def corpus_grid(comparison: Comparison, clips: pd.DataFrame) -> Grid:
         del heads[3]
         for row in rows:
             del row[3]
-    heads += ["median length (s)", "sum (min)"] * known
+    if known:
+        n_known = int(clips["duration"].notna().sum())
+        of = "" if n_known == len(clips) else f" of the {n_known} clips of known length"
+        heads += [f"median length (s){of}", f"sum (min){of}"]
     return Grid(f"Tested clips by {heads[0]}", heads, rows, sortable=False)
 
 
@@ -178,6 +181,10 @@ def _tested(comparison: Comparison, position: int) -> pd.DataFrame:
     return predictions[predictions["row"] == position]
 
 
+def _sexes(clips: pd.DataFrame) -> pd.Series:
+    return clips["sex"].astype(object).mask(is_missing(clips["sex"]), "unknown")
+
+
 def _score(tested: pd.DataFrame) -> float:
     columns = (tested[name].to_numpy() for name in ("emotion", "predicted"))
     return target_of(tested["emotion"]).score(*columns)
@@ -189,12 +196,12 @@ def confusion(comparison: Comparison) -> Grid:
     emotions = comparison.emotions
     counts = pd.crosstab(tested["emotion"], tested["predicted"])
     counts = counts.reindex(index=emotions, columns=emotions, fill_value=0)
+    n_clips = tested.groupby("emotion")["clip"].nunique()  # folds may test clips again
     rows = []
     for emotion, of_emotion in counts.iterrows():
-        n_clips = int(of_emotion.sum())
-        shares = of_emotion / max(n_clips, 1)
+        shares = of_emotion / max(of_emotion.sum(), 1)
         cells = [GridCell(f"{share:.2f}", share, shade=float(share)) for share in shares]
-        rows.append([GridCell(f"{emotion} (n = {n_clips})"), *cells])
+        rows.append([GridCell(f"{emotion} (n = {n_clips.get(emotion, 0)})"), *cells])
     heads = ["true emotion", *(f"as {emotion}" for emotion in emotions)]
     return Grid("Share of each emotion's clips, by what was predicted", heads, rows, sortable=False)
 
@@ -203,7 +210,7 @@ def speaker_grid(comparison: Comparison, clips: pd.DataFrame) -> Grid:
     """Return the scores of each speaker, by the best row."""
     tested = _tested(comparison, comparison.best)
     known = "sex" in clips
-    sexes = clips.groupby("speaker")["sex"].first() if known else None
+    sexes = _sexes(clips).groupby(clips["speaker"]).first() if known else None
     rows = []
     for speaker, lines in tested.groupby("speaker"):
         right = lines["emotion"] == lines["predicted"]
@@ -235,7 +242,7 @@ def sex_grid(comparison: Comparison, clips: pd.DataFrame, shown: Sequence[int]) 
     rows = []
     for position in shown:
         row, tested = comparison.rows[position], _tested(comparison, position)
-        sexes = clips["sex"].reindex(tested["clip"]).to_numpy()
+        sexes = _sexes(clips).reindex(tested["clip"]).to_numpy()
         for sex, lines in tested.groupby(sexes):
             labels = [lines["emotion"], lines["predicted"], units_of(lines)]
             rows.append(

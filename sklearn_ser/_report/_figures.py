@@ -158,7 +158,7 @@ def _predicted_ratings(comparison: Comparison, named: str) -> Any:
     ax.set_xlabel("predicted rating")
     ax.set_ylabel("true rating")
     score = comparison.rows[comparison.best].score
-    title = f"{comparison.title}: {named}: CCC {score:.3f}, n = {len(best)} clips"
+    title = f"{comparison.title}: {named}: CCC {score:.3f}, n = {best['clip'].nunique()} clips"
     ax.set_title(wrapped(title, size - 1.5), fontsize=9)
     return ax.figure
 

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from numbers import Number
 from typing import Any
 
@@ -20,7 +22,8 @@ from sklearn.pipeline import make_pipeline
 __all__ = ["find_differences", "find_fitted", "fitted_state", "name_objects"]
 
 TOLERANCE = 1e-6  # relative: sums in another order differ by less
-MEASURED_TIME = re.compile(r"(_time_?|\.dur)$")  # of searches in scikit-learn, of epochs in skorch
+# Of searches in scikit-learn, and of epochs in skorch and in our networks.
+MEASURED_TIME = re.compile(r"(_time_?|\.dur|\.history_\.seconds)$")
 
 
 def name_objects(fitted: Any) -> dict[str, Any]:
@@ -119,6 +122,10 @@ def _parts_of(value: Any) -> dict[str, Any] | None:
     """Return the parts of a value by name, or None if it is compared as a whole."""
     if value is None or isinstance(value, (Number, str, bytes)):
         return None
+    if inspect.isfunction(value):
+        return _parts_of_function(value) or None
+    if isinstance(value, functools.partial):
+        return {"func": value.func, "args": value.args, "keywords": value.keywords}
     if inspect.isroutine(value) or inspect.isclass(value) or inspect.ismodule(value):
         bound = getattr(value, "__self__", None)
         return None if bound is None or inspect.ismodule(bound) else {"": bound}
@@ -130,7 +137,7 @@ def _parts_of(value: Any) -> dict[str, Any] | None:
         value = value.tocsr()
         return {part: getattr(value, part) for part in ("shape", "data", "indices", "indptr")}
     if callable(getattr(value, "state_dict", None)):
-        return {"": value.state_dict()}
+        return {"": value.state_dict(), **_attributes_of_modules(value)}
     if hasattr(value, "__array__"):
         array = _as_array(value)
         if array.dtype.names:
@@ -140,6 +147,28 @@ def _parts_of(value: Any) -> dict[str, Any] | None:
     getstate = getattr(value, "__getstate__", None)
     state = getattr(value, "__dict__", None) if getstate is None else getstate()
     return {"": state} if state else None
+
+
+def _parts_of_function(function: Any) -> dict[str, Any]:
+    """Return what a function holds beside its code: variables around it, and defaults."""
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    parts = {"defaults": function.__defaults__, **(function.__kwdefaults__ or {})}
+    for name, cell in cells:
+        with suppress(ValueError):  # it has no value yet
+            parts[name] = cell.cell_contents
+    return {name: part for name, part in parts.items() if part is not None}
+
+
+def _attributes_of_modules(value: Any) -> dict[str, Any]:
+    """Return the numbers that a network of PyTorch holds and that its `state_dict` leaves out."""
+    if not callable(getattr(value, "named_modules", None)):
+        return {}
+    return {
+        f"{prefix}.{name}".lstrip("."): held
+        for prefix, module in value.named_modules()
+        for name, held in {**vars(module), **dict(module.named_buffers(recurse=False))}.items()
+        if isinstance(held, float) or hasattr(held, "__array__")
+    }
 
 
 def _parts_of_list(values: Any) -> dict[str, Any] | None:

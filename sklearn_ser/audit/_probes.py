@@ -135,6 +135,7 @@ def probe_values(
     """Predict numbers, such as durations, by ridge regression; see `probe_labels`."""
     from sklearn.linear_model import Ridge
 
+    values = np.asarray(values, dtype=np.float64)  # as predictions, which are stored alike
     if np.ptp(values) == 0:
         return None
     model = Ridge(alpha=X.shape[1])

@@ -187,7 +187,7 @@ class SplitAudit:
                     f"{n_shared} of {n_folds} folds test {name} that they were trained on."
                 )
         if self.shares_audio:
-            n_clips = len(self.pairs.drop_duplicates(["fold", "test"]))
+            n_clips = self.pairs["test"].nunique()  # folds may test clips again
             pair = self.pairs.iloc[0]
             sentences.append(
                 f"LEAK: the audio of {n_clips} test clips is trained on, such as "

@@ -66,6 +66,8 @@ class LayerWeightedClassifier(PooledClassifier):
     ----------
     layer_weights_ : ndarray of shape (n_layers,)
         How much each layer counts; they sum to 1.
+    layers_ : list of int
+        Numbers of these layers, by the names of the columns; from 0 on where they have none.
     classes_ : ndarray of shape (n_classes,)
     history_ : dict of str to ndarray of shape (n_epochs,)
         epoch, train_loss, valid_loss, valid_uar and seconds; ``pd.DataFrame(history_)`` is a table.
@@ -174,6 +176,13 @@ class LayerWeightedClassifier(PooledClassifier):
     def layer_weights_(self) -> Array:
         """How much each layer counts, of shape (n_layers,)."""
         return softmax(self.weights_["layers.logits"].astype(np.float64))
+
+    @property
+    def layers_(self) -> list[int]:
+        """Numbers of the layers that are weighed."""
+        matches = [LAYER.search(name) for name in getattr(self, "feature_names_in_", [])]
+        found = list(dict.fromkeys(int(match[1]) for match in matches if match))
+        return found if len(found) == self.n_layers_ else list(range(self.n_layers_))
 
     def _fit_inputs(self, clips: Any, train: Array) -> None:
         super()._fit_inputs(clips, train)

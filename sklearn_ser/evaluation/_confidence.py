@@ -28,11 +28,15 @@ Array = npt.NDArray[Any]
 
 
 class Confident(NamedTuple):
-    """Predictions of one row: whether each is right, its confidence and its speaker."""
+    """Predictions of one row: whether each is right, its confidence and its speaker.
+
+    And its clip, where folds may test clips again.
+    """
 
     right: npt.NDArray[np.bool_]
     confidence: npt.NDArray[np.float64]
     speakers: Array | None
+    clips: Array | None = None
 
     @classmethod
     def of(cls, y_true: Any, y_pred: Any, confidence: Any, groups: Any = None) -> Confident:
@@ -72,10 +76,11 @@ class Confident(NamedTuple):
         return (np.nan, np.nan) if interval is None else interval
 
     def summary(self) -> dict[str, Any]:
-        """Return the number of clips and speakers, and the mean confidence and accuracy."""
+        """Return the numbers of clips, predictions and speakers, and the mean of each score."""
         n_speakers = np.nan if self.speakers is None else len(np.unique(self.speakers))
         return {
-            "n_clips": len(self.right),
+            "n_clips": len(self.right if self.clips is None else np.unique(self.clips)),
+            "n_predictions": len(self.right),
             "n_speakers": n_speakers,
             "confidence": float(self.confidence.mean()),
             "accuracy": float(self.right.mean()),
@@ -105,7 +110,7 @@ def confident_rows(
         if _are_probabilities(its["confidence"].to_numpy(dtype=float)).all():
             labels = (its["emotion"], its["predicted"], its["confidence"])
             speakers = None if comparison.n_speakers is None else its["speaker"]
-            found[name] = Confident.of(*labels, speakers)
+            found[name] = Confident.of(*labels, speakers)._replace(clips=its["clip"].to_numpy())
         else:
             others.append(name)
     return found, others
@@ -122,7 +127,8 @@ def reliability(
         A line each bin that holds clips: low_edge, high_edge, n_clips, confidence (their mean),
         accuracy, low and high (its 95 % interval for new speakers; NaN with fewer than four).
     scores : dict
-        n_clips, n_speakers, confidence, accuracy and ece, the expected calibration error.
+        n_clips, n_predictions, n_speakers, confidence, accuracy and ece, the expected calibration
+        error.
     """
     check_number(n_bins, "n_bins", Number(Integral, 1, None, closed="left"))
     if strategy not in STRATEGIES:
@@ -165,13 +171,13 @@ class RiskCoverage(NamedTuple):
     #: threshold (the lowest confidence that is kept), n_clips, risk, low and high (its 95 %
     #: interval for new speakers; NaN with fewer than four).
     points: pd.DataFrame
-    #: n_clips, n_speakers, confidence, accuracy and aurc, the area under the curve.
+    #: n_clips, n_predictions, n_speakers, confidence, accuracy and aurc, the area under the curve.
     scores: dict[str, Any]
 
 
 def risk_coverage(predictions: Confident) -> RiskCoverage:
     """Return the error rate of the most confident clips, of each number of them."""
-    right, confidence, _ = predictions
+    right, confidence = predictions.right, predictions.confidence
     values, place, n_clips = np.unique(-confidence, return_inverse=True, return_counts=True)
     errors = np.bincount(place, weights=~right) / n_clips
     kept = np.arange(1, len(right) + 1)

@@ -301,13 +301,16 @@ def best_with_features(rows: Sequence[Any]) -> int | None:
 
 
 def varying(rows: Sequence[Described]) -> list[str]:
-    """Return which of layer, pooling and classifier are several for some feature set."""
+    """Return which of these are several for some feature set.
+
+    Alignment and corpora are so where rows between corpora are drawn together.
+    """
     of_features: dict[str, list[Described]] = {}
     for row in rows:
         of_features.setdefault(row.features, []).append(row)
     return [
         name
-        for name in ("layer", "pooling", "classifier")
+        for name in ("layer", "pooling", "classifier", "alignment", "train", "test")
         if any(len({getattr(row, name) for row in its}) > 1 for its in of_features.values())
     ]
 
@@ -324,10 +327,15 @@ def features_name(row: Described, rows: Sequence[Described]) -> str:
 
 def row_name(row: Described, rows: Sequence[Described], *, layer: bool = True) -> str:
     """Return what a row is called among others: by features and layer, and by what else differs."""
-    others = [getattr(row, name) for name in varying(rows) if name != "layer"]
+    described = {"train": "trained on ", "test": "tested on "}
+    others = [
+        f"{described.get(name, '')}{value}"
+        for name in varying(rows)
+        if name != "layer" and (value := getattr(row, name)) is not None
+    ]
     layers = [f"layer {row.layer}"] if layer and row.layer is not None else []
     name = features_name(row, rows)
-    return ", ".join([name, *layers, *(str(other) for other in others if other is not None)])
+    return ", ".join([name, *layers, *others])
 
 
 def record_of(cls: Any, values: dict[str, Any], what: str) -> Any:

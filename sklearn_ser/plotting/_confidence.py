@@ -90,10 +90,18 @@ def interval_note(lines: pd.DataFrame, scores: pd.DataFrame, bars: bool) -> str:
 
 
 def numbers_note(scores: pd.DataFrame) -> str:
-    """Return how many clips and speakers there are; all rows are tested on the same clips."""
+    """Return how many clips and speakers there are; all rows are tested on the same clips.
+
+    And how many predictions, where folds test clips again.
+    """
     first = scores.iloc[0]
+    n_clips, n_predictions = (
+        int(first["n_clips"]),
+        int(first.get("n_predictions", first["n_clips"])),
+    )
+    repeated = "" if n_clips == n_predictions else f"{n_predictions} predictions of "
     speakers = "" if pd.isna(first["n_speakers"]) else f" of {first['n_speakers']:.0f} speakers"
-    return f"n = {first['n_clips']:.0f} clips{speakers}"
+    return f"n = {repeated}{n_clips} clips{speakers}"
 
 
 def handles_without(names: Sequence[str]) -> list[Any]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from sklearn_ser._utils import as_classes, as_speakers, check_lengths, refuse_masked
 from sklearn_ser.audit import probe_labels, probe_values, silhouettes, standardized
-from sklearn_ser.plotting._style import INK, new_figure
+from sklearn_ser.plotting._style import INK, new_figure, wrapped
 
 __all__ = ["EmbeddingMapDisplay"]
 
@@ -197,7 +197,7 @@ class EmbeddingMapDisplay:
                     linewidths=0.3,
                     alpha=0.85,
                     rasterized=len(labels) > MAX_VECTORS,
-                    label=f"{label} ({np.count_nonzero(of_label)})",
+                    label=wrapped(f"{label} ({np.count_nonzero(of_label)})", 99),  # one line
                 )
             if len(names) <= MAX_LISTED:
                 where = {"loc": "upper left", "bbox_to_anchor": (1, 1), "ncols": _n_columns(names)}

@@ -37,12 +37,12 @@ class ReliabilityDisplay(FigureDisplay):
     ----------
     bins : DataFrame
         A line a row of the comparison and bin that holds clips: name (of the row), low_edge and
-        high_edge (of the bin, which holds its upper edge), n_clips, confidence (mean of the bin),
-        accuracy, low and high (95 % interval of the accuracy for new speakers, NaN with fewer than
-        four in the bin).
+        high_edge (of the bin, which holds its upper edge), n_clips (a clip counts each time that a
+        fold tests it), confidence (mean of the bin), accuracy, low and high (95 % interval of the
+        accuracy for new speakers, NaN with fewer than four in the bin).
     scores : DataFrame
-        A line a row, indexed by its name: n_clips, n_speakers, confidence (mean), accuracy and
-        ece, the expected calibration error.
+        A line a row, indexed by its name: n_clips, n_predictions (more, where folds test clips
+        again), n_speakers, confidence (mean), accuracy and ece, the expected calibration error.
     title : str
         What is written above.
     without : sequence of str, default=()
@@ -217,10 +217,9 @@ class ReliabilityDisplay(FigureDisplay):
             "accuracy" + interval_note(self.bins, self.scores, bars).replace(" (", "\n(")
         )
         above.set_title(wrapped(self.title, 6.3, 10), fontsize=10)
-        below.set_ylabel("clips")
+        note = numbers_note(self.scores)
+        below.set_ylabel("predictions" if "predictions" in note else "clips")
         below.set_ylim(bottom=0)
-        below.set_xlabel(
-            f"confidence: probability of the predicted emotion ({numbers_note(self.scores)})"
-        )
+        below.set_xlabel(f"confidence: probability of the predicted emotion ({note})")
         self.ax_ = figure.get_axes()
         return [*handles, *handles_without(self.without)]

@@ -40,11 +40,11 @@ class RiskCoverageDisplay(AxesDisplay):
         A line a row of the comparison and number of clips: name (of the row), coverage and risk.
     points : DataFrame
         A line a row and tenth of the clips: name, coverage, threshold (the lowest confidence that
-        is kept), n_clips, risk, low and high (95 % interval of the risk for new speakers, NaN with
-        fewer than four).
+        is kept), n_clips (a clip counts each time that a fold tests it), risk, low and high (95 %
+        interval of the risk for new speakers, NaN with fewer than four).
     scores : DataFrame
-        A line a row, indexed by its name: n_clips, n_speakers, confidence (mean), accuracy and
-        aurc, the area under the curve.
+        A line a row, indexed by its name: n_clips, n_predictions (more, where folds test clips
+        again), n_speakers, confidence (mean), accuracy and aurc, the area under the curve.
     title : str
         What is written above.
     without : sequence of str, default=()

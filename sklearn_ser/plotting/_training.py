@@ -104,6 +104,8 @@ class LayerWeightsDisplay(AxesDisplay):
     ----------
     weights : ndarray of shape (n_classifiers, n_layers)
         Each row sums to 1.
+    layers : sequence of int, default=None
+        Numbers of the layers; None counts them from 0.
 
     Attributes
     ----------
@@ -121,25 +123,47 @@ class LayerWeightsDisplay(AxesDisplay):
     'layer'
     """
 
-    def __init__(self, weights: npt.ArrayLike) -> None:
+    def __init__(self, weights: npt.ArrayLike, layers: Sequence[int] | None = None) -> None:
         self.weights = np.atleast_2d(np.asarray(weights, dtype=float))
+        self.layers = list(range(self.weights.shape[1]) if layers is None else layers)
 
     @classmethod
-    def from_estimators(cls, *estimators: Any, ax: Any = None) -> LayerWeightsDisplay:
+    def from_estimators(
+        cls, *estimators: Any, layers: Sequence[int] | None = None, ax: Any = None
+    ) -> LayerWeightsDisplay:
         """Draw the weights of fitted classifiers.
 
         Parameters
         ----------
         *estimators : LayerWeightedClassifier or SequenceClassifier
-            One, or those of several folds or seeds.
+            One, or those of several folds or seeds, of the same layers.
+        layers : sequence of int, default=None
+            Numbers of the layers. None takes those in the names of the columns that they were
+            fitted on (``layer4_…``), and counts from 0 where columns have no names.
         ax : matplotlib Axes, default=None
             Where to draw; a new figure by default.
 
         Returns
         -------
         display : LayerWeightsDisplay
+
+        Raises
+        ------
+        ValueError
+            If they were fitted on other layers each, or `layers` are not as many as theirs.
         """
-        return cls([each.layer_weights_ for each in estimators]).plot(ax=ax)
+        weights = [each.layer_weights_ for each in estimators]
+        named = [tuple(getattr(each, "layers_", range(len(weights[0])))) for each in estimators]
+        if layers is not None:
+            named = [tuple(layers)]
+        if len(set(named)) > 1 or any(len(each) != len(named[0]) for each in weights):
+            given = " and ".join(str(list(each)) for each in dict.fromkeys(named))
+            raise ValueError(
+                f"{len(weights)} classifiers, with {', '.join(str(len(each)) for each in weights)} "
+                f"weights, and the layers {given}: these are not the same layers. Draw each by "
+                "itself."
+            )
+        return cls(weights, named[0]).plot(ax=ax)
 
     def _size(self) -> tuple[float, float]:
         return 6, 3.5
@@ -152,7 +176,7 @@ class LayerWeightsDisplay(AxesDisplay):
         several = n_classifiers > 1
         ranges = [low, high] if several else None
         color = series_style(0)["color"]
-        ax.bar(range(len(mean)), mean, yerr=ranges, capsize=3, color=color, ecolor=INK)
+        ax.bar(self.layers, mean, yerr=ranges, capsize=3, color=color, ecolor=INK)
         equal = ax.axhline(1 / len(mean), label="all layers alike", **CHANCE)
         mean_of = f"weight (mean and range of {n_classifiers} classifiers)" if several else "weight"
         ax.set(xlabel="layer", ylabel=mean_of)

@@ -1,10 +1,11 @@
 import copy
+import functools
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.feature_selection import SelectKBest
@@ -20,6 +21,7 @@ from threadpoolctl import threadpool_limits
 from sklearn_ser import MFCCEmbedder
 from sklearn_ser.audit import audit_pipeline
 from sklearn_ser.audit._fitted_state import find_differences, fitted_state
+from sklearn_ser.classifiers import LayerWeightedClassifier, MLPHead
 from sklearn_ser.datasets import make_emotional_speech
 from sklearn_ser.evaluation._classifiers import fit_classifier
 
@@ -362,3 +364,68 @@ def test_measured_times_are_no_fitted_state():
     names = set(fitted_state(CORRECT["search"].fit(X, y, groups=groups)))
     assert "gridsearchcv.best_estimator_.standardscaler.mean_" in names
     assert not any("_time" in name for name in names)
+
+
+def shifted(Z, mean):
+    return Z - mean
+
+
+def network_with(mean, how):
+    torch = pytest.importorskip("torch")
+    inner = torch.nn.Linear(2, 2)
+    torch.nn.init.zeros_(inner.weight), torch.nn.init.zeros_(inner.bias)
+    if how == "attribute":
+        inner.mean = torch.tensor(mean)
+    else:
+        inner.register_buffer("mean", torch.tensor(mean), persistent=False)
+    return torch.nn.Sequential(inner)
+
+
+HOLDERS = {  # of a mean, outside of what pickles or `state_dict` hold
+    "closure": lambda mean: lambda Z: Z - mean,
+    "default": lambda mean: lambda Z, mean=mean: Z - mean,
+    "keyword default": lambda mean: lambda Z, *, mean=mean: Z - mean,
+    "partial of a lambda": lambda mean: functools.partial(lambda Z, mean: Z - mean, mean=mean),
+    "partial": lambda mean: functools.partial(shifted, mean=mean),
+    "transformer of a function": lambda mean: FunctionTransformer(lambda Z: Z - mean),
+    "attribute of a network": lambda mean: network_with(mean, "attribute"),
+    "buffer of a network": lambda mean: network_with(mean, "buffer"),
+}
+
+
+@pytest.mark.parametrize("holder", HOLDERS)
+def test_what_functions_and_networks_hold_is_compared(holder):
+    X = np.random.default_rng(0).normal(size=(24, 3))
+    y = np.array(["joy", "fear"] * 12)
+
+    def experiment(X, y, train, test, of_all):
+        return {"held": HOLDERS[holder](X.mean(axis=0) if of_all else X[train].mean(axis=0))}
+
+    for of_all in (True, False):
+        audit = audit_pipeline(
+            functools.partial(experiment, of_all=of_all), X, y, cv=KFold(4), max_folds=1
+        )
+        assert audit.leaks == of_all, audit.verdict
+    if holder == "transformer of a function":
+        scaler = StandardScaler().fit(X)  # before the split
+        pipeline = make_pipeline(
+            FunctionTransformer(lambda Z: scaler.transform(Z)), LogisticRegression()
+        )
+        (kind,) = audit_pipeline(pipeline, X, y, cv=KFold(4)).findings["kind"].unique()
+        assert kind == "fitted before the split"
+
+
+@pytest.mark.parametrize(
+    "network", [MLPHead(max_epochs=3), LayerWeightedClassifier(3, max_epochs=3)]
+)
+def test_our_networks_are_audited_though_their_epochs_take_different_times(network):
+    X, y, groups = draw()
+    network = clone(network).set_params(random_state=0)
+
+    def experiment(X, y, train, test):
+        return clone(network).fit(X[train], y[train], groups=groups[train])
+
+    audit = audit_pipeline(
+        experiment, X, y, cv=GroupKFold(3), groups=groups, max_folds=1, n_perturbations=1
+    )
+    assert not audit.leaks, audit.verdict

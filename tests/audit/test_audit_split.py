@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from sklearn.model_selection import KFold
+from sklearn.model_selection import KFold, LeaveOneGroupOut
 from sklearn.utils import Bunch
 
 from sklearn_ser.audit import audit_split
@@ -75,6 +75,9 @@ def test_shared_audio_is_found_whatever_its_speaker_labels(corpus):
     assert audit.folds["n_identical"].tolist() == [1, 0, 0, 0, 0, 1]
     assert audit.folds["n_near_identical"].tolist() == [1, 0, 0, 0, 1, 1]
     assert "LEAK: the audio of 3 test clips is trained on" in audit.verdict
+    loso = list(LeaveOneGroupOut().split(X, groups=groups))
+    again = audit_split(Bunch(X=X, y=y, groups=groups), [*loso, *loso])  # as repeated splits do
+    assert "LEAK: the audio of 3 test clips is trained on" in again.verdict
     assert "Some folds test emotions that they were not trained on: fear." in audit.verdict
 
 

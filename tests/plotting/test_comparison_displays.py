@@ -1,6 +1,7 @@
 """Displays of a comparison draw its numbers, with intervals, and cut no name."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -237,3 +238,24 @@ def test_another_kind_of_comparison_is_refused_with_what_to_draw(display, found)
 def test_no_rows_are_refused():
     with pytest.raises(ValueError, match="there are no rows to draw"):
         ComparisonDisplay([], "title", 0.25)
+
+
+@pytest.mark.parametrize("by", ["alignment", "train", "test"])
+@pytest.mark.parametrize("layers", [(0, 1, 2, 3), (2,)])
+def test_rows_of_several_alignments_or_corpora_are_curves_of_their_own(found, by, layers):
+    """Rows between corpora, as `compare_across` makes them, drawn together."""
+    values = {"alignment": (None, "coral"), "train": ("one", "two"), "test": ("one", "two")}[by]
+    of_ssl = [row for row in found.rows if row.features == "ssl" and row.layer in layers]
+    rows = [
+        replace(row, **{by: value}, uar=row.uar - 0.1 * k)
+        for row in of_ssl
+        for k, value in enumerate(values)
+    ]
+    display = ComparisonDisplay(rows, "title", 0.25).plot()
+    if len(layers) == 1:
+        assert len({bar.get_label() for bar in display.ax_.containers}) == 2
+        return
+    first, second = display.ax_.get_lines()[:2]
+    for k, line in enumerate((first, second)):
+        np.testing.assert_array_equal(line.get_xdata(), layers)
+        np.testing.assert_allclose(line.get_ydata(), [row.uar - 0.1 * k for row in of_ssl])

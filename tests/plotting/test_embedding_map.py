@@ -179,3 +179,20 @@ def test_what_cannot_be_drawn_is_refused(given, message):
     given = {"X": X, "y": Y, "groups": GROUPS, **given}
     with warnings.catch_warnings(), pytest.raises(ValueError, match=message):
         EmbeddingMapDisplay.from_embeddings(**given)
+
+
+def test_whole_numbers_are_predicted_as_numbers():
+    """Of durations in whole seconds, predictions have fractions."""
+    from sklearn_ser.audit import probe_values
+
+    seconds = np.round(SECONDS * 3)
+    as_floats = probe_values(X, seconds, GROUPS).score
+    assert probe_values(X, seconds.astype(int), GROUPS).score == pytest.approx(as_floats)
+
+
+def test_every_name_is_in_the_legend_as_it_is():
+    """matplotlib leaves out labels that begin with "_", and reads "$" as mathematics."""
+    named = np.array(["_anger", "$fear$", "neutral"])[np.unique(Y, return_inverse=True)[1]]
+    ax = EmbeddingMapDisplay.from_embeddings(X, named, GROUPS).ax_[0]
+    texts = [text.get_text().strip() for text in ax.get_legend().texts]
+    assert texts == [r"\$fear\$ (40)", "_anger (40)", "neutral (40)"]

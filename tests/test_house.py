@@ -29,7 +29,7 @@ LONG_FILES: dict[str, int] = {}
 # A room's `__init__` lists its names, and `__main__` starts it.
 MIN_LINES = 25
 # The aim is 110 modules and 16,500 lines.
-MAX_MODULES, MAX_TOTAL = 176, 35_400
+MAX_MODULES, MAX_TOTAL = 176, 35_450
 
 
 @cache

@@ -192,7 +192,7 @@ def diagnose(
         one 50 times the one that a tenth of the columns are below: distances and penalties only
         see a few columns (healthy: 21; raw eGeMAPS: 134).
     duplicates
-        Rows that are equal up to rounding (1e-5 of the standard deviation).
+        Rows that are equal up to rounding (1e-4 of a column's standard deviation).
     duration, loudness
         Duration, or loudness, explains a quarter or more of the standardised columns' variance,
         by squared rank correlations (healthy: .11 and .15 at most; layer 3 of Whisper summed over

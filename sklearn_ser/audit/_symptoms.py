@@ -36,7 +36,7 @@ WAVEFORM_COLUMNS, WAVEFORM_CORRELATION = 2000, 0.5
 SAME_LENGTH = 0.9  # share of the clips
 SAME_VALUE = 0.95  # share of the clips, of a column that is as good as constant
 SCALES = 50.0
-COPY = 1e-5  # standard deviations a column
+COPY = 1e-4  # standard deviations, in any column
 COPY_DIRECTIONS = 8
 VARIANCE_SHARE = 0.25
 MAX_NAMED = 5  # columns in a sentence
@@ -325,9 +325,9 @@ def find_copies(
     if Z.shape[1] >= COPY_DIRECTIONS:  # in fewer, rows are close by chance
         directions = np.random.default_rng(0).normal(size=(Z.shape[1], COPY_DIRECTIONS))
         projected = Z[first] @ (directions / np.sqrt(Z.shape[1]))
-        close = cKDTree(projected).query_pairs(10 * COPY, output_type="ndarray")
+        close = cKDTree(projected).query_pairs(COPY, output_type="ndarray")
         apart = np.abs(Z[first[close[:, 0]]] - Z[first[close[:, 1]]]).max(axis=1, initial=0)
-        i, j = close[apart < COPY * 10].T
+        i, j = close[apart < COPY].T
         links = coo_array((np.ones(len(i)), (i, j)), shape=(len(first), len(first)))
         group = connected_components(links, directed=False)[1][group]
     order = np.argsort(group, kind="stable")

@@ -436,7 +436,7 @@ def test_rare_emotions_count_as_much(pooled, corpus):
 @pytest.mark.parametrize("batch_size", [1, 7])
 def test_weights_of_emotions_count_whatever_the_batch(pooled, corpus, batch_size):
     """A weighted mean over each batch would be that of clips alike where its clips are of one."""
-    options = {"max_epochs": 30, "patience": 30, "dropout": 0.0, "random_state": 0}
+    options = {"max_epochs": 10, "patience": 10, "dropout": 0.0, "random_state": 0}
     weights = dict.fromkeys(np.unique(corpus.y), 1e-4) | {"sadness": 1000}
     head = MLPHead(batch_size=batch_size, class_weight=weights, learning_rate=1e-2, **options)
     head.fit(pooled, corpus.y, groups=corpus.groups)

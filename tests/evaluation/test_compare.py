@@ -153,6 +153,7 @@ def test_parallel_equals_serial(corpus, classifier):
     assert serial.predictions.equals(parallel.predictions)
 
 
+@pytest.mark.slow
 def test_default_features_come_with_the_package(corpus):
     assert set(offline_feature_names()) == {*feature_names(), *BUNDLED} - {"ssl"}
     rows = compare(corpus, classifier="lda").results["rows"]

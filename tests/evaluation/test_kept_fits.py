@@ -75,6 +75,7 @@ def run(corpus, memory, features=("a",), **given):
     return compare(corpus, features, memory=memory, audit=False, **{"classifier": "lda", **given})
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("inside", [None, "pipeline", "search"])
 @pytest.mark.parametrize("network", [MLPClassifier, MLPHead], ids=lambda kind: kind.__name__)
 def test_ctrl_c_in_a_network_keeps_no_fit(corpus, tmp_path, monkeypatch, network, inside):
@@ -113,6 +114,7 @@ def same(found, expected):
     assert [each.rows for each in found.nested] == [each.rows for each in expected.nested]
 
 
+@pytest.mark.slow
 def test_an_extended_comparison_fits_only_what_is_missing(corpus, tmp_path, counted):
     first = run(corpus, tmp_path / "fits")
     assert len(counted) == N_SPEAKERS
@@ -371,7 +373,7 @@ def unlucky(X):
     return X
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_warnings_of_fits_are_given_whoever_fits_and_again_when_kept(corpus, tmp_path, n_jobs):
     warner = make_pipeline(FunctionTransformer(unlucky), GaussianNB())
     for _ in range(2):
@@ -439,6 +441,7 @@ def test_processes_are_started_only_where_they_pay(limit, n_here, corpus, monkey
     )
 
 
+@pytest.mark.slow
 def test_the_command_line_keeps_fits_beside_its_results(tmp_path, monkeypatch, counted, capsys):
     corpus = make_emotional_speech(n_speakers=4, n_sentences=1, random_state=0)
     monkeypatch.setattr(

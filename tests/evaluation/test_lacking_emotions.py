@@ -164,6 +164,7 @@ def test_a_recognizer_and_its_card_pool_too(capsys):
     assert "pooled over folds" in " ".join(capsys.readouterr().out.replace("│", " ").split())
 
 
+@pytest.mark.slow
 def test_table_and_figures_say_so(capsys, tmp_path, monkeypatch):
     from matplotlib.figure import Figure
 

@@ -270,6 +270,7 @@ def test_folds_of_the_results_are_those_that_predictions_name():
         assert len(folds) == 4
 
 
+@pytest.mark.slow
 def test_feature_sets_without_a_score_on_every_corpus_are_named_and_not_ranked(tmp_path):
     corpora = {"one": table(n_speakers=5), "two": table(n_speakers=2, n_clips=18)}
     halves = [(np.arange(18), np.arange(18, 36)), (np.arange(18, 36), np.arange(18))]

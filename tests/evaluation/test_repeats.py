@@ -158,6 +158,7 @@ def test_clips_that_have_changed_differ(record, capsys):
     assert "Differs: digests: " in told
 
 
+@pytest.mark.slow
 def test_predictions_of_other_clips_are_not_compared_by_position(record, capsys):
     sorted(record.parent.glob("CORPUS/*/*.wav"))[0].unlink()
     status, told, _ = repeated(capsys, "--from", record / "results.json")
@@ -193,6 +194,7 @@ def test_a_record_from_another_machine_is_repeated_where_its_corpus_lies_here(se
     assert later.command == earlier.command
 
 
+@pytest.mark.slow
 def test_the_store_and_the_device_of_another_machine_are_not_used(sent, tmp_path, capsys):
     there = ["--cache", str(tmp_path / "there"), "--device", "cuda:7"]
     change(sent, lambda results: results["command"]["arguments"].extend(there))
@@ -223,6 +225,7 @@ def test_one_of_several_corpora_is_repeated_from_its_own_results(place, capsys):
     assert (status, "All scores and predictions" in told) == (0, True)
 
 
+@pytest.mark.slow
 def test_the_folder_of_a_tables_clips_is_asked_for_where_it_is_not_here(place, capsys):
     rows = [
         f"{path.relative_to('CORPUS')},{path.parent.name},{path.name[:3]}"

@@ -95,10 +95,8 @@ def numbers_note(scores: pd.DataFrame) -> str:
     And how many predictions, where folds test clips again.
     """
     first = scores.iloc[0]
-    n_clips, n_predictions = (
-        int(first["n_clips"]),
-        int(first.get("n_predictions", first["n_clips"])),
-    )
+    n_clips = int(first["n_clips"])
+    n_predictions = int(first.get("n_predictions", n_clips))
     repeated = "" if n_clips == n_predictions else f"{n_predictions} predictions of "
     speakers = "" if pd.isna(first["n_speakers"]) else f" of {first['n_speakers']:.0f} speakers"
     return f"n = {repeated}{n_clips} clips{speakers}"
